@@ -1,0 +1,184 @@
+//! What a database holds: tables, columns, indexes, constraints, row-level rules, statistics.
+
+use super::name::TableName;
+
+/// Where a catalog was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From a server, with statistics.
+    Live,
+    /// From a schema dump: structure only.
+    Ddl,
+}
+
+impl Origin {
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Live => "live",
+            Origin::Ddl => "ddl",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    pub origin: Origin,
+    pub database: Option<String>,
+    /// As the server prints it, such as `15.18`.
+    pub server_version: Option<String>,
+    /// Schemas that unqualified names are looked up in, in order.
+    pub search_path: Vec<String>,
+    /// By name.
+    pub tables: Vec<Table>,
+    /// Extensions that are installed.
+    pub extensions: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    Table,
+    Partitioned,
+    View,
+    MaterializedView,
+    Foreign,
+}
+
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub name: TableName,
+    pub kind: TableKind,
+    pub columns: Vec<Column>,
+    pub indexes: Vec<Index>,
+    pub foreign_keys: Vec<ForeignKey>,
+    pub policies: Vec<Policy>,
+    pub row_security: bool,
+    /// Estimated rows; `None` without statistics.
+    pub rows: Option<f64>,
+    /// Size of the heap, bytes; `None` without a server.
+    pub size_bytes: Option<u64>,
+    /// Rows inserted, updated and deleted since the statistics were reset.
+    pub writes: Option<u64>,
+    pub never_analyzed: bool,
+    /// Roles other than the owner that may read or write the table; `PUBLIC` included.
+    pub granted_to: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: String,
+    /// As `format_type` prints it, such as `timestamp with time zone`.
+    pub type_name: String,
+    pub not_null: bool,
+    /// As in `pg_stats`: a count, or a negative fraction of the rows.
+    pub distinct: Option<f64>,
+    pub null_fraction: Option<f64>,
+    /// Mean width, bytes.
+    pub width_bytes: Option<u32>,
+}
+
+/// One key of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexKey {
+    /// A column's name, or an expression in the server's spelling.
+    pub expression: String,
+    pub is_column: bool,
+    pub descending: bool,
+    pub nulls_first: bool,
+    /// Operator class where it is not the default one.
+    pub operator_class: Option<String>,
+}
+
+impl IndexKey {
+    /// An ascending key on a column.
+    pub fn column(name: impl Into<String>) -> Self {
+        IndexKey {
+            expression: name.into(),
+            is_column: true,
+            descending: false,
+            nulls_first: false,
+            operator_class: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    pub name: String,
+    pub schema: String,
+    pub method: String,
+    pub keys: Vec<IndexKey>,
+    pub include: Vec<String>,
+    /// The `WHERE` of a partial index, as the server spells it.
+    pub predicate: Option<String>,
+    pub unique: bool,
+    pub primary: bool,
+    /// It serves a constraint and cannot be dropped by itself.
+    pub constraint: bool,
+    pub valid: bool,
+    pub size_bytes: Option<u64>,
+    pub scans: Option<u64>,
+    /// The statement that makes it again.
+    pub definition: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub references: TableName,
+    pub referenced_columns: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub name: String,
+    pub command: String,
+    pub permissive: bool,
+    pub roles: Vec<String>,
+    pub using: Option<String>,
+    pub check: Option<String>,
+}
+
+impl Catalog {
+    pub fn table(&self, name: &TableName) -> Option<&Table> {
+        self.tables.iter().find(|table| &table.name == name)
+    }
+
+    /// Looks a name up as the server would: with its schema, or along the search path.
+    pub fn lookup(&self, schema: Option<&str>, name: &str) -> Option<&Table> {
+        match schema {
+            Some(schema) => {
+                self.tables.iter().find(|t| t.name.schema == schema && t.name.name == name)
+            }
+            None => self.search_path.iter().find_map(|schema| self.lookup(Some(schema), name)),
+        }
+    }
+}
+
+impl Table {
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Holds rows of its own that an index can be built on.
+    pub fn is_indexable(&self) -> bool {
+        matches!(self.kind, TableKind::Table | TableKind::Partitioned | TableKind::MaterializedView)
+    }
+
+    /// Some unique index has exactly these columns as its keys, in any order.
+    pub fn has_unique(&self, columns: &[&str]) -> bool {
+        self.indexes.iter().any(|index| {
+            index.unique
+                && index.predicate.is_none()
+                && index.keys.len() == columns.len()
+                && index.keys.iter().all(|key| columns.contains(&key.expression.as_str()))
+        })
+    }
+}
+
+impl Column {
+    /// Number of distinct values, resolved against the table's rows.
+    pub fn distinct_count(&self, rows: f64) -> Option<f64> {
+        self.distinct.map(|distinct| if distinct < 0.0 { -distinct * rows } else { distinct })
+    }
+}

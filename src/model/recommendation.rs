@@ -1,0 +1,83 @@
+//! A change we propose, with its undo.
+
+use super::catalog::IndexKey;
+use super::name::TableName;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    CreateIndex,
+    DropIndex,
+    Policy,
+    Grant,
+    Rewrite,
+    Batch,
+}
+
+impl Kind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::CreateIndex => "create-index",
+            Kind::DropIndex => "drop-index",
+            Kind::Policy => "policy",
+            Kind::Grant => "grant",
+            Kind::Rewrite => "rewrite",
+            Kind::Batch => "batch",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Proposed,
+    Accepted,
+    Rejected,
+    Undecided,
+}
+
+impl State {
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Proposed => "proposed",
+            State::Accepted => "accepted",
+            State::Rejected => "rejected",
+            State::Undecided => "undecided",
+        }
+    }
+}
+
+/// An index to be made, before it is SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPlan {
+    pub table: TableName,
+    pub method: String,
+    pub keys: Vec<IndexKey>,
+    pub include: Vec<String>,
+    pub predicate: Option<String>,
+}
+
+/// What the planner says of a recommendation. Costs are in its own unit, never time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Sum over the statements concerned of calls × planner cost.
+    pub cost_before: f64,
+    pub cost_after: f64,
+    pub size_bytes: Option<u64>,
+    pub write_overhead_pct: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recommendation {
+    pub id: String,
+    pub kind: Kind,
+    pub table: Option<TableName>,
+    pub sql: Vec<String>,
+    pub undo: Vec<String>,
+    /// Ids of the findings it answers.
+    pub because: Vec<String>,
+    pub state: State,
+    /// Why the state is what it is, or why there is no estimate.
+    pub why: Option<String>,
+    pub estimated: Option<Estimate>,
+    /// The index behind a `create-index`, for those who build it under another name.
+    pub index: Option<IndexPlan>,
+}

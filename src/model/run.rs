@@ -1,0 +1,214 @@
+//! The run file: the one record of what a command did, and a public contract.
+//!
+//! Keys are append-only within a major `schema_version`. Units are in key names. What is absent is
+//! `null`, never zero.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Raised only when a key changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    pub schema_version: u32,
+    pub tool: Tool,
+    /// The command that made the run.
+    pub command: String,
+    /// When the run was made, RFC 3339.
+    pub created_at: Option<String>,
+    pub target: Option<Target>,
+    pub coverage: RunCoverage,
+    pub queries: Vec<RunQuery>,
+    pub findings: Vec<RunFinding>,
+    pub recommendations: Vec<RunRecommendation>,
+    pub trials: Vec<RunTrial>,
+    pub checks: Vec<RunCheck>,
+    pub warnings: Vec<String>,
+    /// Seed of the order of arms and of the resampling, so that a run can be repeated.
+    pub seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    pub name: String,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Target {
+    pub database: Option<String>,
+    pub server_version: Option<String>,
+    /// `live` or `ddl`.
+    pub origin: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RunCoverage {
+    pub lines: u64,
+    pub statements: u64,
+    pub understood: u64,
+    pub skipped: Vec<RunSkipped>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunSkipped {
+    pub reason: String,
+    pub count: u64,
+    pub example: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunQuery {
+    /// 16 hexadecimal digits.
+    pub fingerprint: String,
+    pub queryid: Option<i64>,
+    pub normalized: String,
+    pub calls: u64,
+    pub total_us: Option<u64>,
+    pub mean_us: Option<u64>,
+    /// Only where single durations were observed, never from means.
+    pub p50_us: Option<u64>,
+    pub p95_us: Option<u64>,
+    pub p99_us: Option<u64>,
+    pub max_us: Option<u64>,
+    pub rows: Option<u64>,
+    pub tables: Vec<String>,
+    pub parsed: bool,
+    /// `observed`, `measured` or `estimated`.
+    pub provenance: String,
+    /// Share of the time of the workload, percent.
+    pub share_pct: f64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunFinding {
+    pub id: String,
+    pub rule: String,
+    /// `error`, `warning` or `info`.
+    pub level: String,
+    pub impact_pct: f64,
+    pub subject: RunSubject,
+    pub message: String,
+    /// Objects with a `kind`.
+    pub evidence: Vec<Value>,
+    /// What to do where no SQL of a recommendation does it.
+    pub advice: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RunSubject {
+    pub table: Option<String>,
+    pub columns: Vec<String>,
+    pub index: Option<String>,
+    pub policy: Option<String>,
+    pub query: Option<String>,
+    pub parent_query: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunRecommendation {
+    pub id: String,
+    /// `create-index`, `drop-index`, `policy`, `grant`, `rewrite` or `batch`.
+    pub kind: String,
+    pub table: Option<String>,
+    pub sql: Vec<String>,
+    pub undo: Vec<String>,
+    pub because: Vec<String>,
+    /// `proposed`, `accepted`, `rejected` or `undecided`.
+    pub state: String,
+    pub why: Option<String>,
+    pub estimated: Option<RunEstimate>,
+    pub measured: Option<RunMeasured>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunEstimate {
+    pub cost_before: f64,
+    pub cost_after: f64,
+    pub size_bytes: Option<u64>,
+    pub write_overhead_pct: Option<f64>,
+}
+
+/// What a trial measured of a recommendation, for the statement it helps most.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunMeasured {
+    pub fingerprint: Option<String>,
+    pub p95_before_us: f64,
+    pub p95_after_us: f64,
+    pub change_pct: f64,
+    pub interval_pct: [f64; 2],
+    pub verdict: String,
+    pub size_bytes: Option<u64>,
+    pub build_ms: f64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunTrial {
+    pub recommendations: Vec<String>,
+    /// `transaction`, `clone` or `committed`.
+    pub mode: String,
+    pub rounds: u32,
+    pub builds: u32,
+    pub noise_floor_pct: f64,
+    pub build_ms: f64,
+    pub size_bytes: Option<u64>,
+    pub queries: Vec<RunQueryTrial>,
+    pub left_out: Vec<RunLeftOut>,
+    pub failed: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunLeftOut {
+    pub fingerprint: String,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunQueryTrial {
+    pub fingerprint: String,
+    pub before: RunArm,
+    pub after: RunArm,
+    pub control: RunArm,
+    /// Change of p95, percent: negative is faster.
+    pub change_pct: f64,
+    /// 95 % interval of the change.
+    pub interval_pct: [f64; 2],
+    /// 95 % interval of control against before.
+    pub control_interval_pct: [f64; 2],
+    /// `improved`, `regressed`, `unchanged` or `inconclusive`.
+    pub verdict: String,
+    pub why: Option<String>,
+    pub rows_identical: Option<bool>,
+    pub buffers_before: Option<u64>,
+    pub buffers_after: Option<u64>,
+    pub plan_before: String,
+    pub plan_after: String,
+    /// Where the parameters come from.
+    pub parameters: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RunArm {
+    pub n: u64,
+    pub p50_us: Option<f64>,
+    pub p95_us: Option<f64>,
+    pub p99_us: Option<f64>,
+    /// Non-empty buckets: highest value in the bucket in microseconds, count.
+    pub histogram: Vec<[u64; 2]>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunCheck {
+    pub fingerprint: String,
+    /// `regressed`, `plan-changed`, `data-growth`, `improved`, `unchanged`, `not-estimable`,
+    /// `error`, `new` or `missing`.
+    pub status: String,
+    pub reason: String,
+    pub normalized: String,
+    /// Change of the time floors, percent, with the common shift of all statements removed.
+    pub change_pct: Option<f64>,
+    pub buffers_before: Option<u64>,
+    pub buffers_after: Option<u64>,
+}

@@ -1,0 +1,136 @@
+//! What a statement asks for, table by table, with every name resolved as far as is known.
+
+use super::name::TableName;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatementKind {
+    Select,
+    Insert,
+    Update,
+    Delete,
+    Merge,
+    /// Transaction control, settings, DDL and everything else that reads no table by predicate.
+    Utility,
+}
+
+/// A statement, flattened to its scans.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    pub kind: StatementKind,
+    /// One entry for each occurrence of a base table, sub-queries included.
+    pub scans: Vec<Scan>,
+    /// Names of the functions called, lower case, with their schema where given.
+    pub functions: Vec<String>,
+    /// Takes row locks (`FOR UPDATE` and its kin).
+    pub locks_rows: bool,
+    /// Writes: DML at the top or inside a CTE, or `SELECT … INTO`.
+    pub writes: bool,
+}
+
+/// One occurrence of a base table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scan {
+    pub table: TableName,
+    /// The catalog knows the table.
+    pub known: bool,
+    /// Conjuncts that hold for every row the scan keeps.
+    pub filters: Vec<Predicate>,
+    pub joins: Vec<Join>,
+    /// `ORDER BY` of the query the scan belongs to, when all its keys are columns of this scan.
+    pub sort: Vec<SortKey>,
+    /// The query that owns the sort has a `LIMIT`.
+    pub limited: bool,
+    /// The scan is what the statement writes.
+    pub target: bool,
+    /// Columns of this scan in the select list of the outermost query; `*` for all.
+    pub outputs: Vec<String>,
+    /// Columns that an `UPDATE` sets or an `INSERT` fills.
+    pub written: Vec<String>,
+}
+
+/// The left side of a predicate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    Column(String),
+    /// An expression over columns of one table, unqualified, such as `lower(email)`.
+    Expression { sql: String, columns: Vec<String> },
+}
+
+impl Key {
+    pub fn sql(&self) -> &str {
+        match self {
+            Key::Column(name) => name,
+            Key::Expression { sql, .. } => sql,
+        }
+    }
+
+    pub fn columns(&self) -> Vec<&str> {
+        match self {
+            Key::Column(name) => vec![name.as_str()],
+            Key::Expression { columns, .. } => columns.iter().map(String::as_str).collect(),
+        }
+    }
+
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Key::Column(name) => Some(name),
+            Key::Expression { .. } => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operator {
+    Equal,
+    /// `IN (…)` or `= ANY(…)`.
+    In,
+    /// `<`, `<=`, `>`, `>=`, `BETWEEN`.
+    Range,
+    /// `LIKE`, case-sensitive.
+    Like,
+    /// `ILIKE` and regular expressions.
+    ILike,
+    IsNull,
+    IsNotNull,
+    /// `@>`, `?` and their kin on arrays and jsonb.
+    Contains,
+    NotEqual,
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predicate {
+    pub key: Key,
+    pub operator: Operator,
+    /// Literal positions on the other side, as numbered in the normalized text from 1.
+    pub slots: Vec<u16>,
+}
+
+/// An equality between columns of two scans.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    pub column: String,
+    /// Index into [`Shape::scans`].
+    pub other_scan: usize,
+    pub other_column: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    pub key: Key,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+impl Shape {
+    /// Names of the base tables, each once, in order of appearance.
+    pub fn tables(&self) -> Vec<&TableName> {
+        let mut names: Vec<&TableName> = Vec::new();
+        for scan in &self.scans {
+            if !names.contains(&&scan.table) {
+                names.push(&scan.table);
+            }
+        }
+        names
+    }
+}

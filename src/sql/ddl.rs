@@ -1,0 +1,409 @@
+//! A catalog from a schema dump (`pg_dump --schema-only`), with no database at all.
+
+use sqlparser::ast::{
+    AlterTableOperation, ColumnOption, CreateIndex, CreatePolicy, CreatePolicyType, CreateTable, Expr,
+    ForeignKeyConstraint, GrantObjects, IndexColumn, ObjectName, OrderByExpr, OrderBySort, Statement,
+    TableConstraint,
+};
+
+use super::ident::quote_table;
+use super::lexer::tokens;
+use super::parse::parse_all;
+use super::scope::fold;
+use crate::model::catalog::{
+    Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Table, TableKind,
+};
+use crate::model::name::TableName;
+use crate::model::workload::Coverage;
+
+/// Reads a dump. Statements that cannot be read are counted with their line and never stop the rest;
+/// statements that say nothing about tables are passed over.
+pub fn catalog(dump: &str) -> (Catalog, Coverage) {
+    let mut catalog = Catalog {
+        origin: Origin::Ddl,
+        database: None,
+        server_version: None,
+        search_path: vec!["public".to_owned()],
+        tables: Vec::new(),
+        extensions: Vec::new(),
+    };
+    let mut coverage = Coverage::default();
+    for (line, text) in statements(dump) {
+        if !is_relevant(&text) {
+            continue;
+        }
+        coverage.statements += 1;
+        match parse_all(&text) {
+            Ok(parsed) => {
+                coverage.understood += 1;
+                parsed.iter().for_each(|statement| apply(&mut catalog, statement));
+            }
+            Err(error) => {
+                let head: Vec<&str> = text.split_whitespace().take(4).collect();
+                coverage.skip("schema statement not parsed", 1, || {
+                    format!("line {line}: {} … ({})", head.join(" "), super::redact::redact(&error.to_string()))
+                });
+            }
+        }
+    }
+    coverage.lines = dump.lines().count() as u64;
+    (catalog, coverage)
+}
+
+/// Statements with the line each begins at. psql's backslash lines and the data of `COPY` are left
+/// out; `BEGIN ATOMIC` bodies stay in one piece.
+fn statements(dump: &str) -> Vec<(usize, String)> {
+    let mut cleaned = String::with_capacity(dump.len());
+    let mut in_copy = false;
+    for line in dump.split_inclusive('\n') {
+        let trimmed = line.trim_end();
+        if in_copy {
+            in_copy = trimmed != "\\.";
+            cleaned.push('\n');
+        } else if line.starts_with('\\') {
+            cleaned.push('\n');
+        } else if line.starts_with("COPY ") && trimmed.to_lowercase().ends_with("from stdin;") {
+            in_copy = true;
+            cleaned.push('\n');
+        } else {
+            cleaned.push_str(line);
+        }
+    }
+    let mut found = Vec::new();
+    let (mut start, mut atomic, mut previous) = (None, 0usize, "");
+    for token in tokens(&cleaned) {
+        let begin = *start.get_or_insert(token.start);
+        if token.is_word("atomic") && previous.eq_ignore_ascii_case("begin") {
+            atomic += 1;
+        } else if atomic > 0 && token.is_word("case") {
+            atomic += 1;
+        } else if atomic > 0 && token.is_word("end") {
+            atomic -= 1;
+        } else if token.is(";") && atomic == 0 {
+            let line = cleaned[..begin].matches('\n').count() + 1;
+            found.push((line, cleaned[begin..token.start].to_owned()));
+            start = None;
+        }
+        previous = token.text;
+    }
+    if let Some(begin) = start {
+        let line = cleaned[..begin].matches('\n').count() + 1;
+        found.push((line, cleaned[begin..].to_owned()));
+    }
+    found
+}
+
+/// Says something about tables that we use. The rest of a dump (owners, comments, functions, …) is
+/// neither understood nor missed.
+fn is_relevant(text: &str) -> bool {
+    let words: Vec<String> =
+        tokens(text).take(6).map(|token| token.text.to_lowercase()).collect();
+    let word = |n: usize| words.get(n).map(String::as_str).unwrap_or("");
+    match word(0) {
+        "create" => {
+            let rest = &words[1..];
+            !rest.iter().any(|w| w == "function" || w == "trigger" || w == "procedure" || w == "sequence")
+                && ["table", "index", "policy", "view", "extension"].iter().any(|what| rest.iter().any(|w| w == what))
+        }
+        "alter" => {
+            const KEPT: &[&str] = &["constraint", "security", "column"];
+            word(1) == "table"
+                && tokens(text).any(|token| KEPT.iter().any(|kept| token.is_word(kept)))
+                && !tokens(text).any(|t| t.is_word("generated") || t.is_word("attach") || t.is_word("default"))
+        }
+        "grant" => tokens(text).any(|t| t.is_word("table")) || word(2) == "on",
+        _ => false,
+    }
+}
+
+fn apply(catalog: &mut Catalog, statement: &Statement) {
+    match statement {
+        Statement::CreateTable(create) => create_table(catalog, create),
+        Statement::CreateView(view) => {
+            let kind = if view.materialized { TableKind::MaterializedView } else { TableKind::View };
+            catalog.tables.push(empty_table(table_name(&view.name), kind));
+        }
+        Statement::CreateIndex(create) => create_index(catalog, create),
+        Statement::CreateExtension(create) => catalog.extensions.push(fold(&create.name)),
+        Statement::CreatePolicy(create) => create_policy(catalog, create),
+        Statement::AlterTable(alter) => {
+            let Some(table) = table_mut(catalog, &alter.name) else { return };
+            for operation in &alter.operations {
+                alter_table(table, operation);
+            }
+        }
+        Statement::Grant(grant) => {
+            let Some(GrantObjects::Tables(names)) = &grant.objects else { return };
+            for name in names {
+                let Some(table) = table_mut(catalog, name) else { continue };
+                for grantee in &grant.grantees {
+                    let role = grantee.name.as_ref().map_or("PUBLIC".to_owned(), ToString::to_string);
+                    if !table.granted_to.contains(&role) {
+                        table.granted_to.push(role);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn alter_table(table: &mut Table, operation: &AlterTableOperation) {
+    match operation {
+        AlterTableOperation::AddConstraint { constraint, .. } => add_constraint(table, constraint),
+        AlterTableOperation::EnableRowLevelSecurity => table.row_security = true,
+        AlterTableOperation::DisableRowLevelSecurity => table.row_security = false,
+        AlterTableOperation::AddColumn { column_def, .. } => {
+            table.columns.push(column(&fold(&column_def.name), &column_def.data_type.to_string()));
+        }
+        _ => {}
+    }
+}
+
+fn table_name(name: &ObjectName) -> TableName {
+    let parts: Vec<String> =
+        name.0.iter().filter_map(|part| part.as_ident().map(fold)).collect();
+    match parts.as_slice() {
+        [.., schema, table] => TableName::new(schema, table),
+        [table] => TableName::new("public", table),
+        [] => TableName::new("public", ""),
+    }
+}
+
+fn table_mut<'c>(catalog: &'c mut Catalog, name: &ObjectName) -> Option<&'c mut Table> {
+    let name = table_name(name);
+    catalog.tables.iter_mut().find(|table| table.name == name)
+}
+
+fn empty_table(name: TableName, kind: TableKind) -> Table {
+    Table {
+        name,
+        kind,
+        columns: Vec::new(),
+        indexes: Vec::new(),
+        foreign_keys: Vec::new(),
+        policies: Vec::new(),
+        row_security: false,
+        rows: None,
+        size_bytes: None,
+        writes: None,
+        never_analyzed: false,
+        granted_to: Vec::new(),
+    }
+}
+
+fn column(name: &str, type_name: &str) -> Column {
+    Column {
+        name: name.to_owned(),
+        type_name: type_name.to_lowercase(),
+        not_null: false,
+        distinct: None,
+        null_fraction: None,
+        width_bytes: None,
+    }
+}
+
+fn create_table(catalog: &mut Catalog, create: &CreateTable) {
+    let kind = match create.partition_by {
+        Some(_) => TableKind::Partitioned,
+        None => TableKind::Table,
+    };
+    let mut table = empty_table(table_name(&create.name), kind);
+    for definition in &create.columns {
+        let name = fold(&definition.name);
+        let mut made = column(&name, &definition.data_type.to_string());
+        for option in &definition.options {
+            match &option.option {
+                ColumnOption::NotNull => made.not_null = true,
+                ColumnOption::PrimaryKey(_) => {
+                    made.not_null = true;
+                    let index = format!("{}_pkey", table.name.name);
+                    push_index(&mut table, &index, vec![IndexKey::column(&name)], true);
+                }
+                ColumnOption::Unique(_) => {
+                    let index = format!("{}_{name}_key", table.name.name);
+                    push_index(&mut table, &index, vec![IndexKey::column(&name)], false);
+                }
+                ColumnOption::ForeignKey(key) => {
+                    let fallback = format!("{}_{name}_fkey", table.name.name);
+                    push_foreign_key(&mut table, key, vec![name.clone()], &fallback);
+                }
+                _ => {}
+            }
+        }
+        table.columns.push(made);
+    }
+    for constraint in &create.constraints {
+        add_constraint(&mut table, constraint);
+    }
+    catalog.tables.push(table);
+}
+
+fn add_constraint(table: &mut Table, constraint: &TableConstraint) {
+    match constraint {
+        TableConstraint::PrimaryKey(key) => {
+            let name = key.name.as_ref().map_or(format!("{}_pkey", table.name.name), fold);
+            let keys: Vec<IndexKey> = key.columns.iter().map(index_key).collect();
+            for column in &mut table.columns {
+                column.not_null |= keys.iter().any(|key| key.expression == column.name);
+            }
+            push_index(table, &name, keys, true);
+        }
+        TableConstraint::Unique(unique) => {
+            let keys: Vec<IndexKey> = unique.columns.iter().map(index_key).collect();
+            let name = unique.name.as_ref().map_or_else(
+                || {
+                    let columns: Vec<&str> = keys.iter().map(|k| k.expression.as_str()).collect();
+                    format!("{}_{}_key", table.name.name, columns.join("_"))
+                },
+                fold,
+            );
+            push_index(table, &name, keys, false);
+        }
+        TableConstraint::ForeignKey(key) => {
+            let columns: Vec<String> = key.columns.iter().map(fold).collect();
+            let fallback = format!("{}_{}_fkey", table.name.name, columns.join("_"));
+            push_foreign_key(table, key, columns, &fallback);
+        }
+        _ => {}
+    }
+}
+
+fn push_foreign_key(
+    table: &mut Table,
+    key: &ForeignKeyConstraint,
+    columns: Vec<String>,
+    fallback: &str,
+) {
+    table.foreign_keys.push(ForeignKey {
+        name: key.name.as_ref().map_or(fallback.to_owned(), fold),
+        columns,
+        references: table_name(&key.foreign_table),
+        referenced_columns: key.referred_columns.iter().map(fold).collect(),
+    });
+}
+
+/// The unique index behind a constraint.
+fn push_index(table: &mut Table, name: &str, keys: Vec<IndexKey>, primary: bool) {
+    table.indexes.push(Index {
+        name: name.to_owned(),
+        schema: table.name.schema.clone(),
+        method: "btree".to_owned(),
+        keys,
+        include: Vec::new(),
+        predicate: None,
+        unique: true,
+        primary,
+        constraint: true,
+        valid: true,
+        size_bytes: None,
+        scans: None,
+        definition: format!("constraint {name} on {}", quote_table(&table.name)),
+    });
+}
+
+fn index_key(column: &IndexColumn) -> IndexKey {
+    key_of(&column.column, column.operator_class.as_ref())
+}
+
+fn key_of(order: &OrderByExpr, operator_class: Option<&ObjectName>) -> IndexKey {
+    let descending = matches!(order.options.sort, Some(OrderBySort::Desc));
+    let (expression, is_column) = match &order.expr {
+        Expr::Identifier(ident) => (fold(ident), true),
+        Expr::Nested(inner) => (inner.to_string(), false),
+        other => (other.to_string(), false),
+    };
+    IndexKey {
+        expression,
+        is_column,
+        descending,
+        nulls_first: order.options.nulls_first.unwrap_or(descending),
+        operator_class: operator_class.map(ToString::to_string),
+    }
+}
+
+fn create_index(catalog: &mut Catalog, create: &CreateIndex) {
+    let definition = Statement::CreateIndex(create.clone()).to_string();
+    let Some(table) = table_mut(catalog, &create.table_name) else { return };
+    let name = create.name.as_ref().and_then(super::resolve::last_name).unwrap_or_default();
+    table.indexes.push(Index {
+        name,
+        schema: table.name.schema.clone(),
+        method: create.using.as_ref().map_or("btree".to_owned(), |m| m.to_string().to_lowercase()),
+        keys: create.columns.iter().map(index_key).collect(),
+        include: create.include.iter().map(fold).collect(),
+        predicate: create.predicate.as_ref().map(ToString::to_string),
+        unique: create.unique,
+        primary: false,
+        constraint: false,
+        valid: true,
+        size_bytes: None,
+        scans: None,
+        definition,
+    });
+}
+
+fn create_policy(catalog: &mut Catalog, create: &CreatePolicy) {
+    let Some(table) = table_mut(catalog, &create.table_name) else { return };
+    table.policies.push(Policy {
+        name: fold(&create.name),
+        command: create.command.as_ref().map_or("ALL".to_owned(), ToString::to_string),
+        permissive: !matches!(create.policy_type, Some(CreatePolicyType::Restrictive)),
+        roles: create.to.iter().flatten().map(ToString::to_string).collect(),
+        using: create.using.as_ref().map(ToString::to_string),
+        check: create.with_check.as_ref().map(ToString::to_string),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &str = r#"
+\restrict abc
+SET statement_timeout = 0;
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+CREATE FUNCTION public.f() RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT 1; END;
+CREATE TABLE public.users (
+    id bigint NOT NULL,
+    email character varying(255) DEFAULT 'x'::character varying NOT NULL,
+    created_at timestamp with time zone DEFAULT now()
+);
+ALTER TABLE public.users OWNER TO postgres;
+CREATE TABLE public."Orders" (id bigint NOT NULL, buyer_id bigint NOT NULL);
+COPY public.users (id, email) FROM stdin;
+1	CREATE TABLE x (;
+\.
+ALTER TABLE ONLY public.users ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+CREATE INDEX orders_recent ON public."Orders" USING btree (buyer_id, id DESC) WHERE (buyer_id > 0);
+ALTER TABLE ONLY public."Orders"
+    ADD CONSTRAINT orders_buyer_fkey FOREIGN KEY (buyer_id) REFERENCES public.users(id) ON DELETE CASCADE;
+ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON public.users FOR SELECT TO app USING ((id = 1));
+GRANT SELECT,INSERT ON TABLE public.users TO app;
+"#;
+
+    #[test]
+    fn a_dump_gives_tables_indexes_keys_and_policies() {
+        let (catalog, coverage) = catalog(DUMP);
+        assert_eq!(coverage.skipped, [], "{:?}", coverage.skipped);
+        let users = catalog.lookup(None, "users").unwrap();
+        assert!(users.row_security && users.has_unique(&["id"]));
+        assert_eq!(users.column("email").unwrap().type_name, "character varying(255)");
+        assert_eq!(users.policies[0].roles, ["app"]);
+        assert_eq!(users.granted_to, ["app"]);
+        let orders = catalog.lookup(Some("public"), "Orders").unwrap();
+        assert_eq!(orders.foreign_keys[0].references, users.name);
+        let index = &orders.indexes[0];
+        assert!(index.keys[1].descending && index.keys[1].nulls_first && index.predicate.is_some());
+        assert_eq!(catalog.extensions, ["pg_trgm"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_counted_with_its_line() {
+        let (catalog, coverage) = catalog("CREATE TABLE a (id int);\n\nCREATE TABLE ((;\nCREATE TABLE b (id int);");
+        assert_eq!(catalog.tables.len(), 2);
+        assert_eq!(coverage.skipped.len(), 1);
+        assert!(coverage.skipped[0].example.starts_with("line 3"), "{:?}", coverage.skipped);
+    }
+}

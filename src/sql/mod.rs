@@ -1,0 +1,18 @@
+//! Text to meaning. The only module that names `sqlparser`.
+//!
+//! The lexer and the normalizer are our own and work on any text; the parser is asked once for each
+//! distinct statement, and a statement that it cannot read still has a fingerprint.
+
+pub mod ddl;
+pub mod fingerprint;
+pub mod ident;
+pub mod keyword;
+pub mod lexer;
+pub mod normalize;
+pub mod parse;
+pub mod predicate;
+pub mod redact;
+pub mod resolve;
+pub mod rewrite;
+pub mod safety;
+pub mod scope;

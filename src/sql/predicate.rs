@@ -1,0 +1,315 @@
+//! One condition at a time: what it says about which column.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, Expr, Ident, Query, Statement, TableFactor, UnaryOperator, Value, Visit, Visitor,
+    VisitorMut, VisitMut,
+};
+
+use super::scope::{Origin, Scope, fold};
+use crate::model::catalog::Catalog;
+use crate::model::shape::{Key, Operator, Predicate, Scan};
+
+/// What a conjunct is for the scans around it.
+pub enum Conjunct<'e> {
+    Filter { scan: usize, predicate: Predicate },
+    Join { left: Origin, right: Origin },
+    SemiJoin { left: Origin, subquery: &'e Query },
+    Other,
+}
+
+/// The parts of a condition that are joined by `AND`.
+pub fn conjuncts(condition: &Expr) -> Vec<&Expr> {
+    let mut parts = Vec::new();
+    let mut rest = vec![condition];
+    while let Some(expr) = rest.pop() {
+        match expr {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                rest.push(right);
+                rest.push(left);
+            }
+            Expr::Nested(inner) => rest.push(inner),
+            other => parts.push(other),
+        }
+    }
+    parts
+}
+
+pub fn classify<'e>(
+    expr: &'e Expr,
+    scope: &Scope<'_>,
+    scans: &[Scan],
+    catalog: Option<&Catalog>,
+) -> Conjunct<'e> {
+    let key_of = |expr: &Expr| key(expr, scope, scans, catalog);
+    let filter = |left: &Expr, operator: Operator, right: &[&Expr]| match key_of(left) {
+        Some((scan, key)) if right.iter().all(|side| is_constant(side, scope, scans, catalog)) => {
+            let slots = right.iter().flat_map(|side| slots(side)).collect();
+            Conjunct::Filter { scan, predicate: Predicate { key, operator, slots } }
+        }
+        _ => Conjunct::Other,
+    };
+    match expr {
+        Expr::BinaryOp { left, op, right } => {
+            let Some(operator) = operator(op) else {
+                return any_of(expr, scope, scans, catalog).unwrap_or(Conjunct::Other);
+            };
+            if operator == Operator::Equal {
+                let (l, r) = (
+                    scope.column(left, scans, catalog),
+                    scope.column(right, scans, catalog),
+                );
+                if let (Some(left), Some(right)) = (l, r) {
+                    return Conjunct::Join { left, right };
+                }
+            }
+            match filter(left, operator, &[right]) {
+                // `5 < a` says the same as `a > 5`; only for operators that can be turned round.
+                Conjunct::Other if matches!(operator, Operator::Equal | Operator::Range) => {
+                    filter(right, operator, &[left])
+                }
+                done => done,
+            }
+        }
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
+            filter(left, Operator::In, &[right])
+        }
+        Expr::InList { expr, list, negated } => {
+            let operator = if *negated { Operator::NotEqual } else { Operator::In };
+            filter(expr, operator, &list.iter().collect::<Vec<_>>())
+        }
+        Expr::InSubquery { expr, subquery, negated: false } => {
+            match scope.column(expr, scans, catalog) {
+                Some(left) => Conjunct::SemiJoin { left, subquery },
+                None => Conjunct::Other,
+            }
+        }
+        Expr::Between { expr, negated: false, low, high } => filter(expr, Operator::Range, &[low, high]),
+        Expr::Like { negated: false, expr, pattern, .. } => filter(expr, Operator::Like, &[pattern]),
+        Expr::ILike { negated: false, expr, pattern, .. }
+        | Expr::SimilarTo { negated: false, expr, pattern, .. } => {
+            filter(expr, Operator::ILike, &[pattern])
+        }
+        Expr::IsNull(inner) => filter(inner, Operator::IsNull, &[]),
+        Expr::IsNotNull(inner) => filter(inner, Operator::IsNotNull, &[]),
+        Expr::IsTrue(inner) | Expr::IsFalse(inner) => filter(inner, Operator::Equal, &[]),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } if is_name(expr) => {
+            filter(expr, Operator::Equal, &[])
+        }
+        expr if is_name(expr) => filter(expr, Operator::Equal, &[]),
+        _ => Conjunct::Other,
+    }
+}
+
+/// `a = 1 OR a = 2` is `a IN (1, 2)`.
+fn any_of<'e>(
+    expr: &'e Expr,
+    scope: &Scope<'_>,
+    scans: &[Scan],
+    catalog: Option<&Catalog>,
+) -> Option<Conjunct<'e>> {
+    let mut rest = vec![expr];
+    let mut found: Option<(usize, Predicate)> = None;
+    while let Some(part) = rest.pop() {
+        match part {
+            Expr::Nested(inner) => rest.push(inner),
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+                rest.push(right);
+                rest.push(left);
+            }
+            part => {
+                let Conjunct::Filter { scan, predicate } = classify(part, scope, scans, catalog) else {
+                    return None;
+                };
+                if !matches!(predicate.operator, Operator::Equal | Operator::In) {
+                    return None;
+                }
+                match &mut found {
+                    None => found = Some((scan, Predicate { operator: Operator::In, ..predicate })),
+                    Some((known, whole)) if *known == scan && whole.key == predicate.key => {
+                        whole.slots.extend(predicate.slots);
+                    }
+                    Some(_) => return None,
+                }
+            }
+        }
+    }
+    found.map(|(scan, predicate)| Conjunct::Filter { scan, predicate })
+}
+
+fn operator(op: &BinaryOperator) -> Option<Operator> {
+    use BinaryOperator as Op;
+    Some(match op {
+        Op::Eq => Operator::Equal,
+        Op::NotEq => Operator::NotEqual,
+        Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Operator::Range,
+        Op::PGLikeMatch | Op::PGStartsWith => Operator::Like,
+        Op::PGILikeMatch | Op::PGRegexMatch | Op::PGRegexIMatch => Operator::ILike,
+        Op::AtArrow | Op::ArrowAt | Op::PGOverlap | Op::Question | Op::QuestionAnd | Op::QuestionPipe
+        | Op::AtQuestion | Op::AtAt => Operator::Contains,
+        Op::Or | Op::And => return None,
+        _ => Operator::Other,
+    })
+}
+
+fn is_name(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+/// The column or expression of one scan that an index could hold.
+pub fn key(
+    expr: &Expr,
+    scope: &Scope<'_>,
+    scans: &[Scan],
+    catalog: Option<&Catalog>,
+) -> Option<(usize, Key)> {
+    if let Some((scan, column)) = scope.column(expr, scans, catalog) {
+        return Some((scan, Key::Column(column)));
+    }
+    let inner = match expr {
+        Expr::Nested(inner) => return key(inner, scope, scans, catalog),
+        Expr::Function(_) | Expr::Cast { .. } | Expr::BinaryOp { .. } => expr,
+        _ => return None,
+    };
+    let mut owner = None;
+    let mut columns = Vec::new();
+    for name in names(inner) {
+        let (scan, column) = scope.column(&name, scans, catalog)?;
+        if *owner.get_or_insert(scan) != scan {
+            return None;
+        }
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    let mut unqualified = inner.clone();
+    let _ = VisitMut::visit(&mut unqualified, &mut Unqualify);
+    Some((owner?, Key::Expression { sql: unqualified.to_string(), columns }))
+}
+
+/// Holds no column of the scans around it: a constant, a parameter, a call without columns, or a
+/// sub-query that does not look outside.
+fn is_constant(expr: &Expr, scope: &Scope<'_>, scans: &[Scan], catalog: Option<&Catalog>) -> bool {
+    names(expr).iter().all(|name| {
+        // A name that resolves to nothing is no column (`current_date` and its kin).
+        scope.column(name, scans, catalog).is_none()
+            && matches!(name, Expr::Identifier(ident) if ident.quote_style.is_none()
+                && super::normalize::is_keyword(&ident.value))
+    })
+}
+
+/// Columns named outside sub-queries.
+fn names(expr: &Expr) -> Vec<Expr> {
+    struct Names(Vec<Expr>, usize);
+    impl Visitor for Names {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.1 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.1 -= 1;
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if self.1 == 0 && is_name(expr) {
+                self.0.push(expr.clone());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names(Vec::new(), 0);
+    let _ = expr.visit(&mut names);
+    names.0
+}
+
+/// `$n` positions in an expression.
+pub fn slots(expr: &Expr) -> Vec<u16> {
+    struct Slots(Vec<u16>);
+    impl Visitor for Slots {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::Value(value) = expr {
+                if let Value::Placeholder(name) = &value.value {
+                    self.0.extend(name.strip_prefix('$').and_then(|n| n.parse::<u16>().ok()));
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut slots = Slots(Vec::new());
+    let _ = expr.visit(&mut slots);
+    slots.0
+}
+
+/// The queries directly inside an expression, not those inside of them.
+pub fn subqueries(expr: &Expr) -> Vec<Query> {
+    struct Subqueries(Vec<Query>, usize);
+    impl Visitor for Subqueries {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            if self.1 == 0 {
+                self.0.push(query.clone());
+            }
+            self.1 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.1 -= 1;
+            ControlFlow::Continue(())
+        }
+    }
+    let mut found = Subqueries(Vec::new(), 0);
+    let _ = expr.visit(&mut found);
+    found.0
+}
+
+/// Names of all functions that a statement calls, each once, lower case, schema included if given.
+pub fn functions(statement: &Statement) -> Vec<String> {
+    struct Functions(Vec<String>);
+    impl Functions {
+        fn add(&mut self, name: String) {
+            let name = name.replace('"', "").to_lowercase();
+            if !self.0.contains(&name) {
+                self.0.push(name);
+            }
+        }
+    }
+    impl Visitor for Functions {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::Function(function) = expr {
+                self.add(function.name.to_string());
+            }
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            match factor {
+                TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                    self.add(name.to_string());
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut functions = Functions(Vec::new());
+    let _ = statement.visit(&mut functions);
+    functions.0
+}
+
+/// `u.email` to `email`, everywhere in an expression.
+struct Unqualify;
+
+impl VisitorMut for Unqualify {
+    type Break = ();
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(parts) = expr {
+            if let Some(last) = parts.pop() {
+                *expr = Expr::Identifier(Ident { value: fold(&last), ..last });
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,511 @@
+//! A statement's shape: which tables it scans, by which predicates, joins and order.
+
+use sqlparser::ast::{
+    AssignmentTarget, Cte, Expr, FromTable, Ident, Insert, JoinConstraint, JoinOperator, LimitClause,
+    ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+};
+
+use super::parse::{ParseError, parse};
+use super::predicate::{Conjunct, classify, conjuncts, functions, key};
+use super::scope::{Outputs, Relation, Scope, Source, fold};
+use crate::model::catalog::{Catalog, TableKind};
+use crate::model::name::TableName;
+use crate::model::shape::{Join, Operator, Predicate, Scan, Shape, SortKey, StatementKind};
+
+/// The shape of a normalized statement.
+///
+/// With a catalog, unqualified names resolve as the server would; without one, a column of a
+/// statement over several tables stays unresolved unless it is qualified.
+///
+/// # Errors
+/// When the statement cannot be parsed. Nothing else fails: what is not understood is left out.
+pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, ParseError> {
+    if is_utility(normalized) {
+        return Ok(empty(StatementKind::Utility));
+    }
+    let statement = parse(normalized)?;
+    let kind = match &statement {
+        Statement::Query(_) => StatementKind::Select,
+        Statement::Insert(_) => StatementKind::Insert,
+        Statement::Update(_) => StatementKind::Update,
+        Statement::Delete(_) => StatementKind::Delete,
+        Statement::Merge(_) => StatementKind::Merge,
+        _ => return Ok(empty(StatementKind::Utility)),
+    };
+    let mut resolver = Resolver { catalog, shape: empty(kind), depth: 0 };
+    resolver.shape.functions = functions(&statement);
+    resolver.shape.writes = kind != StatementKind::Select;
+    resolver.statement(&statement, None);
+    Ok(resolver.shape)
+}
+
+fn empty(kind: StatementKind) -> Shape {
+    Shape { kind, scans: Vec::new(), functions: Vec::new(), locks_rows: false, writes: false }
+}
+
+/// Statements that need no parser to be understood: they read no table by predicate.
+fn is_utility(normalized: &str) -> bool {
+    const VERBS: &[&str] = &[
+        "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "set", "reset",
+        "show", "discard", "deallocate", "prepare", "close", "fetch", "move", "declare", "listen",
+        "unlisten", "notify", "lock", "analyze", "vacuum", "checkpoint", "copy", "truncate", "create",
+        "alter", "drop", "grant", "revoke", "comment", "reindex", "cluster", "refresh", "do", "call",
+        "security", "reassign", "import", "load", "explain", "execute",
+    ];
+    let verb = normalized.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
+    VERBS.contains(&verb.as_str())
+}
+
+struct Resolver<'c> {
+    catalog: Option<&'c Catalog>,
+    shape: Shape,
+    /// Nesting of queries; the outermost is 1.
+    depth: usize,
+}
+
+impl Resolver<'_> {
+    fn statement(&mut self, statement: &Statement, parent: Option<&Scope<'_>>) -> Outputs {
+        match statement {
+            Statement::Query(query) => return self.query(query, parent),
+            Statement::Insert(insert) => self.insert(insert, parent),
+            Statement::Update(update) => self.update(update, parent),
+            Statement::Delete(delete) => {
+                let mut scope = Scope::new(parent);
+                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+                self.from(from, &mut scope);
+                self.mark_target(&scope, &[]);
+                if let Some(using) = &delete.using {
+                    self.from(using, &mut scope);
+                }
+                self.filter(delete.selection.as_ref(), &scope);
+                return self.returning(delete.returning.as_deref(), &scope);
+            }
+            Statement::Merge(merge) => {
+                let mut scope = Scope::new(parent);
+                self.factor(&merge.table, &mut scope, None);
+                self.mark_target(&scope, &[]);
+                self.factor(&merge.source, &mut scope, None);
+                self.filter(Some(&merge.on), &scope);
+            }
+            _ => {}
+        }
+        Outputs::new()
+    }
+
+    fn insert(&mut self, insert: &Insert, parent: Option<&Scope<'_>>) {
+        let mut scope = Scope::new(parent);
+        if let TableObject::TableName(name) = &insert.table {
+            self.table(name, None, &mut scope);
+            let columns: Vec<String> =
+                insert.columns.iter().filter_map(|column| last_name(column)).collect();
+            self.mark_target(&scope, &columns);
+        }
+        if let Some(source) = &insert.source {
+            self.query(source, parent);
+        }
+    }
+
+    fn update(&mut self, update: &Update, parent: Option<&Scope<'_>>) {
+        let mut scope = Scope::new(parent);
+        self.from(std::slice::from_ref(&update.table), &mut scope);
+        let columns: Vec<String> = update
+            .assignments
+            .iter()
+            .flat_map(|assignment| match &assignment.target {
+                AssignmentTarget::ColumnName(name) => last_name(name).into_iter().collect::<Vec<_>>(),
+                AssignmentTarget::Tuple(names) => names.iter().filter_map(last_name).collect(),
+            })
+            .collect();
+        self.mark_target(&scope, &columns);
+        if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) =
+            &update.from
+        {
+            self.from(from, &mut scope);
+        }
+        for assignment in &update.assignments {
+            self.subqueries(&assignment.value, &scope);
+        }
+        self.filter(update.selection.as_ref(), &scope);
+    }
+
+    fn mark_target(&mut self, scope: &Scope<'_>, written: &[String]) {
+        if let Some(Relation { source: Source::Scan(scan), .. }) = scope.relations.first() {
+            self.shape.scans[*scan].target = true;
+            self.shape.scans[*scan].written = written.to_vec();
+        }
+    }
+
+    fn returning(&mut self, items: Option<&[SelectItem]>, scope: &Scope<'_>) -> Outputs {
+        items.map(|items| self.projection(items, scope)).unwrap_or_default()
+    }
+
+    fn query(&mut self, query: &Query, parent: Option<&Scope<'_>>) -> Outputs {
+        self.depth += 1;
+        let mut scope = Scope::new(parent);
+        if let Some(with) = &query.with {
+            for cte in &with.cte_tables {
+                let outputs = self.cte(cte, &scope);
+                scope.ctes.push((fold(&cte.alias.name), outputs));
+            }
+        }
+        self.shape.locks_rows |= !query.locks.is_empty();
+        let order_by: &[OrderByExpr] = match query.order_by.as_ref().map(|order_by| &order_by.kind) {
+            Some(OrderByKind::Expressions(keys)) => keys,
+            _ => &[],
+        };
+        let outputs = self.set_expr(&query.body, &scope, order_by, is_limited(query));
+        self.depth -= 1;
+        outputs
+    }
+
+    fn cte(&mut self, cte: &Cte, scope: &Scope<'_>) -> Outputs {
+        let mut outputs = self.query(&cte.query, Some(scope));
+        for (output, column) in outputs.iter_mut().zip(&cte.alias.columns) {
+            output.0 = fold(&column.name);
+        }
+        outputs
+    }
+
+    fn set_expr(
+        &mut self,
+        body: &SetExpr,
+        parent: &Scope<'_>,
+        order_by: &[OrderByExpr],
+        limited: bool,
+    ) -> Outputs {
+        match body {
+            SetExpr::Select(select) => self.select(select, parent, order_by, limited),
+            SetExpr::Query(query) => self.query(query, Some(parent)),
+            SetExpr::SetOperation { left, right, .. } => {
+                let outputs = self.set_expr(left, parent, &[], false);
+                self.set_expr(right, parent, &[], false);
+                // Columns of a union come from several tables; only their names are kept.
+                outputs.into_iter().map(|(name, _)| (name, None)).collect()
+            }
+            SetExpr::Insert(statement)
+            | SetExpr::Update(statement)
+            | SetExpr::Delete(statement)
+            | SetExpr::Merge(statement) => {
+                self.shape.writes = true;
+                self.statement(statement, Some(parent))
+            }
+            SetExpr::Values(_) | SetExpr::Table(_) => Outputs::new(),
+        }
+    }
+
+    fn select(
+        &mut self,
+        select: &Select,
+        parent: &Scope<'_>,
+        order_by: &[OrderByExpr],
+        limited: bool,
+    ) -> Outputs {
+        self.shape.writes |= select.into.is_some();
+        let mut scope = Scope::new(Some(parent));
+        self.from(&select.from, &mut scope);
+        self.filter(select.selection.as_ref(), &scope);
+        if let Some(having) = &select.having {
+            self.subqueries(having, &scope);
+        }
+        let outputs = self.projection(&select.projection, &scope);
+        let grouped = !matches!(&select.group_by,
+            sqlparser::ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
+        if !grouped && select.distinct.is_none() {
+            self.sort(order_by, &scope, limited);
+        }
+        if order_by.is_empty() && limited && !grouped {
+            for relation in &scope.relations {
+                if let Source::Scan(scan) = relation.source {
+                    self.shape.scans[scan].limited = true;
+                }
+            }
+        }
+        outputs
+    }
+
+    fn projection(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Outputs {
+        let mut outputs = Outputs::new();
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    self.subqueries(expr, scope);
+                    let origin = scope.column(expr, &self.shape.scans, self.catalog);
+                    let name = match (&origin, expr) {
+                        (_, Expr::Identifier(ident)) => fold(ident),
+                        (_, Expr::CompoundIdentifier(parts)) => parts.last().map(fold).unwrap_or_default(),
+                        _ => String::new(),
+                    };
+                    outputs.push((name, origin));
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    self.subqueries(expr, scope);
+                    outputs.push((fold(alias), scope.column(expr, &self.shape.scans, self.catalog)));
+                }
+                SelectItem::Wildcard(_) => self.wildcard(None, scope, &mut outputs),
+                SelectItem::QualifiedWildcard(kind, _) => {
+                    let name = kind.to_string();
+                    let alias = name.trim_end_matches(".*").trim_matches('"').to_owned();
+                    self.wildcard(Some(&alias), scope, &mut outputs);
+                }
+                SelectItem::ExprWithAliases { expr, .. } => self.subqueries(expr, scope),
+            }
+        }
+        if self.depth == 1 {
+            for (scan, column) in outputs.iter().filter_map(|(_, origin)| origin.clone()) {
+                let known = &mut self.shape.scans[scan].outputs;
+                if !known.contains(&column) {
+                    known.push(column);
+                }
+            }
+        }
+        outputs
+    }
+
+    /// All columns of one relation or of all: by name where the catalog knows them, else as `*`.
+    fn wildcard(&self, alias: Option<&str>, scope: &Scope<'_>, outputs: &mut Outputs) {
+        for relation in scope.relations.iter().filter(|r| alias.is_none_or(|alias| r.alias == alias)) {
+            match &relation.source {
+                Source::Scan(scan) => {
+                    let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
+                    match table {
+                        Some(table) => outputs.extend(
+                            table.columns.iter().map(|c| (c.name.clone(), Some((*scan, c.name.clone())))),
+                        ),
+                        None => outputs.push(("*".to_owned(), Some((*scan, "*".to_owned())))),
+                    }
+                }
+                Source::Derived(derived) => outputs.extend(derived.iter().cloned()),
+                Source::Opaque => {}
+            }
+        }
+    }
+
+    fn from(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) {
+        for item in from {
+            self.factor(&item.relation, scope, None);
+            for join in &item.joins {
+                let first_joined = scope.relations.len();
+                self.factor(&join.relation, scope, None);
+                self.join(&join.join_operator, scope, first_joined);
+            }
+        }
+    }
+
+    /// The condition of one join; relations from `first_joined` on are its right side.
+    fn join(&mut self, operator: &JoinOperator, scope: &Scope<'_>, first_joined: usize) {
+        use JoinOperator as Op;
+        let (constraint, keeps_left, keeps_right) = match operator {
+            Op::Join(c) | Op::Inner(c) | Op::CrossJoin(c) | Op::StraightJoin(c) => (c, false, false),
+            Op::Left(c) | Op::LeftOuter(c) => (c, true, false),
+            Op::Right(c) | Op::RightOuter(c) => (c, false, true),
+            Op::FullOuter(c) => (c, true, true),
+            _ => return,
+        };
+        match constraint {
+            JoinConstraint::On(condition) => {
+                let right: Vec<usize> = scope.relations[first_joined..]
+                    .iter()
+                    .filter_map(|r| if let Source::Scan(scan) = r.source { Some(scan) } else { None })
+                    .collect();
+                for conjunct in conjuncts(condition) {
+                    // A condition on the side that an outer join keeps does not filter that side.
+                    self.conjunct(conjunct, scope, &|scan| {
+                        if right.contains(&scan) { !keeps_right } else { !keeps_left }
+                    });
+                }
+            }
+            JoinConstraint::Using(columns) => {
+                for column in columns.iter().filter_map(last_name) {
+                    self.using(&column, scope, first_joined);
+                }
+            }
+            JoinConstraint::Natural | JoinConstraint::None => {}
+        }
+    }
+
+    fn using(&mut self, column: &str, scope: &Scope<'_>, first_joined: usize) {
+        let ident = Expr::Identifier(Ident::new(column));
+        let side = |relations: &[Relation]| {
+            relations.iter().find_map(|relation| {
+                let alone = Scope {
+                    relations: vec![Relation {
+                        alias: relation.alias.clone(),
+                        source: match &relation.source {
+                            Source::Scan(scan) => Source::Scan(*scan),
+                            Source::Derived(outputs) => Source::Derived(outputs.clone()),
+                            Source::Opaque => Source::Opaque,
+                        },
+                    }],
+                    ctes: Vec::new(),
+                    parent: None,
+                };
+                alone.column(&ident, &self.shape.scans, self.catalog)
+            })
+        };
+        let (left, right) = scope.relations.split_at(first_joined.min(scope.relations.len()));
+        if let (Some(left), Some(right)) = (side(left), side(right)) {
+            self.link(left, right);
+        }
+    }
+
+    fn link(&mut self, left: (usize, String), right: (usize, String)) {
+        if left.0 == right.0 {
+            return;
+        }
+        for (here, there) in [(&left, &right), (&right, &left)] {
+            self.shape.scans[here.0].joins.push(Join {
+                column: here.1.clone(),
+                other_scan: there.0,
+                other_column: there.1.clone(),
+            });
+        }
+    }
+
+    fn factor(&mut self, factor: &TableFactor, scope: &mut Scope<'_>, alias: Option<String>) {
+        match factor {
+            TableFactor::Table { name, alias: own, args, .. } => {
+                let own = own.as_ref().map(|a| fold(&a.name)).or(alias);
+                if args.is_some() {
+                    let alias = own.or_else(|| last_name(name)).unwrap_or_default();
+                    scope.relations.push(Relation { alias, source: Source::Opaque });
+                } else {
+                    self.table(name, own, scope);
+                }
+            }
+            TableFactor::Derived { lateral, subquery, alias: own, .. } => {
+                let outputs = if *lateral {
+                    self.query(subquery, Some(scope))
+                } else {
+                    self.query(subquery, scope.parent)
+                };
+                let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
+                scope.relations.push(Relation { alias, source: Source::Derived(outputs) });
+            }
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                self.from(std::slice::from_ref(table_with_joins), scope);
+            }
+            TableFactor::Function { alias: own, name, .. } => {
+                let alias = own.as_ref().map(|a| fold(&a.name)).or_else(|| last_name(name));
+                scope.relations
+                    .push(Relation { alias: alias.unwrap_or_default(), source: Source::Opaque });
+            }
+            TableFactor::TableFunction { alias: own, .. } | TableFactor::UNNEST { alias: own, .. } => {
+                let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
+                scope.relations.push(Relation { alias, source: Source::Opaque });
+            }
+            _ => scope.relations.push(Relation { alias: String::new(), source: Source::Opaque }),
+        }
+    }
+
+    fn table(&mut self, name: &ObjectName, alias: Option<String>, scope: &mut Scope<'_>) {
+        let parts: Vec<String> = name.0.iter().filter_map(part).collect();
+        let Some((table, qualifier)) = parts.split_last() else { return };
+        let schema = qualifier.last().map(String::as_str);
+        let alias = alias.unwrap_or_else(|| table.clone());
+        if schema.is_none() {
+            if let Some(outputs) = scope.cte(table) {
+                let source = Source::Derived(outputs.clone());
+                scope.relations.push(Relation { alias, source });
+                return;
+            }
+        }
+        let known = self.catalog.and_then(|catalog| catalog.lookup(schema, table));
+        let name = known.map_or_else(
+            // Without a catalog `public` is the guess that the server itself makes most often.
+            || TableName::new(schema.unwrap_or("public"), table),
+            |table| table.name.clone(),
+        );
+        self.shape.scans.push(Scan {
+            table: name,
+            known: known.is_some_and(|table| table.kind != TableKind::View),
+            filters: Vec::new(),
+            joins: Vec::new(),
+            sort: Vec::new(),
+            limited: false,
+            target: false,
+            outputs: Vec::new(),
+            written: Vec::new(),
+        });
+        let source = Source::Scan(self.shape.scans.len() - 1);
+        scope.relations.push(Relation { alias, source });
+    }
+
+    fn filter(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
+        for conjunct in condition.into_iter().flat_map(conjuncts) {
+            self.conjunct(conjunct, scope, &|_| true);
+        }
+    }
+
+    fn conjunct(&mut self, conjunct: &Expr, scope: &Scope<'_>, filters: &dyn Fn(usize) -> bool) {
+        match classify(conjunct, scope, &self.shape.scans, self.catalog) {
+            Conjunct::Filter { scan, predicate } => {
+                if filters(scan) {
+                    self.shape.scans[scan].filters.push(predicate);
+                }
+                self.subqueries(conjunct, scope);
+            }
+            Conjunct::Join { left, right } => self.link(left, right),
+            Conjunct::SemiJoin { left, subquery } => {
+                let outputs = self.query(subquery, Some(scope));
+                match outputs.into_iter().next().and_then(|(_, origin)| origin) {
+                    Some(origin) => self.link(left, origin),
+                    None if filters(left.0) => {
+                        let key = crate::model::shape::Key::Column(left.1);
+                        let predicate = Predicate { key, operator: Operator::In, slots: Vec::new() };
+                        self.shape.scans[left.0].filters.push(predicate);
+                    }
+                    None => {}
+                }
+            }
+            Conjunct::Other => self.subqueries(conjunct, scope),
+        }
+    }
+
+    /// Visits every query inside an expression, with our names in sight.
+    fn subqueries(&mut self, expr: &Expr, scope: &Scope<'_>) {
+        for query in super::predicate::subqueries(expr) {
+            self.query(&query, Some(scope));
+        }
+    }
+
+    fn sort(&mut self, order_by: &[OrderByExpr], scope: &Scope<'_>, limited: bool) {
+        let mut owner = None;
+        let mut keys = Vec::new();
+        for item in order_by {
+            let Some((scan, key)) = key(&item.expr, scope, &self.shape.scans, self.catalog) else { return };
+            if *owner.get_or_insert(scan) != scan {
+                return;
+            }
+            let descending = matches!(item.options.sort, Some(sqlparser::ast::OrderBySort::Desc));
+            // The server's default: nulls last ascending, first descending.
+            let nulls_first = item.options.nulls_first.unwrap_or(descending);
+            keys.push(SortKey { key, descending, nulls_first });
+        }
+        if let Some(scan) = owner {
+            self.shape.scans[scan].sort = keys;
+            self.shape.scans[scan].limited = limited;
+        }
+    }
+}
+
+fn is_limited(query: &Query) -> bool {
+    let by_clause = match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, .. }) => limit.is_some(),
+        Some(LimitClause::OffsetCommaLimit { .. }) => true,
+        None => false,
+    };
+    by_clause || query.fetch.is_some()
+}
+
+fn part(part: &ObjectNamePart) -> Option<String> {
+    match part {
+        ObjectNamePart::Identifier(ident) => Some(fold(ident)),
+        ObjectNamePart::Function(_) => None,
+    }
+}
+
+/// The last part of a name: the table or the column.
+pub fn last_name(name: &ObjectName) -> Option<String> {
+    name.0.last().and_then(part)
+}
