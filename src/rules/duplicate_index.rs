@@ -1,0 +1,79 @@
+//! Indexes that another index makes superfluous.
+
+use serde_json::json;
+
+use super::{Input, Rule};
+use crate::model::catalog::{Index, Table};
+use crate::model::finding::{Finding, Level, Subject};
+
+pub const RULE: Rule = Rule {
+    id: "duplicate-index",
+    summary: "an index that another index covers",
+    needs: "a catalog (schema file or database)",
+    page: include_str!("duplicate_index.md"),
+    find,
+};
+
+fn find(input: &Input<'_>) -> Vec<Finding> {
+    let tables = input.catalog.map(|catalog| catalog.tables.as_slice()).unwrap_or(&[]);
+    tables.iter().flat_map(in_table).collect()
+}
+
+fn in_table(table: &Table) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, index) in table.indexes.iter().enumerate() {
+        // What enforces something stays, whatever else covers it.
+        if index.constraint || index.unique {
+            continue;
+        }
+        let cover = table.indexes.iter().enumerate().find(|(other_at, other)| {
+            *other_at != at && covers(other, index) && (!covers(index, other) || stays(other, index))
+        });
+        let Some((_, cover)) = cover else { continue };
+        let same = cover.keys.len() == index.keys.len();
+        findings.push(Finding {
+            id: format!("{}:{}.{}", RULE.id, index.schema, index.name),
+            rule: RULE.id,
+            level: Level::Warning,
+            impact_pct: 0.0,
+            subject: Subject {
+                table: Some(table.name.clone()),
+                columns: index.keys.iter().map(|key| key.expression.clone()).collect(),
+                index: Some(index.name.clone()),
+                ..Subject::default()
+            },
+            message: if same {
+                format!("index {} repeats {}", index.name, cover.name)
+            } else {
+                format!("index {} is the beginning of {}", index.name, cover.name)
+            },
+            evidence: vec![json!({
+                "kind": "index",
+                "covered_by": cover.name,
+                "size_bytes": index.size_bytes,
+                "scans": index.scans,
+            })],
+            advice: None,
+        });
+    }
+    findings
+}
+
+/// Everything `index` can do, `other` can do as well.
+fn covers(other: &Index, index: &Index) -> bool {
+    other.valid
+        && other.method == index.method
+        && other.predicate == index.predicate
+        && other.keys.starts_with(&index.keys)
+        // Only a btree serves by its first keys alone.
+        && (other.method == "btree" || other.keys.len() == index.keys.len())
+        && index.include.iter().all(|column| {
+            other.include.contains(column) || other.keys.iter().any(|key| key.expression == *column)
+        })
+}
+
+/// Of two that cover each other, this one is kept.
+fn stays(other: &Index, index: &Index) -> bool {
+    (other.constraint, other.unique) > (index.constraint, index.unique)
+        || ((other.constraint, other.unique) == (index.constraint, index.unique) && other.name < index.name)
+}

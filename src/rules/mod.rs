@@ -1,0 +1,85 @@
+//! Detectors. One a file, its page beside it; each sees plain data and nothing else.
+
+pub mod duplicate_index;
+pub mod n_plus_one;
+pub mod n_plus_one_links;
+pub mod rls_disabled;
+pub mod support;
+pub mod unindexed_filter;
+pub mod unindexed_foreign_key;
+pub mod unindexed_join;
+pub mod unindexed_sort;
+
+use crate::model::catalog::{Catalog, Table};
+use crate::model::finding::Finding;
+use crate::model::shape::{Scan, Shape};
+use crate::model::workload::{Query, Workload};
+
+/// What a rule may look at. Same input, same findings, same order.
+pub struct Input<'a> {
+    pub workload: &'a Workload,
+    pub catalog: Option<&'a Catalog>,
+    /// One for each query of the workload; `None` where the statement could not be parsed.
+    pub shapes: &'a [Option<Shape>],
+}
+
+/// A detector.
+pub struct Rule {
+    /// Kebab-case; names the pattern, not the cure.
+    pub id: &'static str,
+    /// One line for the list of rules.
+    pub summary: &'static str,
+    /// What it cannot do without, in words.
+    pub needs: &'static str,
+    /// The page: text of `explain`, handbook and test at once.
+    pub page: &'static str,
+    pub find: fn(&Input<'_>) -> Vec<Finding>,
+}
+
+/// Every rule, in the order of running and of documenting.
+pub const RULES: &[&Rule] = &[
+    &n_plus_one::RULE,
+    &unindexed_filter::RULE,
+    &unindexed_sort::RULE,
+    &unindexed_join::RULE,
+    &unindexed_foreign_key::RULE,
+    &duplicate_index::RULE,
+    &rls_disabled::RULE,
+];
+
+/// Runs every rule; findings by share of time, then by level, then by id.
+pub fn find_all(input: &Input<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.find)(input)).collect();
+    findings.sort_by(|a, b| {
+        b.impact_pct
+            .total_cmp(&a.impact_pct)
+            .then_with(|| b.level.cmp(&a.level))
+            .then_with(|| a.id.cmp(&b.id))
+    });
+    findings
+}
+
+/// A scan of a base table by a statement, with the table where the catalog knows it.
+pub struct ScanOf<'a> {
+    pub query: &'a Query,
+    pub shape: &'a Shape,
+    pub scan: &'a Scan,
+    pub table: Option<&'a Table>,
+}
+
+impl<'a> Input<'a> {
+    /// Every scan of every statement that was understood.
+    pub fn scans(&self) -> impl Iterator<Item = ScanOf<'a>> {
+        let catalog = self.catalog;
+        self.workload.queries.iter().zip(self.shapes).filter_map(|(query, shape)| Some((query, shape.as_ref()?))).flat_map(
+            move |(query, shape)| {
+                shape.scans.iter().map(move |scan| ScanOf {
+                    query,
+                    shape,
+                    scan,
+                    table: catalog.and_then(|catalog| catalog.table(&scan.table)),
+                })
+            },
+        )
+    }
+}

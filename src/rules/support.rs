@@ -1,0 +1,229 @@
+//! Whether an index that is there already serves a scan.
+
+use serde_json::{Value, json};
+
+use crate::model::catalog::{Index, Table};
+use crate::model::finding::{Finding, Level, Subject};
+use crate::model::name::TableName;
+use crate::model::shape::{Key, Operator, Predicate, Scan};
+use crate::model::workload::{Query, Workload};
+
+/// Tables below this many rows are read whole faster than through an index (about ten pages).
+const SMALL_TABLE_ROWS: f64 = 500.0;
+/// Statements faster than this in the mean, microseconds, do not wait for a scan that matters.
+const FAST_MEAN_US: u64 = 500;
+
+/// Worth an index: the table is not small and the statement not fast already, as far as is known.
+pub fn is_worth_an_index(query: &Query, table: &Table) -> bool {
+    table.is_indexable()
+        && table.rows.is_none_or(|rows| !(0.0..SMALL_TABLE_ROWS).contains(&rows))
+        && query.mean_us().is_none_or(|mean| mean >= FAST_MEAN_US)
+}
+
+/// Some index kind can serve the predicate.
+pub fn is_sargable(predicate: &Predicate) -> bool {
+    !matches!(predicate.operator, Operator::NotEqual | Operator::Other | Operator::IsNotNull)
+}
+
+/// An index begins with the key of the predicate and its method serves the operator.
+pub fn index_serves(index: &Index, predicate: &Predicate) -> bool {
+    let leads = index.keys.first().is_some_and(|key| same_key(&key.expression, &predicate.key));
+    let holds = index.keys.iter().any(|key| same_key(&key.expression, &predicate.key));
+    match (index.method.as_str(), predicate.operator) {
+        _ if !index.valid => false,
+        // A pattern needs an operator class that knows patterns; GIN and GiST serve any of their keys.
+        ("gin" | "gist", Operator::Like | Operator::ILike | Operator::Contains) => holds,
+        ("gin", _) => false,
+        ("btree", Operator::Like) => {
+            leads && index.keys[0].operator_class.as_deref().is_some_and(|c| c.contains("pattern"))
+        }
+        (_, Operator::ILike | Operator::Contains) => false,
+        ("hash", operator) => leads && operator == Operator::Equal,
+        _ => leads,
+    }
+}
+
+/// Some index serves some filter of the scan.
+pub fn is_filter_served(table: &Table, scan: &Scan) -> bool {
+    scan.filters.iter().any(|filter| table.indexes.iter().any(|index| index_serves(index, filter)))
+}
+
+/// An index leads with this column.
+pub fn is_column_led(table: &Table, column: &str) -> bool {
+    table.indexes.iter().any(|index| {
+        index.valid
+            && index.predicate.is_none()
+            && matches!(index.method.as_str(), "btree" | "hash")
+            && index.keys.first().is_some_and(|key| key.expression == column)
+    })
+}
+
+/// An index gives the order of the scan once its equality columns are fixed.
+pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
+    table.indexes.iter().any(|index| {
+        if index.method != "btree" || !index.valid {
+            return false;
+        }
+        let fixed = index
+            .keys
+            .iter()
+            .take_while(|key| {
+                scan.filters.iter().any(|filter| {
+                    filter.operator == Operator::Equal && same_key(&key.expression, &filter.key)
+                }) && !scan.sort.first().is_some_and(|sort| same_key(&key.expression, &sort.key))
+            })
+            .count();
+        let rest = &index.keys[fixed..];
+        let run = |reverse: bool| {
+            rest.len() >= scan.sort.len()
+                && scan.sort.iter().zip(rest).all(|(sort, key)| {
+                    same_key(&key.expression, &sort.key)
+                        && (key.descending != reverse) == sort.descending
+                        && (key.nulls_first != reverse) == sort.nulls_first
+                })
+        };
+        run(false) || run(true)
+    })
+}
+
+/// An index key, as the server spells it, and a key of a statement mean the same.
+///
+/// The server writes `lower(email)` for a varchar as `lower((email)::text)`, so casts, blanks and
+/// parentheses are left out of the comparison.
+pub fn same_key(index: &str, key: &Key) -> bool {
+    match key {
+        Key::Column(name) => index == name,
+        Key::Expression { sql, .. } => bare(index) == bare(sql),
+    }
+}
+
+fn bare(expression: &str) -> String {
+    let mut out = String::new();
+    let mut rest = expression;
+    while let Some(at) = rest.find("::") {
+        out.push_str(&rest[..at]);
+        let cast = &rest[at + 2..];
+        let end = cast.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ' ')).unwrap_or(cast.len());
+        rest = &cast[end..];
+    }
+    out.push_str(rest);
+    out.to_lowercase().chars().filter(|c| !c.is_whitespace() && !"()\"".contains(*c)).collect()
+}
+
+/// Findings of one rule, one for each table and set of columns, over all statements that show it.
+pub struct Grouped {
+    rule: &'static str,
+    groups: Vec<Group>,
+    /// The group that was added to last.
+    last: usize,
+}
+
+struct Group {
+    table: TableName,
+    columns: Vec<String>,
+    level: Level,
+    message: String,
+    queries: Vec<(String, u64)>,
+    worst: Option<(u64, crate::model::event::Fingerprint)>,
+    total_us: u64,
+    extra: Vec<Value>,
+}
+
+impl Grouped {
+    pub fn new(rule: &'static str) -> Self {
+        Grouped { rule, groups: Vec::new(), last: 0 }
+    }
+
+    /// Notes that `query` shows the pattern. Level and message of the first statement stay.
+    pub fn add(
+        &mut self,
+        table: &TableName,
+        columns: Vec<String>,
+        level: Level,
+        query: &Query,
+        message: impl FnOnce() -> String,
+    ) {
+        let known =
+            self.groups.iter().position(|group| &group.table == table && group.columns == columns);
+        let at = known.unwrap_or_else(|| {
+            self.groups.push(Group {
+                table: table.clone(),
+                columns,
+                level,
+                message: message(),
+                queries: Vec::new(),
+                worst: None,
+                total_us: 0,
+                extra: Vec::new(),
+            });
+            self.groups.len() - 1
+        });
+        self.last = at;
+        let group = &mut self.groups[at];
+        let name = query.fingerprint.to_string();
+        if group.queries.iter().any(|(known, _)| *known == name) {
+            return;
+        }
+        group.queries.push((name, query.calls));
+        group.total_us += query.total_us;
+        if group.worst.is_none_or(|(most, _)| query.total_us > most) {
+            group.worst = Some((query.total_us, query.fingerprint));
+        }
+    }
+
+    /// Adds evidence to the group that was added to last.
+    pub fn evidence(&mut self, evidence: Value) {
+        if let Some(group) = self.groups.get_mut(self.last) {
+            if !group.extra.contains(&evidence) {
+                group.extra.push(evidence);
+            }
+        }
+    }
+
+    pub fn finish(self, workload: &Workload) -> Vec<Finding> {
+        let rule = self.rule;
+        self.groups
+            .into_iter()
+            .map(|group| {
+                let calls: u64 = group.queries.iter().map(|(_, calls)| calls).sum();
+                let mut evidence = vec![json!({
+                    "kind": "statements",
+                    "provenance": "observed",
+                    "calls": calls,
+                    "total_us": group.total_us,
+                    "fingerprints": group.queries.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                })];
+                evidence.extend(group.extra);
+                Finding {
+                    id: format!("{rule}:{}({})", group.table, group.columns.join(",")),
+                    rule,
+                    level: group.level,
+                    impact_pct: workload.share_pct(group.total_us),
+                    subject: Subject {
+                        table: Some(group.table),
+                        columns: group.columns,
+                        query: group.worst.map(|(_, fingerprint)| fingerprint),
+                        ..Subject::default()
+                    },
+                    message: group.message,
+                    evidence,
+                    advice: None,
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_spelling_of_an_expression_is_the_statements() {
+        let key = Key::Expression { sql: "lower(email)".into(), columns: vec!["email".into()] };
+        assert!(same_key("lower((email)::text)", &key));
+        assert!(same_key("lower(email)", &key));
+        assert!(!same_key("upper(email)", &key));
+        assert!(!same_key("email", &key));
+    }
+}

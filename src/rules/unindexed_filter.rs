@@ -1,0 +1,91 @@
+//! Filters that no index serves.
+
+use super::support::{Grouped, is_filter_served, is_sargable, is_worth_an_index};
+use super::{Input, Rule, ScanOf};
+use crate::model::finding::{Finding, Level};
+use crate::model::shape::StatementKind;
+use serde_json::json;
+
+pub const RULE: Rule = Rule {
+    id: "unindexed-filter",
+    summary: "a WHERE condition that no index serves",
+    needs: "a catalog (schema file or database); without one only a suspicion",
+    page: include_str!("unindexed_filter.md"),
+    find,
+};
+
+/// Without a catalog: blocks read for each row returned from which on a scan is suspected. An index
+/// reads a handful.
+const SUSPECT_BLOCKS_PER_ROW: u64 = 100;
+/// Without a catalog and without block counts: mean from which on a scan is suspected, microseconds.
+const SUSPECT_MEAN_US: u64 = 20_000;
+
+fn find(input: &Input<'_>) -> Vec<Finding> {
+    let mut groups = Grouped::new(RULE.id);
+    for found in input.scans() {
+        if found.shape.kind == StatementKind::Insert && found.scan.target {
+            continue;
+        }
+        let columns = columns(&found);
+        if columns.is_empty() {
+            continue;
+        }
+        match found.table {
+            Some(table) => {
+                // Writes find their rows by the same filters, so they count too.
+                if is_worth_an_index(found.query, table) && !is_filter_served(table, found.scan) {
+                    groups.add(&table.name, columns.clone(), Level::Warning, found.query, || {
+                        format!("{} is filtered by {} and no index serves it", table.name, columns.join(", "))
+                    });
+                    if let Some(rows) = table.rows {
+                        groups.evidence(json!({"kind": "table", "provenance": "estimated", "rows": rows}));
+                    }
+                }
+            }
+            None => suspect(&found, columns, &mut groups),
+        }
+    }
+    groups.finish(input.workload)
+}
+
+/// Columns and expressions of the filters that an index could serve.
+fn columns(found: &ScanOf<'_>) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    for filter in found.scan.filters.iter().filter(|filter| is_sargable(filter)) {
+        let name = filter.key.sql().to_owned();
+        if !columns.contains(&name) {
+            columns.push(name);
+        }
+    }
+    columns
+}
+
+/// No catalog tells which indexes there are; what the statement reads may.
+fn suspect(found: &ScanOf<'_>, columns: Vec<String>, groups: &mut Grouped) {
+    let query = found.query;
+    // Over several tables nothing tells which of them is scanned.
+    if found.shape.scans.len() != 1 {
+        return;
+    }
+    let calls = query.calls.max(1);
+    let reason = match (query.blocks, query.rows) {
+        (Some(blocks), Some(rows)) => {
+            let per_row = blocks / calls / (rows / calls + 1);
+            (per_row >= SUSPECT_BLOCKS_PER_ROW)
+                .then(|| format!("it reads {} blocks a call for {} rows", blocks / calls, rows / calls))
+        }
+        _ => query
+            .mean_us()
+            .filter(|mean| *mean >= SUSPECT_MEAN_US)
+            .map(|mean| format!("it takes {} ms in the mean", mean / 1_000)),
+    };
+    if let Some(reason) = reason {
+        let name = found.scan.table.clone();
+        groups.add(&name, columns.clone(), Level::Info, query, || {
+            format!(
+                "a scan of {name} by {} is suspected: {reason}; no catalog was given, so whether an index exists is not known",
+                columns.join(", ")
+            )
+        });
+    }
+}

@@ -1,0 +1,271 @@
+//! `log_line_prefix`: what stands before the severity of each line of a stderr log.
+
+use super::time::looks_like_time;
+
+/// What a prefix said of one line.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fields<'a> {
+    pub time: &'a str,
+    pub pid: &'a str,
+    pub session: &'a str,
+    pub user: &'a str,
+    pub database: &'a str,
+    pub application: &'a str,
+    pub transaction: &'a str,
+    pub queryid: &'a str,
+}
+
+/// Words that follow the prefix; the colon and two blanks are the server's.
+const SEVERITIES: &[&str] = &[
+    "LOG", "ERROR", "FATAL", "PANIC", "WARNING", "NOTICE", "INFO", "DEBUG", "DEBUG1", "DEBUG2",
+    "DEBUG3", "DEBUG4", "DEBUG5", "DETAIL", "HINT", "QUERY", "CONTEXT", "LOCATION", "STATEMENT",
+    "BACKTRACE",
+];
+
+/// Prefixes in wide use, the most telling first. Each was seen in a distribution's default, a
+/// provider's documentation or another tool's advice.
+const KNOWN: &[&str] = &[
+    "%m [%p] %q%u@%d ",
+    "%m [%p] %q[user=%u,db=%d,app=%a] ",
+    "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+    "%t [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%m [%p]: user=%u,db=%d,app=%a,client=%h ",
+    "%t:%r:%u@%d:[%p]:",
+    "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
+    "%m|%u|%d|%c|",
+    "%t [%p-%l] %q%u@%d ",
+    "%m [%p] %u@%d/%a ",
+    "%m %u@%d [%p] ",
+    "%m [%p] ",
+    "%t [%p] ",
+    "%m ",
+    "%t ",
+];
+
+#[derive(Debug, Clone, PartialEq)]
+enum Part {
+    Text(String),
+    /// The letter of an escape.
+    Escape(char),
+    /// `%q`: processes without a session stop here.
+    Stop,
+}
+
+/// A prefix, ready to match lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prefix {
+    parts: Vec<Part>,
+    source: String,
+}
+
+impl Prefix {
+    /// # Errors
+    /// A sentence when the prefix has an escape that no server knows.
+    pub fn compile(source: &str) -> Result<Prefix, String> {
+        let mut parts = Vec::new();
+        let mut text = String::new();
+        let mut chars = source.chars();
+        while let Some(c) = chars.next() {
+            if c != '%' {
+                text.push(c);
+                continue;
+            }
+            // `%-10p` and `%10p` pad; the padding is blanks and is skipped when matching.
+            let mut letter = chars.next();
+            while letter.is_some_and(|l| l == '-' || l.is_ascii_digit()) {
+                letter = chars.next();
+            }
+            let part = match letter {
+                Some('%') => {
+                    text.push('%');
+                    continue;
+                }
+                Some('q') => Part::Stop,
+                Some(letter) if "audrhbpPtmnieclsvxQL".contains(letter) => Part::Escape(letter),
+                Some(other) => return Err(format!("%{other} is no escape of any server version")),
+                None => return Err("it ends in a lone %".to_owned()),
+            };
+            if !text.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut text)));
+            }
+            parts.push(part);
+        }
+        if !text.is_empty() {
+            parts.push(Part::Text(text));
+        }
+        Ok(Prefix { parts, source: source.to_owned() })
+    }
+
+    /// The prefix, among those in wide use, that fits most lines; `None` when none fits any.
+    pub fn detect(lines: &[&str]) -> Option<Prefix> {
+        let fitting = |source: &&str| {
+            let prefix = Prefix::compile(source).ok()?;
+            let count = lines.iter().filter(|line| prefix.split(line).is_some()).count();
+            (count > 0).then_some((count, prefix))
+        };
+        let mut best: Option<(usize, Prefix)> = None;
+        for (count, prefix) in KNOWN.iter().filter_map(fitting) {
+            if best.as_ref().is_none_or(|(most, _)| count > *most) {
+                best = Some((count, prefix));
+            }
+        }
+        best.map(|(_, prefix)| prefix)
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The fields, severity and message of a line that begins a record.
+    pub fn split<'a>(&self, line: &'a str) -> Option<(Fields<'a>, &'a str, &'a str)> {
+        let mut fields = Fields::default();
+        let rest = matched(&self.parts, line, &mut fields)?;
+        let (severity, message) = severity(rest)?;
+        Some((fields, severity, message))
+    }
+}
+
+/// What is left of `line` behind the prefix.
+fn matched<'a>(parts: &[Part], line: &'a str, fields: &mut Fields<'a>) -> Option<&'a str> {
+    let Some((part, rest)) = parts.split_first() else {
+        return severity(line).is_some().then_some(line);
+    };
+    match part {
+        Part::Text(text) => matched(rest, line.strip_prefix(text.as_str())?, fields),
+        Part::Stop => {
+            let mut session = fields.clone();
+            match matched(rest, line, &mut session) {
+                Some(left) => {
+                    *fields = session;
+                    Some(left)
+                }
+                None => severity(line).is_some().then_some(line),
+            }
+        }
+        Part::Escape(letter) => {
+            ends(*letter, line, rest.first()).into_iter().find_map(|end| {
+                let mut attempt = fields.clone();
+                store(*letter, line[..end].trim(), &mut attempt);
+                let left = matched(rest, &line[end..], &mut attempt)?;
+                *fields = attempt;
+                Some(left)
+            })
+        }
+    }
+}
+
+/// Where the value of an escape may end, the likeliest first.
+fn ends(letter: char, line: &str, next: Option<&Part>) -> Vec<usize> {
+    let padding = line.len() - line.trim_start_matches(' ').len();
+    let body = &line[padding..];
+    let run = |allowed: fn(char) -> bool| {
+        let end = body.find(|c: char| !allowed(c)).unwrap_or(body.len());
+        // Left-justified values are padded behind.
+        let blanks = body[end..].len() - body[end..].trim_start_matches(' ').len();
+        vec![padding + end, padding + end + blanks]
+    };
+    match letter {
+        'm' | 't' | 's' => match looks_like_time(body) {
+            Some(end) => {
+                let zone = &body[end..];
+                let length = zone
+                    .strip_prefix(' ')
+                    .map(|z| z.find(|c: char| !(c.is_ascii_alphanumeric() || "+-_/".contains(c))).unwrap_or(z.len()) + 1)
+                    .unwrap_or(0);
+                // An offset may carry minutes behind a colon, and a colon may also follow the time.
+                let minutes = zone.get(length..length + 3).is_some_and(|m| {
+                    m.starts_with(':') && m[1..].bytes().all(|b| b.is_ascii_digit())
+                        && zone[..length].contains(['+', '-'])
+                });
+                let plain = padding + end + length;
+                if minutes { vec![plain + 3, plain] } else { vec![plain] }
+            }
+            None => Vec::new(),
+        },
+        'n' => run(|c| c.is_ascii_digit() || c == '.'),
+        'p' | 'P' | 'l' | 'x' | 'Q' => run(|c| c.is_ascii_digit() || c == '-'),
+        'e' => run(|c| c.is_ascii_alphanumeric()),
+        'c' => run(|c| c.is_ascii_hexdigit() || c == '.'),
+        'v' => run(|c| c.is_ascii_digit() || c == '/' || c == '-'),
+        // Names and hosts may hold anything: every place where the next text stands is an end.
+        _ => match next {
+            Some(Part::Text(text)) => {
+                let mut found: Vec<usize> = line.match_indices(text.as_str()).map(|(at, _)| at).collect();
+                found.truncate(16);
+                found
+            }
+            _ => run(|c| !c.is_whitespace()),
+        },
+    }
+}
+
+fn store<'a>(letter: char, value: &'a str, fields: &mut Fields<'a>) {
+    match letter {
+        'm' | 't' | 'n' => fields.time = value,
+        'p' => fields.pid = value,
+        'c' => fields.session = value,
+        'u' => fields.user = value,
+        'd' => fields.database = value,
+        'a' => fields.application = value,
+        'v' => fields.transaction = value,
+        'Q' => fields.queryid = value,
+        _ => {}
+    }
+}
+
+/// The severity at the start of `text`, and the message behind it.
+fn severity(text: &str) -> Option<(&str, &str)> {
+    let colon = text.find(":  ")?;
+    let word = &text[..colon];
+    SEVERITIES.contains(&word).then(|| (word, &text[colon + 3..]))
+}
+
+/// Where a severity begins anywhere in the line.
+pub fn severity_at(line: &str) -> Option<usize> {
+    line.match_indices(":  ").find_map(|(colon, _)| {
+        let start = line[..colon].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
+        SEVERITIES.contains(&&line[start..colon]).then_some(start)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split<'a>(prefix: &str, line: &'a str) -> (Fields<'a>, &'a str, &'a str) {
+        Prefix::compile(prefix).unwrap().split(line).unwrap()
+    }
+
+    #[test]
+    fn debian_default_and_its_background_processes() {
+        let line = "2026-11-22 18:15:51.505 UTC [17525] app@np1 LOG:  hello: x";
+        let (fields, severity, message) = split("%m [%p] %q%u@%d ", line);
+        assert_eq!((fields.pid, fields.user, fields.database), ("17525", "app", "np1"));
+        assert_eq!((severity, message), ("LOG", "hello: x"));
+        let line = "2026-11-22 18:15:51.505 UTC [17] LOG:  checkpoint starting";
+        assert_eq!(split("%m [%p] %q%u@%d ", line).0.user, "");
+    }
+
+    #[test]
+    fn names_may_hold_the_separator() {
+        let line = "2026-11-22 18:15:51 UTC [1]: user=a,db=b,app=psql, really,client=::1 LOG:  x";
+        let (fields, ..) = split("%t [%p]: user=%u,db=%d,app=%a,client=%h ", line);
+        assert_eq!((fields.application, fields.database), ("psql, really", "b"));
+    }
+
+    #[test]
+    fn rds_and_padding() {
+        let line = "2026-11-22 18:15:51 UTC:10.0.0.1(4242):app@shop:[99]:LOG:  x";
+        let (fields, ..) = split("%t:%r:%u@%d:[%p]:", line);
+        assert_eq!((fields.user, fields.pid), ("app", "99"));
+        assert_eq!(split("[%10p] ", "[        42] LOG:  x").0.pid, "42");
+    }
+
+    #[test]
+    fn a_prefix_is_detected_and_an_unknown_escape_refused() {
+        let lines = ["2026-11-22 18:15:51.505 UTC [17525] app@np1 LOG:  x"];
+        assert_eq!(Prefix::detect(&lines).unwrap().source(), "%m [%p] %q%u@%d ");
+        assert_eq!(Prefix::detect(&["nothing"]), None);
+        assert!(Prefix::compile("%m %z ").is_err());
+    }
+}
