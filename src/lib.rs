@@ -1,4 +1,5 @@
 pub mod model;
+pub mod pg;
 pub mod rules;
 pub mod source;
 pub mod sql;

@@ -14,4 +14,5 @@ pub mod recommendation;
 pub mod run;
 pub mod shape;
 pub mod trial;
+pub mod whatif;
 pub mod workload;

@@ -6,6 +6,7 @@
 pub mod ddl;
 pub mod fingerprint;
 pub mod ident;
+pub mod index_ddl;
 pub mod keyword;
 pub mod lexer;
 pub mod normalize;

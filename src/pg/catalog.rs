@@ -1,0 +1,151 @@
+//! Reads the catalog of a database.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Row;
+
+use super::connect::Connection;
+use super::error::PgError;
+use crate::model::catalog::{
+    Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Table, TableKind,
+};
+use crate::model::name::TableName;
+
+/// Loads tables, columns, indexes, keys, policies and statistics.
+///
+/// # Errors
+/// The server's error. Statistics that the role may not see are absent and no error.
+pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
+    let database = connection.row(include_str!("queries/database.sql"), &[])?;
+    let mut tables = Vec::new();
+    let mut places = HashMap::new();
+    for row in connection.query(include_str!("queries/tables.sql"), &[])? {
+        places.insert(row.get::<_, u32>(0), tables.len());
+        tables.push(table(&row));
+    }
+    let mut each = |sql: &str, take: fn(&mut Table, &Row)| -> Result<(), PgError> {
+        for row in connection.query(sql, &[])? {
+            if let Some(at) = places.get(&row.get::<_, u32>(0)) {
+                take(&mut tables[*at], &row);
+            }
+        }
+        Ok(())
+    };
+    each(include_str!("queries/columns.sql"), |table, row| table.columns.push(column(row)))?;
+    each(include_str!("queries/indexes.sql"), |table, row| table.indexes.push(index(row)))?;
+    each(include_str!("queries/foreign_keys.sql"), |table, row| {
+        table.foreign_keys.push(foreign_key(row));
+    })?;
+    each(include_str!("queries/policies.sql"), |table, row| table.policies.push(policy(row)))?;
+    Ok(Catalog {
+        origin: Origin::Live,
+        database: Some(database.get(0)),
+        server_version: Some(database.get::<_, String>(1)),
+        search_path: database.get(2),
+        tables,
+        extensions: database.get(3),
+    })
+}
+
+fn table(row: &Row) -> Table {
+    let rows: f64 = row.get(4);
+    let never_analyzed: bool = row.get(7);
+    Table {
+        name: TableName::new(row.get::<_, String>(1), row.get::<_, String>(2)),
+        kind: match row.get::<_, &str>(3) {
+            "p" => TableKind::Partitioned,
+            "v" => TableKind::View,
+            "m" => TableKind::MaterializedView,
+            "f" => TableKind::Foreign,
+            _ => TableKind::Table,
+        },
+        columns: Vec::new(),
+        indexes: Vec::new(),
+        foreign_keys: Vec::new(),
+        policies: Vec::new(),
+        row_security: row.get(8),
+        // -1 (0 before 14) says that the table was never counted.
+        rows: (rows > 0.0 || (rows == 0.0 && !never_analyzed)).then_some(rows),
+        size_bytes: row.get::<_, Option<i64>>(5).and_then(|size| u64::try_from(size).ok()),
+        writes: row.get::<_, Option<i64>>(6).and_then(|writes| u64::try_from(writes).ok()),
+        never_analyzed,
+        granted_to: row.get(9),
+    }
+}
+
+fn column(row: &Row) -> Column {
+    Column {
+        name: row.get(1),
+        type_name: row.get(2),
+        not_null: row.get(3),
+        distinct: row.get(4),
+        null_fraction: row.get(5),
+        width_bytes: row.get::<_, Option<i32>>(6).and_then(|width| u32::try_from(width).ok()),
+    }
+}
+
+fn index(row: &Row) -> Index {
+    let expressions: Vec<String> = row.get(4);
+    let plain: Vec<bool> = row.get(5);
+    let options: Vec<i32> = row.get(6);
+    let classes: Vec<Option<String>> = row.get(7);
+    let keys = expressions
+        .into_iter()
+        .enumerate()
+        .map(|(at, expression)| {
+            let is_column = plain.get(at).copied().unwrap_or(false);
+            let option = options.get(at).copied().unwrap_or(0);
+            IndexKey {
+                expression: if is_column { unquote(&expression) } else { expression },
+                is_column,
+                descending: option & 1 != 0,
+                nulls_first: option & 2 != 0,
+                operator_class: classes.get(at).cloned().flatten(),
+            }
+        })
+        .collect();
+    let include: Vec<String> = row.get(8);
+    Index {
+        schema: row.get(1),
+        name: row.get(2),
+        method: row.get(3),
+        keys,
+        include: include.iter().map(|name| unquote(name)).collect(),
+        predicate: row.get(9),
+        unique: row.get(10),
+        primary: row.get(11),
+        constraint: row.get(12),
+        valid: row.get(13),
+        size_bytes: u64::try_from(row.get::<_, i64>(14)).ok(),
+        scans: row.get::<_, Option<i64>>(15).and_then(|scans| u64::try_from(scans).ok()),
+        definition: row.get(16),
+    }
+}
+
+/// A column's name as the catalog has it, from the form with quotes.
+fn unquote(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
+fn foreign_key(row: &Row) -> ForeignKey {
+    ForeignKey {
+        name: row.get(1),
+        columns: row.get(2),
+        references: TableName::new(row.get::<_, String>(3), row.get::<_, String>(4)),
+        referenced_columns: row.get(5),
+    }
+}
+
+fn policy(row: &Row) -> Policy {
+    Policy {
+        name: row.get(1),
+        command: row.get(2),
+        permissive: row.get(3),
+        roles: row.get(4),
+        using: row.get(5),
+        check: row.get(6),
+    }
+}

@@ -1,0 +1,201 @@
+//! One connection, owned by one thread.
+
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+
+use super::error::{Kind, PgError};
+use super::interrupt::{self, Registered};
+use super::libpq_env::Settings;
+use super::tls::{SslMode, connector};
+
+/// An open connection with the runtime that drives it.
+pub struct Connection {
+    // Dropped before the runtime that drives it.
+    client: Client,
+    _registered: Registered,
+    runtime: Runtime,
+    /// Name of the database, for messages.
+    pub database: String,
+    /// The connection is encrypted.
+    pub encrypted: bool,
+    /// As `server_version_num`, such as 150018.
+    pub version: u32,
+}
+
+impl Connection {
+    /// Connects and reads the server's version. Nothing is set yet: see [`Connection::read_only`].
+    ///
+    /// # Errors
+    /// With the target in the message, never the password.
+    pub fn open(settings: &Settings) -> Result<Connection, PgError> {
+        let modes: &[SslMode] = match settings.ssl_mode {
+            // libpq tries without first, and with TLS when that is refused.
+            SslMode::Allow => &[SslMode::Disable, SslMode::Require],
+            SslMode::Disable => &[SslMode::Disable],
+            SslMode::Prefer => &[SslMode::Prefer],
+            SslMode::Require => &[SslMode::Require],
+            SslMode::VerifyCa => &[SslMode::VerifyCa],
+            SslMode::VerifyFull => &[SslMode::VerifyFull],
+        };
+        let mut outcome = Err(PgError::settings("cannot connect", "no way to connect"));
+        for mode in modes {
+            outcome = open(settings, *mode);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Makes every transaction of the session read-only and gives it limits.
+    ///
+    /// # Errors
+    /// When the server refuses a setting.
+    pub fn read_only(&self, statement_timeout_ms: u64, lock_timeout_ms: u64) -> Result<(), PgError> {
+        self.batch(&format!(
+            "SET default_transaction_read_only = on; SET statement_timeout = {statement_timeout_ms}; \
+             SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = '10min'"
+        ))
+    }
+
+    /// Runs statements of our own that take no parameters and give no rows.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn batch(&self, sql: &str) -> Result<(), PgError> {
+        self.runtime
+            .block_on(self.client.batch_execute(sql))
+            .map_err(|error| PgError::from_driver(self.doing(sql), &error))
+    }
+
+    /// Rows of one statement.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, PgError> {
+        self.runtime
+            .block_on(self.client.query(sql, parameters))
+            .map_err(|error| PgError::from_driver(self.doing(sql), &error))
+    }
+
+    /// The one row of one statement.
+    ///
+    /// # Errors
+    /// The server's error, or that there is not exactly one row.
+    pub fn row(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, PgError> {
+        self.runtime
+            .block_on(self.client.query_one(sql, parameters))
+            .map_err(|error| PgError::from_driver(self.doing(sql), &error))
+    }
+
+    /// # Errors
+    /// When the server cannot parse the statement or infer its parameters.
+    pub fn prepare(&self, sql: &str) -> Result<Statement, PgError> {
+        self.runtime
+            .block_on(self.client.prepare(sql))
+            .map_err(|error| PgError::from_driver("cannot prepare a statement", &error))
+    }
+
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What failed, without the literals of the statement.
+    fn doing(&self, sql: &str) -> String {
+        let text = crate::sql::normalize::normalize(sql).text;
+        let short: String = text.chars().take(60).collect();
+        let dots = if short.len() < text.len() { " …" } else { "" };
+        format!("cannot run \"{short}{dots}\" in {}", self.database)
+    }
+}
+
+fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
+    let on_socket = settings.host.starts_with('/');
+    let what = format!(
+        "cannot connect to {} on {}:{} as {}",
+        settings.database, settings.host, settings.port, settings.user
+    );
+    let mut config = Config::new();
+    if on_socket {
+        config.host_path(&settings.host);
+    } else {
+        config.host(&settings.host);
+    }
+    config
+        .port(settings.port)
+        .user(&settings.user)
+        .dbname(&settings.database)
+        .application_name(&settings.application_name)
+        .connect_timeout(Duration::from_secs(settings.connect_timeout_s.max(1)));
+    if let Some(password) = &settings.password {
+        config.password(password.expose());
+    }
+    if let Some(options) = &settings.options {
+        config.options(options);
+    }
+    // A socket is not encrypted, whatever sslmode says; libpq does the same.
+    let mode = if on_socket { SslMode::Disable } else { mode };
+    config.ssl_mode(match mode {
+        SslMode::Disable | SslMode::Allow => DriverSslMode::Disable,
+        SslMode::Prefer => DriverSslMode::Prefer,
+        _ => DriverSslMode::Require,
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| PgError::new(Kind::Connection, what.clone(), error.to_string()))?;
+    let fail = |error: tokio_postgres::Error| with_help(PgError::from_driver(what.clone(), &error), settings);
+    let (client, registered) = if mode == SslMode::Disable {
+        let (client, connection) = runtime.block_on(config.connect(NoTls)).map_err(fail)?;
+        runtime.spawn(async move {
+            // The error reaches whoever uses the client next.
+            let _ = connection.await;
+        });
+        let registered = interrupt::register(client.cancel_token(), None);
+        (client, registered)
+    } else {
+        let tls = connector(mode, &settings.ssl_files, settings.home.as_deref())?;
+        let (client, connection) = runtime.block_on(config.connect(tls.clone())).map_err(fail)?;
+        runtime.spawn(async move {
+            let _ = connection.await;
+        });
+        let registered = interrupt::register(client.cancel_token(), Some(tls));
+        (client, registered)
+    };
+    let mut connection = Connection {
+        client,
+        _registered: registered,
+        runtime,
+        database: settings.database.clone(),
+        encrypted: false,
+        version: 0,
+    };
+    let row = connection.row(include_str!("queries/session.sql"), &[])?;
+    connection.version = u32::try_from(row.get::<_, i32>(0)).unwrap_or(0);
+    connection.encrypted = row.get::<_, Option<bool>>(1).unwrap_or(false);
+    Ok(connection)
+}
+
+/// A connection that fails without an answer of the server: where we looked, and how to say otherwise.
+fn with_help(error: PgError, settings: &Settings) -> PgError {
+    if error.help.is_some() {
+        return error;
+    }
+    let help = if settings.password.is_none() && error.cause.contains("password missing") {
+        "give a password: PGPASSWORD, ~/.pgpass, or the URL".to_owned()
+    } else {
+        format!(
+            "is the server running there? The target comes from {}; -h, -p, -U and -d change it",
+            settings.origin
+        )
+    };
+    error.with_help(help)
+}

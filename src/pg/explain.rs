@@ -1,0 +1,60 @@
+//! Plans of statements, with their parameters or without.
+
+use serde_json::Value;
+use tokio_postgres::types::ToSql;
+
+use super::connect::Connection;
+use super::error::PgError;
+use super::plan;
+use super::session::TextParameter;
+use crate::model::plan::Plan;
+use crate::model::workload::Sample;
+
+/// The plan for one execution as it was, parameters included.
+///
+/// # Errors
+/// The server's error.
+pub fn estimated(connection: &Connection, sample: &Sample) -> Result<Plan, PgError> {
+    explain(connection, "EXPLAIN (FORMAT JSON)", sample)
+}
+
+/// The plan with what it touched. Executes the statement: only for statements that passed the guard.
+///
+/// # Errors
+/// The server's error.
+pub fn executed(connection: &Connection, sample: &Sample) -> Result<Plan, PgError> {
+    explain(connection, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)", sample)
+}
+
+fn explain(connection: &Connection, verb: &str, sample: &Sample) -> Result<Plan, PgError> {
+    let values: Vec<TextParameter<'_>> =
+        sample.parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
+    let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+    let row = connection.row(&format!("{verb} {}", sample.text), &parameters)?;
+    Ok(plan::read(&row.get::<_, Value>(0)))
+}
+
+/// The plan for no parameters in particular: what a server would choose without looking at values.
+///
+/// # Errors
+/// The server's error, most often that it cannot tell the type of a parameter.
+pub fn generic(connection: &Connection, text: &str) -> Result<Plan, PgError> {
+    if connection.version >= 160_000 {
+        let rows = connection.runtime_simple(&format!("EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}"))?;
+        return Ok(read_text(&rows));
+    }
+    // Before 16: a prepared statement under force_generic_plan, executed with NULL for everything.
+    let parameters = connection.prepare(text)?.params().len();
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let arguments = if parameters == 0 { String::new() } else { format!("({nulls})") };
+    connection.batch(&format!("SET plan_cache_mode = force_generic_plan; PREPARE pgassay_generic AS {text}"))?;
+    let rows =
+        connection.runtime_simple(&format!("EXPLAIN (FORMAT JSON) EXECUTE pgassay_generic{arguments}"));
+    // A failure inside a transaction is cleaned up by whoever rolls it back.
+    let _ = connection.batch("DEALLOCATE pgassay_generic; RESET plan_cache_mode");
+    Ok(read_text(&rows?))
+}
+
+fn read_text(rows: &[String]) -> Plan {
+    plan::read(&serde_json::from_str(&rows.join("\n")).unwrap_or(Value::Null))
+}

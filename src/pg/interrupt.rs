@@ -1,0 +1,53 @@
+//! Ctrl-C: statements under way are cancelled, and everybody who waits learns why.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio_postgres::{CancelToken, NoTls};
+
+use super::tls::Connector;
+
+static SET: AtomicBool = AtomicBool::new(false);
+static NEXT: AtomicU64 = AtomicU64::new(0);
+static OPEN: Mutex<Vec<(u64, CancelToken, Option<Connector>)>> = Mutex::new(Vec::new());
+
+/// The user asked to stop.
+pub fn is_set() -> bool {
+    SET.load(Ordering::Relaxed)
+}
+
+/// Stops: cancels what every open connection is doing. Called from the thread that waits for signals.
+pub fn trigger() {
+    SET.store(true, Ordering::Relaxed);
+    let Ok(open) = OPEN.lock() else { return };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    for (_, token, connector) in open.iter() {
+        // A connection that is gone cannot be cancelled, and need not be.
+        let _ = runtime.block_on(async {
+            match connector {
+                Some(connector) => token.cancel_query(connector.clone()).await,
+                None => token.cancel_query(NoTls).await,
+            }
+        });
+    }
+}
+
+/// Keeps a connection's token known while it lives.
+#[derive(Debug)]
+pub struct Registered(u64);
+
+pub(super) fn register(token: CancelToken, connector: Option<Connector>) -> Registered {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    if let Ok(mut open) = OPEN.lock() {
+        open.push((id, token, connector));
+    }
+    Registered(id)
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if let Ok(mut open) = OPEN.lock() {
+            open.retain(|(id, ..)| *id != self.0);
+        }
+    }
+}

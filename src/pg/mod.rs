@@ -1,0 +1,20 @@
+//! The only module that talks to PostgreSQL.
+//!
+//! Every connection is owned by one thread, with a runtime of its own: latencies are those of the
+//! server and not of a scheduler, and the rest of the program stays free of `async`.
+
+pub mod catalog;
+pub mod connect;
+pub mod doctor;
+pub mod error;
+pub mod explain;
+pub mod guard;
+pub mod hypothetical;
+pub mod interrupt;
+pub mod libpq_env;
+pub mod pgpass;
+pub mod plan;
+pub mod session;
+pub mod statements;
+pub mod throwaway;
+pub mod tls;

@@ -1,0 +1,8 @@
+SELECT current_setting('server_version')::text,
+       (SELECT extversion::text FROM pg_extension WHERE extname = 'pg_stat_statements'),
+       current_setting('pg_stat_statements.max', true) IS NOT NULL,
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+       (SELECT extversion::text FROM pg_extension WHERE extname = 'hypopg'),
+       ARRAY(SELECT s.schemaname || '.' || s.relname FROM pg_stat_user_tables s
+              WHERE s.last_analyze IS NULL AND s.last_autoanalyze IS NULL ORDER BY 1),
+       coalesce(current_setting('pgassay.environment', true), '')

@@ -1,0 +1,30 @@
+-- indoption: bit 1 descending, bit 2 nulls first. The operator class only where it is not the default.
+SELECT i.indrelid,
+       n.nspname::text,
+       c.relname::text,
+       am.amname::text,
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
+       ARRAY(SELECT i.indkey[k - 1] <> 0 FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
+       ARRAY(SELECT i.indoption[k - 1]::int FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
+       ARRAY(SELECT CASE WHEN oc.opcdefault THEN NULL ELSE oc.opcname::text END
+               FROM generate_series(1, i.indnkeyatts) k
+               JOIN pg_opclass oc ON oc.oid = i.indclass[k - 1]
+              ORDER BY k),
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true)
+               FROM generate_series(i.indnkeyatts + 1, i.indnatts) k ORDER BY k),
+       pg_get_expr(i.indpred, i.indrelid, true),
+       i.indisunique,
+       i.indisprimary,
+       EXISTS (SELECT 1 FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')),
+       i.indisvalid AND i.indisready,
+       pg_relation_size(i.indexrelid),
+       s.idx_scan,
+       pg_get_indexdef(i.indexrelid)
+  FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_am am ON am.oid = c.relam
+  LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.indexrelid
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+   AND n.nspname NOT LIKE 'pg\_toast%'
+ ORDER BY n.nspname, c.relname

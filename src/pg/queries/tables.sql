@@ -1,0 +1,27 @@
+-- Tables of the database with size, activity and row security. Partitions belong to their parent.
+SELECT c.oid,
+       n.nspname::text,
+       c.relname::text,
+       c.relkind::text,
+       c.reltuples::float8,
+       CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) END AS size_bytes,
+       s.n_tup_ins + s.n_tup_upd + s.n_tup_del AS writes,
+       c.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AS never_analyzed,
+       c.relrowsecurity,
+       ARRAY(SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END
+               FROM aclexplode(c.relacl) a
+              WHERE a.grantee <> c.relowner
+                AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+              ORDER BY 1) AS granted_to
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND NOT c.relispartition
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+   AND n.nspname NOT LIKE 'pg\_toast%'
+   AND n.nspname NOT LIKE 'pg\_temp%'
+   -- What belongs to an extension is the extension's business.
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY n.nspname, c.relname

@@ -1,0 +1,114 @@
+//! Executes statements for measuring: prepared, over the extended protocol, values as text.
+
+use std::error::Error;
+use std::time::Instant;
+
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{SimpleQueryMessage, Statement};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::connect::Connection;
+use super::error::PgError;
+use crate::model::literal::Literal;
+
+/// A value in the server's text form, for whatever type the server infers.
+#[derive(Debug)]
+pub struct TextParameter<'v>(pub Option<&'v str>);
+
+impl ToSql for TextParameter<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        Ok(match self.0 {
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                IsNull::No
+            }
+            None => IsNull::Yes,
+        })
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// Bytes of a value as they came, `None` for `NULL`.
+struct Raw<'r>(Option<&'r [u8]>);
+
+impl<'r> FromSql<'r> for Raw<'r> {
+    fn from_sql(_: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Raw(Some(raw)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Raw(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// What one execution gave.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer {
+    pub rows: u64,
+    /// Hash over the rows that does not depend on their order.
+    pub digest: u64,
+    /// From sending to the last row, microseconds.
+    pub latency_us: f64,
+}
+
+impl Connection {
+    /// Executes a prepared statement and reads all rows. The clock stops before rows are hashed.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn measure(&self, statement: &Statement, parameters: &[Literal]) -> Result<Answer, PgError> {
+        let values: Vec<TextParameter<'_>> =
+            parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
+        let list: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+        let started = Instant::now();
+        let rows = self
+            .block_on(self.client().query(statement, &list))
+            .map_err(|error| PgError::from_driver("cannot execute a statement of the workload", &error))?;
+        let latency_us = started.elapsed().as_secs_f64() * 1e6;
+        let mut digest = 0u64;
+        for row in &rows {
+            let mut hasher = Xxh3::new();
+            for at in 0..row.len() {
+                match row.try_get::<_, Raw<'_>>(at) {
+                    Ok(Raw(Some(bytes))) => {
+                        hasher.update(&(bytes.len() as u64 + 1).to_le_bytes());
+                        hasher.update(bytes);
+                    }
+                    _ => hasher.update(&0u64.to_le_bytes()),
+                }
+            }
+            // A sum and not an xor: two equal rows must not cancel out.
+            digest = digest.wrapping_add(hasher.digest());
+        }
+        Ok(Answer { rows: rows.len() as u64, digest, latency_us })
+    }
+
+    /// First column of a statement of our own, over the simple protocol; for `EXPLAIN EXECUTE`, which
+    /// the extended protocol does not take.
+    pub(super) fn runtime_simple(&self, sql: &str) -> Result<Vec<String>, PgError> {
+        let messages = self
+            .block_on(self.client().simple_query(sql))
+            .map_err(|error| PgError::from_driver("cannot plan a statement", &error))?;
+        Ok(messages
+            .into_iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            })
+            .collect())
+    }
+}
