@@ -1,6 +1,10 @@
+pub mod advice;
+pub mod check;
 pub mod model;
 pub mod pg;
+pub mod report;
 pub mod rules;
 pub mod source;
 pub mod sql;
 pub mod stats;
+pub mod trial;

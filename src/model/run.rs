@@ -28,6 +28,8 @@ pub struct Run {
     pub warnings: Vec<String>,
     /// Seed of the order of arms and of the resampling, so that a run can be repeated.
     pub seed: Option<u64>,
+    /// The command to run next.
+    pub next: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +44,8 @@ pub struct Target {
     pub server_version: Option<String>,
     /// `live` or `ddl`.
     pub origin: String,
+    /// Where it is, who asks, and which setting said so; never a password.
+    pub description: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

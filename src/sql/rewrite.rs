@@ -3,24 +3,50 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, LimitClause, SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut,
 };
 
 use super::normalize::normalize;
 use super::parse::parse;
 use super::scope::fold;
 
-/// The statement without its outermost `LIMIT` and `OFFSET`; `None` when it has neither or cannot be
-/// parsed. Used to tell a tie under a limit from a wrong result.
+/// The statement with its outermost `LIMIT` and `OFFSET` out of force; `None` when it has neither or
+/// cannot be parsed. Used to tell a tie under a limit from a wrong result.
+///
+/// The clauses stay, made to say nothing, so that the parameters in them keep their places.
 pub fn without_limit(sql: &str) -> Option<String> {
     let mut statement = parse(sql).ok()?;
     let Statement::Query(query) = &mut statement else { return None };
-    if query.limit_clause.is_none() && query.fetch.is_none() {
+    if query.fetch.is_some() {
         return None;
     }
-    query.limit_clause = None;
-    query.fetch = None;
+    match query.limit_clause.as_mut()? {
+        LimitClause::LimitOffset { limit, offset, .. } => {
+            if let Some(limit) = limit {
+                // NULL is no limit.
+                *limit = expression(&format!("NULLIF(CAST({limit} AS bigint), CAST({limit} AS bigint))"))?;
+            }
+            if let Some(offset) = offset {
+                let value = &offset.value;
+                offset.value = expression(&format!("CAST({value} AS bigint) - CAST({value} AS bigint)"))?;
+            }
+        }
+        LimitClause::OffsetCommaLimit { .. } => return None,
+    }
     Some(statement.to_string())
+}
+
+fn expression(sql: &str) -> Option<Expr> {
+    match parse(&format!("SELECT {sql}")).ok()? {
+        Statement::Query(query) => match *query.body {
+            SetExpr::Select(select) => match select.projection.into_iter().next()? {
+                SelectItem::UnnamedExpr(expr) => Some(expr),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// One statement for all the keys of a loop: `column = $n` becomes `column = ANY($n)`.
@@ -106,10 +132,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_goes_and_the_order_stays() {
+    fn a_limit_loses_its_force_and_the_order_stays() {
         assert_eq!(
-            without_limit("SELECT a FROM t ORDER BY b LIMIT 5 OFFSET 2").as_deref(),
-            Some("SELECT a FROM t ORDER BY b")
+            without_limit("SELECT a FROM t ORDER BY b LIMIT $1 OFFSET 2").as_deref(),
+            Some(
+                "SELECT a FROM t ORDER BY b LIMIT NULLIF(CAST($1 AS BIGINT), CAST($1 AS BIGINT)) \
+                 OFFSET CAST(2 AS BIGINT) - CAST(2 AS BIGINT)"
+            )
         );
         assert_eq!(without_limit("SELECT a FROM t"), None);
     }

@@ -1,0 +1,114 @@
+//! What a workload cost on the day that counts as good. The file holds parameters: mode 0600.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::literal::Literal;
+use crate::model::workload::Sample;
+
+/// Raised only when an older reader would misread the file.
+pub const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    pub pgassay_baseline: u32,
+    pub created_at: Option<String>,
+    pub server_version: Option<String>,
+    pub database: Option<String>,
+    /// Estimated rows of each table, to tell growth from regression.
+    pub table_rows: BTreeMap<String, f64>,
+    pub queries: Vec<BaselineQuery>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselineQuery {
+    pub fingerprint: String,
+    pub normalized: String,
+    pub tables: Vec<String>,
+    pub samples: Vec<StoredSample>,
+    /// Empty when the statement could not be measured; `why_not` says why.
+    pub measured: Vec<Measured>,
+    pub why_not: Option<String>,
+}
+
+/// A statement with its parameters, in the clear.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredSample {
+    pub text: String,
+    pub parameters: Vec<Option<String>>,
+}
+
+/// Prints nothing of what it holds.
+impl std::fmt::Debug for StoredSample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoredSample({} parameters)", self.parameters.len())
+    }
+}
+
+/// What one parameter set of a statement cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Hash of the plan's shape, hexadecimal.
+    pub plan: String,
+    /// Nodes, relations and indexes in words.
+    pub plan_text: String,
+    pub buffers: u64,
+    pub rows_scanned: u64,
+    pub rows: u64,
+    /// Shortest of several executions in fresh sessions, microseconds.
+    pub floor_us: f64,
+}
+
+impl StoredSample {
+    pub fn from_sample(sample: &Sample) -> Self {
+        StoredSample {
+            text: sample.text.to_string(),
+            parameters: sample.parameters.iter().map(|p| p.expose().map(str::to_owned)).collect(),
+        }
+    }
+
+    pub fn to_sample(&self) -> Sample {
+        let literal =
+            |value: &Option<String>| value.as_deref().map_or(Literal::NULL, Literal::text);
+        Sample {
+            text: self.text.as_str().into(),
+            parameters: self.parameters.iter().map(literal).collect(),
+        }
+    }
+}
+
+/// Writes the file, readable by its owner alone.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(path: &Path, baseline: &Baseline) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // A file that was there keeps its mode otherwise.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    let mut text = serde_json::to_string_pretty(baseline)?;
+    text.push('\n');
+    file.write_all(text.as_bytes())
+}
+
+/// Reads the file.
+///
+/// # Errors
+/// A sentence when it is no baseline, or of a later version.
+pub fn read(path: &Path) -> Result<Baseline, String> {
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(|error| error.to_string())?;
+    // The message of the parser may quote the file; its place is enough.
+    let baseline: Baseline = serde_json::from_str(&text)
+        .map_err(|error| format!("line {}, column {}: it is no baseline", error.line(), error.column()))?;
+    if baseline.pgassay_baseline != VERSION {
+        return Err(format!("it has version {}, this program reads {VERSION}", baseline.pgassay_baseline));
+    }
+    Ok(baseline)
+}

@@ -1,0 +1,262 @@
+//! Tonight against the baseline, statement by statement.
+//!
+//! Plans and buffers decide first: they do not depend on how busy the machine is. Time decides the
+//! rest, by floors for each parameter set, with the shift that all statements share taken out.
+
+use std::collections::BTreeMap;
+
+use super::baseline::{BaselineQuery, Measured};
+use super::measure::Outcome;
+use crate::stats::quantile::median;
+
+/// Buffers may grow this much beyond the growth of the data, as a factor.
+const BUFFERS_BAND: f64 = 1.10;
+/// Buffers that never matter, whatever the factor: a few pages of an index that split.
+const BUFFERS_SLACK: f64 = 16.0;
+/// Time may grow this much, as a factor.
+const TIME_BAND: f64 = 1.10;
+/// Time that nobody notices, microseconds, whatever the factor.
+const TIME_SLACK_US: f64 = 100.0;
+/// Statements from which on a shift of all of them can be told from a change of one.
+const FEWEST_FOR_SHIFT: usize = 5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Regressed,
+    PlanChanged,
+    DataGrowth,
+    Improved,
+    Unchanged,
+    NotEstimable,
+    Error,
+    New,
+    Missing,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Regressed => "regressed",
+            Status::PlanChanged => "plan-changed",
+            Status::DataGrowth => "data-growth",
+            Status::Improved => "improved",
+            Status::Unchanged => "unchanged",
+            Status::NotEstimable => "not-estimable",
+            Status::Error => "error",
+            Status::New => "new",
+            Status::Missing => "missing",
+        }
+    }
+}
+
+/// What became of one statement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    pub fingerprint: String,
+    pub normalized: String,
+    pub status: Status,
+    pub reason: String,
+    /// Change of the floors with the common shift taken out, percent.
+    pub change_pct: Option<f64>,
+    pub buffers: Option<(u64, u64)>,
+    /// Only time says so: measured again before it counts.
+    pub by_time: bool,
+}
+
+/// All statements, and what they share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    pub checked: Vec<Checked>,
+    /// Shift that all statements share, percent; `None` with too few of them.
+    pub shift_pct: Option<f64>,
+}
+
+/// Compares each statement of the baseline with its outcome of tonight.
+pub fn compare(
+    baseline: &[BaselineQuery],
+    tonight: &[Outcome],
+    rows_before: &BTreeMap<String, f64>,
+    rows_now: &BTreeMap<String, f64>,
+) -> Compared {
+    let effects: Vec<Option<f64>> = baseline
+        .iter()
+        .zip(tonight)
+        .map(|(query, outcome)| effect(&query.measured, outcome.as_ref().ok()?))
+        .collect();
+    let known: Vec<f64> = effects.iter().flatten().copied().collect();
+    let shift = if known.len() >= FEWEST_FOR_SHIFT { median(&known) } else { None };
+    let checked = baseline
+        .iter()
+        .zip(tonight)
+        .zip(effects)
+        .map(|((query, outcome), effect)| {
+            let growth = growth(&query.tables, rows_before, rows_now);
+            let effect = effect.map(|effect| effect - shift.unwrap_or(0.0));
+            check(query, outcome, effect, growth)
+        })
+        .collect();
+    Compared { checked, shift_pct: shift.map(|shift| percent(shift.exp())) }
+}
+
+fn percent(factor: f64) -> f64 {
+    100.0 * (factor - 1.0)
+}
+
+/// Median over the parameter sets of the logarithm of tonight's floor over the baseline's.
+fn effect(before: &[Measured], now: &[Measured]) -> Option<f64> {
+    let ratios: Vec<f64> = before
+        .iter()
+        .zip(now)
+        .filter(|(before, now)| before.floor_us > 0.0 && now.floor_us > 0.0)
+        .map(|(before, now)| (now.floor_us / before.floor_us).ln())
+        .filter(|ratio| ratio.is_finite())
+        .collect();
+    median(&ratios)
+}
+
+/// The largest growth of the tables of a statement, as a factor; never below one.
+fn growth(tables: &[String], before: &BTreeMap<String, f64>, now: &BTreeMap<String, f64>) -> f64 {
+    tables
+        .iter()
+        .filter_map(|table| Some(now.get(table)? / before.get(table).filter(|rows| **rows > 0.0)?))
+        .fold(1.0, f64::max)
+}
+
+fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: f64) -> Checked {
+    let done = |status, reason: String| Checked {
+        fingerprint: query.fingerprint.clone(),
+        normalized: query.normalized.clone(),
+        status,
+        reason,
+        change_pct: effect.map(|effect| percent(effect.exp())),
+        buffers: None,
+        by_time: false,
+    };
+    if let Some(why) = &query.why_not {
+        return done(Status::NotEstimable, why.clone());
+    }
+    let now = match outcome {
+        Err(why) => return done(Status::Error, why.clone()),
+        Ok(now) => now,
+    };
+    let sum = |list: &[Measured]| list.iter().map(|measured| measured.buffers).sum::<u64>();
+    let (before_buffers, now_buffers) = (sum(&query.measured), sum(now));
+    let plan_changed = query.measured.iter().zip(now).any(|(before, now)| before.plan != now.plan);
+    let (status, reason, by_time) = judge(query, now, effect, growth, (before_buffers, now_buffers), plan_changed);
+    Checked { buffers: Some((before_buffers, now_buffers)), by_time, ..done(status, reason) }
+}
+
+fn judge(
+    query: &BaselineQuery,
+    now: &[Measured],
+    effect: Option<f64>,
+    growth: f64,
+    (before_buffers, now_buffers): (u64, u64),
+    plan_changed: bool,
+) -> (Status, String, bool) {
+    let sets = query.measured.len().max(1) as f64;
+    let (before, after) = (before_buffers as f64, now_buffers as f64);
+    let slack = BUFFERS_SLACK * sets;
+    let plan = if plan_changed { ", with another plan" } else { "" };
+    let buffers = format!("buffers {before_buffers} → {now_buffers}{plan}");
+    if after > before * growth * BUFFERS_BAND + slack {
+        return (Status::Regressed, buffers, false);
+    }
+    let slower = effect.filter(|effect| {
+        let floors = |list: &[Measured]| median(&list.iter().map(|m| m.floor_us).collect::<Vec<_>>());
+        let gained = floors(now).zip(floors(&query.measured)).map_or(0.0, |(now, before)| now - before);
+        effect.exp() > TIME_BAND * growth && gained > TIME_SLACK_US
+    });
+    if let Some(effect) = slower {
+        let reason = format!("time {:+.0} % with the same buffers{plan}", percent(effect.exp()));
+        return (Status::Regressed, reason, true);
+    }
+    if after > before * BUFFERS_BAND + slack {
+        let reason = format!("{buffers}; its tables grew by {:.0} %", percent(growth));
+        return (Status::DataGrowth, reason, false);
+    }
+    if before > after * BUFFERS_BAND + slack {
+        return (Status::Improved, buffers, false);
+    }
+    if plan_changed {
+        return (Status::PlanChanged, format!("another plan at the same cost: {buffers}"), false);
+    }
+    (Status::Unchanged, "same plan, same buffers".to_owned(), false)
+}
+
+/// What a second, independent measurement says of statements that only time had flagged.
+pub fn confirm(first: &mut [Checked], second: &[Checked]) {
+    for checked in first.iter_mut().filter(|checked| checked.by_time) {
+        let again = second.iter().find(|other| other.fingerprint == checked.fingerprint);
+        if again.is_none_or(|again| again.status != Status::Regressed) {
+            checked.status = Status::Unchanged;
+            checked.reason = "slower once, and not again when measured again".to_owned();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(plan: &str, buffers: u64, floor_us: f64) -> Measured {
+        Measured { plan: plan.into(), plan_text: String::new(), buffers, rows_scanned: 0, rows: 0, floor_us }
+    }
+
+    fn query(name: &str, plan: &str, buffers: u64, floor_us: f64) -> BaselineQuery {
+        BaselineQuery {
+            fingerprint: name.into(),
+            normalized: name.into(),
+            tables: vec!["t".into()],
+            samples: Vec::new(),
+            measured: vec![measured(plan, buffers, floor_us)],
+            why_not: None,
+        }
+    }
+
+    fn statuses(before: &[BaselineQuery], now: Vec<Measured>, growth: f64) -> Vec<Status> {
+        let tonight: Vec<Outcome> = now.into_iter().map(|m| Ok(vec![m])).collect();
+        let rows = |n: f64| BTreeMap::from([("t".to_owned(), n)]);
+        compare(before, &tonight, &rows(1_000.0), &rows(1_000.0 * growth))
+            .checked
+            .iter()
+            .map(|checked| checked.status)
+            .collect()
+    }
+
+    #[test]
+    fn a_dropped_index_is_a_regression_and_growth_is_not() {
+        let before = [query("a", "index", 100, 1_000.0)];
+        assert_eq!(statuses(&before, vec![measured("seq", 4_000, 50_000.0)], 1.0), [Status::Regressed]);
+        assert_eq!(statuses(&before, vec![measured("index", 125, 1_200.0)], 1.25), [Status::DataGrowth]);
+        assert_eq!(statuses(&before, vec![measured("index", 101, 1_000.0)], 1.0), [Status::Unchanged]);
+        assert_eq!(statuses(&before, vec![measured("other", 100, 1_000.0)], 1.0), [Status::PlanChanged]);
+        assert_eq!(statuses(&before, vec![measured("other", 10, 900.0)], 1.0), [Status::Improved]);
+    }
+
+    #[test]
+    fn a_slow_night_shifts_all_and_flags_none() {
+        let before: Vec<_> = (0..6).map(|n| query(&n.to_string(), "p", 10, 1_000.0)).collect();
+        let all_slower = (0..6).map(|_| measured("p", 10, 1_500.0)).collect();
+        assert_eq!(statuses(&before, all_slower, 1.0), [Status::Unchanged; 6]);
+        let mut one_slower: Vec<_> = (0..6).map(|_| measured("p", 10, 1_500.0)).collect();
+        one_slower[2].floor_us = 2_000.0;
+        let found = statuses(&before, one_slower, 1.0);
+        assert_eq!(found.iter().filter(|s| **s == Status::Regressed).count(), 1);
+    }
+
+    #[test]
+    fn a_flag_of_time_alone_needs_a_second_measurement() {
+        let before = [query("a", "p", 10, 1_000.0)];
+        let slow: Vec<Outcome> = vec![Ok(vec![measured("p", 10, 1_500.0)])];
+        let fine: Vec<Outcome> = vec![Ok(vec![measured("p", 10, 1_010.0)])];
+        let rows = BTreeMap::new();
+        let mut first = compare(&before, &slow, &rows, &rows).checked;
+        assert_eq!(first[0].status, Status::Regressed);
+        let again = compare(&before, &slow, &rows, &rows).checked;
+        confirm(&mut first, &again);
+        assert_eq!(first[0].status, Status::Regressed);
+        confirm(&mut first, &compare(&before, &fine, &rows, &rows).checked);
+        assert_eq!(first[0].status, Status::Unchanged);
+    }
+}

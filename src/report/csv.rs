@@ -1,0 +1,67 @@
+//! Tidy figures: one row for each statement, arm and statistic.
+
+use super::RenderError;
+use crate::model::run::{Run, RunArm};
+
+const HEADER: [&str; 8] =
+    ["recommendation", "fingerprint", "arm", "statistic", "value", "unit", "provenance", "verdict"];
+
+/// Trials as before, after and control; without any trial, what was observed.
+///
+/// # Errors
+/// When the writer fails, which it does not in memory.
+pub fn render(run: &Run) -> Result<String, RenderError> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    writer.write_record(HEADER)?;
+    for trial in &run.trials {
+        let recommendation = trial.recommendations.join(" ");
+        for query in &trial.queries {
+            let mut row = |arm: &str, statistic: &str, value: String, unit: &str| {
+                writer.write_record([
+                    &recommendation, &query.fingerprint, arm, statistic, &value, unit, "measured", &query.verdict,
+                ])
+            };
+            for (name, arm) in [("before", &query.before), ("after", &query.after), ("control", &query.control)] {
+                for (statistic, value, unit) in statistics(arm) {
+                    row(name, statistic, value, unit)?;
+                }
+            }
+            row("change", "p95", query.change_pct.to_string(), "percent")?;
+            row("change", "p95_low", query.interval_pct[0].to_string(), "percent")?;
+            row("change", "p95_high", query.interval_pct[1].to_string(), "percent")?;
+            for (name, buffers) in [("before", query.buffers_before), ("after", query.buffers_after)] {
+                if let Some(buffers) = buffers {
+                    row(name, "buffers", buffers.to_string(), "blocks")?;
+                }
+            }
+        }
+    }
+    for query in run.queries.iter().filter(|_| run.trials.is_empty()) {
+        let figures = [
+            ("calls", Some(query.calls), "count"),
+            ("total", query.total_us, "us"),
+            ("mean", query.mean_us, "us"),
+            ("p50", query.p50_us, "us"),
+            ("p95", query.p95_us, "us"),
+            ("p99", query.p99_us, "us"),
+        ];
+        for (statistic, value, unit) in figures {
+            if let Some(value) = value {
+                let value = value.to_string();
+                writer.write_record(["", &query.fingerprint, "observed", statistic, &value, unit, "observed", ""])?;
+            }
+        }
+    }
+    let bytes = writer.into_inner().map_err(|error| RenderError::Output(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| RenderError::Output(error.to_string()))
+}
+
+fn statistics(arm: &RunArm) -> Vec<(&'static str, String, &'static str)> {
+    let mut rows = vec![("n", arm.n.to_string(), "count")];
+    for (name, value) in [("p50", arm.p50_us), ("p95", arm.p95_us), ("p99", arm.p99_us)] {
+        if let Some(value) = value {
+            rows.push((name, format!("{value:.1}"), "us"));
+        }
+    }
+    rows
+}

@@ -1,0 +1,210 @@
+//! Model to run file: the one place where plain data gets its public keys.
+
+use crate::model::catalog::Catalog;
+use crate::model::duration::Durations;
+use crate::model::finding::{Finding, Subject};
+use crate::model::recommendation::Recommendation;
+use crate::model::run::{
+    Run, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery, RunQueryTrial,
+    RunRecommendation, RunSkipped, RunSubject, RunTrial, SCHEMA_VERSION, Target, Tool,
+};
+use crate::model::shape::Shape;
+use crate::model::trial::{Arm, QueryTrial, Trial};
+use crate::model::workload::{Coverage, Provenance, Query, Workload};
+use crate::stats::quantile::sample_quantile;
+
+/// A run with nothing in it yet.
+pub fn empty(command: &str, created_at: Option<String>) -> Run {
+    Run {
+        schema_version: SCHEMA_VERSION,
+        tool: Tool { name: "pgassay".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        command: command.to_owned(),
+        created_at,
+        target: None,
+        coverage: RunCoverage::default(),
+        queries: Vec::new(),
+        findings: Vec::new(),
+        recommendations: Vec::new(),
+        trials: Vec::new(),
+        checks: Vec::new(),
+        warnings: Vec::new(),
+        seed: None,
+        next: None,
+    }
+}
+
+pub fn target(catalog: &Catalog, description: Option<String>) -> Target {
+    Target {
+        database: catalog.database.clone(),
+        server_version: catalog.server_version.clone(),
+        origin: catalog.origin.word().to_owned(),
+        description,
+    }
+}
+
+pub fn coverage(coverage: &Coverage) -> RunCoverage {
+    RunCoverage {
+        lines: coverage.lines,
+        statements: coverage.statements,
+        understood: coverage.understood,
+        skipped: coverage
+            .skipped
+            .iter()
+            .map(|skipped| RunSkipped {
+                reason: skipped.reason.clone(),
+                count: skipped.count,
+                example: skipped.example.clone(),
+            })
+            .collect(),
+    }
+}
+
+pub fn queries(workload: &Workload, shapes: &[Option<Shape>]) -> Vec<RunQuery> {
+    workload.queries.iter().zip(shapes).map(|(query, shape)| run_query(workload, query, shape.as_ref())).collect()
+}
+
+fn run_query(workload: &Workload, query: &Query, shape: Option<&Shape>) -> RunQuery {
+    let durations = &query.durations;
+    let quantile = |q: f64| (durations.count() > 0).then(|| durations.quantile_us(q));
+    RunQuery {
+        fingerprint: query.fingerprint.to_string(),
+        queryid: query.queryid,
+        normalized: query.normalized.clone(),
+        calls: query.calls,
+        total_us: query.mean_us().map(|_| query.total_us),
+        mean_us: query.mean_us(),
+        p50_us: quantile(0.50),
+        p95_us: quantile(0.95),
+        p99_us: quantile(0.99),
+        max_us: (durations.count() > 0).then(|| durations.max_us()),
+        rows: query.rows,
+        tables: shape.iter().flat_map(|shape| shape.tables()).map(ToString::to_string).collect(),
+        parsed: shape.is_some(),
+        provenance: Provenance::Observed.word().to_owned(),
+        share_pct: workload.share_pct(query.total_us),
+    }
+}
+
+pub fn finding(finding: &Finding) -> RunFinding {
+    RunFinding {
+        id: finding.id.clone(),
+        rule: finding.rule.to_owned(),
+        level: finding.level.word().to_owned(),
+        impact_pct: finding.impact_pct,
+        subject: subject(&finding.subject),
+        message: finding.message.clone(),
+        evidence: finding.evidence.clone(),
+        advice: finding.advice.clone(),
+    }
+}
+
+fn subject(subject: &Subject) -> RunSubject {
+    RunSubject {
+        table: subject.table.as_ref().map(ToString::to_string),
+        columns: subject.columns.clone(),
+        index: subject.index.clone(),
+        policy: subject.policy.clone(),
+        query: subject.query.map(|fingerprint| fingerprint.to_string()),
+        parent_query: subject.parent_query.map(|fingerprint| fingerprint.to_string()),
+    }
+}
+
+pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunRecommendation {
+    let trial = trials.iter().find(|trial| trial.recommendations == [recommendation.id.clone()]);
+    RunRecommendation {
+        id: recommendation.id.clone(),
+        kind: recommendation.kind.word().to_owned(),
+        table: recommendation.table.as_ref().map(ToString::to_string),
+        sql: recommendation.sql.clone(),
+        undo: recommendation.undo.clone(),
+        because: recommendation.because.clone(),
+        state: recommendation.state.word().to_owned(),
+        why: recommendation.why.clone(),
+        estimated: recommendation.estimated.map(|estimate| RunEstimate {
+            cost_before: estimate.cost_before,
+            cost_after: estimate.cost_after,
+            size_bytes: estimate.size_bytes,
+            write_overhead_pct: estimate.write_overhead_pct,
+        }),
+        measured: trial.and_then(measured),
+    }
+}
+
+/// The statement that a trial changed most.
+fn measured(trial: &Trial) -> Option<RunMeasured> {
+    let most = trial.queries.iter().min_by(|a, b| a.change_pct.total_cmp(&b.change_pct))?;
+    Some(RunMeasured {
+        fingerprint: Some(most.fingerprint.to_string()),
+        p95_before_us: arm(&most.before).p95_us?,
+        p95_after_us: arm(&most.after).p95_us?,
+        change_pct: most.change_pct,
+        interval_pct: [most.interval_pct.0, most.interval_pct.1],
+        verdict: most.verdict.word().to_owned(),
+        size_bytes: trial.size_bytes,
+        build_ms: trial.build_ms,
+    })
+}
+
+pub fn trial(trial: &Trial) -> RunTrial {
+    RunTrial {
+        recommendations: trial.recommendations.clone(),
+        mode: trial.mode.to_owned(),
+        rounds: trial.rounds,
+        builds: trial.builds,
+        noise_floor_pct: finite(trial.noise_floor_pct),
+        build_ms: trial.build_ms,
+        size_bytes: trial.size_bytes,
+        queries: trial.queries.iter().map(query_trial).collect(),
+        left_out: trial
+            .left_out
+            .iter()
+            .map(|(fingerprint, reason)| RunLeftOut {
+                fingerprint: fingerprint.to_string(),
+                reason: reason.clone(),
+            })
+            .collect(),
+        failed: trial.failed.clone(),
+    }
+}
+
+fn query_trial(trial: &QueryTrial) -> RunQueryTrial {
+    RunQueryTrial {
+        fingerprint: trial.fingerprint.to_string(),
+        before: arm(&trial.before),
+        after: arm(&trial.after),
+        control: arm(&trial.control),
+        change_pct: finite(trial.change_pct),
+        interval_pct: [finite(trial.interval_pct.0), finite(trial.interval_pct.1)],
+        control_interval_pct: [
+            finite(trial.control_interval_pct.0),
+            finite(trial.control_interval_pct.1),
+        ],
+        verdict: trial.verdict.word().to_owned(),
+        why: trial.verdict.why().map(str::to_owned),
+        rows_identical: trial.rows_identical,
+        buffers_before: trial.plan_before.buffers,
+        buffers_after: trial.plan_after.buffers,
+        plan_before: trial.plan_before.text.clone(),
+        plan_after: trial.plan_after.text.clone(),
+        parameters: trial.parameters.clone(),
+    }
+}
+
+/// JSON has no infinity; a change that is not known at all is as wide as a number can say.
+fn finite(value: f64) -> f64 {
+    value.clamp(-1e9, 1e9)
+}
+
+fn arm(arm: &Arm) -> RunArm {
+    let mut latencies = arm.all();
+    latencies.sort_by(f64::total_cmp);
+    let mut histogram = Durations::new();
+    latencies.iter().for_each(|latency_us| histogram.record(latency_us.round() as u64));
+    RunArm {
+        n: latencies.len() as u64,
+        p50_us: sample_quantile(&latencies, 0.50),
+        p95_us: sample_quantile(&latencies, 0.95),
+        p99_us: sample_quantile(&latencies, 0.99),
+        histogram: histogram.buckets().into_iter().map(|(bucket, count)| [bucket, count]).collect(),
+    }
+}

@@ -1,0 +1,283 @@
+//! A run for the terminal: the target first, then coverage, then what was found by share of time, and
+//! the next command last.
+
+use std::fmt::Write;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+
+use super::RenderError;
+use super::words::{bytes, change, count, interval, middle_cut, milliseconds, plural, share};
+use crate::model::run::{Run, RunFinding, RunRecommendation, RunTrial};
+
+/// Statements shown; the run file has all of them.
+const QUERIES: usize = 12;
+/// Width of the SQL in tables, characters: a table fits 120 columns.
+const SQL_WIDTH: usize = 64;
+
+/// # Errors
+/// None; the signature is that of every format.
+pub fn render(run: &Run) -> Result<String, RenderError> {
+    let mut out = String::new();
+    target(&mut out, run);
+    coverage(&mut out, run);
+    if run.command != "check" {
+        queries(&mut out, run);
+    }
+    for finding in &run.findings {
+        self::finding(&mut out, finding);
+    }
+    for recommendation in &run.recommendations {
+        self::recommendation(&mut out, recommendation);
+    }
+    for trial in &run.trials {
+        self::trial(&mut out, run, trial);
+    }
+    checks(&mut out, run);
+    for warning in &run.warnings {
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    closing(&mut out, run);
+    Ok(out)
+}
+
+/// The SQL of what is not rejected, with the undo as comments.
+///
+/// # Errors
+/// None; the signature is that of every format.
+pub fn sql(run: &Run) -> Result<String, RenderError> {
+    let mut out = String::new();
+    for recommendation in run.recommendations.iter().filter(|r| r.state != "rejected") {
+        let _ = writeln!(out, "-- {} ({})", recommendation.id, recommendation.state);
+        for sql in &recommendation.sql {
+            let _ = writeln!(out, "{sql};");
+        }
+        for undo in &recommendation.undo {
+            let _ = writeln!(out, "-- undo: {};", undo.replace('\n', " "));
+        }
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn target(out: &mut String, run: &Run) {
+    let text = match &run.target {
+        Some(target) => target.description.clone().unwrap_or_else(|| match target.origin.as_str() {
+            "ddl" => "schema file".to_owned(),
+            _ => target.database.clone().unwrap_or_default(),
+        }),
+        None => "no database, no schema".to_owned(),
+    };
+    let _ = writeln!(out, "target   {text}");
+}
+
+fn coverage(out: &mut String, run: &Run) {
+    let coverage = &run.coverage;
+    if coverage.lines + coverage.statements == 0 {
+        return;
+    }
+    let understood = 100.0 * coverage.understood as f64 / coverage.statements.max(1) as f64;
+    let _ = writeln!(
+        out,
+        "read     {}, {} of {} executions understood ({understood:.1} %)",
+        plural(run.queries.len(), "distinct statement", "distinct statements"),
+        count(coverage.understood),
+        count(coverage.statements)
+    );
+    for skipped in &coverage.skipped {
+        let _ = writeln!(
+            out,
+            "skipped  {} × {} (first: {})",
+            count(skipped.count),
+            skipped.reason,
+            middle_cut(&skipped.example, 100)
+        );
+    }
+}
+
+fn table(header: &[&str], right: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().enumerate().map(|(at, name)| {
+        let cell = Cell::new(name);
+        if right.contains(&at) { cell.set_alignment(CellAlignment::Right) } else { cell }
+    }));
+    for at in right {
+        if let Some(column) = table.column_mut(*at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn put(out: &mut String, table: &Table) {
+    for line in table.lines() {
+        let _ = writeln!(out, " {}", line.trim_end());
+    }
+}
+
+fn queries(out: &mut String, run: &Run) {
+    if run.queries.is_empty() {
+        return;
+    }
+    let mut table =
+        table(&["share", "calls", "mean", "p50", "p95", "p99", "statement"], &[0, 1, 2, 3, 4, 5]);
+    let figure = |value: Option<u64>| value.map_or("–".to_owned(), |us| milliseconds(us as f64));
+    for query in run.queries.iter().take(QUERIES) {
+        table.add_row([
+            share(query.share_pct),
+            count(query.calls),
+            figure(query.mean_us),
+            figure(query.p50_us),
+            figure(query.p95_us),
+            figure(query.p99_us),
+            middle_cut(&query.normalized, SQL_WIDTH),
+        ]);
+    }
+    out.push('\n');
+    put(out, &table);
+    if run.queries.len() > QUERIES {
+        let _ = writeln!(out, " and {} more", count((run.queries.len() - QUERIES) as u64));
+    }
+}
+
+fn finding(out: &mut String, finding: &RunFinding) {
+    let _ = writeln!(out, "\n{} [{}]  {} of the time", finding.rule, finding.level, share(finding.impact_pct));
+    let _ = writeln!(out, "    {}", finding.message);
+    for evidence in &finding.evidence {
+        for (label, key) in [("parent", "parent"), ("child", "child")] {
+            if let Some(sql) = evidence[key].as_str() {
+                let _ = writeln!(out, "    {label:<8} {}", middle_cut(sql, 110));
+            }
+        }
+        if let Some(wasted) = evidence["wasted_us"].as_u64() {
+            let _ = writeln!(out, "    lost     {} in the server, and a round trip each", milliseconds(wasted as f64));
+        }
+    }
+    if let Some(advice) = &finding.advice {
+        let _ = writeln!(out, "    instead  {}", middle_cut(advice, 160));
+    }
+    let _ = writeln!(out, "    why      pgassay explain {}", finding.rule);
+}
+
+fn recommendation(out: &mut String, recommendation: &RunRecommendation) {
+    let _ = writeln!(out, "\n{} [{}]", recommendation.id, recommendation.state);
+    if let Some(why) = &recommendation.why {
+        let _ = writeln!(out, "    {why}");
+    }
+    for sql in &recommendation.sql {
+        let _ = writeln!(out, "    try      {sql};");
+    }
+    for sql in &recommendation.undo {
+        let _ = writeln!(out, "    undo     {};", sql.replace('\n', " "));
+    }
+    if let Some(estimate) = &recommendation.estimated {
+        let size = estimate.size_bytes.map_or(String::new(), |size| format!(", about {}", bytes(size)));
+        let _ = writeln!(
+            out,
+            "    estimated planner cost {} → {}{size}",
+            count(estimate.cost_before as u64),
+            count(estimate.cost_after as u64)
+        );
+    }
+}
+
+fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
+    let size = trial.size_bytes.map_or("unknown size".to_owned(), bytes);
+    let _ = writeln!(
+        out,
+        "\ntrial of {}: {} rounds, built {} in {} ({size}), rolled back",
+        trial.recommendations.join(", "),
+        trial.rounds,
+        plural(trial.builds as usize, "time", "times"),
+        milliseconds(trial.build_ms * 1e3),
+    );
+    if let Some(why) = &trial.failed {
+        let _ = writeln!(out, "    not held: {why}");
+        return;
+    }
+    let mut table = table(
+        &["", "before p50", "p95", "p99", "after p50", "p95", "p99", "p95 change [95 %]", "statement"],
+        &[1, 2, 3, 4, 5, 6],
+    );
+    let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
+    for query in &trial.queries {
+        let sql = run
+            .queries
+            .iter()
+            .find(|known| known.fingerprint == query.fingerprint)
+            .map_or(query.fingerprint.as_str(), |known| known.normalized.as_str());
+        table.add_row([
+            format!("{} {}", mark(&query.verdict), query.verdict),
+            figure(query.before.p50_us),
+            figure(query.before.p95_us),
+            figure(query.before.p99_us),
+            figure(query.after.p50_us),
+            figure(query.after.p95_us),
+            figure(query.after.p99_us),
+            format!("{} [{}]", change(query.change_pct), interval(query.interval_pct[0], query.interval_pct[1])),
+            middle_cut(sql, 48),
+        ]);
+    }
+    put(out, &table);
+    let _ = writeln!(out, "    the same statement against itself: up to {:.0} %", trial.noise_floor_pct);
+    for query in &trial.queries {
+        if query.rows_identical == Some(false) {
+            let _ = writeln!(out, "    error: {} returned other rows with the change", query.fingerprint);
+        }
+    }
+}
+
+/// A word stands beside each mark, so nothing hangs on seeing it.
+fn mark(verdict: &str) -> char {
+    match verdict {
+        "improved" | "unchanged" => '✓',
+        "regressed" => '✗',
+        _ => '?',
+    }
+}
+
+fn checks(out: &mut String, run: &Run) {
+    if run.checks.is_empty() {
+        return;
+    }
+    let mut table = table(&["", "status", "reason", "statement"], &[]);
+    let mut quiet = 0;
+    for check in &run.checks {
+        let symbol = match check.status.as_str() {
+            "regressed" | "error" => "✗",
+            "unchanged" => {
+                quiet += 1;
+                continue;
+            }
+            "improved" => "✓",
+            _ => "~",
+        };
+        table.add_row([
+            symbol.to_owned(),
+            check.status.clone(),
+            middle_cut(&check.reason, 60),
+            middle_cut(&check.normalized, 50),
+        ]);
+    }
+    out.push('\n');
+    if quiet < run.checks.len() {
+        put(out, &table);
+    }
+    let _ = writeln!(out, " {} unchanged", count(quiet as u64));
+}
+
+fn closing(out: &mut String, run: &Run) {
+    out.push('\n');
+    if run.command == "analyze" || run.command == "trial" || run.command == "demo" {
+        let _ = writeln!(
+            out,
+            "{}, {}",
+            plural(run.findings.len(), "finding", "findings"),
+            plural(run.recommendations.len(), "recommendation", "recommendations"),
+        );
+    }
+    if let Some(next) = &run.next {
+        let _ = writeln!(out, "next: {next}");
+    }
+}

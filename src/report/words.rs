@@ -1,0 +1,134 @@
+//! Numbers and counts as people read them: three significant digits, a sign on every change.
+
+/// Blank between a number and its unit that does not break.
+const THIN: char = '\u{202f}';
+
+/// Microseconds as milliseconds: `0.25 ms`, `5.1 ms`, `139 ms`, `1 204 ms`.
+pub fn milliseconds(us: f64) -> String {
+    let ms = us / 1e3;
+    format!("{}{THIN}ms", three_digits(ms))
+}
+
+/// Three significant digits, and never fewer than the whole part.
+pub fn three_digits(value: f64) -> String {
+    let size = value.abs();
+    let decimals = match size {
+        s if s < 0.001 => 4,
+        s if s < 1.0 => 3,
+        s if s < 10.0 => 2,
+        s if s < 100.0 => 1,
+        _ => 0,
+    };
+    if size >= 1_000.0 && value.is_finite() {
+        return count(value.round() as u64);
+    }
+    format!("{value:.decimals$}")
+}
+
+/// Digits in groups of three: `38 114`.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(THIN);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A change with its sign: `−97 %`, `+4.5 %`.
+pub fn change(percent: f64) -> String {
+    if !percent.is_finite() {
+        return "unknown".to_owned();
+    }
+    let decimals = if percent.abs() < 10.0 || percent < -99.0 { 1 } else { 0 };
+    let sign = if percent < 0.0 { '−' } else { '+' };
+    format!("{sign}{:.decimals$}{THIN}%", percent.abs())
+}
+
+/// An interval: `−97 to −96 %`.
+pub fn interval(low: f64, high: f64) -> String {
+    if !low.is_finite() || !high.is_finite() {
+        return "no interval".to_owned();
+    }
+    let low = change(low);
+    format!("{} to {}", low.trim_end_matches('%').trim_end_matches(THIN), change(high))
+}
+
+/// Bytes: `512 kB`, `12 MB`, `1.4 GB`, in powers of 1024 as the server prints them.
+pub fn bytes(size: u64) -> String {
+    const KB: f64 = 1024.0;
+    let size = size as f64;
+    let (value, unit) = match size {
+        s if s < KB * KB => (s / KB, "kB"),
+        s if s < KB * KB * KB => (s / KB / KB, "MB"),
+        s => (s / KB / KB / KB, "GB"),
+    };
+    let decimals = usize::from(value < 10.0);
+    format!("{value:.decimals$}{THIN}{unit}")
+}
+
+pub fn share(percent: f64) -> String {
+    format!("{percent:.1}{THIN}%")
+}
+
+/// `1 index`, `3 indexes`.
+pub fn plural(number: usize, one: &str, many: &str) -> String {
+    format!("{} {}", count(number as u64), if number == 1 { one } else { many })
+}
+
+/// Small numbers as words, at the start of a sentence.
+pub fn spelled(number: usize) -> String {
+    const WORDS: [&str; 10] =
+        ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
+    WORDS.get(number).map_or_else(|| count(number as u64), |word| (*word).to_owned())
+}
+
+/// Cuts the middle out of a long text, on whole characters.
+pub fn middle_cut(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most || most < 5 {
+        return text.to_owned();
+    }
+    let head = (most - 3) * 2 / 3;
+    let tail = most - 3 - head;
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{} … {}", start.trim_end(), end.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: String) -> String {
+        text.replace(THIN, " ")
+    }
+
+    #[test]
+    fn numbers_have_three_digits_and_one_unit() {
+        assert_eq!(plain(milliseconds(250.0)), "0.250 ms");
+        assert_eq!(plain(milliseconds(139_400.0)), "139 ms");
+        assert_eq!(plain(milliseconds(1_204_000.0)), "1 204 ms");
+        assert_eq!(plain(bytes(12 << 20)), "12 MB");
+        assert_eq!(plain(count(38_114)), "38 114");
+    }
+
+    #[test]
+    fn changes_carry_their_sign() {
+        assert_eq!(plain(change(-96.6)), "−97 %");
+        assert_eq!(plain(change(4.5)), "+4.5 %");
+        assert_eq!(plain(change(-99.83)), "−99.8 %");
+        assert_eq!(plain(interval(-97.2, 2.0)), "−97 to +2.0 %");
+        assert_eq!(change(f64::INFINITY), "unknown");
+    }
+
+    #[test]
+    fn a_long_text_loses_its_middle() {
+        assert_eq!(middle_cut("short", 20), "short");
+        let cut = middle_cut("SELECT a, b, c FROM listings WHERE category_id = $1", 24);
+        assert!(cut.chars().count() <= 24 && cut.contains('…'), "{cut}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Arms to a verdict.
+
+use super::replay::Outcome;
+use crate::model::trial::Verdict;
+use crate::stats::bootstrap::{Change, quantile_change};
+use crate::stats::verdict::{Judgement, judge};
+
+/// Changes of p95 within this are nothing, percent. With it, 60 of 60 comparisons of a statement with
+/// itself stayed silent on a busy machine, where intervals alone raised the alarm in 6 to 8 of 100.
+pub const BAND_PCT: f64 = 10.0;
+/// Executions in an arm from which on p95 has a one-sided 95 % bound at all: 0.95^59 < 0.05.
+pub const FEWEST_FOR_P95: usize = 59;
+/// The quantile that is judged.
+pub const JUDGED: f64 = 0.95;
+
+/// What the arms of one statement say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    pub change: Change,
+    pub control: Change,
+    pub verdict: Verdict,
+}
+
+/// Compares after with before, and control with before, and judges the first by the second.
+///
+/// The band is the wider of [`BAND_PCT`] and what the control differed, so that a machine too busy to
+/// tell says so.
+pub fn compare(outcome: &Outcome, rows_identical: Option<bool>, seed: u64) -> Comparison {
+    let nothing = Change { change_pct: 0.0, low_pct: f64::NEG_INFINITY, high_pct: f64::INFINITY };
+    let change = |arm: &[Vec<f64>]| quantile_change(&outcome.before.rounds, arm, JUDGED, seed);
+    let (Some(after), Some(control)) = (change(&outcome.after.rounds), change(&outcome.control.rounds)) else {
+        let verdict = Verdict::Inconclusive("fewer than two rounds".to_owned());
+        return Comparison { change: nothing, control: nothing, verdict };
+    };
+    let verdict = verdict(outcome, rows_identical, after, control);
+    Comparison { change: after, control, verdict }
+}
+
+fn verdict(outcome: &Outcome, rows_identical: Option<bool>, after: Change, control: Change) -> Verdict {
+    if rows_identical == Some(false) {
+        return Verdict::Inconclusive("the rows differ: an error, not a change of speed".to_owned());
+    }
+    let executions = outcome.before.len().min(outcome.after.len());
+    if executions < FEWEST_FOR_P95 {
+        return Verdict::Inconclusive(format!(
+            "{executions} executions an arm; p95 needs {FEWEST_FOR_P95}"
+        ));
+    }
+    let noise = noise_pct(control);
+    match judge(after, BAND_PCT.max(noise)) {
+        Judgement::Below => Verdict::Improved,
+        Judgement::Above => Verdict::Regressed,
+        // Inside a band that noise has widened says nothing about the narrow one.
+        Judgement::Inside if judge(after, BAND_PCT) == Judgement::Inside => Verdict::Unchanged,
+        Judgement::Inside | Judgement::Crosses => {
+            Verdict::Inconclusive(format!("the same statement differs from itself by up to {noise:.0} %"))
+        }
+    }
+}
+
+/// How far the same statement differed from itself, percent.
+pub fn noise_pct(control: Change) -> f64 {
+    control.low_pct.abs().max(control.high_pct.abs())
+}

@@ -1,0 +1,9 @@
+//! Replays statements with and without a change, and judges the difference.
+
+pub mod compare;
+pub mod decide;
+pub mod parameters;
+pub mod plan;
+pub mod replay;
+pub mod schedule;
+pub mod transaction;

@@ -1,0 +1,172 @@
+//! Values for statements that were seen without any.
+//!
+//! Rows of the table give them: a row that is drawn at random keeps the columns of one statement
+//! together, and frequent values come up as often as they are frequent in the table.
+
+use std::sync::Arc;
+
+use crate::model::literal::Literal;
+use crate::model::shape::{Operator, Predicate, Shape};
+use crate::model::workload::{Query, Sample};
+use crate::pg::connect::Connection;
+use crate::sql::ident::{quote, quote_table};
+use crate::stats::random::Random;
+
+/// Rows looked at for each set of values, at most.
+const ROWS: i64 = 2_000;
+/// `LIMIT` where none was seen: a page.
+const PAGE: &str = "20";
+
+/// Where the parameters of a statement come from, in the words of the report.
+pub const FROM_LOG: &str = "from the log";
+pub const FROM_TABLE: &str = "sampled from the table";
+
+/// Parameter sets for a statement: those of the log, or rows of its table.
+///
+/// # Errors
+/// In words, when a position of the statement can be traced to no column.
+pub fn samples(
+    connection: &Connection,
+    query: &Query,
+    shape: &Shape,
+    most: usize,
+    random: &mut Random,
+) -> Result<(Vec<Sample>, &'static str), String> {
+    if !query.samples.is_empty() {
+        let mut samples = query.samples.clone();
+        random.shuffle(&mut samples);
+        samples.truncate(most);
+        return Ok((samples, FROM_LOG));
+    }
+    let positions = query.slots.len();
+    if positions == 0 {
+        let sample = Sample { text: Arc::from(query.normalized.as_str()), parameters: Vec::new() };
+        return Ok((vec![sample], "none needed"));
+    }
+    let sources = sources(query, shape, positions)?;
+    let rows = rows(connection, shape, &sources, random)?;
+    if rows.is_empty() {
+        return Err("the table gave no rows to take parameters from".to_owned());
+    }
+    let text: Arc<str> = Arc::from(query.normalized.as_str());
+    let samples = (0..most.min(rows.len()))
+        .map(|n| Sample { text: text.clone(), parameters: rows[n].clone() })
+        .collect();
+    Ok((samples, FROM_TABLE))
+}
+
+/// What one position is filled with.
+enum Source {
+    Column { scan: usize, predicate: Predicate },
+    Fixed(&'static str),
+}
+
+/// Traces every position to a column, or to a page size.
+fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<Source>, String> {
+    (1..=positions)
+        .map(|number| {
+            let found = shape.scans.iter().enumerate().find_map(|(scan, data)| {
+                let predicate = data
+                    .filters
+                    .iter()
+                    .find(|filter| filter.slots.iter().any(|slot| usize::from(*slot) == number))?;
+                Some(Source::Column { scan, predicate: predicate.clone() })
+            });
+            found.or_else(|| page_position(&query.normalized, number).map(Source::Fixed)).ok_or_else(|| {
+                format!("no parameters were seen, and ${number} belongs to no column")
+            })
+        })
+        .collect()
+}
+
+/// `LIMIT $n` and `OFFSET $n`.
+fn page_position(normalized: &str, number: usize) -> Option<&'static str> {
+    let before = |word: &str| {
+        normalized.split_once(&format!("{word} ${number}")).is_some_and(|(_, rest)| {
+            !rest.starts_with(|c: char| c.is_ascii_digit())
+        })
+    };
+    if before("LIMIT") {
+        Some(PAGE)
+    } else if before("OFFSET") {
+        Some("0")
+    } else {
+        None
+    }
+}
+
+/// Rows of the first table with a position, each turned into a full set of values.
+fn rows(
+    connection: &Connection,
+    shape: &Shape,
+    sources: &[Source],
+    random: &mut Random,
+) -> Result<Vec<Vec<Literal>>, String> {
+    let scans: Vec<usize> = sources
+        .iter()
+        .filter_map(|source| if let Source::Column { scan, .. } = source { Some(*scan) } else { None })
+        .collect();
+    let mut columns_of: Vec<(usize, Vec<Vec<Literal>>)> = Vec::new();
+    for scan in scans {
+        if columns_of.iter().any(|(known, _)| *known == scan) {
+            continue;
+        }
+        let expressions: Vec<String> = sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Column { scan: own, predicate } if *own == scan => Some(value_of(predicate)),
+                _ => None,
+            })
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM {} ORDER BY random() LIMIT {ROWS}",
+            expressions.join(", "),
+            quote_table(&shape.scans[scan].table)
+        );
+        // A table is read once for a trial that will read it hundreds of times.
+        let rows = connection.query(&sql, &[]).map_err(|error| error.to_string())?;
+        let mut values: Vec<Vec<Literal>> = rows
+            .iter()
+            .map(|row| {
+                (0..row.len())
+                    .map(|at| row.get::<_, Option<String>>(at).map_or(Literal::NULL, Literal::text))
+                    .collect()
+            })
+            .collect();
+        random.shuffle(&mut values);
+        columns_of.push((scan, values));
+    }
+    let count = columns_of.iter().map(|(_, values)| values.len()).min().unwrap_or(0);
+    Ok((0..count).map(|n| assemble(sources, &columns_of, n)).collect())
+}
+
+/// One set of values: for each position the value of its column in row `n` of its table.
+fn assemble(sources: &[Source], columns_of: &[(usize, Vec<Vec<Literal>>)], n: usize) -> Vec<Literal> {
+    let mut next = vec![0; columns_of.len()];
+    sources
+        .iter()
+        .map(|source| match source {
+            Source::Fixed(value) => Literal::text(*value),
+            Source::Column { scan, .. } => {
+                let at = columns_of.iter().position(|(known, _)| known == scan).unwrap_or(0);
+                let value = columns_of[at].1[n].get(next[at]).cloned().unwrap_or(Literal::NULL);
+                next[at] += 1;
+                value
+            }
+        })
+        .collect()
+}
+
+/// The value for a position, as SQL over the row: a pattern for a pattern, the value for the rest.
+fn value_of(predicate: &Predicate) -> String {
+    let key = match predicate.key.column() {
+        Some(column) => quote(column),
+        None => predicate.key.sql().to_owned(),
+    };
+    match predicate.operator {
+        Operator::Like => format!("left(({key})::text, 4) || '%'"),
+        Operator::ILike => format!("'%' || substr(({key})::text, 3, 5) || '%'"),
+        Operator::In => format!("({key})::text"),
+        _ => format!("({key})::text"),
+    }
+}

@@ -1,0 +1,73 @@
+//! Who runs when. The order is random, from the seed, and the same for everybody who repeats it.
+
+use crate::stats::random::Random;
+
+/// The three sides of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArmName {
+    Before,
+    After,
+    /// Before once more: what the same statement differs from itself.
+    Control,
+}
+
+pub const ARMS: [ArmName; 3] = [ArmName::Before, ArmName::After, ArmName::Control];
+
+/// One execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    pub query: usize,
+    pub parameters: usize,
+    pub arm: ArmName,
+}
+
+/// The executions of one round: for each statement and each of its parameter sets, all three arms next
+/// to each other in random order, so that whatever else the machine does falls on all alike.
+///
+/// `sets[q]` is the number of parameter sets of statement `q`; `per_round` of them take part, and the
+/// next round goes on where this one stops.
+pub fn round(number: usize, sets: &[usize], per_round: usize, random: &mut Random) -> Vec<Slot> {
+    let mut pairs: Vec<(usize, usize)> = sets
+        .iter()
+        .enumerate()
+        .filter(|(_, count)| **count > 0)
+        .flat_map(|(query, count)| {
+            (0..per_round).map(move |n| (query, (number * per_round + n) % count))
+        })
+        .collect();
+    random.shuffle(&mut pairs);
+    let mut slots = Vec::with_capacity(3 * pairs.len());
+    for (query, parameters) in pairs {
+        let mut arms = ARMS;
+        random.shuffle(&mut arms);
+        slots.extend(arms.map(|arm| Slot { query, parameters, arm }));
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_arm_runs_the_same_parameters_next_to_each_other() {
+        let slots = round(3, &[4, 0, 1], 2, &mut Random::new(5));
+        assert_eq!(slots.len(), 2 * 2 * 3);
+        for three in slots.chunks(3) {
+            assert!(three.iter().all(|s| (s.query, s.parameters) == (three[0].query, three[0].parameters)));
+            assert!(ARMS.iter().all(|arm| three.iter().any(|slot| slot.arm == *arm)));
+        }
+        assert!(slots.iter().all(|slot| slot.query != 1));
+    }
+
+    #[test]
+    fn rounds_walk_through_all_parameters_and_repeat_from_the_seed() {
+        let mut random = Random::new(1);
+        let seen: std::collections::BTreeSet<usize> = (0..5)
+            .flat_map(|number| round(number, &[10], 2, &mut random))
+            .map(|slot| slot.parameters)
+            .collect();
+        assert_eq!(seen.len(), 10);
+        assert_eq!(round(0, &[9, 9], 3, &mut Random::new(7)), round(0, &[9, 9], 3, &mut Random::new(7)));
+    }
+}
