@@ -1,5 +1,25 @@
+//! Finds the Postgres queries that hurt, proposes the index or the row-level policy, and proves it by
+//! replay.
+//!
+//! ```text
+//!  source ─► Workload ─► rules ─► Finding ─► advice ─► Recommendation ─► trial ─► Verdict ─► Run ─► report
+//!               ▲                    ▲                       ▲             │
+//!               │                 Catalog ◄──── pg ──────────┴─────────────┘
+//!              sql (text to meaning)
+//!
+//!  tier 4   cli ─────── may use everything; alone has println!, env, exit codes
+//!  tier 3   trial, check ───► pg
+//!  tier 2   source   rules   advice   report
+//!  tier 1   sql
+//!  tier 0   model   stats          (no crate:: imports)
+//! ```
+//!
+//! `analyze` stops after advice, `trial` goes through, `check` compares two measurements, and `report`
+//! starts at a stored run. `tests/layering.rs` holds the tiers.
+
 pub mod advice;
 pub mod check;
+pub mod cli;
 pub mod model;
 pub mod pg;
 pub mod report;

@@ -16,11 +16,12 @@ pub fn is_set() -> bool {
     SET.load(Ordering::Relaxed)
 }
 
-/// Stops: cancels what every open connection is doing. Called from the thread that waits for signals.
-pub fn trigger() {
+/// Stops: cancels what every open connection is doing, and returns how many there are. Called from the
+/// thread that waits for signals.
+pub fn trigger() -> usize {
     SET.store(true, Ordering::Relaxed);
-    let Ok(open) = OPEN.lock() else { return };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let Ok(open) = OPEN.lock() else { return 0 };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return 0 };
     for (_, token, connector) in open.iter() {
         // A connection that is gone cannot be cancelled, and need not be.
         let _ = runtime.block_on(async {
@@ -30,6 +31,7 @@ pub fn trigger() {
             }
         });
     }
+    open.len()
 }
 
 /// Keeps a connection's token known while it lives.

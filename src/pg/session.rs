@@ -1,11 +1,14 @@
 //! Executes statements for measuring: prepared, over the extended protocol, values as text.
 
 use std::error::Error;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Instant;
 
+use futures_core::Stream;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{SimpleQueryMessage, Statement};
+use tokio_postgres::{Row, SimpleQueryMessage, Statement};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::connect::Connection;
@@ -66,18 +69,41 @@ pub struct Answer {
 }
 
 impl Connection {
+    /// Rows of a prepared statement, with values in their text form.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn rows(&self, statement: &Statement, parameters: &[Literal]) -> Result<Vec<Row>, PgError> {
+        let values: Vec<TextParameter<'_>> =
+            parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
+        let list: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+        self.block_on(self.client().query(statement, &list))
+            .map_err(|error| PgError::from_driver("cannot execute a statement of the workload", &error))
+    }
+
+    /// What `COPY … TO STDOUT` gives.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn copy_out(&self, sql: &str) -> Result<Vec<u8>, PgError> {
+        let fail = |error: tokio_postgres::Error| PgError::from_driver("cannot copy out", &error);
+        self.block_on(async {
+            let mut stream = pin!(self.client().copy_out(sql).await.map_err(fail)?);
+            let mut bytes = Vec::new();
+            while let Some(chunk) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+                bytes.extend_from_slice(&chunk.map_err(fail)?);
+            }
+            Ok(bytes)
+        })
+    }
+
     /// Executes a prepared statement and reads all rows. The clock stops before rows are hashed.
     ///
     /// # Errors
     /// The server's error.
     pub fn measure(&self, statement: &Statement, parameters: &[Literal]) -> Result<Answer, PgError> {
-        let values: Vec<TextParameter<'_>> =
-            parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
-        let list: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
         let started = Instant::now();
-        let rows = self
-            .block_on(self.client().query(statement, &list))
-            .map_err(|error| PgError::from_driver("cannot execute a statement of the workload", &error))?;
+        let rows = self.rows(statement, parameters)?;
         let latency_us = started.elapsed().as_secs_f64() * 1e6;
         let mut digest = 0u64;
         for row in &rows {

@@ -1,0 +1,132 @@
+//! `analyze`: findings and recommendations.
+
+use super::args;
+use super::config::{self, Config};
+use super::connection::confirmation;
+use super::exit::{Exit, Failure};
+use super::gather::{Gathered, Wanted, gather, run_of};
+use super::output;
+use super::progress::Progress;
+use crate::advice;
+use crate::model::finding::{Finding, Level};
+use crate::model::recommendation::Recommendation;
+use crate::pg::guard;
+use crate::pg::hypothetical::{HypoPg, RolledBackBuild};
+use crate::report::record;
+use crate::rules;
+
+/// # Errors
+/// When a source cannot be read, or nothing was understood.
+pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
+    output::check(&args.output)?;
+    let config = config::load()?;
+    let progress = Progress::new(args.output.quiet);
+    let wanted = if args.build { Wanted::Database } else { Wanted::Anything };
+    let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
+    let findings = find(&gathered, &config);
+    let mut recommendations = recommend(&gathered, &findings);
+    if args.build {
+        estimate_by_building(&gathered, &mut recommendations, args, &progress)?;
+    } else {
+        estimate(&gathered, &mut recommendations, &progress)?;
+    }
+    let mut run = run_of("analyze", &gathered);
+    run.findings = findings.iter().map(record::finding).collect();
+    run.recommendations = recommendations.iter().map(|r| record::recommendation(r, &[])).collect();
+    run.next = next(&gathered, &recommendations, args);
+    output::write(&run, &args.output)?;
+    let worst = findings.iter().map(|finding| finding.level).max();
+    let limit = args.fail_on.map(|level| match level {
+        args::FailOn::Info => Level::Info,
+        args::FailOn::Warning => Level::Warning,
+        args::FailOn::Error => Level::Error,
+    });
+    Ok(if limit.is_some() && worst >= limit { Exit::Gate } else { Exit::Done })
+}
+
+/// Runs the rules, without those that the configuration silences.
+pub fn find(gathered: &Gathered, config: &Config) -> Vec<Finding> {
+    let mut findings = rules::find_all(&rules::Input {
+        workload: &gathered.workload,
+        catalog: gathered.catalog.as_ref(),
+        shapes: &gathered.shapes,
+    });
+    findings.retain(|finding| !config.analyze.ignore.iter().any(|rule| rule == finding.rule));
+    findings
+}
+
+/// Recommendations, without costs as yet.
+pub fn recommend(gathered: &Gathered, findings: &[Finding]) -> Vec<Recommendation> {
+    let Some(catalog) = &gathered.catalog else { return Vec::new() };
+    advice::recommend(&advice::candidates::Input {
+        workload: &gathered.workload,
+        catalog,
+        shapes: &gathered.shapes,
+        findings,
+    })
+}
+
+/// Costs by HypoPG, or the reason there are none.
+///
+/// # Errors
+/// When the server goes away.
+pub fn estimate(
+    gathered: &Gathered,
+    recommendations: &mut [Recommendation],
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let Some(live) = &gathered.live else {
+        let why = "no database to ask, only a schema";
+        advice::estimate::without_planner(recommendations, why);
+        return Ok(());
+    };
+    let Some(mut hypopg) = HypoPg::open(&live.connection)? else {
+        let why = "HypoPG is not installed in this database; CREATE EXTENSION hypopg, or analyze --build on staging";
+        advice::estimate::without_planner(recommendations, why);
+        return Ok(());
+    };
+    let _phase = progress.phase("asking the planner", 0);
+    advice::estimate(recommendations, &gathered.workload, &gathered.shapes, &mut hypopg);
+    interrupted()
+}
+
+fn estimate_by_building(
+    gathered: &Gathered,
+    recommendations: &mut [Recommendation],
+    args: &args::Analyze,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let Some(live) = &gathered.live else { return Ok(()) };
+    let database = &live.settings.database;
+    let confirmed = confirmation(args.confirm.as_deref(), database, "This builds indexes in");
+    let writable = guard::consent(&live.connection, confirmed.as_deref())?;
+    let mut builds = RolledBackBuild::new(&live.connection, &writable, args.connection.lock_timeout);
+    let _phase = progress.phase("building candidates, to be rolled back", 0);
+    advice::estimate(recommendations, &gathered.workload, &gathered.shapes, &mut builds);
+    interrupted()
+}
+
+/// What-if costs swallow errors one by one; an interrupt is not one of them.
+fn interrupted() -> Result<(), Failure> {
+    if crate::pg::interrupt::is_set() {
+        return Err(crate::pg::error::PgError::interrupted().into());
+    }
+    Ok(())
+}
+
+fn next(gathered: &Gathered, recommendations: &[Recommendation], args: &args::Analyze) -> Option<String> {
+    let files: Vec<String> =
+        args.sources.files.iter().map(|file| file.display().to_string()).collect();
+    let files = files.join(" ");
+    let separator = if files.is_empty() { "" } else { " " };
+    Some(match (&gathered.live, &gathered.catalog) {
+        (None, None) => format!("pgassay analyze{separator}{files} --schema schema.sql   (pg_dump --schema-only > schema.sql)"),
+        (None, Some(_)) => format!("pgassay trial{separator}{files} -d STAGING_DATABASE"),
+        (Some(live), _) if !recommendations.is_empty() => {
+            format!("pgassay trial{separator}{files} -d {} -o run.json -o handover.md", live.settings.database)
+        }
+        (Some(live), _) => {
+            format!("pgassay check{separator}{files} -d {} --save-baseline baseline.json", live.settings.database)
+        }
+    })
+}

@@ -1,0 +1,232 @@
+//! Commands and flags. Help, manual page and completions are made from these.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Finds the Postgres queries that hurt, proposes the index or the row-level policy, and proves it by
+/// replay.
+#[derive(Debug, Parser)]
+#[command(name = "pgassay", version, disable_help_flag = true, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Args {
+    /// Print help.
+    #[arg(long, short = '?', global = true, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a throwaway PostgreSQL, load a marketplace, drive traffic, analyze, try, report.
+    Demo(Demo),
+    /// Examine connection, privileges, extensions and statistics.
+    Doctor(Doctor),
+    /// Findings and recommendations from logs, exports and a database.
+    Analyze(Analyze),
+    /// Replay with and without each recommendation, inside transactions that are rolled back.
+    Trial(Trial),
+    /// Measure against a baseline, and fail when something regressed.
+    Check(Check),
+    /// Render a stored run again.
+    Report(Report),
+    /// Show a rule's page, or the list of rules.
+    Explain(Explain),
+    /// Write completions, the manual page, the schema of the run file or a configuration.
+    Generate(Generate),
+}
+
+/// Where the database is; libpq's letters.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Server's host, or the directory of its socket.
+    #[arg(short = 'h', long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Server's port.
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// User to connect as.
+    #[arg(short = 'U', long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// Database name, URL or connection string.
+    #[arg(short = 'd', long, value_name = "DB")]
+    pub dbname: Option<String>,
+    /// Longest run of one statement, milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 30_000)]
+    pub statement_timeout: u64,
+    /// Longest wait for a lock, milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    pub lock_timeout: u64,
+}
+
+/// Where the workload is.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Sources")]
+pub struct Sources {
+    /// Logs and exports of pg_stat_statements; `-` is standard input. Formats are detected.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Read pg_stat_statements over the connection.
+    #[arg(long)]
+    pub pg_stat_statements: bool,
+    /// A schema dump (pg_dump --schema-only) in place of a database.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// The server's log_line_prefix, where it is not detected.
+    #[arg(long, value_name = "PREFIX")]
+    pub log_line_prefix: Option<String>,
+}
+
+/// Where the result goes.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Also write to FILE, format by its ending: .json .md .html .csv .xml .sarif .sql .txt; repeats.
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Format on standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_names())]
+    pub format: String,
+    /// No bars and no phases on standard error.
+    #[arg(long, short = 'q')]
+    pub quiet: bool,
+}
+
+fn format_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(crate::report::FORMATS.iter().map(|format| format.name))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    Info,
+    Warning,
+    Error,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// Directory for logs, run file and handover; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "pgassay-demo")]
+    pub dir: PathBuf,
+    /// Directory with the server's programs (initdb, postgres); found when not given.
+    #[arg(long, value_name = "DIR", env = "PGASSAY_POSTGRES_BIN")]
+    pub postgres_bin: Option<PathBuf>,
+    /// Seed of data, traffic and order.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Seconds of replay for each recommendation.
+    #[arg(long, value_name = "S", default_value_t = 8.0)]
+    pub time_budget: f64,
+    /// No bars and no phases on standard error.
+    #[arg(long, short = 'q')]
+    pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Analyze {
+    #[command(flatten)]
+    pub sources: Sources,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub output: Output,
+    /// Cost candidates by building them in a rolled-back transaction; locks, so staging only.
+    #[arg(long)]
+    pub build: bool,
+    /// Name of the database, to consent to --build without a marker.
+    #[arg(long, value_name = "DBNAME")]
+    pub confirm: Option<String>,
+    /// Exit with 1 when a finding has this level or a higher one.
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    pub fail_on: Option<FailOn>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Trial {
+    #[command(flatten)]
+    pub sources: Sources,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub output: Output,
+    /// Try only this recommendation; repeats.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Name of the database, to consent without a marker.
+    #[arg(long, value_name = "DBNAME")]
+    pub confirm: Option<String>,
+    /// Rounds of each trial.
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<usize>,
+    /// Seconds of replay for each recommendation.
+    #[arg(long, value_name = "S")]
+    pub time_budget: Option<f64>,
+    /// Seed of order and resampling.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Check {
+    #[command(flatten)]
+    pub sources: Sources,
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(flatten)]
+    pub output: Output,
+    /// Measure the workload and write a baseline; it holds parameters, mode 0600.
+    #[arg(long, value_name = "F", conflicts_with = "baseline")]
+    pub save_baseline: Option<PathBuf>,
+    /// Measure again and compare.
+    #[arg(long, value_name = "F", required_unless_present = "save_baseline")]
+    pub baseline: Option<PathBuf>,
+    /// Seed of order and sampling.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Report {
+    /// A run file.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// Id of a rule; without it the list.
+    #[arg(value_name = "RULE")]
+    pub rule: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Generate {
+    #[arg(value_enum)]
+    pub what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Completions for bash.
+    Bash,
+    /// Completions for zsh.
+    Zsh,
+    /// Completions for fish.
+    Fish,
+    /// The manual page.
+    Man,
+    /// JSON schema of the run file.
+    Schema,
+    /// A configuration with every key and its default.
+    Config,
+}

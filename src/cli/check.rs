@@ -1,0 +1,265 @@
+//! `check`: the nightly gate.
+
+use std::collections::BTreeMap;
+
+use super::args;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::gather::{Gathered, Live, Wanted, gather, run_of};
+use super::output;
+use super::progress::Progress;
+use crate::check::baseline::{self, Baseline, BaselineQuery, StoredSample};
+use crate::check::gate::{self, Checked, Compared, Status};
+use crate::check::measure::{Limits, Outcome, PASSES, measure};
+use crate::model::run::{Run, RunCheck};
+use crate::model::shape::{Shape, StatementKind};
+use crate::model::workload::{Query, Sample};
+use crate::pg::guard::Guard;
+use crate::stats::random::Random;
+use crate::trial::parameters::samples;
+
+/// Parameter sets of a statement in a baseline, at most.
+const MOST_SETS: usize = 8;
+/// Statements in a baseline, at most: those with the longest time.
+const MOST_QUERIES: usize = 200;
+
+/// # Errors
+/// When a source, the baseline or the database cannot be read.
+pub fn run(args: &args::Check) -> Result<Exit, Failure> {
+    output::check(&args.output)?;
+    let config = config::load()?;
+    let progress = Progress::new(args.output.quiet);
+    let wanted = if args.baseline.is_some() { Wanted::DatabaseAlone } else { Wanted::Database };
+    let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
+    let Some(live) = &gathered.live else {
+        return Err(Failure::usage("cannot check", "no database was given").with_help("-d DATABASE"));
+    };
+    let mut random = Random::new(args.seed);
+    match (&args.save_baseline, &args.baseline) {
+        (Some(path), _) => save(args, &gathered, live, path, &mut random, &progress),
+        (None, Some(path)) => compare(args, &gathered, live, path, &mut random, &progress),
+        (None, None) => Err(Failure::usage("nothing to check", "neither --baseline nor --save-baseline was given")),
+    }
+}
+
+fn limits(args: &args::Check) -> Limits {
+    Limits {
+        statement_timeout_ms: args.connection.statement_timeout,
+        lock_timeout_ms: args.connection.lock_timeout,
+    }
+}
+
+fn table_rows(gathered: &Gathered) -> BTreeMap<String, f64> {
+    let tables = gathered.catalog.iter().flat_map(|catalog| &catalog.tables);
+    tables.filter_map(|table| Some((table.name.to_string(), table.rows?))).collect()
+}
+
+/// Statements of the workload that can be replayed, and the others with the reason.
+fn statements(gathered: &Gathered, live: &Live, random: &mut Random) -> Vec<BaselineQuery> {
+    let mut guard = Guard::new();
+    gathered
+        .workload
+        .queries
+        .iter()
+        .zip(&gathered.shapes)
+        .filter_map(|(query, shape)| Some((query, shape.as_ref()?)))
+        // Only what reads a table is worth watching.
+        .filter(|(_, shape)| shape.kind == StatementKind::Select && !shape.scans.is_empty())
+        .filter(|(_, shape)| shape.scans.iter().any(|scan| scan.known))
+        .take(MOST_QUERIES)
+        .map(|(query, shape)| statement(query, shape, live, &mut guard, random))
+        .collect()
+}
+
+fn statement(query: &Query, shape: &Shape, live: &Live, guard: &mut Guard, random: &mut Random) -> BaselineQuery {
+    let found = guard
+        .check(&live.connection, &query.normalized)
+        .and_then(|()| samples(&live.connection, query, shape, MOST_SETS, random));
+    let (samples, why_not) = match found {
+        Ok((samples, _)) => (samples, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    BaselineQuery {
+        fingerprint: query.fingerprint.to_string(),
+        normalized: query.normalized.clone(),
+        tables: shape.tables().iter().map(ToString::to_string).collect(),
+        samples: samples.iter().map(StoredSample::from_sample).collect(),
+        measured: Vec::new(),
+        why_not,
+    }
+}
+
+fn measured(
+    live: &Live,
+    queries: &[BaselineQuery],
+    args: &args::Check,
+    random: &mut Random,
+    progress: &Progress,
+    name: &str,
+) -> Result<Vec<Outcome>, Failure> {
+    let statements: Vec<Vec<Sample>> =
+        queries.iter().map(|query| query.samples.iter().map(StoredSample::to_sample).collect()).collect();
+    let phase = progress.phase(name, PASSES + 1);
+    Ok(measure(&live.settings, &statements, limits(args), random, &mut |done, of| phase.set(done, of))?)
+}
+
+fn save(
+    args: &args::Check,
+    gathered: &Gathered,
+    live: &Live,
+    path: &std::path::Path,
+    random: &mut Random,
+    progress: &Progress,
+) -> Result<Exit, Failure> {
+    let mut queries = statements(gathered, live, random);
+    let outcomes = measured(live, &queries, args, random, progress, "measuring the baseline")?;
+    for (query, outcome) in queries.iter_mut().zip(outcomes) {
+        match outcome {
+            Ok(measured) if query.why_not.is_none() => query.measured = measured,
+            Ok(_) => {}
+            Err(why) => query.why_not = Some(why),
+        }
+    }
+    let usable = queries.iter().filter(|query| query.why_not.is_none()).count();
+    if usable == 0 {
+        return Err(Failure::unreadable("no statement can be measured", first_reason(&queries))
+            .with_help("give a log with parameters, or pg_stat_statements of a workload that reads tables"));
+    }
+    let target = gathered.target.as_ref();
+    let baseline = Baseline {
+        pgassay_baseline: baseline::VERSION,
+        created_at: Some(jiff::Timestamp::now().to_string()),
+        server_version: target.and_then(|target| target.server_version.clone()),
+        database: target.and_then(|target| target.database.clone()),
+        table_rows: table_rows(gathered),
+        queries,
+    };
+    baseline::write(path, &baseline)
+        .map_err(|error| Failure::usage(format!("cannot write {}", path.display()), error.to_string()))?;
+    let mut run = run_of("check", gathered);
+    run.checks = baseline.queries.iter().map(saved).collect();
+    run.warnings.push(format!("{} holds parameters of your statements; its mode is 0600", path.display()));
+    run.next = Some(format!("pgassay check -d {} --baseline {}", live.settings.database, path.display()));
+    output::write(&run, &args.output)?;
+    Ok(Exit::Done)
+}
+
+fn first_reason(queries: &[BaselineQuery]) -> String {
+    queries
+        .iter()
+        .find_map(|query| query.why_not.clone())
+        .unwrap_or_else(|| "the workload has no SELECT on a table of this database".to_owned())
+}
+
+fn saved(query: &BaselineQuery) -> RunCheck {
+    let (status, reason) = match &query.why_not {
+        Some(why) => (Status::NotEstimable, why.clone()),
+        None => (Status::Unchanged, "saved".to_owned()),
+    };
+    RunCheck {
+        fingerprint: query.fingerprint.clone(),
+        status: status.word().to_owned(),
+        reason,
+        normalized: query.normalized.clone(),
+        change_pct: None,
+        buffers_before: None,
+        buffers_after: None,
+    }
+}
+
+fn compare(
+    args: &args::Check,
+    gathered: &Gathered,
+    live: &Live,
+    path: &std::path::Path,
+    random: &mut Random,
+    progress: &Progress,
+) -> Result<Exit, Failure> {
+    let baseline = baseline::read(path).map_err(|cause| {
+        Failure::unreadable(format!("cannot read the baseline {}", path.display()), cause)
+            .with_help("pgassay check … --save-baseline F writes one")
+    })?;
+    let rows_now = table_rows(gathered);
+    let outcomes = measured(live, &baseline.queries, args, random, progress, "measuring")?;
+    let mut compared = gate::compare(&baseline.queries, &outcomes, &baseline.table_rows, &rows_now);
+    if compared.checked.iter().any(|checked| checked.by_time) {
+        // Time alone has to say it twice. All statements run again, so that the common shift is known.
+        let again = measured(live, &baseline.queries, args, random, progress, "confirming")?;
+        let second = gate::compare(&baseline.queries, &again, &baseline.table_rows, &rows_now);
+        gate::confirm(&mut compared.checked, &second.checked);
+    }
+    let mut run = run_of("check", gathered);
+    warn(&mut run, &baseline, gathered, &compared);
+    run.checks = compared.checked.iter().map(checked).collect();
+    if !args.sources.files.is_empty() || args.sources.pg_stat_statements {
+        strangers(&mut run, gathered, &baseline);
+    }
+    output::write(&run, &args.output)?;
+    Ok(verdict(&compared.checked))
+}
+
+fn verdict(checked: &[Checked]) -> Exit {
+    let any = |statuses: &[Status]| checked.iter().any(|checked| statuses.contains(&checked.status));
+    if any(&[Status::Regressed, Status::Error]) {
+        Exit::Gate
+    } else if checked.iter().all(|checked| checked.status == Status::NotEstimable) {
+        Exit::Inconclusive
+    } else {
+        Exit::Done
+    }
+}
+
+fn warn(run: &mut Run, baseline: &Baseline, gathered: &Gathered, compared: &Compared) {
+    let version = gathered.target.as_ref().and_then(|target| target.server_version.clone());
+    if version != baseline.server_version {
+        run.warnings.push(format!(
+            "the baseline was measured on PostgreSQL {}, this is {}",
+            baseline.server_version.as_deref().unwrap_or("unknown"),
+            version.as_deref().unwrap_or("unknown")
+        ));
+    }
+    if let Some(shift) = compared.shift_pct.filter(|shift| shift.abs() > 10.0) {
+        run.warnings.push(format!("all statements together shifted by {shift:+.0} %: the machine, not a statement"));
+    }
+}
+
+fn checked(checked: &Checked) -> RunCheck {
+    RunCheck {
+        fingerprint: checked.fingerprint.clone(),
+        status: checked.status.word().to_owned(),
+        reason: checked.reason.clone(),
+        normalized: checked.normalized.clone(),
+        change_pct: checked.change_pct,
+        buffers_before: checked.buffers.map(|(before, _)| before),
+        buffers_after: checked.buffers.map(|(_, after)| after),
+    }
+}
+
+/// Statements that only one of the two knows. They are shown and never gate.
+fn strangers(run: &mut Run, gathered: &Gathered, baseline: &Baseline) {
+    let known = |fingerprint: &str| baseline.queries.iter().any(|query| query.fingerprint == fingerprint);
+    for (query, shape) in gathered.workload.queries.iter().zip(&gathered.shapes) {
+        let reads = shape.as_ref().is_some_and(|s| {
+            s.kind == StatementKind::Select && s.scans.iter().any(|scan| scan.known)
+        });
+        let name = query.fingerprint.to_string();
+        if reads && !known(&name) {
+            run.checks.push(RunCheck {
+                fingerprint: name,
+                status: Status::New.word().to_owned(),
+                reason: "not in the baseline".to_owned(),
+                normalized: query.normalized.clone(),
+                change_pct: None,
+                buffers_before: None,
+                buffers_after: None,
+            });
+        }
+    }
+    for check in &mut run.checks {
+        let seen = gathered.workload.queries.iter().any(|own| own.fingerprint.to_string() == check.fingerprint);
+        if !seen && check.status == Status::Unchanged.word() {
+            check.status = Status::Missing.word().to_owned();
+            check.reason = "not in this workload any more; unchanged when measured".to_owned();
+        }
+    }
+}

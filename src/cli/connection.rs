@@ -1,0 +1,107 @@
+//! From flags, environment and configuration to a connection.
+
+use super::args;
+use super::config::Config;
+use super::exit::Failure;
+use crate::pg::connect::Connection;
+use crate::pg::error::PgError;
+use crate::pg::libpq_env::{Keys, Places, Settings, parse_target, resolve};
+
+/// Keys that the flags set, with a connection string in `-d` taken apart.
+fn flags(args: &args::Connection) -> Result<Keys, PgError> {
+    let mut keys = match &args.dbname {
+        Some(target) => parse_target(target)?,
+        None => Keys::new(),
+    };
+    for (key, value) in [("host", &args.host), ("port", &args.port), ("user", &args.username)] {
+        if let Some(value) = value {
+            keys.insert(key.to_owned(), value.clone());
+        }
+    }
+    Ok(keys)
+}
+
+/// The user said where the database is: by a flag, or by a variable that names one. Variables that
+/// only name a host are often set for other programs, so they do not count.
+pub fn is_given(args: &args::Connection, config: &Config) -> bool {
+    let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    args.dbname.is_some()
+        || args.host.is_some()
+        || args.port.is_some()
+        || args.username.is_some()
+        || ["DATABASE_URL", "PGDATABASE", "PGSERVICE"].into_iter().any(named)
+        || config.connection.dbname.is_some()
+        || config.connection.service.is_some()
+}
+
+/// # Errors
+/// When a setting cannot be read.
+pub fn settings(args: &args::Connection, config: &Config) -> Result<Settings, Failure> {
+    let file = &config.connection;
+    let mut keys = Keys::new();
+    let port = file.port.map(|port| port.to_string());
+    for (key, value) in [
+        ("host", &file.host),
+        ("port", &port),
+        ("user", &file.user),
+        ("dbname", &file.dbname),
+        ("sslmode", &file.sslmode),
+        ("sslrootcert", &file.sslrootcert),
+        ("service", &file.service),
+    ] {
+        if let Some(value) = value {
+            keys.insert(key.to_owned(), value.clone());
+        }
+    }
+    let settings = resolve(&Places {
+        flags: flags(args)?,
+        file: keys,
+        environment: &|name| std::env::var(name).ok(),
+        home: std::env::home_dir(),
+        os_user: nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok().flatten().map(|user| user.name),
+    })?;
+    for warning in &settings.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(settings)
+}
+
+/// Connects for reading.
+///
+/// # Errors
+/// When there is no connection.
+pub fn open(settings: &Settings, args: &args::Connection) -> Result<Connection, Failure> {
+    let connection = Connection::open(settings)?;
+    connection.read_only(args.statement_timeout, args.lock_timeout)?;
+    Ok(connection)
+}
+
+/// The target in words: where, as whom, and who said so. Never a password.
+pub fn describe(settings: &Settings, version: Option<&str>) -> String {
+    format!(
+        "{} on {}:{} as {}, PostgreSQL {}  (from {})",
+        settings.database,
+        settings.host,
+        settings.port,
+        settings.user,
+        version.unwrap_or("unknown"),
+        settings.origin
+    )
+}
+
+/// The name the user typed to consent: from the flag, or at the prompt of a terminal.
+pub fn confirmation(flag: Option<&str>, database: &str, what: &str) -> Option<String> {
+    use std::io::{BufRead, IsTerminal, Write};
+    if let Some(name) = flag {
+        return Some(name.to_owned());
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
+        return None;
+    }
+    eprint!("{what} {database}, inside transactions that are rolled back.\nType the name of the database to go on: ");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).ok()?;
+    Some(line.trim().to_owned())
+}

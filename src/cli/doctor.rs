@@ -1,0 +1,35 @@
+//! `doctor`: what is there, what is missing, and the line that mends it.
+
+use std::fmt::Write;
+
+use super::args;
+use super::config;
+use super::connection::{describe, open, settings};
+use super::exit::{Exit, Failure};
+use super::output::print;
+use crate::pg::doctor::{Mark, examine};
+
+/// # Errors
+/// When there is no connection.
+pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
+    let config = config::load()?;
+    let settings = settings(&args.connection, &config)?;
+    let connection = open(&settings, &args.connection)?;
+    let checks = examine(&connection)?;
+    let version = format!("{}.{}", connection.version / 10_000, connection.version % 10_000);
+    let mut out = format!("target   {}\n\n", describe(&settings, Some(&version)));
+    for check in &checks {
+        let mark = match check.mark {
+            Mark::Good => '✓',
+            Mark::Partly => '~',
+            Mark::Missing => '✗',
+        };
+        let _ = writeln!(out, "  {mark} {:<22} {}", check.name, check.text);
+        if let Some(help) = &check.help {
+            let _ = writeln!(out, "      help: {help}");
+        }
+    }
+    let _ = writeln!(out, "\nnext: pgassay analyze -d {}", settings.database);
+    print(&out)?;
+    Ok(Exit::Done)
+}

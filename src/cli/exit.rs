@@ -1,0 +1,137 @@
+//! Exit codes, and errors in three parts.
+
+use std::process::ExitCode;
+
+use crate::pg::error::{Kind, PgError};
+use crate::source::SourceError;
+
+/// How the program ends. A public contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; no gate failed.
+    Done,
+    /// A gate failed: `check` found a regression, or `--fail-on` was met.
+    Gate,
+    /// Usage or configuration.
+    Usage,
+    /// Database or input cannot be reached or read, or nothing in the input was understood.
+    Unreadable,
+    /// `check` could not tell.
+    Inconclusive,
+    /// Interrupted, after cleaning up.
+    Interrupted,
+}
+
+impl Exit {
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Gate => 1,
+            Exit::Usage => 2,
+            Exit::Unreadable => 3,
+            Exit::Inconclusive => 4,
+            Exit::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    error: String,
+    cause: String,
+    help: Option<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, error: impl Into<String>, cause: impl Into<String>) -> Self {
+        Failure { exit, error: error.into(), cause: cause.into(), help: None }
+    }
+
+    pub fn usage(error: impl Into<String>, cause: impl Into<String>) -> Self {
+        Failure::new(Exit::Usage, error, cause)
+    }
+
+    pub fn unreadable(error: impl Into<String>, cause: impl Into<String>) -> Self {
+        Failure::new(Exit::Unreadable, error, cause)
+    }
+
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The reader of our output went away, which is its right.
+    pub fn broken_pipe() -> Self {
+        Failure::new(Exit::Done, "", "")
+    }
+
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Writes the three parts to stderr.
+    pub fn print(&self) {
+        match self.exit {
+            Exit::Interrupted => eprintln!("interrupted: everything was rolled back"),
+            Exit::Done => {}
+            _ => {
+                eprintln!("error: {}", self.error);
+                eprintln!("cause: {}", self.cause);
+                if let Some(help) = &self.help {
+                    eprintln!("help:  {help}");
+                }
+            }
+        }
+    }
+}
+
+impl From<PgError> for Failure {
+    fn from(error: PgError) -> Self {
+        let exit = match error.kind {
+            Kind::Settings | Kind::Consent => Exit::Usage,
+            Kind::Connection | Kind::Statement => Exit::Unreadable,
+            Kind::Interrupted => Exit::Interrupted,
+        };
+        let cause = match &error.sqlstate {
+            Some(state) => format!("{} (SQLSTATE {state})", error.cause),
+            None => error.cause,
+        };
+        Failure { exit, error: error.what, cause, help: error.help }
+    }
+}
+
+impl Failure {
+    /// An input that gave nothing, with its name.
+    pub fn source(name: &str, error: &SourceError) -> Self {
+        let (exit, help) = match error {
+            SourceError::Empty => (Exit::Unreadable, "was the log written to another file?".to_owned()),
+            SourceError::UnknownFormat => (
+                Exit::Unreadable,
+                "give a stderr log, csvlog, jsonlog, or an export of pg_stat_statements with a header".to_owned(),
+            ),
+            SourceError::Compression(kind) => {
+                let tool = match *kind {
+                    "bzip2" => "bzip2",
+                    "xz" => "xz",
+                    _ => "zstd",
+                };
+                (Exit::Unreadable, format!("{tool} -dc {name} | pgassay analyze -"))
+            }
+            SourceError::Prefix(_) => (
+                Exit::Unreadable,
+                "give the server's setting: --log-line-prefix \"$(psql -Atc 'SHOW log_line_prefix')\"".to_owned(),
+            ),
+            SourceError::BadPrefix(_) => (Exit::Usage, "compare it with SHOW log_line_prefix".to_owned()),
+            SourceError::Io(_) => (Exit::Unreadable, "check that the file is there and readable".to_owned()),
+        };
+        Failure::new(exit, format!("cannot read {name}"), error.to_string()).with_help(help)
+    }
+}

@@ -1,0 +1,206 @@
+//! Reads all sources of a command into one workload, and the catalog beside it.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::args;
+use super::config::Config;
+use super::connection::{describe, is_given, open, settings};
+use super::exit::Failure;
+use super::progress::Progress;
+use crate::model::catalog::Catalog;
+use crate::model::run::{Run, Target};
+use crate::model::shape::Shape;
+use crate::model::workload::Workload;
+use crate::pg::connect::Connection;
+use crate::pg::libpq_env::Settings;
+use crate::report::record;
+use crate::source::collect::{Collector, Counted};
+use crate::source::{self, Options};
+use crate::sql;
+
+/// Everything that rules and advice look at.
+pub struct Gathered {
+    pub workload: Workload,
+    pub catalog: Option<Catalog>,
+    pub shapes: Vec<Option<Shape>>,
+    pub live: Option<Live>,
+    pub target: Option<Target>,
+    pub warnings: Vec<String>,
+}
+
+/// An open database.
+pub struct Live {
+    pub settings: Settings,
+    pub connection: Connection,
+}
+
+/// What a command cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A workload or a catalog, whatever is given.
+    Anything,
+    /// A database, and a workload from it where no file gives one.
+    Database,
+    /// A database and nothing else; counters only where they are asked for.
+    DatabaseAlone,
+}
+
+/// Reads files, counters and catalog.
+///
+/// # Errors
+/// When a source cannot be read at all, or nothing in any of them was understood.
+pub fn gather(
+    sources: &args::Sources,
+    connection: &args::Connection,
+    config: &Config,
+    wanted: Wanted,
+    progress: &Progress,
+) -> Result<Gathered, Failure> {
+    let wants_live = wanted != Wanted::Anything
+        || sources.pg_stat_statements
+        || (sources.schema.is_none() && is_given(connection, config));
+    if !wants_live && sources.files.is_empty() && sources.schema.is_none() {
+        return Err(Failure::usage("nothing to read", "neither a file, nor a schema, nor a database was given")
+            .with_help("pgassay analyze server.log   or   pgassay analyze -d postgresql://user@host/database"));
+    }
+    let live = if wants_live {
+        let settings = settings(connection, config)?;
+        let connection = open(&settings, connection)?;
+        Some(Live { settings, connection })
+    } else {
+        None
+    };
+    let mut warnings = Vec::new();
+    let mut collector = Collector::new();
+    read_files(sources, &mut collector, progress)?;
+    let tries_counters = sources.files.is_empty() && wanted != Wanted::DatabaseAlone;
+    if let Some(live) = live.as_ref().filter(|_| tries_counters || sources.pg_stat_statements) {
+        read_counters(sources, live, &mut collector, &mut warnings)?;
+    }
+    let mut workload = collector.finish();
+    if !sources.files.is_empty() && workload.coverage.understood == 0 {
+        return Err(nothing_understood(&workload));
+    }
+    let (catalog, target) = catalog(sources, live.as_ref(), &mut workload)?;
+    let phase = progress.phase("resolving statements", workload.queries.len());
+    let shapes = workload
+        .queries
+        .iter()
+        .map(|query| {
+            phase.step();
+            sql::resolve::shape(&query.normalized, catalog.as_ref()).ok()
+        })
+        .collect();
+    drop(phase);
+    warnings.append(&mut workload.warnings);
+    if catalog.is_none() {
+        warnings.push(
+            "no catalog: rules about indexes and row-level security need a database (-d) or a schema (--schema FILE)"
+                .to_owned(),
+        );
+    }
+    Ok(Gathered { workload, catalog, shapes, live, target, warnings })
+}
+
+fn read_files(sources: &args::Sources, collector: &mut Collector, progress: &Progress) -> Result<(), Failure> {
+    let options = Options { log_line_prefix: sources.log_line_prefix.clone() };
+    for file in &sources.files {
+        let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+        let _phase = progress.phase(&format!("reading {name}"), 0);
+        let outcome = if file.as_os_str() == "-" {
+            source::read(std::io::stdin().lock(), &name, &options, collector)
+        } else {
+            source::read(open_file(file)?, &name, &options, collector)
+        };
+        outcome.map_err(|error| Failure::source(&name, &error))?;
+    }
+    Ok(())
+}
+
+fn open_file(path: &Path) -> Result<File, Failure> {
+    let fail = |cause: String| {
+        Failure::unreadable(format!("cannot read {}", path.display()), cause)
+            .with_help("check the path, and that you may read the file")
+    };
+    let file = File::open(path).map_err(|error| fail(error.to_string()))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(fail("it is a directory".to_owned()).with_help(format!("{}/*.log names its files", path.display())));
+    }
+    Ok(file)
+}
+
+/// Counters are read when asked for, and tried when there is nothing else to read.
+fn read_counters(
+    sources: &args::Sources,
+    live: &Live,
+    collector: &mut Collector,
+    warnings: &mut Vec<String>,
+) -> Result<(), Failure> {
+    match crate::pg::statements::read(&live.connection) {
+        Ok(rows) => {
+            collector.begin("pg_stat_statements");
+            for row in rows {
+                let counted =
+                    Counted { calls: row.calls, total_us: row.total_us, rows: row.rows, blocks: Some(row.blocks) };
+                collector.counted(&row.query, row.queryid, counted);
+            }
+            Ok(())
+        }
+        Err(error) if sources.pg_stat_statements => Err(error.into()),
+        Err(error) => {
+            let help = error.help.clone().map(|help| format!("; {help}")).unwrap_or_default();
+            warnings.push(format!("no workload was read: {error}{help}"));
+            Ok(())
+        }
+    }
+}
+
+fn nothing_understood(workload: &Workload) -> Failure {
+    let coverage = &workload.coverage;
+    let cause = match coverage.skipped.first() {
+        Some(skipped) => format!("{} × {} (first: {})", skipped.count, skipped.reason, skipped.example),
+        None => format!("{} lines, and none of them holds a statement", coverage.lines),
+    };
+    Failure::unreadable("nothing in the input was understood", cause).with_help(
+        "does the server log statements? log_min_duration_statement = 0, or log_statement = 'all'",
+    )
+}
+
+fn catalog(
+    sources: &args::Sources,
+    live: Option<&Live>,
+    workload: &mut Workload,
+) -> Result<(Option<Catalog>, Option<Target>), Failure> {
+    if let Some(live) = live {
+        let catalog = crate::pg::catalog::load(&live.connection)?;
+        let description = describe(&live.settings, catalog.server_version.as_deref());
+        let target = record::target(&catalog, Some(description));
+        return Ok((Some(catalog), Some(target)));
+    }
+    let Some(path) = &sources.schema else { return Ok((None, None)) };
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::unreadable(format!("cannot read {}", path.display()), error.to_string())
+    })?;
+    let (catalog, coverage) = sql::ddl::catalog(&String::from_utf8_lossy(&bytes));
+    if catalog.tables.is_empty() {
+        return Err(Failure::unreadable(format!("cannot use {}", path.display()), "it creates no table")
+            .with_help("pg_dump --schema-only makes a schema"));
+    }
+    for skipped in coverage.skipped {
+        workload.coverage.skip(&skipped.reason, skipped.count, || format!("{}: {}", path.display(), skipped.example));
+    }
+    let description = format!("schema file {}, {} tables", path.display(), catalog.tables.len());
+    let target = record::target(&catalog, Some(description));
+    Ok((Some(catalog), Some(target)))
+}
+
+/// A run with what was gathered in it.
+pub fn run_of(command: &str, gathered: &Gathered) -> Run {
+    let mut run = record::empty(command, Some(jiff::Timestamp::now().to_string()));
+    run.target.clone_from(&gathered.target);
+    run.coverage = record::coverage(&gathered.workload.coverage);
+    run.queries = record::queries(&gathered.workload, &gathered.shapes);
+    run.warnings.clone_from(&gathered.warnings);
+    run
+}

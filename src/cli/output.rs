@@ -1,0 +1,71 @@
+//! A run to standard output and to files.
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use super::args;
+use super::exit::Failure;
+use crate::model::run::Run;
+use crate::report::{Format, by_extension, by_name};
+
+/// Writes the files first, then standard output.
+///
+/// # Errors
+/// When a file's ending is unknown or it cannot be written. A reader that goes away is no error.
+pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
+    for file in &output.files {
+        if file.as_os_str() == "-" {
+            continue;
+        }
+        write_file(run, file)?;
+    }
+    let format = by_name(&output.format)
+        .ok_or_else(|| Failure::usage("cannot write", format!("{:?} is no format", output.format)))?;
+    print(&render(format, run)?)
+}
+
+/// Refuses endings that name no format, before any work is done.
+///
+/// # Errors
+/// With the list of endings.
+pub fn check(output: &args::Output) -> Result<(), Failure> {
+    output.files.iter().filter(|file| file.as_os_str() != "-").try_for_each(|file| format_of(file).map(drop))
+}
+
+fn format_of(file: &Path) -> Result<&'static Format, Failure> {
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    by_extension(&ending).ok_or_else(|| {
+        let known: Vec<String> = crate::report::FORMATS
+            .iter()
+            .filter(|format| !format.extension.is_empty())
+            .map(|format| format!(".{}", format.extension))
+            .collect();
+        Failure::usage(format!("cannot write {}", file.display()), format!("the ending {ending:?} names no format"))
+            .with_help(known.join(" "))
+    })
+}
+
+/// # Errors
+/// When the ending is unknown or the file cannot be written.
+pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
+    let text = render(format_of(file)?, run)?;
+    std::fs::write(file, text)
+        .map_err(|error| Failure::usage(format!("cannot write {}", file.display()), error.to_string()))
+}
+
+fn render(format: &Format, run: &Run) -> Result<String, Failure> {
+    (format.render)(run).map_err(|error| Failure::usage(format!("cannot render {}", format.name), error.to_string()))
+}
+
+/// Text to standard output.
+///
+/// # Errors
+/// [`Failure::broken_pipe`] when nobody reads it any more; another when the disk is full.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::broken_pipe()),
+        Err(error) => Err(Failure::usage("cannot write to standard output", error.to_string())),
+        Ok(()) => Ok(()),
+    }
+}

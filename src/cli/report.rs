@@ -1,0 +1,25 @@
+//! `report`: a stored run, rendered again. Offline.
+
+use super::args;
+use super::exit::{Exit, Failure};
+use super::output;
+use crate::model::run::{Run, SCHEMA_VERSION};
+
+/// # Errors
+/// When the file is no run file, or of a later version.
+pub fn run(args: &args::Report) -> Result<Exit, Failure> {
+    output::check(&args.output)?;
+    let what = format!("cannot read {}", args.run.display());
+    let text = std::fs::read_to_string(&args.run)
+        .map_err(|error| Failure::unreadable(&what, error.to_string()).with_help("check the path"))?;
+    let help = "pgassay trial … -o run.json writes a run file";
+    let run: Run = serde_json::from_str(&text).map_err(|error| {
+        Failure::unreadable(&what, format!("line {}: it is no run file: {error}", error.line())).with_help(help)
+    })?;
+    if run.schema_version != SCHEMA_VERSION {
+        let cause = format!("it has schema version {}, this program reads {SCHEMA_VERSION}", run.schema_version);
+        return Err(Failure::unreadable(&what, cause).with_help("use the program that wrote it"));
+    }
+    output::write(&run, &args.output)?;
+    Ok(Exit::Done)
+}

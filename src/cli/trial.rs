@@ -1,0 +1,130 @@
+//! `trial`: the proof.
+
+use super::analyze::{estimate, find, recommend};
+use super::args;
+use super::config;
+use super::connection::confirmation;
+use super::exit::{Exit, Failure};
+use super::gather::{Gathered, Live, Wanted, gather, run_of};
+use super::output;
+use super::progress::Progress;
+use crate::model::finding::Finding;
+use crate::model::recommendation::{Kind, Recommendation, State};
+use crate::model::run::Run;
+use crate::model::trial::Trial;
+use crate::pg::guard::{self, Guard, Writable};
+use crate::report::record;
+use crate::stats::random::Random;
+use crate::trial::decide::decide;
+use crate::trial::plan::plan;
+use crate::trial::transaction::{Effort, try_index};
+
+/// # Errors
+/// When a source or the database cannot be read, or the target may not be written to.
+pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
+    output::check(&args.output)?;
+    let config = config::load()?;
+    let progress = Progress::new(args.output.quiet);
+    let gathered = gather(&args.sources, &args.connection, &config, Wanted::Database, &progress)?;
+    let findings = find(&gathered, &config);
+    let mut recommendations = recommend(&gathered, &findings);
+    estimate(&gathered, &mut recommendations, &progress)?;
+    select(&mut recommendations, &args.only)?;
+    let Some(live) = &gathered.live else {
+        return Err(Failure::usage("cannot hold a trial", "no database was given").with_help("-d DATABASE"));
+    };
+    let confirmed = confirmation(args.confirm.as_deref(), &live.settings.database, "This builds indexes in");
+    let writable = guard::consent(&live.connection, confirmed.as_deref())?;
+    let effort = Effort {
+        rounds: args.rounds.unwrap_or(config.trial.rounds),
+        budget_s: args.time_budget.unwrap_or(config.trial.time_budget),
+        lock_timeout_ms: args.connection.lock_timeout,
+        statement_timeout_ms: args.connection.statement_timeout,
+        seed: args.seed,
+    };
+    let trials = hold(&gathered, live, &writable, &mut recommendations, effort, &progress)?;
+    let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
+    let stored = args.output.files.iter().find(|file| file.extension().is_some_and(|ending| ending == "json"));
+    run.next = Some(match stored {
+        Some(file) => format!("pgassay report {} -o handover.md -o handover.html", file.display()),
+        None => "pgassay trial … -o run.json -o handover.md".to_owned(),
+    });
+    output::write(&run, &args.output)?;
+    Ok(Exit::Done)
+}
+
+/// Keeps what `--only` names; an unknown id is an error with the list.
+fn select(recommendations: &mut Vec<Recommendation>, only: &[String]) -> Result<(), Failure> {
+    for id in only {
+        if !recommendations.iter().any(|recommendation| recommendation.id == *id) {
+            let known: Vec<&str> = recommendations.iter().map(|r| r.id.as_str()).collect();
+            return Err(Failure::usage(format!("cannot try {id}"), "no recommendation has this id")
+                .with_help(if known.is_empty() { "there is none".to_owned() } else { known.join(" ") }));
+        }
+    }
+    if !only.is_empty() {
+        recommendations.retain(|recommendation| only.contains(&recommendation.id));
+        // Named is wanted, whatever the planner thinks of it.
+        for recommendation in recommendations.iter_mut().filter(|r| r.state == State::Rejected) {
+            recommendation.state = State::Proposed;
+        }
+    }
+    Ok(())
+}
+
+/// Tries every index that is proposed, one after the other, and records what came of it.
+///
+/// # Errors
+/// When the user interrupts or the server goes away.
+pub fn hold(
+    gathered: &Gathered,
+    live: &Live,
+    writable: &Writable,
+    recommendations: &mut [Recommendation],
+    effort: Effort,
+    progress: &Progress,
+) -> Result<Vec<Trial>, Failure> {
+    let mut guard = Guard::new();
+    let mut trials = Vec::new();
+    let mut random = Random::new(effort.seed);
+    for recommendation in recommendations.iter_mut() {
+        let Some(index) = recommendation.index.clone() else { continue };
+        if recommendation.kind != Kind::CreateIndex || recommendation.state != State::Proposed {
+            continue;
+        }
+        let plan = plan(
+            &live.connection,
+            &mut guard,
+            &gathered.workload,
+            &gathered.shapes,
+            recommendation,
+            &mut random,
+        );
+        let phase = progress.phase(&format!("trying {}", recommendation.id), effort.rounds);
+        let trial = try_index(&live.settings, writable, recommendation, &index, plan, effort, &mut |done, of| {
+            phase.set(done, of);
+        })?;
+        drop(phase);
+        let (state, why) = decide(&trial);
+        recommendation.state = state;
+        recommendation.why = why;
+        trials.push(trial);
+    }
+    Ok(trials)
+}
+
+pub fn record_run(
+    command: &str,
+    gathered: &Gathered,
+    findings: &[Finding],
+    recommendations: &[Recommendation],
+    trials: &[Trial],
+    seed: u64,
+) -> Run {
+    let mut run = run_of(command, gathered);
+    run.findings = findings.iter().map(record::finding).collect();
+    run.recommendations = recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
+    run.trials = trials.iter().map(record::trial).collect();
+    run.seed = Some(seed);
+    run
+}
