@@ -107,7 +107,8 @@ pub fn hold(
         drop(phase);
         let (state, why) = decide(&trial);
         recommendation.state = state;
-        recommendation.why = why;
+        // Why there is no estimate stays worth knowing when there is nothing else to say.
+        recommendation.why = why.or(recommendation.why.take());
         trials.push(trial);
     }
     Ok(trials)

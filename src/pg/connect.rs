@@ -20,14 +20,12 @@ pub struct Connection {
     runtime: Runtime,
     /// Name of the database, for messages.
     pub database: String,
-    /// The connection is encrypted.
-    pub encrypted: bool,
     /// As `server_version_num`, such as 150018.
     pub version: u32,
 }
 
 impl Connection {
-    /// Connects and reads the server's version. Nothing is set yet: see [`Connection::read_only`].
+    /// Connects. Nothing is set yet: see [`Connection::read_only`].
     ///
     /// # Errors
     /// With the target in the message, never the password.
@@ -153,35 +151,34 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         .build()
         .map_err(|error| PgError::new(Kind::Connection, what.clone(), error.to_string()))?;
     let fail = |error: tokio_postgres::Error| with_help(PgError::from_driver(what.clone(), &error), settings);
-    let (client, registered) = if mode == SslMode::Disable {
+    // A background task drives the connection; its error reaches whoever uses the client next.
+    let (client, registered, version) = if mode == SslMode::Disable {
         let (client, connection) = runtime.block_on(config.connect(NoTls)).map_err(fail)?;
+        let version = version(connection.parameter("server_version"));
         runtime.spawn(async move {
-            // The error reaches whoever uses the client next.
             let _ = connection.await;
         });
         let registered = interrupt::register(client.cancel_token(), None);
-        (client, registered)
+        (client, registered, version)
     } else {
         let tls = connector(mode, &settings.ssl_files, settings.home.as_deref())?;
         let (client, connection) = runtime.block_on(config.connect(tls.clone())).map_err(fail)?;
+        let version = version(connection.parameter("server_version"));
         runtime.spawn(async move {
             let _ = connection.await;
         });
         let registered = interrupt::register(client.cancel_token(), Some(tls));
-        (client, registered)
+        (client, registered, version)
     };
-    let mut connection = Connection {
-        client,
-        _registered: registered,
-        runtime,
-        database: settings.database.clone(),
-        encrypted: false,
-        version: 0,
-    };
-    let row = connection.row(include_str!("queries/session.sql"), &[])?;
-    connection.version = u32::try_from(row.get::<_, i32>(0)).unwrap_or(0);
-    connection.encrypted = row.get::<_, Option<bool>>(1).unwrap_or(false);
-    Ok(connection)
+    let database = settings.database.clone();
+    Ok(Connection { client, _registered: registered, runtime, database, version })
+}
+
+/// `15.18 (Debian …)` as 150018; what is not a number, such as `19beta1`, counts as far as it is one.
+fn version(text: Option<&str>) -> u32 {
+    let mut numbers = text.unwrap_or("").split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+    next() * 10_000 + next()
 }
 
 /// A connection that fails without an answer of the server: where we looked, and how to say otherwise.

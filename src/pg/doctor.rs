@@ -35,7 +35,7 @@ pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
         text: text.to_owned(),
         help: Some(help.to_owned()),
     };
-    let encrypted = if connection.encrypted { "encrypted" } else { "not encrypted" };
+    let encrypted = if row.get::<_, bool>(7) { "encrypted" } else { "not encrypted" };
     checks.push(good("connection", format!("PostgreSQL {}, {encrypted}", row.get::<_, &str>(0))));
     checks.push(if connection.version >= 130_000 {
         good("version", "supported".to_owned())

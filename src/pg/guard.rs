@@ -22,7 +22,7 @@ const BUSY_SESSIONS: i64 = 3;
 /// Commits a second from which on the target serves somebody; ours are fewer.
 const BUSY_COMMITS: i64 = 50;
 /// How long commits are counted.
-const COUNTING: Duration = Duration::from_millis(1_000);
+const COUNTING: Duration = Duration::from_millis(1_100);
 
 /// Lets the target be written to, or says why not.
 ///
@@ -33,10 +33,10 @@ const COUNTING: Duration = Duration::from_millis(1_000);
 pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writable, PgError> {
     let sql = include_str!("queries/production.sql");
     let first = connection.row(sql, &[])?;
-    let database: String = first.get(7);
+    let database: String = first.get(8);
     let what = format!("will not write to {database}");
     let refuse = |cause: String| PgError::new(Kind::Consent, what.clone(), cause);
-    let environment: String = first.get(6);
+    let environment: String = first.get(7);
     let marked = ENVIRONMENTS.contains(&environment.to_lowercase().as_str());
     if !marked && confirmed != Some(database.as_str()) {
         let cause = match confirmed {
@@ -58,14 +58,21 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
     if first.get::<_, bool>(3) {
         return Err(refuse(format!("{looks} it archives its log (archive_mode is on)")));
     }
+    if first.get::<_, i64>(5) == 0 {
+        // Nobody else is connected, so nobody is served.
+        return Ok(Writable(()));
+    }
+    // Sessions report their commits with up to a second's delay, ours included: count from after it.
     sleep(COUNTING);
     let second = connection.row(sql, &[])?;
-    let busy = first.get::<_, i64>(4).min(second.get::<_, i64>(4));
+    sleep(COUNTING);
+    let third = connection.row(sql, &[])?;
+    let busy = second.get::<_, i64>(4).min(third.get::<_, i64>(4));
     if busy >= BUSY_SESSIONS {
         return Err(refuse(format!("{looks} {busy} other sessions are at work"))
             .with_help("stop the application, or use a copy of the database"));
     }
-    let commits = second.get::<_, Option<i64>>(5).unwrap_or(0) - first.get::<_, Option<i64>>(5).unwrap_or(0);
+    let commits = third.get::<_, Option<i64>>(6).unwrap_or(0) - second.get::<_, Option<i64>>(6).unwrap_or(0);
     if commits >= BUSY_COMMITS {
         return Err(refuse(format!("{looks} {commits} commits a second"))
             .with_help("stop the application, or use a copy of the database"));

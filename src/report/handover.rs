@@ -255,7 +255,10 @@ fn changes(run: &Run, ordered: &[&RunRecommendation]) -> Vec<ChangeRow> {
             }),
             verdict: match measured {
                 Some(m) if recommendation.state == "accepted" => format!("{}, measured", m.verdict),
-                _ => recommendation.state.clone(),
+                _ => match &recommendation.why {
+                    Some(why) => format!("{}: {why}", recommendation.state),
+                    None => recommendation.state.clone(),
+                },
             },
             proven: recommendation.state == "accepted",
         });
@@ -376,8 +379,9 @@ fn costs(recommendation: &RunRecommendation, trial: Option<&RunTrial>) -> Vec<St
     }
     if let Some(estimate) = &recommendation.estimated {
         costs.push(format!(
-            "Planner cost of the statements on the table {:.0} → {:.0}, estimated.",
-            estimate.cost_before, estimate.cost_after
+            "Planner cost of the statements on the table {} → {}, estimated.",
+            count(estimate.cost_before as u64),
+            count(estimate.cost_after as u64)
         ));
     }
     if recommendation.kind == "create-index" {

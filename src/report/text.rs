@@ -24,9 +24,7 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
     if run.command != "check" {
         queries(&mut out, run);
     }
-    for finding in &run.findings {
-        self::finding(&mut out, finding);
-    }
+    findings(&mut out, run);
     for recommendation in &run.recommendations {
         self::recommendation(&mut out, recommendation);
     }
@@ -141,9 +139,37 @@ fn queries(out: &mut String, run: &Run) {
     }
 }
 
+/// Findings that take time one by one; the others, which are about tables and not about statements,
+/// together by rule.
+fn findings(out: &mut String, run: &Run) {
+    let (timed, rest): (Vec<_>, Vec<_>) = run.findings.iter().partition(|finding| finding.impact_pct > 0.0);
+    timed.iter().for_each(|finding| self::finding(out, finding));
+    let mut rules: Vec<&str> = Vec::new();
+    for finding in &rest {
+        if !rules.contains(&finding.rule.as_str()) {
+            rules.push(&finding.rule);
+        }
+    }
+    for rule in rules {
+        let of_rule: Vec<_> = rest.iter().filter(|finding| finding.rule == rule).collect();
+        let _ = writeln!(out, "\n{rule} [{}]", of_rule[0].level);
+        for finding in &of_rule {
+            let _ = writeln!(out, "    {}", finding.message);
+            loop_lines(out, finding);
+        }
+        let _ = writeln!(out, "    why      pgassay explain {rule}");
+    }
+}
+
 fn finding(out: &mut String, finding: &RunFinding) {
     let _ = writeln!(out, "\n{} [{}]  {} of the time", finding.rule, finding.level, share(finding.impact_pct));
     let _ = writeln!(out, "    {}", finding.message);
+    loop_lines(out, finding);
+    let _ = writeln!(out, "    why      pgassay explain {}", finding.rule);
+}
+
+/// Parent, child and the query to use instead.
+fn loop_lines(out: &mut String, finding: &RunFinding) {
     for evidence in &finding.evidence {
         for (label, key) in [("parent", "parent"), ("child", "child")] {
             if let Some(sql) = evidence[key].as_str() {
@@ -154,10 +180,9 @@ fn finding(out: &mut String, finding: &RunFinding) {
             let _ = writeln!(out, "    lost     {} in the server, and a round trip each", milliseconds(wasted as f64));
         }
     }
-    if let Some(advice) = &finding.advice {
+    if let Some(advice) = finding.advice.as_ref().filter(|_| finding.rule == "n-plus-one") {
         let _ = writeln!(out, "    instead  {}", middle_cut(advice, 160));
     }
-    let _ = writeln!(out, "    why      pgassay explain {}", finding.rule);
 }
 
 fn recommendation(out: &mut String, recommendation: &RunRecommendation) {

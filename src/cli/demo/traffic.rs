@@ -15,7 +15,7 @@ use crate::stats::random::Random;
 /// Client threads. Each holds two connections, so that a page can spread a loop over both.
 const CLIENTS: usize = 4;
 /// Pages that each client asks for: about 1,200 executions in all, small enough to keep their log.
-const PAGES: usize = 26;
+const PAGES: usize = 54;
 /// Rows of a page, and with them executions of a loop.
 const PAGE_ROWS: i64 = 12;
 

@@ -5,4 +5,5 @@ SELECT current_setting('server_version')::text,
        (SELECT extversion::text FROM pg_extension WHERE extname = 'hypopg'),
        ARRAY(SELECT s.schemaname || '.' || s.relname FROM pg_stat_user_tables s
               WHERE s.last_analyze IS NULL AND s.last_autoanalyze IS NULL ORDER BY 1),
-       coalesce(current_setting('pgassay.environment', true), '')
+       coalesce(current_setting('pgassay.environment', true), ''),
+       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
