@@ -85,7 +85,7 @@ pub struct Sources {
 pub struct Output {
     /// Also write to FILE, format by its ending: .json .md .html .csv .xml .sarif .sql .txt; repeats.
     #[arg(short = 'o', long = "output", value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    pub outputs: Vec<PathBuf>,
     /// Format on standard output.
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = format_names())]
     pub format: String,
@@ -229,4 +229,15 @@ pub enum What {
     Schema,
     /// A configuration with every key and its default.
     Config,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
 }

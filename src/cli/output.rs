@@ -13,7 +13,7 @@ use crate::report::{Format, by_extension, by_name};
 /// # Errors
 /// When a file's ending is unknown or it cannot be written. A reader that goes away is no error.
 pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
-    for file in &output.files {
+    for file in &output.outputs {
         if file.as_os_str() == "-" {
             continue;
         }
@@ -29,7 +29,7 @@ pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
 /// # Errors
 /// With the list of endings.
 pub fn check(output: &args::Output) -> Result<(), Failure> {
-    output.files.iter().filter(|file| file.as_os_str() != "-").try_for_each(|file| format_of(file).map(drop))
+    output.outputs.iter().filter(|file| file.as_os_str() != "-").try_for_each(|file| format_of(file).map(drop))
 }
 
 fn format_of(file: &Path) -> Result<&'static Format, Failure> {

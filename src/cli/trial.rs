@@ -44,7 +44,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     };
     let trials = hold(&gathered, live, &writable, &mut recommendations, effort, &progress)?;
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
-    let stored = args.output.files.iter().find(|file| file.extension().is_some_and(|ending| ending == "json"));
+    let stored = args.output.outputs.iter().find(|file| file.extension().is_some_and(|ending| ending == "json"));
     run.next = Some(match stored {
         Some(file) => format!("pgassay report {} -o handover.md -o handover.html", file.display()),
         None => "pgassay trial … -o run.json -o handover.md".to_owned(),

@@ -78,7 +78,12 @@ impl PgError {
             Some(db) => redact_message(db.message(), db.code().code()),
             None => driver_cause(error),
         };
-        let help = state.as_deref().and_then(help_for);
+        let help = match state.as_deref() {
+            None if error.is_closed() => {
+                Some("the server or the network went away; whatever was open is rolled back by the server")
+            }
+            state => state.and_then(help_for),
+        };
         PgError { kind, what: what.into(), cause, sqlstate: state, help: help.map(str::to_owned) }
     }
 }

@@ -88,6 +88,19 @@ impl Throwaway {
     /// # Errors
     /// When a program of the server fails, with the end of what it said.
     pub fn start(programs: &Path, base: &Path) -> Result<Throwaway, PgError> {
+        Throwaway::start_with(programs, base, &|_| String::new())
+    }
+
+    /// The same, with further settings. `prepare` is called with the data directory before the server
+    /// starts; what it returns is added to `postgresql.conf`.
+    ///
+    /// # Errors
+    /// As [`Throwaway::start`].
+    pub fn start_with(
+        programs: &Path,
+        base: &Path,
+        prepare: &dyn Fn(&Path) -> String,
+    ) -> Result<Throwaway, PgError> {
         remove_stale(base);
         let version = major_version(programs)?;
         let owner = owner()?;
@@ -106,12 +119,17 @@ impl Throwaway {
         let port = 20_000 + ((std::process::id() * 16 + number) % 40_000) as u16;
         let mut cluster =
             Throwaway { directory, port, version, postmaster: None, watchdog, pipe: Some(pipe) };
-        cluster.initialize(programs, owner.as_ref())?;
+        cluster.initialize(programs, owner.as_ref(), prepare)?;
         cluster.launch(programs, owner.as_ref())?;
         Ok(cluster)
     }
 
-    fn initialize(&self, programs: &Path, owner: Option<&User>) -> Result<(), PgError> {
+    fn initialize(
+        &self,
+        programs: &Path,
+        owner: Option<&User>,
+        prepare: &dyn Fn(&Path) -> String,
+    ) -> Result<(), PgError> {
         let mut command = Command::new(programs.join("initdb"));
         command
             .args(["--no-sync", "-A", "trust", "-E", "UTF8", "--locale=C", "-U", "postgres", "-D"])
@@ -126,7 +144,8 @@ impl Throwaway {
             .append(true)
             .open(self.data().join("postgresql.conf"))
             .map_err(|error| failed(error.to_string()))?;
-        std::io::Write::write_all(&mut settings, self.settings_file().as_bytes())
+        let text = format!("{}{}", self.settings_file(), prepare(&self.data()));
+        std::io::Write::write_all(&mut settings, text.as_bytes())
             .map_err(|error| failed(error.to_string()))
     }
 

@@ -233,7 +233,7 @@ fn from_counters(input: &Input<'_>) -> Vec<Finding> {
             let above = &input.workload.queries[parent];
             let rows = above.rows?;
             // One call for each row the parent ever gave, give or take a third.
-            let fits = query.calls >= 10 * above.calls.max(1)
+            let fits = query.calls >= FEWEST_EXECUTIONS as u64 * above.calls.max(1)
                 && rows > 0
                 && (2 * rows / 3..=4 * rows / 3).contains(&query.calls);
             fits.then_some((parent, slot, why))

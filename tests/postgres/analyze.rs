@@ -1,0 +1,93 @@
+//! `analyze` against a server.
+
+use crate::support::{Shop, browse_log, code, json, run, server, stderr};
+
+#[test]
+fn a_log_and_a_database_give_an_index_with_its_undo_and_leave_nothing_behind() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let before = shop.objects();
+    let output = run(&["analyze", "--format", "json", log.to_str().unwrap()], &shop.flags());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let found = json(&output);
+    assert_eq!(found["target"]["origin"], "live");
+    let index = found["recommendations"].as_array().unwrap().iter().find(|r| r["kind"] == "create-index").unwrap();
+    assert_eq!(
+        index["sql"][0],
+        "CREATE INDEX CONCURRENTLY listings_category_id_created_at_idx ON public.listings (category_id, created_at DESC)"
+    );
+    assert_eq!(index["undo"][0], "DROP INDEX CONCURRENTLY IF EXISTS public.listings_category_id_created_at_idx");
+    // HypoPG is not in this database: no figure, and the reason.
+    assert!(index["estimated"].is_null() && index["why"].as_str().unwrap().contains("HypoPG"));
+    assert_eq!(shop.objects(), before);
+}
+
+#[test]
+fn candidates_are_costed_by_hypopg_or_by_a_build_that_is_rolled_back() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let log = log.to_str().unwrap();
+    let before = shop.objects();
+    let built = run(&["analyze", "--build", "--format", "json", log], &shop.flags());
+    assert_eq!(code(&built), 0, "{}", stderr(&built));
+    let estimate = json(&built)["recommendations"][0]["estimated"].clone();
+    assert!(estimate["cost_after"].as_f64().unwrap() < 0.1 * estimate["cost_before"].as_f64().unwrap(), "{estimate}");
+    assert!(estimate["size_bytes"].as_u64().unwrap() > 100_000);
+    assert_eq!(shop.objects(), before);
+    if shop.connect().batch("CREATE EXTENSION hypopg").is_err() {
+        assert!(std::env::var_os("PGASSAY_REQUIRE_POSTGRES").is_none(), "hypopg is not installed");
+        eprintln!("NOT TESTED: hypopg is not installed");
+        return;
+    }
+    let before = shop.objects();
+    let estimate = json(&run(&["analyze", "--format", "json", log], &shop.flags()))["recommendations"][0]["estimated"].clone();
+    assert!(estimate["cost_after"].as_f64().unwrap() < 0.1 * estimate["cost_before"].as_f64().unwrap(), "{estimate}");
+    assert_eq!(shop.objects(), before);
+}
+
+#[test]
+fn the_counters_of_a_server_are_a_workload() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let owner = shop.connect();
+    owner.batch("CREATE EXTENSION pg_stat_statements").unwrap();
+    let statement = owner.prepare("SELECT id FROM listings WHERE seller_id = $1").unwrap();
+    for seller in ["1", "2", "3"] {
+        owner.measure(&statement, &[pgassay::model::literal::Literal::text(seller)]).unwrap();
+    }
+    let output = run(&["analyze", "--pg-stat-statements", "--format", "json"], &shop.flags());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let found = json(&output);
+    let query = found["queries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|query| query["normalized"] == "SELECT id FROM listings WHERE seller_id = $1")
+        .unwrap()
+        .clone();
+    assert_eq!((query["calls"].as_u64(), query["rows"].as_u64()), (Some(3), Some(120)));
+    assert!(query["queryid"].is_i64());
+    // Counters have means and no percentiles.
+    assert!(query["mean_us"].is_u64() && query["p95_us"].is_null());
+    assert!(found["findings"].as_array().unwrap().iter().any(|f| f["id"] == "unindexed-filter:public.listings(seller_id)"));
+}
+
+#[test]
+fn a_schema_alone_names_tables_without_row_level_rules_and_foreign_keys_without_index() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let found = json(&run(&["analyze", "--format", "json"], &shop.flags()));
+    let ids: Vec<&str> = found["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap()).collect();
+    for id in ["rls-disabled:public.listings", "rls-disabled:public.orders", "rls-disabled:public.users", "unindexed-foreign-key:public.listings(seller_id)"] {
+        assert!(ids.contains(&id), "{id} in {ids:?}");
+    }
+    assert!(!ids.contains(&"unindexed-foreign-key:public.orders(buyer_id)"));
+    // The extension is not there, and that is said.
+    assert!(found["warnings"].to_string().contains("pg_stat_statements"));
+}

@@ -1,0 +1,82 @@
+//! `check`: sleeps through nothing and cries no wolf.
+
+use crate::support::{Shop, code, json, quiet, run, server, stderr, write_log};
+
+fn baseline(shop: &Shop, directory: &std::path::Path) -> String {
+    let log = directory.join("app.log");
+    let users: Vec<String> = (1..=30).map(|n| n.to_string()).collect();
+    let parameters: Vec<[&str; 1]> = users.iter().map(|user| [user.as_str()]).collect();
+    let mut entries: Vec<(&str, &[&str], f64)> = Vec::new();
+    for own in &parameters {
+        entries.push(("SELECT id, total_cents FROM orders WHERE buyer_id = $1", own, 0.2));
+        entries.push(("SELECT email FROM users WHERE id = $1", own, 0.1));
+        entries.push(("SELECT count(*) FROM listings WHERE category_id = $1", own, 9.0));
+    }
+    entries.push(("UPDATE orders SET total_cents = 1 WHERE id = $1", &["1"], 0.2));
+    write_log(&log, &entries);
+    let file = directory.join("baseline.json");
+    let output =
+        run(&["check", "--quiet", "--save-baseline", file.to_str().unwrap(), log.to_str().unwrap()], &shop.flags());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_unchanged_database_passes_ten_times_and_a_dropped_index_does_not() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, false);
+    let directory = tempfile::tempdir().unwrap();
+    let file = baseline(&shop, directory.path());
+    for night in 0..10 {
+        let output = run(&["check", "--quiet", "--baseline", &file], &shop.flags());
+        assert_eq!(code(&output), 0, "night {night}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    shop.connect().batch("DROP INDEX orders_buyer_id").unwrap();
+    let junit = directory.path().join("junit.xml");
+    let output =
+        run(&["check", "--quiet", "--format", "json", "-o", junit.to_str().unwrap(), "--baseline", &file], &shop.flags());
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    let checks = json(&output)["checks"].as_array().unwrap().clone();
+    let status = |part: &str| {
+        checks.iter().find(|c| c["normalized"].as_str().unwrap().contains(part)).unwrap()["status"].clone()
+    };
+    assert_eq!(status("buyer_id = $1"), "regressed");
+    assert_eq!(status("FROM users"), "unchanged");
+    assert_eq!(status("FROM listings"), "unchanged");
+    let xml = std::fs::read_to_string(junit).unwrap();
+    assert!(xml.contains("failures=\"1\"") && xml.contains("<failure message=\"buffers"), "{xml}");
+}
+
+#[test]
+fn a_table_that_grew_is_no_regression() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, false);
+    let directory = tempfile::tempdir().unwrap();
+    let file = baseline(&shop, directory.path());
+    shop.connect()
+        .batch("INSERT INTO listings SELECT id + 100000, seller_id, category_id, title, description, created_at FROM listings WHERE id <= 12000")
+        .unwrap();
+    shop.connect().batch("VACUUM (ANALYZE) listings").unwrap();
+    let output = run(&["check", "--quiet", "--format", "json", "--baseline", &file], &shop.flags());
+    let checks = json(&output)["checks"].clone();
+    assert_eq!(code(&output), 0, "{checks}");
+    let grown = checks.as_array().unwrap().iter().find(|c| c["normalized"].as_str().unwrap().contains("listings")).unwrap();
+    assert_eq!(grown["status"], "data-growth", "{grown}");
+}
+
+#[test]
+fn a_statement_that_fails_tonight_is_an_error() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let directory = tempfile::tempdir().unwrap();
+    let file = baseline(&shop, directory.path());
+    shop.connect().batch("ALTER TABLE users RENAME COLUMN email TO mail").unwrap();
+    let output = run(&["check", "--quiet", "--format", "json", "--baseline", &file], &shop.flags());
+    assert_eq!(code(&output), 1);
+    let checks = json(&output)["checks"].clone();
+    assert!(checks.as_array().unwrap().iter().any(|c| c["status"] == "error"), "{checks}");
+}

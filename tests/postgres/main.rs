@@ -1,0 +1,13 @@
+//! End to end, on a real server that the tests start themselves.
+//!
+//! Without a server's programs these tests say so loudly and pass; with `PGASSAY_REQUIRE_POSTGRES=1`
+//! they fail. CI sets it.
+
+mod analyze;
+mod check;
+mod connections;
+mod demo;
+mod refusals;
+mod support;
+mod throwaway;
+mod trial;

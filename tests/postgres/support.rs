@@ -1,0 +1,163 @@
+//! One server for all tests, a small marketplace as a template, and the program itself.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+use pgassay::pg::connect::Connection;
+use pgassay::pg::libpq_env::Settings;
+use pgassay::pg::throwaway::{Throwaway, find_server};
+
+/// Where the programs of a server are; `None` is a loud pass, or a failure where one is required.
+pub fn programs() -> Option<PathBuf> {
+    let given = std::env::var_os("PGASSAY_POSTGRES_BIN").map(PathBuf::from);
+    let found = find_server(given.as_deref(), &std::env::var("PATH").unwrap_or_default());
+    if found.is_none() {
+        assert!(
+            std::env::var_os("PGASSAY_REQUIRE_POSTGRES").is_none(),
+            "PGASSAY_REQUIRE_POSTGRES is set and no PostgreSQL server is installed"
+        );
+        eprintln!("NOT TESTED: no PostgreSQL server is installed");
+    }
+    found
+}
+
+/// The server that the tests share. Its watchdog stops it when the test process ends.
+pub fn server() -> Option<&'static Throwaway> {
+    static SERVER: OnceLock<Option<Throwaway>> = OnceLock::new();
+    SERVER
+        .get_or_init(|| {
+            let cluster = Throwaway::start(&programs()?, &std::env::temp_dir()).expect("a server starts");
+            prepare_template(&cluster);
+            Some(cluster)
+        })
+        .as_ref()
+}
+
+/// Tests that measure time do so one after the other.
+pub fn quiet() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn prepare_template(cluster: &Throwaway) {
+    let admin = Connection::open(&cluster.settings("postgres")).unwrap();
+    admin.batch("CREATE DATABASE shop_template").unwrap();
+    admin.batch("CREATE ROLE app LOGIN").unwrap();
+    let owner = Connection::open(&cluster.settings("shop_template")).unwrap();
+    owner.batch(include_str!("shop.sql")).unwrap();
+    owner.batch("VACUUM (ANALYZE)").unwrap();
+}
+
+/// A database of its own for one test: a copy of the template.
+pub struct Shop {
+    pub cluster: &'static Throwaway,
+    pub name: String,
+}
+
+impl Shop {
+    /// `staging` sets the marker that consents to writing.
+    pub fn new(cluster: &'static Throwaway, staging: bool) -> Shop {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("shop_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        // Copies cannot be made while another copy is under way.
+        static COPY: Mutex<()> = Mutex::new(());
+        let _one = COPY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let admin = Connection::open(&cluster.settings("postgres")).unwrap();
+        admin.batch(&format!("CREATE DATABASE {name} TEMPLATE shop_template")).unwrap();
+        if staging {
+            admin.batch(&format!("ALTER DATABASE {name} SET pgassay.environment = 'test'")).unwrap();
+        }
+        Shop { cluster, name }
+    }
+
+    pub fn settings(&self) -> Settings {
+        self.cluster.settings(&self.name)
+    }
+
+    pub fn connect(&self) -> Connection {
+        Connection::open(&self.settings()).unwrap()
+    }
+
+    /// Names of all indexes, policies and extensions: what a run must leave as it was.
+    pub fn objects(&self) -> Vec<String> {
+        let rows = self.connect()
+            .query(
+                "SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = 'public' \
+                 UNION ALL SELECT 'policy ' || policyname FROM pg_policies \
+                 UNION ALL SELECT 'extension ' || extname FROM pg_extension ORDER BY 1",
+                &[],
+            )
+            .unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Flags that lead the program here.
+    pub fn flags(&self) -> Vec<String> {
+        flags(&self.settings())
+    }
+}
+
+pub fn flags(settings: &Settings) -> Vec<String> {
+    ["-h", &settings.host, "-p", &settings.port.to_string(), "-U", &settings.user, "-d", &settings.database]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// The program, with an environment that leads nowhere unless a test says so.
+pub fn pgassay() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgassay"));
+    for name in ["DATABASE_URL", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE", "PGPASSFILE"] {
+        command.env_remove(name);
+    }
+    command.current_dir(std::env::temp_dir());
+    command
+}
+
+pub fn run(args: &[&str], flags: &[String]) -> Output {
+    pgassay().args(args).args(flags).output().unwrap()
+}
+
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The run on standard output, checked against the schema.
+pub fn json(output: &Output) -> serde_json::Value {
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", String::from_utf8_lossy(&output.stdout), stderr(output)));
+    let schema: serde_json::Value = serde_json::from_str(&pgassay::report::json::schema()).unwrap();
+    let errors: Vec<String> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&value).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    value
+}
+
+/// Writes a stderr log in the default prefix: each entry is a statement, its parameters, and its time.
+pub fn write_log(path: &Path, entries: &[(&str, &[&str], f64)]) {
+    let mut text = String::new();
+    for (number, (sql, parameters, ms)) in entries.iter().enumerate() {
+        let at = format!("2026-01-01 10:{:02}:{:02}.{:03} UTC", number / 600 % 60, number / 10 % 60, number % 10 * 100);
+        text.push_str(&format!("{at} [7] app@shop LOG:  duration: {ms:.3} ms  execute <unnamed>: {sql}\n"));
+        if !parameters.is_empty() {
+            let list: Vec<String> =
+                parameters.iter().enumerate().map(|(n, v)| format!("${} = '{v}'", n + 1)).collect();
+            text.push_str(&format!("{at} [7] app@shop DETAIL:  parameters: {}\n", list.join(", ")));
+        }
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+/// Browse pages of a few categories, as their log.
+pub fn browse_log(path: &Path) {
+    let categories: Vec<String> = (1..=40).map(|n| n.to_string()).collect();
+    let parameters: Vec<[&str; 2]> = categories.iter().map(|category| [category.as_str(), "20"]).collect();
+    let sql = "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT $2";
+    let entries: Vec<(&str, &[&str], f64)> = parameters.iter().map(|p| (sql, p.as_slice(), 15.0)).collect();
+    write_log(path, &entries);
+}

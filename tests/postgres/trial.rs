@@ -1,0 +1,147 @@
+//! `trial`: measures, and leaves nothing behind however it ends.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Shop, browse_log, code, json, pgassay, quiet, run, server, stderr};
+
+#[test]
+fn an_index_that_helps_is_accepted_and_nothing_stays() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let before = shop.objects();
+    let output =
+        run(&["trial", "--time-budget", "3", "--format", "json", log.to_str().unwrap()], &shop.flags());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let tried = json(&output);
+    let recommendation = &tried["recommendations"][0];
+    assert_eq!(recommendation["state"], "accepted", "{recommendation}");
+    let query = &tried["trials"][0]["queries"][0];
+    assert_eq!((query["verdict"].as_str(), query["rows_identical"].as_bool()), (Some("improved"), Some(true)));
+    assert!(query["interval_pct"][1].as_f64().unwrap() < -30.0, "{query}");
+    assert!(query["before"]["n"].as_u64().unwrap() >= 59);
+    assert!(query["buffers_after"].as_u64() < query["buffers_before"].as_u64());
+    assert!(query["plan_after"].as_str().unwrap().contains("listings_category_id_created_at_idx"));
+    assert!(!query["before"]["histogram"].as_array().unwrap().is_empty());
+    assert_eq!(shop.objects(), before);
+}
+
+#[test]
+fn without_consent_nothing_is_built() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let log = log.to_str().unwrap();
+    let refused = run(&["trial", log], &shop.flags());
+    assert_eq!(code(&refused), 2);
+    assert!(stderr(&refused).contains("nothing says that it is staging"), "{}", stderr(&refused));
+    let wrong = run(&["trial", "--confirm", "another", log], &shop.flags());
+    assert_eq!(code(&wrong), 2);
+    let right = run(&["trial", "--time-budget", "0.5", "--confirm", &shop.name, log], &shop.flags());
+    assert_eq!(code(&right), 0, "{}", stderr(&right));
+}
+
+#[test]
+fn a_target_that_others_are_using_is_refused() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, true);
+    let users: Vec<_> = (0..3)
+        .map(|_| {
+            let settings = pgassay::pg::libpq_env::Settings { application_name: "web".into(), ..shop.settings() };
+            let user = pgassay::pg::connect::Connection::open(&settings).unwrap();
+            user.batch("BEGIN; SELECT count(*) FROM users").unwrap();
+            user
+        })
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let refused = run(&["trial", log.to_str().unwrap()], &shop.flags());
+    assert_eq!(code(&refused), 2);
+    assert!(stderr(&refused).contains("looks like production"), "{}", stderr(&refused));
+    drop(users);
+}
+
+/// A trial that goes on for long, with its index built.
+fn under_way(shop: &Shop, log: &std::path::Path) -> Child {
+    let child = pgassay()
+        .args(["trial", "--quiet", "--time-budget", "300", "--rounds", "100", log.to_str().unwrap()])
+        .args(shop.flags())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the build", || holders(shop) > 0);
+    child
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Sessions that hold a lock on the table that only a build takes.
+fn holders(shop: &Shop) -> i64 {
+    shop.connect()
+        .row(
+            "SELECT count(*) FROM pg_locks WHERE relation = 'listings'::regclass AND mode = 'ShareLock' AND granted",
+            &[],
+        )
+        .unwrap()
+        .get(0)
+}
+
+fn sessions(shop: &Shop) -> i64 {
+    shop.connect()
+        .row(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND application_name LIKE 'pgassay%' AND pid <> pg_backend_pid()",
+            &[],
+        )
+        .unwrap()
+        .get(0)
+}
+
+#[test]
+fn a_killed_trial_leaves_no_index_no_lock_and_no_session() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let before = shop.objects();
+    let mut child = under_way(&shop, &log);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the end of its sessions", || sessions(&shop) == 0);
+    assert_eq!(holders(&shop), 0);
+    assert_eq!(shop.objects(), before);
+}
+
+#[test]
+fn ctrl_c_cleans_up_and_exits_with_130() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let before = shop.objects();
+    let child = under_way(&shop, &log);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 130, "{}", stderr(&output));
+    wait_until("the end of its sessions", || sessions(&shop) == 0);
+    assert_eq!(shop.objects(), before);
+}
