@@ -6,7 +6,16 @@ use std::process::{Command, Output, Stdio};
 
 fn pgassay() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgassay"));
-    for name in ["DATABASE_URL", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE", "PGASSAY_CONFIG"] {
+    for name in [
+        "DATABASE_URL",
+        "PGHOST",
+        "PGPORT",
+        "PGUSER",
+        "PGDATABASE",
+        "PGPASSWORD",
+        "PGSERVICE",
+        "PGASSAY_CONFIG",
+    ] {
         command.env_remove(name);
     }
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -47,22 +56,47 @@ fn bad_input_gets_three_parts_and_a_code_and_never_panics() {
         (vec!["analyze".into(), at.to_str().unwrap().into()], 3, "directory"),
         (vec!["analyze".into(), file(at, "empty.log", b"")], 3, "empty"),
         (vec!["analyze".into(), file(at, "text.log", b"hello\nworld\n")], 3, "no known format"),
-        (vec!["analyze".into(), file(at, "binary.log", &[0, 159, 146, 150, 255])], 3, "no known format"),
+        (
+            vec!["analyze".into(), file(at, "binary.log", &[0, 159, 146, 150, 255])],
+            3,
+            "no known format",
+        ),
         (vec!["analyze".into(), file(at, "cut.log.gz", &gzip[..gzip.len() / 2])], 3, "cannot read"),
         (vec!["analyze".into(), file(at, "cut2.log.gz", &gzip[..4])], 3, "cannot read"),
-        (vec!["analyze".into(), file(at, "x.log.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0])], 3, "zstd -dc"),
         (
-            vec!["analyze".into(), file(at, "idle.log", b"2026-01-01 10:00:00.000 UTC [1] LOG:  checkpoint starting: time\n")],
+            vec!["analyze".into(), file(at, "x.log.zst", &[0x28, 0xb5, 0x2f, 0xfd, 0])],
+            3,
+            "zstd -dc",
+        ),
+        (
+            vec![
+                "analyze".into(),
+                file(
+                    at,
+                    "idle.log",
+                    b"2026-01-01 10:00:00.000 UTC [1] LOG:  checkpoint starting: time\n",
+                ),
+            ],
             3,
             "nothing in the input was understood",
         ),
         (
-            vec!["analyze".into(), "--log-line-prefix".into(), "%m %z ".into(), file(at, "p.log", b"2026-01-01 10:00:00.000 UTC [1] LOG:  x\n")],
+            vec![
+                "analyze".into(),
+                "--log-line-prefix".into(),
+                "%m %z ".into(),
+                file(at, "p.log", b"2026-01-01 10:00:00.000 UTC [1] LOG:  x\n"),
+            ],
             2,
             "%z is no escape",
         ),
         (
-            vec!["analyze".into(), "--log-line-prefix".into(), "%d|%u|".into(), file(at, "q.log", b"2026-01-01 10:00:00.000 UTC [1] LOG:  x\n")],
+            vec![
+                "analyze".into(),
+                "--log-line-prefix".into(),
+                "%d|%u|".into(),
+                file(at, "q.log", b"2026-01-01 10:00:00.000 UTC [1] LOG:  x\n"),
+            ],
             3,
             "no line matches",
         ),
@@ -70,9 +104,26 @@ fn bad_input_gets_three_parts_and_a_code_and_never_panics() {
         (vec!["report".into(), "/nonexistent.json".into()], 3, "No such file"),
         (vec!["report".into(), file(at, "no.json", b"{}")], 3, "no run file"),
         (vec!["explain".into(), "nothing".into()], 2, "no such rule"),
-        (vec!["analyze".into(), "sample_logs/shop.csv".into(), "-o".into(), "x.pdf".into()], 2, "names no format"),
-        (vec!["analyze".into(), "sample_logs/shop.csv".into(), "--schema".into(), file(at, "none.sql", b"SELECT 1;")], 3, "creates no table"),
-        (vec!["analyze".into(), "-d".into(), "postgres://u:hunter2@h/d?bad=1".into()], 2, "no connection parameter"),
+        (
+            vec!["analyze".into(), "sample_logs/shop.csv".into(), "-o".into(), "x.pdf".into()],
+            2,
+            "names no format",
+        ),
+        (
+            vec![
+                "analyze".into(),
+                "sample_logs/shop.csv".into(),
+                "--schema".into(),
+                file(at, "none.sql", b"SELECT 1;"),
+            ],
+            3,
+            "creates no table",
+        ),
+        (
+            vec!["analyze".into(), "-d".into(), "postgres://u:hunter2@h/d?bad=1".into()],
+            2,
+            "no connection parameter",
+        ),
     ];
     for (args, expected, words) in cases {
         let output = pgassay().args(&args).output().unwrap();
@@ -80,7 +131,10 @@ fn bad_input_gets_three_parts_and_a_code_and_never_panics() {
         assert_eq!(code(&output), expected, "{args:?}: {text}");
         assert!(text.contains(words), "{args:?}: {text}");
         for part in ["error: ", "cause: ", "help:  "] {
-            assert!(text.lines().any(|line| line.starts_with(part)), "{args:?} lacks {part}: {text}");
+            assert!(
+                text.lines().any(|line| line.starts_with(part)),
+                "{args:?} lacks {part}: {text}"
+            );
         }
         assert!(!text.contains("panicked") && !text.contains("hunter2"), "{text}");
     }
@@ -92,14 +146,26 @@ fn a_partly_readable_file_is_used_and_the_rest_reported() {
     let log = "torn line that begins nowhere\n\
                2026-01-01 10:00:00.000 UTC [1] a@b LOG:  duration: 1.000 ms  statement: SELECT id FROM t WHERE a = 1\n\
                2026-01-01 10:00:00.000 UTC [1] a@b LOG:  duration: 1.000 ms  statement: SELECT FROM WHERE ((\n";
-    let output = run(&["analyze", "--format", "json", &file(directory.path(), "a.log", log.as_bytes())]);
+    let output =
+        run(&["analyze", "--format", "json", &file(directory.path(), "a.log", log.as_bytes())]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let coverage = &run["coverage"];
-    assert_eq!((coverage["statements"].as_u64(), coverage["understood"].as_u64()), (Some(2), Some(1)));
-    let reasons: Vec<&str> =
-        coverage["skipped"].as_array().unwrap().iter().map(|s| s["reason"].as_str().unwrap()).collect();
-    assert!(reasons.contains(&"line without the log_line_prefix") && reasons.contains(&"statement not parsed"), "{reasons:?}");
+    assert_eq!(
+        (coverage["statements"].as_u64(), coverage["understood"].as_u64()),
+        (Some(2), Some(1))
+    );
+    let reasons: Vec<&str> = coverage["skipped"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["reason"].as_str().unwrap())
+        .collect();
+    assert!(
+        reasons.contains(&"line without the log_line_prefix")
+            && reasons.contains(&"statement not parsed"),
+        "{reasons:?}"
+    );
     // What cannot be parsed still counts.
     assert_eq!(run["queries"].as_array().unwrap().len(), 2);
 }
@@ -129,7 +195,11 @@ fn fail_on_a_level_is_a_gate() {
     let sample = "sample_logs/shop.stderr.log";
     let schema = "sample_logs/schema.sql";
     for (level, expected) in [("error", 1), ("warning", 1), ("info", 1)] {
-        assert_eq!(code(&run(&["analyze", "-q", sample, "--schema", schema, "--fail-on", level])), expected, "{level}");
+        assert_eq!(
+            code(&run(&["analyze", "-q", sample, "--schema", schema, "--fail-on", level])),
+            expected,
+            "{level}"
+        );
     }
     assert_eq!(code(&run(&["analyze", "-q", sample, "--fail-on", "error"])), 0);
     assert_eq!(code(&run(&["analyze", "-q", sample, "--schema", schema])), 0);
@@ -137,10 +207,16 @@ fn fail_on_a_level_is_a_gate() {
 
 #[test]
 fn usage_errors_exit_with_2_and_help_with_0() {
-    for args in [&["analyse"][..], &["trial", "--rounds", "many"], &["check"], &["analyze", "--format", "pdf", "x"]] {
+    for args in [
+        &["analyse"][..],
+        &["trial", "--rounds", "many"],
+        &["check"],
+        &["analyze", "--format", "pdf", "x"],
+    ] {
         assert_eq!(code(&run(args)), 2, "{args:?}");
     }
-    for args in [&["--help"][..], &["-?"], &["analyze", "--help"], &["trial", "-?"], &["--version"]] {
+    for args in [&["--help"][..], &["-?"], &["analyze", "--help"], &["trial", "-?"], &["--version"]]
+    {
         assert_eq!(code(&run(args)), 0, "{args:?}");
     }
 }
@@ -153,24 +229,39 @@ fn is_generated(path: &str, text: &str) {
         return;
     }
     let known = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(known == text, "{} is out of date: UPDATE=1 cargo test writes it again", path.display());
+    assert!(
+        known == text,
+        "{} is out of date: UPDATE=1 cargo test writes it again",
+        path.display()
+    );
 }
 
 #[test]
 fn the_command_line_page_is_what_help_says() {
-    let mut page = String::from("# Command line\n\nGenerated from the flags; `UPDATE=1 cargo test` writes it again.\n");
-    for command in ["", "demo", "doctor", "analyze", "trial", "check", "report", "explain", "generate"] {
-        let args: Vec<&str> = if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
-        let title = if command.is_empty() { "pgassay".to_owned() } else { format!("pgassay {command}") };
+    let mut page = String::from(
+        "# Command line\n\nGenerated from the flags; `UPDATE=1 cargo test` writes it again.\n",
+    );
+    for command in
+        ["", "demo", "doctor", "analyze", "trial", "check", "report", "explain", "generate"]
+    {
+        let args: Vec<&str> =
+            if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
+        let title =
+            if command.is_empty() { "pgassay".to_owned() } else { format!("pgassay {command}") };
         // The width of help follows the terminal; without one it is the widest.
-        page.push_str(&format!("\n## {title}\n\n```text\n{}\n```\n", stdout(&run(&args)).trim_end()));
+        page.push_str(&format!(
+            "\n## {title}\n\n```text\n{}\n```\n",
+            stdout(&run(&args)).trim_end()
+        ));
     }
     is_generated("docs/cli.md", &page);
 }
 
 #[test]
 fn the_rules_page_holds_every_page_of_the_rules() {
-    let mut page = String::from("# Rules\n\nGenerated from the rules' own pages; `UPDATE=1 cargo test` writes it again.\n");
+    let mut page = String::from(
+        "# Rules\n\nGenerated from the rules' own pages; `UPDATE=1 cargo test` writes it again.\n",
+    );
     for rule in pgassay::rules::RULES {
         page.push('\n');
         page.push_str(&rule.page.replace("\n## ", "\n### ").replacen("# ", "## ", 1));
@@ -192,23 +283,52 @@ fn every_sample_validates_against_the_schema_with_the_contracts_keys() {
         let output = run(&["analyze", "-q", &format!("sample_logs/{sample}"), "--format", "json"]);
         assert_eq!(code(&output), 0, "{sample}: {}", stderr(&output));
         let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let errors: Vec<String> = validator.iter_errors(&run).map(|error| error.to_string()).collect();
+        let errors: Vec<String> =
+            validator.iter_errors(&run).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{sample}: {errors:?}");
         for key in [
-            "schema_version", "tool", "command", "target", "coverage", "queries", "findings", "recommendations",
-            "trials", "checks", "warnings",
+            "schema_version",
+            "tool",
+            "command",
+            "target",
+            "coverage",
+            "queries",
+            "findings",
+            "recommendations",
+            "trials",
+            "checks",
+            "warnings",
         ] {
             assert!(run.get(key).is_some(), "{sample}: {key}");
         }
         for key in [
-            "fingerprint", "queryid", "normalized", "calls", "total_us", "mean_us", "p50_us", "p95_us", "p99_us",
-            "max_us", "rows", "tables", "parsed", "provenance",
+            "fingerprint",
+            "queryid",
+            "normalized",
+            "calls",
+            "total_us",
+            "mean_us",
+            "p50_us",
+            "p95_us",
+            "p99_us",
+            "max_us",
+            "rows",
+            "tables",
+            "parsed",
+            "provenance",
         ] {
             assert!(run["queries"][0].get(key).is_some(), "{sample}: queries.{key}");
         }
-        assert!(!run["findings"].as_array().unwrap().is_empty(), "{sample} gives findings with no database");
+        assert!(
+            !run["findings"].as_array().unwrap().is_empty(),
+            "{sample} gives findings with no database"
+        );
         let counters = sample.starts_with("pg_stat");
-        assert_eq!(run["queries"][0]["p95_us"].is_null(), counters, "{sample}: percentiles only from durations");
+        assert_eq!(
+            run["queries"][0]["p95_us"].is_null(),
+            counters,
+            "{sample}: percentiles only from durations"
+        );
     }
 }
 
@@ -221,7 +341,14 @@ fn the_three_logs_of_one_server_say_the_same() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|q| (q["fingerprint"].to_string(), q["calls"].as_u64().unwrap(), q["total_us"].as_u64(), q["p95_us"].as_u64()))
+            .map(|q| {
+                (
+                    q["fingerprint"].to_string(),
+                    q["calls"].as_u64().unwrap(),
+                    q["total_us"].as_u64(),
+                    q["p95_us"].as_u64(),
+                )
+            })
             .collect();
         queries.sort();
         queries
@@ -234,7 +361,8 @@ fn the_three_logs_of_one_server_say_the_same() {
 
 #[test]
 fn planted_secrets_reach_no_output() {
-    const SECRETS: [&str; 4] = ["hunter2secret", "alice@private.example", "4111111111111111", "tok_live_9f8e7d"];
+    const SECRETS: [&str; 4] =
+        ["hunter2secret", "alice@private.example", "4111111111111111", "tok_live_9f8e7d"];
     let directory = tempfile::tempdir().unwrap();
     let mut log = String::new();
     for n in 0..12 {

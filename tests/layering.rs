@@ -42,10 +42,12 @@ fn violations(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let code = line.split("//").next().unwrap_or("");
-        let mut say = |sentence: String| found.push(format!("src/{path}:{}: {sentence}", number + 1));
+        let mut say =
+            |sentence: String| found.push(format!("src/{path}:{}: {sentence}", number + 1));
         if let Some(allowed) = allowed {
             for part in code.split("crate::").skip(1) {
-                let name: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let name: String =
+                    part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 if name != module && !allowed.contains(&name.as_str()) {
                     say(format!("{module} may not use {name}"));
                 }
@@ -121,7 +123,9 @@ fn a_broken_rule_is_named_with_file_and_line() {
 
 #[test]
 fn the_architecture_page_shows_the_same_table() {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ARCHITECTURE.md")).unwrap();
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ARCHITECTURE.md"))
+            .unwrap();
     for (module, allowed) in ALLOWED {
         let list = if *module == "cli" { "everything".to_owned() } else { allowed.join(", ") };
         let row = format!("| `{module}` | {} |", if list.is_empty() { "nothing" } else { &list });

@@ -35,7 +35,11 @@ fn findings_of(rule: &Rule) -> Vec<String> {
         .iter()
         .map(|finding| {
             // A fingerprint in an id says nothing to a reader.
-            let id = if finding.id.contains('(') || finding.id.contains('.') { &finding.id } else { rule.id };
+            let id = if finding.id.contains('(') || finding.id.contains('.') {
+                &finding.id
+            } else {
+                rule.id
+            };
             format!("{id} {} {}", finding.level.word(), finding.message)
         })
         .collect();
@@ -46,7 +50,8 @@ fn findings_of(rule: &Rule) -> Vec<String> {
 #[test]
 fn the_example_on_a_page_gives_the_findings_on_the_page() {
     for rule in RULES {
-        let expected = block(rule.page, "findings").unwrap_or_else(|| panic!("{}: no findings", rule.id));
+        let expected =
+            block(rule.page, "findings").unwrap_or_else(|| panic!("{}: no findings", rule.id));
         let expected: Vec<&str> = expected.lines().collect();
         assert_eq!(findings_of(rule), expected, "{}", rule.id);
     }
@@ -57,7 +62,11 @@ fn every_page_has_its_sections_in_order() {
     for rule in RULES {
         assert!(rule.page.starts_with(&format!("# {}\n", rule.id)), "{}: heading", rule.id);
         let places: Vec<_> = SECTIONS.iter().map(|section| rule.page.find(section)).collect();
-        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{}: {places:?}", rule.id);
+        assert!(
+            places.iter().all(Option::is_some) && places.is_sorted(),
+            "{}: {places:?}",
+            rule.id
+        );
     }
 }
 

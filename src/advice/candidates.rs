@@ -36,9 +36,14 @@ pub fn recommend(input: &Input<'_>) -> Vec<Recommendation> {
     from_foreign_keys(input, &mut found);
     let mut merged = merge(found);
     merged.retain(|candidate| {
-        input.catalog.table(&candidate.plan.table).is_none_or(|table| !exists(table, &candidate.plan))
+        input
+            .catalog
+            .table(&candidate.plan.table)
+            .is_none_or(|table| !exists(table, &candidate.plan))
     });
-    merged.sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| name(&a.plan).cmp(&name(&b.plan))));
+    merged.sort_by(|a, b| {
+        b.total_us.cmp(&a.total_us).then_with(|| name(&a.plan).cmp(&name(&b.plan)))
+    });
     let mut recommendations: Vec<Recommendation> =
         merged.into_iter().map(|candidate| create_index(input.catalog, candidate)).collect();
     recommendations.extend(drops(input));
@@ -55,13 +60,10 @@ fn exists(table: &Table, plan: &IndexPlan) -> bool {
     })
 }
 
-fn from_scan(
-    input: &Input<'_>,
-    query: &Query,
-    scan: &Scan,
-    found: &mut Vec<Candidate>,
-) {
-    let Some(table) = input.catalog.table(&scan.table).filter(|table| table.is_indexable()) else { return };
+fn from_scan(input: &Input<'_>, query: &Query, scan: &Scan, found: &mut Vec<Candidate>) {
+    let Some(table) = input.catalog.table(&scan.table).filter(|table| table.is_indexable()) else {
+        return;
+    };
     let fingerprint = query.fingerprint.to_string();
     let about: Vec<&Finding> = input
         .findings
@@ -126,7 +128,7 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
     let mut kept: Vec<Candidate> = Vec::new();
     // Longest first, so that whatever could take a candidate in is there already.
     let mut ordered = found;
-    ordered.sort_by(|a, b| b.plan.keys.len().cmp(&a.plan.keys.len()));
+    ordered.sort_by_key(|candidate| std::cmp::Reverse(candidate.plan.keys.len()));
     for candidate in ordered {
         let home = kept.iter_mut().find(|known| {
             known.plan.table == candidate.plan.table
@@ -186,7 +188,11 @@ fn drops(input: &Input<'_>) -> Vec<Recommendation> {
             id: format!("drop-{}", index.name),
             kind: Kind::DropIndex,
             table: Some(table.name.clone()),
-            sql: vec![format!("DROP INDEX CONCURRENTLY {}.{}", quote(&index.schema), quote(&index.name))],
+            sql: vec![format!(
+                "DROP INDEX CONCURRENTLY {}.{}",
+                quote(&index.schema),
+                quote(&index.name)
+            )],
             undo: vec![index.definition.clone()],
             because: vec![finding.id.clone()],
             state: State::Proposed,

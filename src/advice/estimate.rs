@@ -39,8 +39,10 @@ pub fn estimate(
         for at in &concerned {
             before.entry(*at).or_insert_with(|| whatif.cost(&workload.queries[*at]).ok());
         }
-        let planned: Vec<usize> =
-            concerned.into_iter().filter(|at| before.get(at).copied().flatten().is_some()).collect();
+        let planned: Vec<usize> = concerned
+            .into_iter()
+            .filter(|at| before.get(at).copied().flatten().is_some())
+            .collect();
         let queries: Vec<_> = planned.iter().map(|at| &workload.queries[*at]).collect();
         match whatif.costs_with(&plan, &queries) {
             Ok(with) => {

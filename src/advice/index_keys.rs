@@ -5,7 +5,8 @@ use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan};
 
 /// Types that no btree holds.
-const WITHOUT_BTREE: &[&str] = &["json", "xml", "point", "box", "polygon", "path", "circle", "line", "lseg"];
+const WITHOUT_BTREE: &[&str] =
+    &["json", "xml", "point", "box", "polygon", "path", "circle", "line", "lseg"];
 
 /// Candidates for a scan, the one for its equalities and order first.
 ///
@@ -96,7 +97,8 @@ fn index_key(table: &Table, key: &Key) -> Option<IndexKey> {
     match key {
         Key::Column(name) => {
             let column = table.column(name)?;
-            let unfit = WITHOUT_BTREE.iter().any(|t| column.type_name == *t) || column.type_name == "jsonb";
+            let unfit =
+                WITHOUT_BTREE.iter().any(|t| column.type_name == *t) || column.type_name == "jsonb";
             (!unfit).then(|| IndexKey::column(name))
         }
         // Only what is immutable may be indexed. Of the functions met in filters these two are, for
@@ -108,7 +110,11 @@ fn index_key(table: &Table, key: &Key) -> Option<IndexKey> {
                 });
             plain.then(|| IndexKey {
                 is_column: false,
-                expression: format!("{}({})", sql[..5].to_lowercase(), crate::sql::ident::quote(&columns[0])),
+                expression: format!(
+                    "{}({})",
+                    sql[..5].to_lowercase(),
+                    crate::sql::ident::quote(&columns[0])
+                ),
                 ..IndexKey::column("")
             })
         }
@@ -123,7 +129,9 @@ fn inverted(table: &Table, filter: &Predicate) -> Option<IndexPlan> {
         || column.type_name.starts_with("varchar");
     let class = match filter.operator {
         Operator::ILike if is_text => Some("gin_trgm_ops".to_owned()),
-        Operator::Contains if column.type_name == "jsonb" || column.type_name.ends_with("[]") => None,
+        Operator::Contains if column.type_name == "jsonb" || column.type_name.ends_with("[]") => {
+            None
+        }
         Operator::Contains if column.type_name == "tsvector" => None,
         _ => return None,
     };

@@ -87,7 +87,8 @@ impl StoredSample {
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, baseline: &Baseline) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     // A file that was there keeps its mode otherwise.
     file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     let mut text = serde_json::to_string_pretty(baseline)?;
@@ -105,10 +106,14 @@ pub fn read(path: &Path) -> Result<Baseline, String> {
         .and_then(|mut file| file.read_to_string(&mut text))
         .map_err(|error| error.to_string())?;
     // The message of the parser may quote the file; its place is enough.
-    let baseline: Baseline = serde_json::from_str(&text)
-        .map_err(|error| format!("line {}, column {}: it is no baseline", error.line(), error.column()))?;
+    let baseline: Baseline = serde_json::from_str(&text).map_err(|error| {
+        format!("line {}, column {}: it is no baseline", error.line(), error.column())
+    })?;
     if baseline.pgassay_baseline != VERSION {
-        return Err(format!("it has version {}, this program reads {VERSION}", baseline.pgassay_baseline));
+        return Err(format!(
+            "it has version {}, this program reads {VERSION}",
+            baseline.pgassay_baseline
+        ));
     }
     Ok(baseline)
 }

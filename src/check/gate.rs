@@ -142,7 +142,8 @@ fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: 
     let sum = |list: &[Measured]| list.iter().map(|measured| measured.buffers).sum::<u64>();
     let (before_buffers, now_buffers) = (sum(&query.measured), sum(now));
     let plan_changed = query.measured.iter().zip(now).any(|(before, now)| before.plan != now.plan);
-    let (status, reason, by_time) = judge(query, now, effect, growth, (before_buffers, now_buffers), plan_changed);
+    let (status, reason, by_time) =
+        judge(query, now, effect, growth, (before_buffers, now_buffers), plan_changed);
     Checked { buffers: Some((before_buffers, now_buffers)), by_time, ..done(status, reason) }
 }
 
@@ -163,8 +164,10 @@ fn judge(
         return (Status::Regressed, buffers, false);
     }
     let slower = effect.filter(|effect| {
-        let floors = |list: &[Measured]| median(&list.iter().map(|m| m.floor_us).collect::<Vec<_>>());
-        let gained = floors(now).zip(floors(&query.measured)).map_or(0.0, |(now, before)| now - before);
+        let floors =
+            |list: &[Measured]| median(&list.iter().map(|m| m.floor_us).collect::<Vec<_>>());
+        let gained =
+            floors(now).zip(floors(&query.measured)).map_or(0.0, |(now, before)| now - before);
         effect.exp() > TIME_BAND * growth && gained > TIME_SLACK_US
     });
     if let Some(effect) = slower {
@@ -200,7 +203,14 @@ mod tests {
     use super::*;
 
     fn measured(plan: &str, buffers: u64, floor_us: f64) -> Measured {
-        Measured { plan: plan.into(), plan_text: String::new(), buffers, rows_scanned: 0, rows: 0, floor_us }
+        Measured {
+            plan: plan.into(),
+            plan_text: String::new(),
+            buffers,
+            rows_scanned: 0,
+            rows: 0,
+            floor_us,
+        }
     }
 
     fn query(name: &str, plan: &str, buffers: u64, floor_us: f64) -> BaselineQuery {
@@ -227,10 +237,22 @@ mod tests {
     #[test]
     fn a_dropped_index_is_a_regression_and_growth_is_not() {
         let before = [query("a", "index", 100, 1_000.0)];
-        assert_eq!(statuses(&before, vec![measured("seq", 4_000, 50_000.0)], 1.0), [Status::Regressed]);
-        assert_eq!(statuses(&before, vec![measured("index", 125, 1_200.0)], 1.25), [Status::DataGrowth]);
-        assert_eq!(statuses(&before, vec![measured("index", 101, 1_000.0)], 1.0), [Status::Unchanged]);
-        assert_eq!(statuses(&before, vec![measured("other", 100, 1_000.0)], 1.0), [Status::PlanChanged]);
+        assert_eq!(
+            statuses(&before, vec![measured("seq", 4_000, 50_000.0)], 1.0),
+            [Status::Regressed]
+        );
+        assert_eq!(
+            statuses(&before, vec![measured("index", 125, 1_200.0)], 1.25),
+            [Status::DataGrowth]
+        );
+        assert_eq!(
+            statuses(&before, vec![measured("index", 101, 1_000.0)], 1.0),
+            [Status::Unchanged]
+        );
+        assert_eq!(
+            statuses(&before, vec![measured("other", 100, 1_000.0)], 1.0),
+            [Status::PlanChanged]
+        );
         assert_eq!(statuses(&before, vec![measured("other", 10, 900.0)], 1.0), [Status::Improved]);
     }
 

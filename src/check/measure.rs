@@ -76,7 +76,11 @@ fn open(settings: &Settings, limits: Limits) -> Result<Connection, PgError> {
 
 /// Plans, buffers and rows: the same every time on the same data, so one look is enough. The second
 /// of two executions counts; the first sets hint bits.
-fn plans(settings: &Settings, statements: &[Vec<Sample>], limits: Limits) -> Result<Vec<Outcome>, PgError> {
+fn plans(
+    settings: &Settings,
+    statements: &[Vec<Sample>],
+    limits: Limits,
+) -> Result<Vec<Outcome>, PgError> {
     let connection = open(settings, limits)?;
     let mut outcomes = Vec::with_capacity(statements.len());
     for samples in statements {

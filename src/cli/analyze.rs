@@ -100,7 +100,8 @@ fn estimate_by_building(
     let database = &live.settings.database;
     let confirmed = confirmation(args.confirm.as_deref(), database, "This builds indexes in");
     let writable = guard::consent(&live.connection, confirmed.as_deref())?;
-    let mut builds = RolledBackBuild::new(&live.connection, &writable, args.connection.lock_timeout);
+    let mut builds =
+        RolledBackBuild::new(&live.connection, &writable, args.connection.lock_timeout);
     let _phase = progress.phase("building candidates, to be rolled back", 0);
     advice::estimate(recommendations, &gathered.workload, &gathered.shapes, &mut builds);
     interrupted()
@@ -114,19 +115,31 @@ fn interrupted() -> Result<(), Failure> {
     Ok(())
 }
 
-fn next(gathered: &Gathered, recommendations: &[Recommendation], args: &args::Analyze) -> Option<String> {
+fn next(
+    gathered: &Gathered,
+    recommendations: &[Recommendation],
+    args: &args::Analyze,
+) -> Option<String> {
     let files: Vec<String> =
         args.sources.files.iter().map(|file| file.display().to_string()).collect();
     let files = files.join(" ");
     let separator = if files.is_empty() { "" } else { " " };
     Some(match (&gathered.live, &gathered.catalog) {
-        (None, None) => format!("pgassay analyze{separator}{files} --schema schema.sql   (pg_dump --schema-only > schema.sql)"),
+        (None, None) => format!(
+            "pgassay analyze{separator}{files} --schema schema.sql   (pg_dump --schema-only > schema.sql)"
+        ),
         (None, Some(_)) => format!("pgassay trial{separator}{files} -d STAGING_DATABASE"),
         (Some(live), _) if !recommendations.is_empty() => {
-            format!("pgassay trial{separator}{files} -d {} -o run.json -o handover.md", live.settings.database)
+            format!(
+                "pgassay trial{separator}{files} -d {} -o run.json -o handover.md",
+                live.settings.database
+            )
         }
         (Some(live), _) => {
-            format!("pgassay check{separator}{files} -d {} --save-baseline baseline.json", live.settings.database)
+            format!(
+                "pgassay check{separator}{files} -d {} --save-baseline baseline.json",
+                live.settings.database
+            )
         }
     })
 }

@@ -7,7 +7,13 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 /// Finds the Postgres queries that hurt, proposes the index or the row-level policy, and proves it by
 /// replay.
 #[derive(Debug, Parser)]
-#[command(name = "pgassay", version, disable_help_flag = true, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    name = "pgassay",
+    version,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 pub struct Args {
     /// Print help.
     #[arg(long, short = '?', global = true, action = ArgAction::Help)]
@@ -95,7 +101,9 @@ pub struct Output {
 }
 
 fn format_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(crate::report::FORMATS.iter().map(|format| format.name))
+    clap::builder::PossibleValuesParser::new(
+        crate::report::FORMATS.iter().map(|format| format.name),
+    )
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -32,13 +32,18 @@ pub fn run(args: &args::Check) -> Result<Exit, Failure> {
     let wanted = if args.baseline.is_some() { Wanted::DatabaseAlone } else { Wanted::Database };
     let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
     let Some(live) = &gathered.live else {
-        return Err(Failure::usage("cannot check", "no database was given").with_help("-d DATABASE"));
+        return Err(
+            Failure::usage("cannot check", "no database was given").with_help("-d DATABASE")
+        );
     };
     let mut random = Random::new(args.seed);
     match (&args.save_baseline, &args.baseline) {
         (Some(path), _) => save(args, &gathered, live, path, &mut random, &progress),
         (None, Some(path)) => compare(args, &gathered, live, path, &mut random, &progress),
-        (None, None) => Err(Failure::usage("nothing to check", "neither --baseline nor --save-baseline was given")),
+        (None, None) => Err(Failure::usage(
+            "nothing to check",
+            "neither --baseline nor --save-baseline was given",
+        )),
     }
 }
 
@@ -71,7 +76,13 @@ fn statements(gathered: &Gathered, live: &Live, random: &mut Random) -> Vec<Base
         .collect()
 }
 
-fn statement(query: &Query, shape: &Shape, live: &Live, guard: &mut Guard, random: &mut Random) -> BaselineQuery {
+fn statement(
+    query: &Query,
+    shape: &Shape,
+    live: &Live,
+    guard: &mut Guard,
+    random: &mut Random,
+) -> BaselineQuery {
     let found = guard
         .check(&live.connection, &query.normalized)
         .and_then(|()| samples(&live.connection, query, shape, MOST_SETS, random));
@@ -97,10 +108,14 @@ fn measured(
     progress: &Progress,
     name: &str,
 ) -> Result<Vec<Outcome>, Failure> {
-    let statements: Vec<Vec<Sample>> =
-        queries.iter().map(|query| query.samples.iter().map(StoredSample::to_sample).collect()).collect();
+    let statements: Vec<Vec<Sample>> = queries
+        .iter()
+        .map(|query| query.samples.iter().map(StoredSample::to_sample).collect())
+        .collect();
     let phase = progress.phase(name, PASSES + 1);
-    Ok(measure(&live.settings, &statements, limits(args), random, &mut |done, of| phase.set(done, of))?)
+    Ok(measure(&live.settings, &statements, limits(args), random, &mut |done, of| {
+        phase.set(done, of)
+    })?)
 }
 
 fn save(
@@ -123,7 +138,9 @@ fn save(
     let usable = queries.iter().filter(|query| query.why_not.is_none()).count();
     if usable == 0 {
         return Err(Failure::unreadable("no statement can be measured", first_reason(&queries))
-            .with_help("give a log with parameters, or pg_stat_statements of a workload that reads tables"));
+            .with_help(
+                "give a log with parameters, or pg_stat_statements of a workload that reads tables",
+            ));
     }
     let target = gathered.target.as_ref();
     let baseline = Baseline {
@@ -134,12 +151,15 @@ fn save(
         table_rows: table_rows(gathered),
         queries,
     };
-    baseline::write(path, &baseline)
-        .map_err(|error| Failure::usage(format!("cannot write {}", path.display()), error.to_string()))?;
+    baseline::write(path, &baseline).map_err(|error| {
+        Failure::usage(format!("cannot write {}", path.display()), error.to_string())
+    })?;
     let mut run = run_of("check", gathered);
     run.checks = baseline.queries.iter().map(saved).collect();
-    run.warnings.push(format!("{} holds parameters of your statements; its mode is 0600", path.display()));
-    run.next = Some(format!("pgassay check -d {} --baseline {}", live.settings.database, path.display()));
+    run.warnings
+        .push(format!("{} holds parameters of your statements; its mode is 0600", path.display()));
+    run.next =
+        Some(format!("pgassay check -d {} --baseline {}", live.settings.database, path.display()));
     output::write(&run, &args.output)?;
     Ok(Exit::Done)
 }
@@ -199,7 +219,8 @@ fn compare(
 }
 
 fn verdict(checked: &[Checked]) -> Exit {
-    let any = |statuses: &[Status]| checked.iter().any(|checked| statuses.contains(&checked.status));
+    let any =
+        |statuses: &[Status]| checked.iter().any(|checked| statuses.contains(&checked.status));
     if any(&[Status::Regressed, Status::Error]) {
         Exit::Gate
     } else if checked.iter().all(|checked| checked.status == Status::NotEstimable) {
@@ -219,7 +240,9 @@ fn warn(run: &mut Run, baseline: &Baseline, gathered: &Gathered, compared: &Comp
         ));
     }
     if let Some(shift) = compared.shift_pct.filter(|shift| shift.abs() > 10.0) {
-        run.warnings.push(format!("all statements together shifted by {shift:+.0} %: the machine, not a statement"));
+        run.warnings.push(format!(
+            "all statements together shifted by {shift:+.0} %: the machine, not a statement"
+        ));
     }
 }
 
@@ -237,7 +260,8 @@ fn checked(checked: &Checked) -> RunCheck {
 
 /// Statements that only one of the two knows. They are shown and never gate.
 fn strangers(run: &mut Run, gathered: &Gathered, baseline: &Baseline) {
-    let known = |fingerprint: &str| baseline.queries.iter().any(|query| query.fingerprint == fingerprint);
+    let known =
+        |fingerprint: &str| baseline.queries.iter().any(|query| query.fingerprint == fingerprint);
     for (query, shape) in gathered.workload.queries.iter().zip(&gathered.shapes) {
         let reads = shape.as_ref().is_some_and(|s| {
             s.kind == StatementKind::Select && s.scans.iter().any(|scan| scan.known)
@@ -256,7 +280,11 @@ fn strangers(run: &mut Run, gathered: &Gathered, baseline: &Baseline) {
         }
     }
     for check in &mut run.checks {
-        let seen = gathered.workload.queries.iter().any(|own| own.fingerprint.to_string() == check.fingerprint);
+        let seen = gathered
+            .workload
+            .queries
+            .iter()
+            .any(|own| own.fingerprint.to_string() == check.fingerprint);
         if !seen && check.status == Status::Unchanged.word() {
             check.status = Status::Missing.word().to_owned();
             check.reason = "not in this workload any more; unchanged when measured".to_owned();

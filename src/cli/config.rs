@@ -84,15 +84,18 @@ pub fn load() -> Result<Config, Failure> {
         here.ancestors().map(|folder| folder.join("pgassay.toml")).find(|file| file.is_file())
     });
     let Some(path) = found else { return Ok(Config::default()) };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::usage(format!("cannot read {}", path.display()), error.to_string()))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::usage(format!("cannot read {}", path.display()), error.to_string())
+    })?;
     parse(&text, &path)
 }
 
 fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
     let what = format!("cannot use {}", path.display());
     let config: Config = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = error
+            .span()
+            .map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Failure::usage(&what, format!("line {line}: {}", error.message()))
             .with_help("pgassay generate config prints every key")
     })?;
@@ -116,12 +119,19 @@ mod tests {
     #[test]
     fn the_template_is_a_configuration_with_the_defaults() {
         let config = parse(TEMPLATE, Path::new("pgassay.toml")).unwrap();
-        assert_eq!((config.trial.rounds, config.trial.time_budget), (Trial::default().rounds, Trial::default().time_budget));
+        assert_eq!(
+            (config.trial.rounds, config.trial.time_budget),
+            (Trial::default().rounds, Trial::default().time_budget)
+        );
     }
 
     #[test]
     fn unknown_keys_and_passwords_are_refused() {
-        for bad in ["[trial]\nround = 3\n", "[connection]\npassword = \"x\"\n", "[analyze]\nignore = [\"nope\"]\n"] {
+        for bad in [
+            "[trial]\nround = 3\n",
+            "[connection]\npassword = \"x\"\n",
+            "[analyze]\nignore = [\"nope\"]\n",
+        ] {
             assert!(parse(bad, Path::new("pgassay.toml")).is_err(), "{bad}");
         }
     }

@@ -58,7 +58,10 @@ pub fn settings(args: &args::Connection, config: &Config) -> Result<Settings, Fa
         file: keys,
         environment: &|name| std::env::var(name).ok(),
         home: std::env::home_dir(),
-        os_user: nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok().flatten().map(|user| user.name),
+        os_user: nix::unistd::User::from_uid(nix::unistd::Uid::effective())
+            .ok()
+            .flatten()
+            .map(|user| user.name),
     })?;
     for warning in &settings.warnings {
         eprintln!("warning: {warning}");
@@ -99,7 +102,9 @@ pub fn confirmation(flag: Option<&str>, database: &str, what: &str) -> Option<St
     if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
-    eprint!("{what} {database}, inside transactions that are rolled back.\nType the name of the database to go on: ");
+    eprint!(
+        "{what} {database}, inside transactions that are rolled back.\nType the name of the database to go on: "
+    );
     let _ = std::io::stderr().flush();
     let mut line = String::new();
     stdin.lock().read_line(&mut line).ok()?;

@@ -61,8 +61,13 @@ pub fn gather(
         || sources.pg_stat_statements
         || (sources.schema.is_none() && is_given(connection, config));
     if !wants_live && sources.files.is_empty() && sources.schema.is_none() {
-        return Err(Failure::usage("nothing to read", "neither a file, nor a schema, nor a database was given")
-            .with_help("pgassay analyze server.log   or   pgassay analyze -d postgresql://user@host/database"));
+        return Err(Failure::usage(
+            "nothing to read",
+            "neither a file, nor a schema, nor a database was given",
+        )
+        .with_help(
+            "pgassay analyze server.log   or   pgassay analyze -d postgresql://user@host/database",
+        ));
     }
     let live = if wants_live {
         let settings = settings(connection, config)?;
@@ -103,10 +108,18 @@ pub fn gather(
     Ok(Gathered { workload, catalog, shapes, live, target, warnings })
 }
 
-fn read_files(sources: &args::Sources, collector: &mut Collector, progress: &Progress) -> Result<(), Failure> {
+fn read_files(
+    sources: &args::Sources,
+    collector: &mut Collector,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let options = Options { log_line_prefix: sources.log_line_prefix.clone() };
     for file in &sources.files {
-        let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+        let name = if file.as_os_str() == "-" {
+            "standard input".to_owned()
+        } else {
+            file.display().to_string()
+        };
         let _phase = progress.phase(&format!("reading {name}"), 0);
         let outcome = if file.as_os_str() == "-" {
             source::read(std::io::stdin().lock(), &name, &options, collector)
@@ -125,7 +138,8 @@ fn open_file(path: &Path) -> Result<File, Failure> {
     };
     let file = File::open(path).map_err(|error| fail(error.to_string()))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(fail("it is a directory".to_owned()).with_help(format!("{}/*.log names its files", path.display())));
+        return Err(fail("it is a directory".to_owned())
+            .with_help(format!("{}/*.log names its files", path.display())));
     }
     Ok(file)
 }
@@ -141,8 +155,12 @@ fn read_counters(
         Ok(rows) => {
             collector.begin("pg_stat_statements");
             for row in rows {
-                let counted =
-                    Counted { calls: row.calls, total_us: row.total_us, rows: row.rows, blocks: Some(row.blocks) };
+                let counted = Counted {
+                    calls: row.calls,
+                    total_us: row.total_us,
+                    rows: row.rows,
+                    blocks: Some(row.blocks),
+                };
                 collector.counted(&row.query, row.queryid, counted);
             }
             Ok(())
@@ -159,7 +177,9 @@ fn read_counters(
 fn nothing_understood(workload: &Workload) -> Failure {
     let coverage = &workload.coverage;
     let cause = match coverage.skipped.first() {
-        Some(skipped) => format!("{} × {} (first: {})", skipped.count, skipped.reason, skipped.example),
+        Some(skipped) => {
+            format!("{} × {} (first: {})", skipped.count, skipped.reason, skipped.example)
+        }
         None => format!("{} lines, and none of them holds a statement", coverage.lines),
     };
     Failure::unreadable("nothing in the input was understood", cause).with_help(
@@ -184,11 +204,16 @@ fn catalog(
     })?;
     let (catalog, coverage) = sql::ddl::catalog(&String::from_utf8_lossy(&bytes));
     if catalog.tables.is_empty() {
-        return Err(Failure::unreadable(format!("cannot use {}", path.display()), "it creates no table")
-            .with_help("pg_dump --schema-only makes a schema"));
+        return Err(Failure::unreadable(
+            format!("cannot use {}", path.display()),
+            "it creates no table",
+        )
+        .with_help("pg_dump --schema-only makes a schema"));
     }
     for skipped in coverage.skipped {
-        workload.coverage.skip(&skipped.reason, skipped.count, || format!("{}: {}", path.display(), skipped.example));
+        workload.coverage.skip(&skipped.reason, skipped.count, || {
+            format!("{}: {}", path.display(), skipped.example)
+        });
     }
     let description = format!("schema file {}, {} tables", path.display(), catalog.tables.len());
     let target = record::target(&catalog, Some(description));

@@ -19,8 +19,9 @@ pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
         }
         write_file(run, file)?;
     }
-    let format = by_name(&output.format)
-        .ok_or_else(|| Failure::usage("cannot write", format!("{:?} is no format", output.format)))?;
+    let format = by_name(&output.format).ok_or_else(|| {
+        Failure::usage("cannot write", format!("{:?} is no format", output.format))
+    })?;
     print(&render(format, run)?)
 }
 
@@ -29,19 +30,27 @@ pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
 /// # Errors
 /// With the list of endings.
 pub fn check(output: &args::Output) -> Result<(), Failure> {
-    output.outputs.iter().filter(|file| file.as_os_str() != "-").try_for_each(|file| format_of(file).map(drop))
+    output
+        .outputs
+        .iter()
+        .filter(|file| file.as_os_str() != "-")
+        .try_for_each(|file| format_of(file).map(drop))
 }
 
 fn format_of(file: &Path) -> Result<&'static Format, Failure> {
-    let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let ending =
+        file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     by_extension(&ending).ok_or_else(|| {
         let known: Vec<String> = crate::report::FORMATS
             .iter()
             .filter(|format| !format.extension.is_empty())
             .map(|format| format!(".{}", format.extension))
             .collect();
-        Failure::usage(format!("cannot write {}", file.display()), format!("the ending {ending:?} names no format"))
-            .with_help(known.join(" "))
+        Failure::usage(
+            format!("cannot write {}", file.display()),
+            format!("the ending {ending:?} names no format"),
+        )
+        .with_help(known.join(" "))
     })
 }
 
@@ -49,12 +58,15 @@ fn format_of(file: &Path) -> Result<&'static Format, Failure> {
 /// When the ending is unknown or the file cannot be written.
 pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
     let text = render(format_of(file)?, run)?;
-    std::fs::write(file, text)
-        .map_err(|error| Failure::usage(format!("cannot write {}", file.display()), error.to_string()))
+    std::fs::write(file, text).map_err(|error| {
+        Failure::usage(format!("cannot write {}", file.display()), error.to_string())
+    })
 }
 
 fn render(format: &Format, run: &Run) -> Result<String, Failure> {
-    (format.render)(run).map_err(|error| Failure::usage(format!("cannot render {}", format.name), error.to_string()))
+    (format.render)(run).map_err(|error| {
+        Failure::usage(format!("cannot render {}", format.name), error.to_string())
+    })
 }
 
 /// Text to standard output.

@@ -10,14 +10,19 @@ use crate::model::run::{Run, SCHEMA_VERSION};
 pub fn run(args: &args::Report) -> Result<Exit, Failure> {
     output::check(&args.output)?;
     let what = format!("cannot read {}", args.run.display());
-    let text = std::fs::read_to_string(&args.run)
-        .map_err(|error| Failure::unreadable(&what, error.to_string()).with_help("check the path"))?;
+    let text = std::fs::read_to_string(&args.run).map_err(|error| {
+        Failure::unreadable(&what, error.to_string()).with_help("check the path")
+    })?;
     let help = "pgassay trial … -o run.json writes a run file";
     let run: Run = serde_json::from_str(&text).map_err(|error| {
-        Failure::unreadable(&what, format!("line {}: it is no run file: {error}", error.line())).with_help(help)
+        Failure::unreadable(&what, format!("line {}: it is no run file: {error}", error.line()))
+            .with_help(help)
     })?;
     if run.schema_version != SCHEMA_VERSION {
-        let cause = format!("it has schema version {}, this program reads {SCHEMA_VERSION}", run.schema_version);
+        let cause = format!(
+            "it has schema version {}, this program reads {SCHEMA_VERSION}",
+            run.schema_version
+        );
         return Err(Failure::unreadable(&what, cause).with_help("use the program that wrote it"));
     }
     output::write(&run, &args.output)?;

@@ -31,9 +31,12 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     estimate(&gathered, &mut recommendations, &progress)?;
     select(&mut recommendations, &args.only)?;
     let Some(live) = &gathered.live else {
-        return Err(Failure::usage("cannot hold a trial", "no database was given").with_help("-d DATABASE"));
+        return Err(
+            Failure::usage("cannot hold a trial", "no database was given").with_help("-d DATABASE")
+        );
     };
-    let confirmed = confirmation(args.confirm.as_deref(), &live.settings.database, "This builds indexes in");
+    let confirmed =
+        confirmation(args.confirm.as_deref(), &live.settings.database, "This builds indexes in");
     let writable = guard::consent(&live.connection, confirmed.as_deref())?;
     let effort = Effort {
         rounds: args.rounds.unwrap_or(config.trial.rounds),
@@ -44,7 +47,11 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     };
     let trials = hold(&gathered, live, &writable, &mut recommendations, effort, &progress)?;
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
-    let stored = args.output.outputs.iter().find(|file| file.extension().is_some_and(|ending| ending == "json"));
+    let stored = args
+        .output
+        .outputs
+        .iter()
+        .find(|file| file.extension().is_some_and(|ending| ending == "json"));
     run.next = Some(match stored {
         Some(file) => format!("pgassay report {} -o handover.md -o handover.html", file.display()),
         None => "pgassay trial … -o run.json -o handover.md".to_owned(),
@@ -58,8 +65,15 @@ fn select(recommendations: &mut Vec<Recommendation>, only: &[String]) -> Result<
     for id in only {
         if !recommendations.iter().any(|recommendation| recommendation.id == *id) {
             let known: Vec<&str> = recommendations.iter().map(|r| r.id.as_str()).collect();
-            return Err(Failure::usage(format!("cannot try {id}"), "no recommendation has this id")
-                .with_help(if known.is_empty() { "there is none".to_owned() } else { known.join(" ") }));
+            return Err(Failure::usage(
+                format!("cannot try {id}"),
+                "no recommendation has this id",
+            )
+            .with_help(if known.is_empty() {
+                "there is none".to_owned()
+            } else {
+                known.join(" ")
+            }));
         }
     }
     if !only.is_empty() {
@@ -101,9 +115,17 @@ pub fn hold(
             &mut random,
         );
         let phase = progress.phase(&format!("trying {}", recommendation.id), effort.rounds);
-        let trial = try_index(&live.settings, writable, recommendation, &index, plan, effort, &mut |done, of| {
-            phase.set(done, of);
-        })?;
+        let trial = try_index(
+            &live.settings,
+            writable,
+            recommendation,
+            &index,
+            plan,
+            effort,
+            &mut |done, of| {
+                phase.set(done, of);
+            },
+        )?;
         drop(phase);
         let (state, why) = decide(&trial);
         recommendation.state = state;
@@ -124,7 +146,8 @@ pub fn record_run(
 ) -> Run {
     let mut run = run_of(command, gathered);
     run.findings = findings.iter().map(record::finding).collect();
-    run.recommendations = recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
+    run.recommendations =
+        recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
     run.trials = trials.iter().map(record::trial).collect();
     run.seed = Some(seed);
     run

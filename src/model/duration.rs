@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn a_merge_equals_recording_everything_in_one() {
-        let (mut left, mut right, mut whole) = (Durations::new(), Durations::new(), Durations::new());
+        let (mut left, mut right, mut whole) =
+            (Durations::new(), Durations::new(), Durations::new());
         for us in [1, 0, 77, 90_000, u64::MAX] {
             left.record(us);
             whole.record(us);

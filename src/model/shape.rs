@@ -53,7 +53,10 @@ pub struct Scan {
 pub enum Key {
     Column(String),
     /// An expression over columns of one table, unqualified, such as `lower(email)`.
-    Expression { sql: String, columns: Vec<String> },
+    Expression {
+        sql: String,
+        columns: Vec<String>,
+    },
 }
 
 impl Key {

@@ -151,7 +151,9 @@ impl Coverage {
     pub fn skip(&mut self, reason: &str, count: u64, example: impl FnOnce() -> String) {
         match self.skipped.iter_mut().find(|known| known.reason == reason) {
             Some(known) => known.count += count,
-            None => self.skipped.push(Skipped { reason: reason.to_owned(), count, example: example() }),
+            None => {
+                self.skipped.push(Skipped { reason: reason.to_owned(), count, example: example() })
+            }
         }
     }
 }

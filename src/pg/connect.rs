@@ -53,7 +53,11 @@ impl Connection {
     ///
     /// # Errors
     /// When the server refuses a setting.
-    pub fn read_only(&self, statement_timeout_ms: u64, lock_timeout_ms: u64) -> Result<(), PgError> {
+    pub fn read_only(
+        &self,
+        statement_timeout_ms: u64,
+        lock_timeout_ms: u64,
+    ) -> Result<(), PgError> {
         self.batch(&format!(
             "SET default_transaction_read_only = on; SET statement_timeout = {statement_timeout_ms}; \
              SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = '10min'"
@@ -74,7 +78,11 @@ impl Connection {
     ///
     /// # Errors
     /// The server's error.
-    pub fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, PgError> {
+    pub fn query(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, PgError> {
         self.runtime
             .block_on(self.client.query(sql, parameters))
             .map_err(|error| PgError::from_driver(self.doing(sql), &error))
@@ -150,7 +158,9 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         .enable_all()
         .build()
         .map_err(|error| PgError::new(Kind::Connection, what.clone(), error.to_string()))?;
-    let fail = |error: tokio_postgres::Error| with_help(PgError::from_driver(what.clone(), &error), settings);
+    let fail = |error: tokio_postgres::Error| {
+        with_help(PgError::from_driver(what.clone(), &error), settings)
+    };
     // A background task drives the connection; its error reaches whoever uses the client next.
     let (client, registered, version) = if mode == SslMode::Disable {
         let (client, connection) = runtime.block_on(config.connect(NoTls)).map_err(fail)?;
@@ -176,7 +186,8 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
 
 /// `15.18 (Debian …)` as 150018; what is not a number, such as `19beta1`, counts as far as it is one.
 fn version(text: Option<&str>) -> u32 {
-    let mut numbers = text.unwrap_or("").split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let mut numbers =
+        text.unwrap_or("").split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
     next() * 10_000 + next()
 }

@@ -83,7 +83,10 @@ pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
         Some(first) => Check {
             mark: Mark::Partly,
             name: "statistics",
-            text: format!("{} tables were never analyzed, {first} among them: plans are guesses", never.len()),
+            text: format!(
+                "{} tables were never analyzed, {first} among them: plans are guesses",
+                never.len()
+            ),
             help: Some("ANALYZE;".to_owned()),
         },
     });

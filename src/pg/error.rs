@@ -68,7 +68,12 @@ impl PgError {
         let state = error.code().map(|code| code.code().to_owned());
         let kind = match state.as_deref() {
             // 57P: the server is going away; 08: connection; 28: who are you; 3D: no such database.
-            Some(s) if s.starts_with("57P") || s.starts_with("08") || s.starts_with("28") || s == "3D000" => {
+            Some(s)
+                if s.starts_with("57P")
+                    || s.starts_with("08")
+                    || s.starts_with("28")
+                    || s == "3D000" =>
+            {
                 Kind::Connection
             }
             None => Kind::Connection,
@@ -79,9 +84,9 @@ impl PgError {
             None => driver_cause(error),
         };
         let help = match state.as_deref() {
-            None if error.is_closed() => {
-                Some("the server or the network went away; whatever was open is rolled back by the server")
-            }
+            None if error.is_closed() => Some(
+                "the server or the network went away; whatever was open is rolled back by the server",
+            ),
             state => state.and_then(help_for),
         };
         PgError { kind, what: what.into(), cause, sqlstate: state, help: help.map(str::to_owned) }
@@ -108,9 +113,13 @@ fn help_for(sqlstate: &str) -> Option<&'static str> {
         "3D000" => "check the name of the database: psql -l lists them",
         "42501" => "connect as a role that has the privilege, or grant it",
         "53300" => "the server has no free connection: close some, or raise max_connections",
-        "55P03" => "another session holds the lock: try again when it is quiet, or raise --lock-timeout",
+        "55P03" => {
+            "another session holds the lock: try again when it is quiet, or raise --lock-timeout"
+        }
         "57014" => "the statement was cancelled or ran into statement_timeout",
-        "57P01" | "57P02" | "57P03" => "the server is stopping or starting: try again when it is up",
+        "57P01" | "57P02" | "57P03" => {
+            "the server is stopping or starting: try again when it is up"
+        }
         _ => return None,
     })
 }

@@ -29,7 +29,8 @@ pub fn executed(connection: &Connection, sample: &Sample) -> Result<Plan, PgErro
 fn explain(connection: &Connection, verb: &str, sample: &Sample) -> Result<Plan, PgError> {
     let values: Vec<TextParameter<'_>> =
         sample.parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
-    let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+    let parameters: Vec<&(dyn ToSql + Sync)> =
+        values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
     let row = connection.row(&format!("{verb} {}", sample.text), &parameters)?;
     Ok(plan::read(&row.get::<_, Value>(0)))
 }
@@ -40,16 +41,19 @@ fn explain(connection: &Connection, verb: &str, sample: &Sample) -> Result<Plan,
 /// The server's error, most often that it cannot tell the type of a parameter.
 pub fn generic(connection: &Connection, text: &str) -> Result<Plan, PgError> {
     if connection.version >= 160_000 {
-        let rows = connection.runtime_simple(&format!("EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}"))?;
+        let rows =
+            connection.runtime_simple(&format!("EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}"))?;
         return Ok(read_text(&rows));
     }
     // Before 16: a prepared statement under force_generic_plan, executed with NULL for everything.
     let parameters = connection.prepare(text)?.params().len();
     let nulls = vec!["NULL"; parameters].join(", ");
     let arguments = if parameters == 0 { String::new() } else { format!("({nulls})") };
-    connection.batch(&format!("SET plan_cache_mode = force_generic_plan; PREPARE pgassay_generic AS {text}"))?;
-    let rows =
-        connection.runtime_simple(&format!("EXPLAIN (FORMAT JSON) EXECUTE pgassay_generic{arguments}"));
+    connection.batch(&format!(
+        "SET plan_cache_mode = force_generic_plan; PREPARE pgassay_generic AS {text}"
+    ))?;
+    let rows = connection
+        .runtime_simple(&format!("EXPLAIN (FORMAT JSON) EXECUTE pgassay_generic{arguments}"));
     // A failure inside a transaction is cleaned up by whoever rolls it back.
     let _ = connection.batch("DEALLOCATE pgassay_generic; RESET plan_cache_mode");
     Ok(read_text(&rows?))

@@ -16,7 +16,8 @@ use crate::sql::safety::functions_if_readable;
 pub struct Writable(());
 
 /// Values of `pgassay.environment` that consent to writing.
-const ENVIRONMENTS: &[&str] = &["staging", "test", "testing", "development", "dev", "ci", "throwaway"];
+const ENVIRONMENTS: &[&str] =
+    &["staging", "test", "testing", "development", "dev", "ci", "throwaway"];
 /// Other sessions at work from which on the target serves somebody.
 const BUSY_SESSIONS: i64 = 3;
 /// Commits a second from which on the target serves somebody; ours are fewer.
@@ -72,7 +73,8 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
         return Err(refuse(format!("{looks} {busy} other sessions are at work"))
             .with_help("stop the application, or use a copy of the database"));
     }
-    let commits = third.get::<_, Option<i64>>(6).unwrap_or(0) - second.get::<_, Option<i64>>(6).unwrap_or(0);
+    let commits =
+        third.get::<_, Option<i64>>(6).unwrap_or(0) - second.get::<_, Option<i64>>(6).unwrap_or(0);
     if commits >= BUSY_COMMITS {
         return Err(refuse(format!("{looks} {commits} commits a second"))
             .with_help("stop the application, or use a copy of the database"));
@@ -109,7 +111,8 @@ impl Guard {
                 .map_err(|error| error.to_string())?;
             let volatile: Vec<String> = volatile.iter().map(|row| row.get(0)).collect();
             for name in &names {
-                let verdict = volatile.contains(name).then(|| format!("calls the volatile function {name}"));
+                let verdict =
+                    volatile.contains(name).then(|| format!("calls the volatile function {name}"));
                 self.known.entry(name.clone()).or_insert(verdict);
             }
         }
@@ -120,13 +123,17 @@ impl Guard {
     }
 
     fn check_views(&self, connection: &Connection, normalized: &str) -> Result<(), String> {
-        let shape = crate::sql::resolve::shape(normalized, None).map_err(|error| error.to_string())?;
+        let shape =
+            crate::sql::resolve::shape(normalized, None).map_err(|error| error.to_string())?;
         let relations: Vec<&str> = shape.tables().iter().map(|name| name.name.as_str()).collect();
         let rows = connection
             .query(include_str!("queries/volatile_views.sql"), &[&relations])
             .map_err(|error| error.to_string())?;
         match rows.first() {
-            Some(row) => Err(format!("reads a view that calls the volatile function {}", row.get::<_, &str>(0))),
+            Some(row) => Err(format!(
+                "reads a view that calls the volatile function {}",
+                row.get::<_, &str>(0)
+            )),
             None => Ok(()),
         }
     }

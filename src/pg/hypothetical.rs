@@ -45,7 +45,9 @@ impl<'c> HypoPg<'c> {
              WHERE e.extname = 'hypopg'",
             &[],
         )?;
-        Ok(rows.first().map(|row| HypoPg { connection, schema: crate::sql::ident::quote(row.get(0)) }))
+        Ok(rows
+            .first()
+            .map(|row| HypoPg { connection, schema: crate::sql::ident::quote(row.get(0)) }))
     }
 
     fn reset(&self) -> Result<(), String> {
@@ -152,5 +154,8 @@ impl RolledBackBuild<'_> {
 
 /// The index is made of trigrams, which an extension brings.
 pub fn needs_trigrams(index: &IndexPlan) -> bool {
-    index.keys.iter().any(|key| key.operator_class.as_deref().is_some_and(|class| class.contains("trgm")))
+    index
+        .keys
+        .iter()
+        .any(|key| key.operator_class.as_deref().is_some_and(|class| class.contains("trgm")))
 }

@@ -21,7 +21,9 @@ pub fn is_set() -> bool {
 pub fn trigger() -> usize {
     SET.store(true, Ordering::Relaxed);
     let Ok(open) = OPEN.lock() else { return 0 };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return 0 };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return 0;
+    };
     for (_, token, connector) in open.iter() {
         // A connection that is gone cannot be cancelled, and need not be.
         let _ = runtime.block_on(async {

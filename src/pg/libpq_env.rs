@@ -87,16 +87,48 @@ const VARIABLES: &[(&str, &str)] = &[
 
 /// Keys that libpq has and that change nothing here.
 const IGNORED: &[&str] = &[
-    "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-    "target_session_attrs", "channel_binding", "gssencmode", "krbsrvname", "sslcompression",
-    "client_encoding", "fallback_application_name", "sslcrl", "sslsni", "load_balance_hosts",
-    "replication", "requirepeer", "gsslib", "ssl_min_protocol_version", "ssl_max_protocol_version",
-    "pgbouncer", "schema", "connection_limit", "pool_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+    "target_session_attrs",
+    "channel_binding",
+    "gssencmode",
+    "krbsrvname",
+    "sslcompression",
+    "client_encoding",
+    "fallback_application_name",
+    "sslcrl",
+    "sslsni",
+    "load_balance_hosts",
+    "replication",
+    "requirepeer",
+    "gsslib",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+    "pgbouncer",
+    "schema",
+    "connection_limit",
+    "pool_timeout",
 ];
 
 const KNOWN: &[&str] = &[
-    "host", "hostaddr", "port", "user", "dbname", "password", "passfile", "service", "sslmode",
-    "sslrootcert", "sslcert", "sslkey", "application_name", "options", "connect_timeout",
+    "host",
+    "hostaddr",
+    "port",
+    "user",
+    "dbname",
+    "password",
+    "passfile",
+    "service",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "options",
+    "connect_timeout",
 ];
 
 /// Longest wait for a connection when nothing says otherwise, seconds.
@@ -122,7 +154,9 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
     let get = |key: &str| layers.iter().find_map(|(_, keys)| keys.get(key).cloned());
     let origin = layers
         .iter()
-        .find(|(_, keys)| ["host", "hostaddr", "dbname", "service"].iter().any(|k| keys.contains_key(*k)))
+        .find(|(_, keys)| {
+            ["host", "hostaddr", "dbname", "service"].iter().any(|k| keys.contains_key(*k))
+        })
         .map_or("defaults", |(name, _)| name);
     let os_user = places.os_user.clone().unwrap_or_else(|| "postgres".to_owned());
     let user = get("user").unwrap_or(os_user);
@@ -132,9 +166,9 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
             .with_help("name one host"));
     }
     let port = get("port").unwrap_or_else(|| "5432".to_owned());
-    let port: u16 = port
-        .parse()
-        .map_err(|_| PgError::settings("cannot read the port", format!("{port:?} is no number from 1 to 65535")))?;
+    let port: u16 = port.parse().map_err(|_| {
+        PgError::settings("cannot read the port", format!("{port:?} is no number from 1 to 65535"))
+    })?;
     let mode = get("sslmode").unwrap_or_else(|| "prefer".to_owned());
     let ssl_mode = SslMode::parse(&mode).ok_or_else(|| {
         PgError::settings("cannot read sslmode", format!("{mode:?} is unknown"))
@@ -150,13 +184,17 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
         ssl_files: Files { root: get("sslrootcert"), cert: get("sslcert"), key: get("sslkey") },
         application_name: format!("pgassay/{}", env!("CARGO_PKG_VERSION")),
         options: get("options"),
-        connect_timeout_s: get("connect_timeout").and_then(|t| t.parse().ok()).unwrap_or(CONNECT_TIMEOUT_S),
+        connect_timeout_s: get("connect_timeout")
+            .and_then(|t| t.parse().ok())
+            .unwrap_or(CONNECT_TIMEOUT_S),
         home: places.home.clone(),
         origin: origin.to_owned(),
         warnings: Vec::new(),
     };
     if settings.password.is_none() {
-        let file = get("passfile").map(PathBuf::from).or_else(|| Some(places.home.as_ref()?.join(".pgpass")));
+        let file = get("passfile")
+            .map(PathBuf::from)
+            .or_else(|| Some(places.home.as_ref()?.join(".pgpass")));
         if let Some(file) = file {
             let (password, warning) = pgpass::lookup(&file, &settings);
             settings.password = password;
@@ -191,7 +229,9 @@ fn service_keys(service: &str, places: &Places<'_>) -> Result<Keys, PgError> {
     for file in files.into_iter().flatten() {
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
         let mut found = None;
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             if let Some(section) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
                 if found.is_some() {
                     break;
@@ -218,7 +258,9 @@ fn default_host() -> String {
         .iter()
         .find(|directory| {
             std::fs::read_dir(directory).is_ok_and(|mut entries| {
-                entries.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(".s.PGSQL.")))
+                entries.any(|e| {
+                    e.is_ok_and(|e| e.file_name().to_string_lossy().starts_with(".s.PGSQL."))
+                })
             })
         })
         .map_or_else(|| "localhost".to_owned(), |directory| (*directory).to_owned())
@@ -230,7 +272,9 @@ fn default_host() -> String {
 /// When the text begins like one of these and cannot be read to its end. The error never holds the
 /// text: it may hold a password.
 pub fn parse_target(text: &str) -> Result<Keys, PgError> {
-    if let Some(rest) = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://")) {
+    if let Some(rest) =
+        text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
+    {
         return parse_url(rest);
     }
     if text.contains('=') {
@@ -270,7 +314,8 @@ fn parse_url(rest: &str) -> Result<Keys, PgError> {
     put("port", port)?;
     put("dbname", database)?;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or_else(|| unreadable("a parameter without a value"))?;
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| unreadable("a parameter without a value"))?;
         check_key(key)?;
         put(key, value)?;
     }
@@ -359,7 +404,10 @@ mod tests {
         let settings = resolve_with("flag", &all).unwrap();
         assert_eq!((settings.database.as_str(), settings.origin.as_str()), ("flag", "flags"));
         let settings = resolve_with("", &all).unwrap();
-        assert_eq!((settings.database.as_str(), settings.port, settings.origin.as_str()), ("url", 7, "DATABASE_URL"));
+        assert_eq!(
+            (settings.database.as_str(), settings.port, settings.origin.as_str()),
+            ("url", 7, "DATABASE_URL")
+        );
         assert_eq!(resolve_with("", &all[1..]).unwrap().database, "var");
         let settings = resolve_with("", &[]).unwrap();
         assert_eq!((settings.database.as_str(), settings.user.as_str()), ("from_file", "me"));
@@ -367,10 +415,14 @@ mod tests {
 
     #[test]
     fn urls_and_pairs_are_read_as_libpq_reads_them() {
-        let keys = parse_target("postgresql://a%40b:p%3Aw@[::1]:6432/my%20db?sslmode=verify-full").unwrap();
+        let keys = parse_target("postgresql://a%40b:p%3Aw@[::1]:6432/my%20db?sslmode=verify-full")
+            .unwrap();
         let get = |key: &str| keys.get(key).map(String::as_str);
         assert_eq!((get("user"), get("password")), (Some("a@b"), Some("p:w")));
-        assert_eq!((get("host"), get("port"), get("dbname")), (Some("::1"), Some("6432"), Some("my db")));
+        assert_eq!(
+            (get("host"), get("port"), get("dbname")),
+            (Some("::1"), Some("6432"), Some("my db"))
+        );
         let keys = parse_target(r"host=/tmp dbname = 'a b\'c' user=x").unwrap();
         assert_eq!(keys.get("dbname").map(String::as_str), Some("a b'c"));
         let keys = parse_target("postgres:///shop?host=/tmp&port=5433").unwrap();
@@ -379,7 +431,12 @@ mod tests {
 
     #[test]
     fn a_bad_string_is_an_error_that_does_not_repeat_it() {
-        for bad in ["postgres://u:secret@h/d?nonsense=1", "password=secret dbname", "password='secret", "postgres://u:secret%zz@h"] {
+        for bad in [
+            "postgres://u:secret@h/d?nonsense=1",
+            "password=secret dbname",
+            "password='secret",
+            "postgres://u:secret%zz@h",
+        ] {
             let error = parse_target(bad).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }

@@ -95,6 +95,10 @@ mod tests {
         let plan = read(&explained);
         assert_eq!((plan.buffers, plan.rows, plan.rows_scanned), (Some(10), Some(20), Some(25)));
         assert_eq!(plan.indexes, ["t_a"]);
-        assert!(plan.text.contains("Index Scan using t_a on t") && !plan.text.contains("a@b.c"), "{}", plan.text);
+        assert!(
+            plan.text.contains("Index Scan using t_a on t") && !plan.text.contains("a@b.c"),
+            "{}",
+            plan.text
+        );
     }
 }

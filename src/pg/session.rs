@@ -76,9 +76,11 @@ impl Connection {
     pub fn rows(&self, statement: &Statement, parameters: &[Literal]) -> Result<Vec<Row>, PgError> {
         let values: Vec<TextParameter<'_>> =
             parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
-        let list: Vec<&(dyn ToSql + Sync)> = values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
-        self.block_on(self.client().query(statement, &list))
-            .map_err(|error| PgError::from_driver("cannot execute a statement of the workload", &error))
+        let list: Vec<&(dyn ToSql + Sync)> =
+            values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+        self.block_on(self.client().query(statement, &list)).map_err(|error| {
+            PgError::from_driver("cannot execute a statement of the workload", &error)
+        })
     }
 
     /// What `COPY … TO STDOUT` gives.
@@ -101,7 +103,11 @@ impl Connection {
     ///
     /// # Errors
     /// The server's error.
-    pub fn measure(&self, statement: &Statement, parameters: &[Literal]) -> Result<Answer, PgError> {
+    pub fn measure(
+        &self,
+        statement: &Statement,
+        parameters: &[Literal],
+    ) -> Result<Answer, PgError> {
         let started = Instant::now();
         let rows = self.rows(statement, parameters)?;
         let latency_us = started.elapsed().as_secs_f64() * 1e6;

@@ -28,8 +28,14 @@ pub fn read(connection: &Connection) -> Result<Vec<StatementRow>, PgError> {
         &[],
     )?;
     let Some(schema) = schema.first().map(|row| row.get::<_, String>(0)) else {
-        return Err(PgError::new(Kind::Statement, what, "the extension is not installed in this database")
-            .with_help("CREATE EXTENSION pg_stat_statements; it must also be in shared_preload_libraries"));
+        return Err(PgError::new(
+            Kind::Statement,
+            what,
+            "the extension is not installed in this database",
+        )
+        .with_help(
+            "CREATE EXTENSION pg_stat_statements; it must also be in shared_preload_libraries",
+        ));
     };
     // Up to 12 the columns have other names, and there is no planning time.
     let times = if connection.version < 130_000 {
@@ -47,12 +53,15 @@ pub fn read(connection: &Connection) -> Result<Vec<StatementRow>, PgError> {
     let rows = connection.query(&sql, &[]).map_err(|error| {
         let help = match error.sqlstate.as_deref() {
             Some("42501") => "GRANT pg_read_all_stats TO your role;",
-            Some("55000") => "add pg_stat_statements to shared_preload_libraries and restart the server",
+            Some("55000") => {
+                "add pg_stat_statements to shared_preload_libraries and restart the server"
+            }
             _ => "is the extension up to date? ALTER EXTENSION pg_stat_statements UPDATE;",
         };
         PgError { what, help: Some(help.to_owned()), ..error }
     })?;
-    let hidden = rows.iter().filter(|row| row.get::<_, &str>(0) == "<insufficient privilege>").count();
+    let hidden =
+        rows.iter().filter(|row| row.get::<_, &str>(0) == "<insufficient privilege>").count();
     if hidden > 0 && hidden == rows.len() {
         return Err(PgError {
             sqlstate: Some("42501".to_owned()),
@@ -64,7 +73,11 @@ pub fn read(connection: &Connection) -> Result<Vec<StatementRow>, PgError> {
         }
         .with_help("GRANT pg_read_all_stats TO your role;"));
     }
-    Ok(rows.iter().filter(|row| row.get::<_, &str>(0) != "<insufficient privilege>").map(statement).collect())
+    Ok(rows
+        .iter()
+        .filter(|row| row.get::<_, &str>(0) != "<insufficient privilege>")
+        .map(statement)
+        .collect())
 }
 
 fn statement(row: &Row) -> StatementRow {

@@ -150,7 +150,8 @@ impl Throwaway {
     }
 
     fn settings_file(&self) -> String {
-        let destinations = if self.version >= 15 { "stderr,csvlog,jsonlog" } else { "stderr,csvlog" };
+        let destinations =
+            if self.version >= 15 { "stderr,csvlog,jsonlog" } else { "stderr,csvlog" };
         format!(
             "listen_addresses = ''\nport = {}\nunix_socket_directories = '{}'\n\
              max_connections = 60\nshared_buffers = 256MB\nfsync = off\nsynchronous_commit = off\n\
@@ -264,10 +265,18 @@ fn owner() -> Result<Option<User>, PgError> {
         .iter()
         .find_map(|name| User::from_name(name).ok().flatten())
         .map(Some)
-        .ok_or_else(|| failed("PostgreSQL does not run as root, and there is neither a user postgres nor nobody"))
+        .ok_or_else(|| {
+            failed(
+                "PostgreSQL does not run as root, and there is neither a user postgres nor nobody",
+            )
+        })
 }
 
-fn as_user<'c>(command: &'c mut Command, owner: Option<&User>, directory: &Path) -> &'c mut Command {
+fn as_user<'c>(
+    command: &'c mut Command,
+    owner: Option<&User>,
+    directory: &Path,
+) -> &'c mut Command {
     if let Some(owner) = owner {
         command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
     }
@@ -307,7 +316,8 @@ fn watch(directory: &Path) -> std::io::Result<(Child, ChildStdin)> {
         .current_dir("/")
         .process_group(0)
         .spawn()?;
-    let pipe = child.stdin.take().ok_or_else(|| std::io::Error::other("no pipe to the watchdog"))?;
+    let pipe =
+        child.stdin.take().ok_or_else(|| std::io::Error::other("no pipe to the watchdog"))?;
     Ok((child, pipe))
 }
 
@@ -321,7 +331,10 @@ pub fn remove_stale(base: &Path) {
             .and_then(|rest| rest.split_once('-'))
             .and_then(|(id, number)| number.parse::<u32>().ok().and(id.parse::<i32>().ok()));
         let Some(owner) = owner else { continue };
-        let alive = !matches!(nix::sys::signal::kill(Pid::from_raw(owner), None), Err(nix::errno::Errno::ESRCH));
+        let alive = !matches!(
+            nix::sys::signal::kill(Pid::from_raw(owner), None),
+            Err(nix::errno::Errno::ESRCH)
+        );
         if alive {
             continue;
         }
@@ -330,7 +343,8 @@ pub fn remove_stale(base: &Path) {
             .ok()
             .and_then(|text| text.lines().next().and_then(|line| line.trim().parse::<i32>().ok()));
         if let Some(server) = server.filter(|id| *id > 1) {
-            let _ = nix::sys::signal::kill(Pid::from_raw(server), nix::sys::signal::Signal::SIGQUIT);
+            let _ =
+                nix::sys::signal::kill(Pid::from_raw(server), nix::sys::signal::Signal::SIGQUIT);
             let waiting = Instant::now();
             while pidfile.exists() && waiting.elapsed() < Duration::from_secs(5) {
                 sleep(Duration::from_millis(50));

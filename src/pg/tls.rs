@@ -8,7 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::error::PgError;
@@ -72,24 +74,28 @@ pub fn connector(mode: SslMode, files: &Files, home: Option<&Path>) -> Result<Co
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider.clone()))),
         Check::Chain(roots) => {
-            let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|error| PgError::settings("cannot use the root certificates", error.to_string()))?;
+            let inner =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                    .build()
+                    .map_err(|error| {
+                        PgError::settings("cannot use the root certificates", error.to_string())
+                    })?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(inner)))
         }
         Check::ChainAndName(roots) => builder.with_root_certificates(roots),
-        Check::System => builder
-            .with_platform_verifier()
-            .map_err(|error| PgError::settings("cannot read this machine's root certificates", error.to_string()))?,
+        Check::System => builder.with_platform_verifier().map_err(|error| {
+            PgError::settings("cannot read this machine's root certificates", error.to_string())
+        })?,
     };
     let config = match (&files.cert, &files.key) {
         (Some(cert), Some(key)) => {
             let chain = certificates(Path::new(cert))?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| PgError::settings(format!("cannot read sslkey {key}"), error.to_string()))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| PgError::settings(format!("cannot use sslcert {cert}"), error.to_string()))?
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+                PgError::settings(format!("cannot read sslkey {key}"), error.to_string())
+            })?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                PgError::settings(format!("cannot use sslcert {cert}"), error.to_string())
+            })?
         }
         _ => builder.with_no_client_auth(),
     };
@@ -101,7 +107,12 @@ fn check(mode: SslMode, files: &Files, home: Option<&Path>) -> Result<Check, PgE
     if files.root.as_deref() == Some("system") {
         return Ok(Check::System);
     }
-    let root = files.root.as_ref().map(PathBuf::from).or(default_root).filter(|path| path.exists() || files.root.is_some());
+    let root = files
+        .root
+        .as_ref()
+        .map(PathBuf::from)
+        .or(default_root)
+        .filter(|path| path.exists() || files.root.is_some());
     match (mode, root) {
         (SslMode::VerifyFull, Some(root)) => Ok(Check::ChainAndName(store(&root)?)),
         // As libpq: a root file turns `require` into `verify-ca`.
@@ -116,7 +127,9 @@ fn check(mode: SslMode, files: &Files, home: Option<&Path>) -> Result<Check, PgE
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PgError> {
-    let fail = |cause: String| PgError::settings(format!("cannot read certificates in {}", path.display()), cause);
+    let fail = |cause: String| {
+        PgError::settings(format!("cannot read certificates in {}", path.display()), cause)
+    };
     let list: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(path).map_err(|error| fail(error.to_string()))?.collect();
     list.map_err(|error| fail(error.to_string()))
@@ -125,9 +138,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PgError> {
 fn store(path: &Path) -> Result<RootCertStore, PgError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(path)? {
-        store
-            .add(certificate)
-            .map_err(|error| PgError::settings(format!("cannot use {}", path.display()), error.to_string()))?;
+        store.add(certificate).map_err(|error| {
+            PgError::settings(format!("cannot use {}", path.display()), error.to_string())
+        })?;
     }
     Ok(store)
 }
@@ -154,7 +167,12 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -163,7 +181,12 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -185,7 +208,8 @@ impl ServerCertVerifier for AnyName {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         // The verifier looks at the name last, after the chain has passed.
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),

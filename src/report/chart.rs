@@ -20,7 +20,8 @@ pub fn before_after(before: &RunArm, after: &RunArm) -> String {
     let lowest = buckets().map(|b| b[0]).min().unwrap_or(1).max(1) as f64;
     let highest = buckets().map(|b| b[0]).max().unwrap_or(10).max(10) as f64;
     // Whole decades at both ends, so that ticks fall on round numbers.
-    let (low, high) = (lowest.log10().floor(), highest.log10().ceil().max(lowest.log10().floor() + 1.0));
+    let (low, high) =
+        (lowest.log10().floor(), highest.log10().ceil().max(lowest.log10().floor() + 1.0));
     let x = |us: f64| LEFT + (us.max(1.0).log10() - low) / (high - low) * (WIDTH - LEFT - RIGHT);
     let mut svg = format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" class=\"chart\"><title>Latency before and after, logarithmic axis</title>\n"
@@ -42,7 +43,14 @@ pub fn before_after(before: &RunArm, after: &RunArm) -> String {
     svg
 }
 
-fn arm_bars(svg: &mut String, name: &str, arm: &RunArm, top: f64, x: &dyn Fn(f64) -> f64, axis: (f64, f64)) {
+fn arm_bars(
+    svg: &mut String,
+    name: &str,
+    arm: &RunArm,
+    top: f64,
+    x: &dyn Fn(f64) -> f64,
+    axis: (f64, f64),
+) {
     let mut columns = [0u64; COLUMNS];
     for [us, count] in &arm.histogram {
         let place = ((*us).max(1) as f64).log10() - axis.0;
@@ -66,7 +74,8 @@ fn arm_bars(svg: &mut String, name: &str, arm: &RunArm, top: f64, x: &dyn Fn(f64
     if let Some(p95) = arm.p95_us {
         let at = x(p95);
         // Near the right edge the words stand on the other side of their line.
-        let (anchor, words) = if at > WIDTH - 110.0 { ("end", at - 3.0) } else { ("start", at + 3.0) };
+        let (anchor, words) =
+            if at > WIDTH - 110.0 { ("end", at - 3.0) } else { ("start", at + 3.0) };
         let _ = writeln!(
             svg,
             "<line class=\"p95\" x1=\"{at:.1}\" y1=\"{top:.1}\" x2=\"{at:.1}\" y2=\"{base:.1}\"/><text class=\"mark\" text-anchor=\"{anchor}\" x=\"{words:.1}\" y=\"{:.1}\">p95 {}</text>",
@@ -91,7 +100,10 @@ mod tests {
         };
         for (before, after) in [(100_000, 90), (1, 1), (0, 3_600_000_000)] {
             let svg = before_after(&arm(before), &arm(after));
-            assert!(!svg.contains("NaN") && !svg.contains("http") && !svg.contains("script"), "{svg}");
+            assert!(
+                !svg.contains("NaN") && !svg.contains("http") && !svg.contains("script"),
+                "{svg}"
+            );
         }
         let empty = before_after(&RunArm::default(), &RunArm::default());
         assert!(!empty.contains("NaN"));

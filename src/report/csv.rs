@@ -18,10 +18,19 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
         for query in &trial.queries {
             let mut row = |arm: &str, statistic: &str, value: String, unit: &str| {
                 writer.write_record([
-                    &recommendation, &query.fingerprint, arm, statistic, &value, unit, "measured", &query.verdict,
+                    &recommendation,
+                    &query.fingerprint,
+                    arm,
+                    statistic,
+                    &value,
+                    unit,
+                    "measured",
+                    &query.verdict,
                 ])
             };
-            for (name, arm) in [("before", &query.before), ("after", &query.after), ("control", &query.control)] {
+            for (name, arm) in
+                [("before", &query.before), ("after", &query.after), ("control", &query.control)]
+            {
                 for (statistic, value, unit) in statistics(arm) {
                     row(name, statistic, value, unit)?;
                 }
@@ -29,7 +38,9 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
             row("change", "p95", query.change_pct.to_string(), "percent")?;
             row("change", "p95_low", query.interval_pct[0].to_string(), "percent")?;
             row("change", "p95_high", query.interval_pct[1].to_string(), "percent")?;
-            for (name, buffers) in [("before", query.buffers_before), ("after", query.buffers_after)] {
+            for (name, buffers) in
+                [("before", query.buffers_before), ("after", query.buffers_after)]
+            {
                 if let Some(buffers) = buffers {
                     row(name, "buffers", buffers.to_string(), "blocks")?;
                 }
@@ -48,7 +59,16 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
         for (statistic, value, unit) in figures {
             if let Some(value) = value {
                 let value = value.to_string();
-                writer.write_record(["", &query.fingerprint, "observed", statistic, &value, unit, "observed", ""])?;
+                writer.write_record([
+                    "",
+                    &query.fingerprint,
+                    "observed",
+                    statistic,
+                    &value,
+                    unit,
+                    "observed",
+                    "",
+                ])?;
             }
         }
     }

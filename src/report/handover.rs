@@ -157,7 +157,9 @@ fn is_answered(run: &Run, finding: &RunFinding) -> bool {
 }
 
 fn trial_of<'r>(run: &'r Run, id: &str) -> Option<&'r RunTrial> {
-    run.trials.iter().find(|trial| trial.recommendations.len() == 1 && trial.recommendations[0] == id)
+    run.trials
+        .iter()
+        .find(|trial| trial.recommendations.len() == 1 && trial.recommendations[0] == id)
 }
 
 fn lead(run: &Run) -> Vec<String> {
@@ -200,7 +202,10 @@ fn lead(run: &Run) -> Vec<String> {
     let regressed = run.checks.iter().filter(|check| check.status == "regressed").count();
     if !run.checks.is_empty() {
         sentences.push(if regressed == 0 {
-            format!("None of {} checked regressed.", plural(run.checks.len(), "statement", "statements"))
+            format!(
+                "None of {} checked regressed.",
+                plural(run.checks.len(), "statement", "statements")
+            )
         } else {
             format!("{} of {} statements regressed.", spelled(regressed), run.checks.len())
         });
@@ -251,7 +256,11 @@ fn changes(run: &Run, ordered: &[&RunRecommendation]) -> Vec<ChangeRow> {
             before: measured.and_then(|m| m.before.p95_us).map_or_else(dash, milliseconds),
             after: measured.and_then(|m| m.after.p95_us).map_or_else(dash, milliseconds),
             change: measured.map_or_else(dash, |m| {
-                format!("{} ({})", change(m.change_pct), interval(m.interval_pct[0], m.interval_pct[1]))
+                format!(
+                    "{} ({})",
+                    change(m.change_pct),
+                    interval(m.interval_pct[0], m.interval_pct[1])
+                )
             }),
             verdict: match measured {
                 Some(m) if recommendation.state == "accepted" => format!("{}, measured", m.verdict),
@@ -277,7 +286,11 @@ fn changes(run: &Run, ordered: &[&RunRecommendation]) -> Vec<ChangeRow> {
                 .map_or("–".to_owned(), |n| format!("{} queries a loop", count(n))),
             after: "1 query".to_owned(),
             change: "not replayed".to_owned(),
-            verdict: if finding.level == "info" { "suspected".to_owned() } else { "observed".to_owned() },
+            verdict: if finding.level == "info" {
+                "suspected".to_owned()
+            } else {
+                "observed".to_owned()
+            },
             proven: false,
         });
     }
@@ -297,7 +310,9 @@ fn heading(recommendation: &RunRecommendation) -> String {
                 .unwrap_or_default();
             format!("Index {table} {keys}")
         }
-        "drop-index" => format!("Drop {} of {table}", recommendation.id.trim_start_matches("drop-")),
+        "drop-index" => {
+            format!("Drop {} of {table}", recommendation.id.trim_start_matches("drop-"))
+        }
         other => format!("{other} on {table}"),
     }
 }
@@ -306,7 +321,8 @@ fn trust(run: &Run) -> Vec<String> {
     let mut lines = Vec::new();
     let executions: u64 = run.trials.iter().flat_map(|t| &t.queries).map(|q| q.before.n).sum();
     if executions > 0 {
-        let place = run.target.as_ref().and_then(|t| t.server_version.as_deref()).unwrap_or("unknown");
+        let place =
+            run.target.as_ref().and_then(|t| t.server_version.as_deref()).unwrap_or("unknown");
         lines.push(format!(
             "Replayed {} executions before and as many after, alternating in random order, on PostgreSQL {place}, inside transactions that were rolled back.",
             count(executions)
@@ -351,7 +367,14 @@ fn section(run: &Run, number: usize, recommendation: &RunRecommendation) -> Sect
         .findings
         .iter()
         .filter(|finding| recommendation.because.contains(&finding.id))
-        .map(|finding| format!("{} ({} of the time): {}", finding.rule, share(finding.impact_pct), finding.message))
+        .map(|finding| {
+            format!(
+                "{} ({} of the time): {}",
+                finding.rule,
+                share(finding.impact_pct),
+                finding.message
+            )
+        })
         .collect();
     Section {
         number,
@@ -410,7 +433,9 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
                 change(trial.change_pct),
                 interval(trial.interval_pct[0], trial.interval_pct[1])
             ),
-            (_, Some(before), Some(after)) if before > 0.0 => change(100.0 * (after / before - 1.0)),
+            (_, Some(before), Some(after)) if before > 0.0 => {
+                change(100.0 * (after / before - 1.0))
+            }
             _ => String::new(),
         };
         [name.to_owned(), figure(before), figure(after), difference]
@@ -428,7 +453,8 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
     notes.push(match trial.rows_identical {
         Some(true) => "The rows are the same with and without the change.".to_owned(),
         Some(false) => "**The rows differ with and without the change.**".to_owned(),
-        None => "The statement does not return the same rows twice, so rows could not be compared.".to_owned(),
+        None => "The statement does not return the same rows twice, so rows could not be compared."
+            .to_owned(),
     });
     notes.extend(trial.why.clone());
     SectionQuery {
@@ -471,7 +497,8 @@ fn loop_section(finding: &RunFinding) -> LoopSection {
 
 fn line(finding: &RunFinding) -> Line {
     let name = finding.subject.table.clone().unwrap_or_else(|| finding.rule.clone());
-    let name = if finding.rule == "rls-disabled" { name } else { format!("{} {name}", finding.rule) };
+    let name =
+        if finding.rule == "rls-disabled" { name } else { format!("{} {name}", finding.rule) };
     Line { name, text: finding.message.clone() }
 }
 
@@ -495,7 +522,10 @@ fn left_out(run: &Run) -> Vec<Line> {
         .coverage
         .skipped
         .iter()
-        .map(|s| Line { name: s.reason.clone(), text: format!("{} times, first {}", count(s.count), s.example) })
+        .map(|s| Line {
+            name: s.reason.clone(),
+            text: format!("{} times, first {}", count(s.count), s.example),
+        })
         .collect();
     for trial in &run.trials {
         if let Some(why) = &trial.failed {

@@ -23,7 +23,8 @@ enum Outcome {
 /// None; the signature is that of every format.
 pub fn render(run: &Run) -> Result<String, RenderError> {
     let cases = cases(run);
-    let count = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|case| wanted(&case.outcome)).count();
+    let count =
+        |wanted: fn(&Outcome) -> bool| cases.iter().filter(|case| wanted(&case.outcome)).count();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
         out,
@@ -43,9 +44,15 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
         );
         let _ = match &case.outcome {
             Outcome::Passed => writeln!(out, "/>"),
-            Outcome::Failed(why) => writeln!(out, "><failure message=\"{}\"/></testcase>", escape(why)),
-            Outcome::Error(why) => writeln!(out, "><error message=\"{}\"/></testcase>", escape(why)),
-            Outcome::Skipped(why) => writeln!(out, "><skipped message=\"{}\"/></testcase>", escape(why)),
+            Outcome::Failed(why) => {
+                writeln!(out, "><failure message=\"{}\"/></testcase>", escape(why))
+            }
+            Outcome::Error(why) => {
+                writeln!(out, "><error message=\"{}\"/></testcase>", escape(why))
+            }
+            Outcome::Skipped(why) => {
+                writeln!(out, "><skipped message=\"{}\"/></testcase>", escape(why))
+            }
         };
     }
     out.push_str("</testsuite></testsuites>\n");

@@ -5,8 +5,9 @@ use crate::model::duration::Durations;
 use crate::model::finding::{Finding, Subject};
 use crate::model::recommendation::Recommendation;
 use crate::model::run::{
-    Run, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery, RunQueryTrial,
-    RunRecommendation, RunSkipped, RunSubject, RunTrial, SCHEMA_VERSION, Target, Tool,
+    Run, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery,
+    RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTrial, SCHEMA_VERSION, Target,
+    Tool,
 };
 use crate::model::shape::Shape;
 use crate::model::trial::{Arm, QueryTrial, Trial};
@@ -60,7 +61,12 @@ pub fn coverage(coverage: &Coverage) -> RunCoverage {
 }
 
 pub fn queries(workload: &Workload, shapes: &[Option<Shape>]) -> Vec<RunQuery> {
-    workload.queries.iter().zip(shapes).map(|(query, shape)| run_query(workload, query, shape.as_ref())).collect()
+    workload
+        .queries
+        .iter()
+        .zip(shapes)
+        .map(|(query, shape)| run_query(workload, query, shape.as_ref()))
+        .collect()
 }
 
 fn run_query(workload: &Workload, query: &Query, shape: Option<&Shape>) -> RunQuery {

@@ -22,19 +22,18 @@ pub fn html(run: &Run) -> Result<String, RenderError> {
 
 fn render(run: &Run, name: &str, template: &str) -> Result<String, RenderError> {
     let mut environment = Environment::new();
-    environment.set_syntax(
-        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?,
-    );
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     // Statements come from outside: HTML escapes everything but our own SVG, Markdown its own way.
     environment.set_auto_escape_callback(|name| {
         if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
     });
     environment.add_filter("cell", cell);
-    environment.add_filter("emphasis", |text: String| {
-        Value::from_safe_string(html_emphasis(&text))
-    });
+    environment
+        .add_filter("emphasis", |text: String| Value::from_safe_string(html_emphasis(&text)));
     environment.add_template(name, template)?;
-    let mut text = environment.get_template(name)?.render(context! { d => Value::from(Serde(handover(run))) })?;
+    let mut text = environment
+        .get_template(name)?
+        .render(context! { d => Value::from(Serde(handover(run))) })?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -49,7 +48,9 @@ fn cell(text: String) -> String {
 /// `**strong**`, `*emphasis*` and `` `code` `` of our own sentences, as HTML.
 fn html_emphasis(text: &str) -> String {
     let mut out = super::junit::escape(text);
-    for (mark, open, close) in [("**", "<strong>", "</strong>"), ("*", "<em>", "</em>"), ("`", "<code>", "</code>")] {
+    for (mark, open, close) in
+        [("**", "<strong>", "</strong>"), ("*", "<em>", "</em>"), ("`", "<code>", "</code>")]
+    {
         while let Some(start) = out.find(mark) {
             let Some(length) = out[start + mark.len()..].find(mark) else { break };
             let end = start + mark.len() + length;

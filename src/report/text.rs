@@ -60,10 +60,12 @@ pub fn sql(run: &Run) -> Result<String, RenderError> {
 
 fn target(out: &mut String, run: &Run) {
     let text = match &run.target {
-        Some(target) => target.description.clone().unwrap_or_else(|| match target.origin.as_str() {
-            "ddl" => "schema file".to_owned(),
-            _ => target.database.clone().unwrap_or_default(),
-        }),
+        Some(target) => {
+            target.description.clone().unwrap_or_else(|| match target.origin.as_str() {
+                "ddl" => "schema file".to_owned(),
+                _ => target.database.clone().unwrap_or_default(),
+            })
+        }
         None => "no database, no schema".to_owned(),
     };
     let _ = writeln!(out, "target   {text}");
@@ -142,7 +144,8 @@ fn queries(out: &mut String, run: &Run) {
 /// Findings that take time one by one; the others, which are about tables and not about statements,
 /// together by rule.
 fn findings(out: &mut String, run: &Run) {
-    let (timed, rest): (Vec<_>, Vec<_>) = run.findings.iter().partition(|finding| finding.impact_pct > 0.0);
+    let (timed, rest): (Vec<_>, Vec<_>) =
+        run.findings.iter().partition(|finding| finding.impact_pct > 0.0);
     timed.iter().for_each(|finding| self::finding(out, finding));
     let mut rules: Vec<&str> = Vec::new();
     for finding in &rest {
@@ -162,7 +165,13 @@ fn findings(out: &mut String, run: &Run) {
 }
 
 fn finding(out: &mut String, finding: &RunFinding) {
-    let _ = writeln!(out, "\n{} [{}]  {} of the time", finding.rule, finding.level, share(finding.impact_pct));
+    let _ = writeln!(
+        out,
+        "\n{} [{}]  {} of the time",
+        finding.rule,
+        finding.level,
+        share(finding.impact_pct)
+    );
     let _ = writeln!(out, "    {}", finding.message);
     loop_lines(out, finding);
     let _ = writeln!(out, "    why      pgassay explain {}", finding.rule);
@@ -177,7 +186,11 @@ fn loop_lines(out: &mut String, finding: &RunFinding) {
             }
         }
         if let Some(wasted) = evidence["wasted_us"].as_u64() {
-            let _ = writeln!(out, "    lost     {} in the server, and a round trip each", milliseconds(wasted as f64));
+            let _ = writeln!(
+                out,
+                "    lost     {} in the server, and a round trip each",
+                milliseconds(wasted as f64)
+            );
         }
     }
     if let Some(advice) = finding.advice.as_ref().filter(|_| finding.rule == "n-plus-one") {
@@ -197,7 +210,8 @@ fn recommendation(out: &mut String, recommendation: &RunRecommendation) {
         let _ = writeln!(out, "    undo     {};", sql.replace('\n', " "));
     }
     if let Some(estimate) = &recommendation.estimated {
-        let size = estimate.size_bytes.map_or(String::new(), |size| format!(", about {}", bytes(size)));
+        let size =
+            estimate.size_bytes.map_or(String::new(), |size| format!(", about {}", bytes(size)));
         let _ = writeln!(
             out,
             "    estimated planner cost {} → {}{size}",
@@ -222,7 +236,17 @@ fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
         return;
     }
     let mut table = table(
-        &["", "before p50", "p95", "p99", "after p50", "p95", "p99", "p95 change [95 %]", "statement"],
+        &[
+            "",
+            "before p50",
+            "p95",
+            "p99",
+            "after p50",
+            "p95",
+            "p99",
+            "p95 change [95 %]",
+            "statement",
+        ],
         &[1, 2, 3, 4, 5, 6],
     );
     let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
@@ -240,15 +264,27 @@ fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
             figure(query.after.p50_us),
             figure(query.after.p95_us),
             figure(query.after.p99_us),
-            format!("{} [{}]", change(query.change_pct), interval(query.interval_pct[0], query.interval_pct[1])),
+            format!(
+                "{} [{}]",
+                change(query.change_pct),
+                interval(query.interval_pct[0], query.interval_pct[1])
+            ),
             middle_cut(sql, 48),
         ]);
     }
     put(out, &table);
-    let _ = writeln!(out, "    the same statement against itself: up to {:.0} %", trial.noise_floor_pct);
+    let _ = writeln!(
+        out,
+        "    the same statement against itself: up to {:.0} %",
+        trial.noise_floor_pct
+    );
     for query in &trial.queries {
         if query.rows_identical == Some(false) {
-            let _ = writeln!(out, "    error: {} returned other rows with the change", query.fingerprint);
+            let _ = writeln!(
+                out,
+                "    error: {} returned other rows with the change",
+                query.fingerprint
+            );
         }
     }
 }

@@ -27,7 +27,9 @@ fn in_table(table: &Table) -> Vec<Finding> {
             continue;
         }
         let cover = table.indexes.iter().enumerate().find(|(other_at, other)| {
-            *other_at != at && covers(other, index) && (!covers(index, other) || stays(other, index))
+            *other_at != at
+                && covers(other, index)
+                && (!covers(index, other) || stays(other, index))
         });
         let Some((_, cover)) = cover else { continue };
         let same = cover.keys.len() == index.keys.len();
@@ -75,5 +77,6 @@ fn covers(other: &Index, index: &Index) -> bool {
 /// Of two that cover each other, this one is kept.
 fn stays(other: &Index, index: &Index) -> bool {
     (other.constraint, other.unique) > (index.constraint, index.unique)
-        || ((other.constraint, other.unique) == (index.constraint, index.unique) && other.name < index.name)
+        || ((other.constraint, other.unique) == (index.constraint, index.unique)
+            && other.name < index.name)
 }

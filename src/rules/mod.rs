@@ -71,15 +71,18 @@ impl<'a> Input<'a> {
     /// Every scan of every statement that was understood.
     pub fn scans(&self) -> impl Iterator<Item = ScanOf<'a>> {
         let catalog = self.catalog;
-        self.workload.queries.iter().zip(self.shapes).filter_map(|(query, shape)| Some((query, shape.as_ref()?))).flat_map(
-            move |(query, shape)| {
+        self.workload
+            .queries
+            .iter()
+            .zip(self.shapes)
+            .filter_map(|(query, shape)| Some((query, shape.as_ref()?)))
+            .flat_map(move |(query, shape)| {
                 shape.scans.iter().map(move |scan| ScanOf {
                     query,
                     shape,
                     scan,
                     table: catalog.and_then(|catalog| catalog.table(&scan.table)),
                 })
-            },
-        )
+            })
     }
 }

@@ -47,7 +47,8 @@ fn children(input: &Input<'_>) -> Vec<(usize, Vec<KeySlot>)> {
         .iter()
         .enumerate()
         .filter_map(|(at, shape)| {
-            let shape = shape.as_ref().filter(|s| s.kind == StatementKind::Select && !s.locks_rows)?;
+            let shape =
+                shape.as_ref().filter(|s| s.kind == StatementKind::Select && !s.locks_rows)?;
             let slots = key_slots(shape);
             (!slots.is_empty()).then_some((at, slots))
         })
@@ -91,8 +92,7 @@ fn from_timeline(input: &Input<'_>, child: usize, slots: &[KeySlot]) -> Option<F
 /// The parent that explains most executions wins; of two, the one that ran closer to its children.
 fn rank(explained: &Explained<'_>) -> (usize, i64) {
     let children = explained.loops.iter().map(|l| l.children.len()).sum();
-    let distance: i64 =
-        explained.loops.iter().map(|l| l.children[0].at_us - l.parent.at_us).sum();
+    let distance: i64 = explained.loops.iter().map(|l| l.children[0].at_us - l.parent.at_us).sum();
     (children, -(distance / explained.loops.len().max(1) as i64))
 }
 
@@ -115,7 +115,12 @@ fn parent_link(
 
 /// Groups the child's executions by the parent's execution before them, in each lane (database and
 /// user): pools and concurrent requests spread a loop over sessions.
-fn loops<'t>(input: &'t Input<'_>, parent: usize, own: &[&'t Execution], slot: &KeySlot) -> Vec<Loop<'t>> {
+fn loops<'t>(
+    input: &'t Input<'_>,
+    parent: usize,
+    own: &[&'t Execution],
+    slot: &KeySlot,
+) -> Vec<Loop<'t>> {
     let timeline = &input.workload.timeline;
     let parents: Vec<&Execution> =
         timeline.executions.iter().filter(|e| e.query as usize == parent).collect();
@@ -176,7 +181,8 @@ fn finding(input: &Input<'_>, child: usize, explained: &Explained<'_>) -> Findin
     // One statement for the whole loop costs about as much as its slowest part.
     let kept_us: u64 =
         loops.iter().filter_map(|l| l.children.iter().map(|e| e.duration_us).max()).sum();
-    let sessions: HashSet<u32> = loops.iter().flat_map(|l| &l.children).map(|e| e.session).collect();
+    let sessions: HashSet<u32> =
+        loops.iter().flat_map(|l| &l.children).map(|e| e.session).collect();
     let slot = &explained.slot;
     Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),

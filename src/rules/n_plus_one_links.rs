@@ -71,14 +71,16 @@ fn foreign_key(scan: &Scan, slot: &KeySlot, catalog: Option<&Catalog>) -> Option
     let catalog = catalog?;
     let says = |key: &ForeignKey| format!("foreign key {}", key.name);
     let down = catalog.table(&slot.table).and_then(|table| {
-        table.foreign_keys.iter().find(|key| {
-            key.columns.contains(&slot.column) && key.references == scan.table
-        })
+        table
+            .foreign_keys
+            .iter()
+            .find(|key| key.columns.contains(&slot.column) && key.references == scan.table)
     });
     let up = || {
         catalog.table(&scan.table)?.foreign_keys.iter().find(|key| {
             key.references == slot.table
-                && (key.referenced_columns.contains(&slot.column) || key.referenced_columns.is_empty())
+                && (key.referenced_columns.contains(&slot.column)
+                    || key.referenced_columns.is_empty())
         })
     };
     // Two children of one parent, looked up by the column they share.
@@ -87,9 +89,10 @@ fn foreign_key(scan: &Scan, slot: &KeySlot, catalog: Option<&Catalog>) -> Option
         let theirs = catalog.table(&scan.table)?;
         ours.foreign_keys.iter().find(|key| {
             key.columns.contains(&slot.column)
-                && theirs.foreign_keys.iter().any(|other| {
-                    other.references == key.references && gives(scan, &other.columns)
-                })
+                && theirs
+                    .foreign_keys
+                    .iter()
+                    .any(|other| other.references == key.references && gives(scan, &other.columns))
         })
     };
     down.or_else(up).or_else(sideways).map(says)
@@ -116,9 +119,16 @@ fn joined(scan: &Scan, slot: &KeySlot, input: &Input<'_>) -> Option<String> {
 
 /// The parent returns a column that is named for the child's table and key, or the child's key is
 /// named for the parent's table. Only where no catalog says better.
-fn by_name(scan: &Scan, child: &Shape, slot: &KeySlot, catalog: Option<&Catalog>) -> Option<String> {
+fn by_name(
+    scan: &Scan,
+    child: &Shape,
+    slot: &KeySlot,
+    catalog: Option<&Catalog>,
+) -> Option<String> {
     // With a catalog that declares keys, a name alone would only add guesses.
-    if catalog.is_some_and(|catalog| catalog.tables.iter().any(|table| !table.foreign_keys.is_empty())) {
+    if catalog
+        .is_some_and(|catalog| catalog.tables.iter().any(|table| !table.foreign_keys.is_empty()))
+    {
         return None;
     }
     if scan.table == slot.table {
@@ -175,9 +185,13 @@ mod tests {
 
     #[test]
     fn names_are_compared_in_the_singular() {
-        for (plural, one) in
-            [("authors", "author"), ("categories", "category"), ("boxes", "box"), ("address", "address"), ("OrderItems", "order_item")]
-        {
+        for (plural, one) in [
+            ("authors", "author"),
+            ("categories", "category"),
+            ("boxes", "box"),
+            ("address", "address"),
+            ("OrderItems", "order_item"),
+        ] {
             assert_eq!(singular(plural), one);
         }
         assert!(refers("author_id", "author") && refers("author_id", "app_author"));

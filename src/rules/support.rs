@@ -103,7 +103,9 @@ fn bare(expression: &str) -> String {
     while let Some(at) = rest.find("::") {
         out.push_str(&rest[..at]);
         let cast = &rest[at + 2..];
-        let end = cast.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ' ')).unwrap_or(cast.len());
+        let end = cast
+            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ' '))
+            .unwrap_or(cast.len());
         rest = &cast[end..];
     }
     out.push_str(rest);
@@ -173,10 +175,10 @@ impl Grouped {
 
     /// Adds evidence to the group that was added to last.
     pub fn evidence(&mut self, evidence: Value) {
-        if let Some(group) = self.groups.get_mut(self.last) {
-            if !group.extra.contains(&evidence) {
-                group.extra.push(evidence);
-            }
+        if let Some(group) = self.groups.get_mut(self.last)
+            && !group.extra.contains(&evidence)
+        {
+            group.extra.push(evidence);
         }
     }
 

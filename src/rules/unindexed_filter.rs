@@ -35,10 +35,16 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
                 // Writes find their rows by the same filters, so they count too.
                 if is_worth_an_index(found.query, table) && !is_filter_served(table, found.scan) {
                     groups.add(&table.name, columns.clone(), Level::Warning, found.query, || {
-                        format!("{} is filtered by {} and no index serves it", table.name, columns.join(", "))
+                        format!(
+                            "{} is filtered by {} and no index serves it",
+                            table.name,
+                            columns.join(", ")
+                        )
                     });
                     if let Some(rows) = table.rows {
-                        groups.evidence(json!({"kind": "table", "provenance": "estimated", "rows": rows}));
+                        groups.evidence(
+                            json!({"kind": "table", "provenance": "estimated", "rows": rows}),
+                        );
                     }
                 }
             }
@@ -71,8 +77,9 @@ fn suspect(found: &ScanOf<'_>, columns: Vec<String>, groups: &mut Grouped) {
     let reason = match (query.blocks, query.rows) {
         (Some(blocks), Some(rows)) => {
             let per_row = blocks / calls / (rows / calls + 1);
-            (per_row >= SUSPECT_BLOCKS_PER_ROW)
-                .then(|| format!("it reads {} blocks a call for {} rows", blocks / calls, rows / calls))
+            (per_row >= SUSPECT_BLOCKS_PER_ROW).then(|| {
+                format!("it reads {} blocks a call for {} rows", blocks / calls, rows / calls)
+            })
         }
         _ => query
             .mean_us()

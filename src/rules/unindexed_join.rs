@@ -29,7 +29,10 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             }
             let columns = vec![join.column.clone()];
             groups.add(&table.name, columns, Level::Warning, found.query, || {
-                format!("{} is joined to {} by {}, which no index leads with", table.name, other.table, join.column)
+                format!(
+                    "{} is joined to {} by {}, which no index leads with",
+                    table.name, other.table, join.column
+                )
             });
         }
     }

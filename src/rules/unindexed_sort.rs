@@ -42,7 +42,11 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             } else {
                 format!(" within {}", fixed.join(", "))
             };
-            format!("{} is sorted by {}{within} to return a few rows, and no index has that order", table.name, order.join(", "))
+            format!(
+                "{} is sorted by {}{within} to return a few rows, and no index has that order",
+                table.name,
+                order.join(", ")
+            )
         });
     }
     groups.finish(input.workload)

@@ -50,11 +50,18 @@ pub struct Assembler<'c> {
 #[derive(Debug, PartialEq)]
 enum Said<'a> {
     /// An execution, with its time when it is on the same line.
-    Executed { duration_us: Option<u64>, text: &'a str },
+    Executed {
+        duration_us: Option<u64>,
+        text: &'a str,
+    },
     /// Parse or bind: part of an execution to come.
-    Prepared { duration_us: u64 },
+    Prepared {
+        duration_us: u64,
+    },
     /// `log_duration` alone: the time of what was said before.
-    Took { duration_us: u64 },
+    Took {
+        duration_us: u64,
+    },
     Plan,
     Other,
 }
@@ -100,7 +107,9 @@ impl<'c> Assembler<'c> {
                     self.detail(&message.session, &message.detail);
                 }
             }
-            Said::Prepared { duration_us } => self.session(&message.session).prepared_us += duration_us,
+            Said::Prepared { duration_us } => {
+                self.session(&message.session).prepared_us += duration_us
+            }
             Said::Took { duration_us } => {
                 let session = self.session(&message.session);
                 match &mut session.pending {
@@ -122,10 +131,10 @@ impl<'c> Assembler<'c> {
         let Some(pending) = self.sessions.get_mut(session).and_then(|s| s.pending.as_mut()) else {
             return;
         };
-        if pending.event.parameters.is_empty() {
-            if let Some(values) = parameters::parse(text) {
-                pending.event.parameters = values;
-            }
+        if pending.event.parameters.is_empty()
+            && let Some(values) = parameters::parse(text)
+        {
+            pending.event.parameters = values;
         }
     }
 
@@ -216,8 +225,14 @@ mod tests {
     fn each_form_of_a_message_is_told_apart() {
         let executed = |duration_us, text| Said::Executed { duration_us, text };
         assert_eq!(read("duration: 0.063 ms  statement: BEGIN"), executed(Some(63), "BEGIN"));
-        assert_eq!(read("duration: 1.5 ms  execute <unnamed>: SELECT 1"), executed(Some(1500), "SELECT 1"));
-        assert_eq!(read("duration: 1 ms  execute fetch from c/p: SELECT 1"), executed(Some(1000), "SELECT 1"));
+        assert_eq!(
+            read("duration: 1.5 ms  execute <unnamed>: SELECT 1"),
+            executed(Some(1500), "SELECT 1")
+        );
+        assert_eq!(
+            read("duration: 1 ms  execute fetch from c/p: SELECT 1"),
+            executed(Some(1000), "SELECT 1")
+        );
         assert_eq!(read("duration: 2 ms  bind s1: SELECT 1"), Said::Prepared { duration_us: 2000 });
         assert_eq!(read("duration: 2 ms"), Said::Took { duration_us: 2000 });
         assert_eq!(read("statement: SELECT 'a: b'"), executed(None, "SELECT 'a: b'"));

@@ -9,9 +9,7 @@ use super::parameters::is_truncated;
 use crate::model::duration::Durations;
 use crate::model::event::{Fingerprint, QueryEvent};
 use crate::model::literal::Literal;
-use crate::model::workload::{
-    Coverage, Execution, Query, Sample, SlotValues, Timeline, Workload,
-};
+use crate::model::workload::{Coverage, Execution, Query, Sample, SlotValues, Timeline, Workload};
 use crate::sql;
 
 /// Executions kept for replay, a statement.
@@ -149,8 +147,10 @@ impl Collector {
             return *at;
         }
         let verb = normalized.split(' ').next().unwrap_or("");
-        let utility = !matches!(verb, "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES")
-            && !normalized.starts_with('(');
+        let utility = !matches!(
+            verb,
+            "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES"
+        ) && !normalized.starts_with('(');
         self.queries.push(Gathered {
             fingerprint,
             normalized: normalized.to_owned(),
@@ -216,7 +216,9 @@ impl Collector {
             .or_insert(lanes);
         let slots_start = self.timeline.slot_hashes.len() as u64;
         self.timeline.slot_hashes.extend(values.iter().map(|(value, elements)| match value {
-            Some(value) if *elements == 1 => value.expose().map_or(1, |v| xxh3_64(v.as_bytes()) | 2),
+            Some(value) if *elements == 1 => {
+                value.expose().map_or(1, |v| xxh3_64(v.as_bytes()) | 2)
+            }
             _ => 0,
         }));
         self.timeline.executions.push(Execution {
@@ -328,12 +330,14 @@ fn slot_seen(slot: &mut SlotValues, value: Option<&Literal>, elements: usize) {
 }
 
 fn sample(query: &mut Gathered, event: &QueryEvent<'_>, line: u64) {
-    if query.utility || event.text.len() > SAMPLE_BYTES || event.parameters.iter().any(is_truncated) {
+    if query.utility || event.text.len() > SAMPLE_BYTES || event.parameters.iter().any(is_truncated)
+    {
         return;
     }
     let at = event.at_us.unwrap_or(0).to_le_bytes();
     let rank = hash(&[event.text.as_bytes(), event.session.as_bytes(), &at, &line.to_le_bytes()]);
-    if query.samples.len() == SAMPLES && query.samples.last().is_some_and(|(last, _)| *last <= rank) {
+    if query.samples.len() == SAMPLES && query.samples.last().is_some_and(|(last, _)| *last <= rank)
+    {
         return;
     }
     let text = event.text.trim().trim_end_matches(';');

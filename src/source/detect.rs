@@ -36,7 +36,9 @@ pub fn detect(head: &[u8]) -> Option<Format> {
         return Some(format);
     }
     let header = first.to_lowercase();
-    let has = |name: &str| header.split([',', ';', '\t', '|']).any(|c| c.trim().trim_matches('"') == name);
+    let has = |name: &str| {
+        header.split([',', ';', '\t', '|']).any(|c| c.trim().trim_matches('"') == name)
+    };
     if has("query") && has("calls") {
         return Some(Format::StatementsCsv);
     }
@@ -72,12 +74,18 @@ mod tests {
     #[test]
     fn formats_are_told_from_their_first_lines() {
         let cases: [(&str, Option<Format>); 7] = [
-            ("2026-11-22 18:15:51.505 UTC [17525] app@np1 LOG:  duration: 1 ms  statement: SELECT 1\n",
-                Some(Format::Stderr)),
-            ("2026-11-22 18:15:51.505 UTC,\"app\",\"np1\",17525,\"127.0.0.1:1\",6b.4,1,\"\",2026-11-22 18:15:51 UTC,,0,LOG,00000,\"x\"\n",
-                Some(Format::Csv)),
-            ("{\"timestamp\":\"2026-11-22 18:15:51.505 UTC\",\"error_severity\":\"LOG\",\"message\":\"x\"}\n",
-                Some(Format::Json)),
+            (
+                "2026-11-22 18:15:51.505 UTC [17525] app@np1 LOG:  duration: 1 ms  statement: SELECT 1\n",
+                Some(Format::Stderr),
+            ),
+            (
+                "2026-11-22 18:15:51.505 UTC,\"app\",\"np1\",17525,\"127.0.0.1:1\",6b.4,1,\"\",2026-11-22 18:15:51 UTC,,0,LOG,00000,\"x\"\n",
+                Some(Format::Csv),
+            ),
+            (
+                "{\"timestamp\":\"2026-11-22 18:15:51.505 UTC\",\"error_severity\":\"LOG\",\"message\":\"x\"}\n",
+                Some(Format::Json),
+            ),
             ("userid,dbid,queryid,query,calls,total_exec_time\n", Some(Format::StatementsCsv)),
             ("[{\"query\":\"SELECT 1\",\"calls\":1}]", Some(Format::StatementsJson)),
             ("hello\nworld\n", None),

@@ -53,7 +53,9 @@ pub fn read(reader: &mut impl BufRead, collector: &mut Collector) -> Result<(), 
         }
         match serde_json::from_str::<Line<'_>>(&text) {
             Ok(line) if !line.error_severity.is_empty() => assembler.message(&message(line), lines),
-            _ => assembler.collector().skip("line that is no jsonlog record", 1, || format!("line {lines}")),
+            _ => assembler
+                .collector()
+                .skip("line that is no jsonlog record", 1, || format!("line {lines}")),
         }
     };
     assembler.collector().lines(lines);

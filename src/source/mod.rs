@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_gzip_that_breaks_off_gives_what_came_before() {
-        let line = "2026-11-22 18:15:51.505 UTC [1] a@b LOG:  duration: 1.000 ms  statement: SELECT ";
+        let line =
+            "2026-11-22 18:15:51.505 UTC [1] a@b LOG:  duration: 1.000 ms  statement: SELECT ";
         let text: String = (0..5_000).map(|n| format!("{line}{n}, {}\n", n * 7919)).collect();
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();

@@ -7,7 +7,8 @@ use crate::model::literal::Literal;
 /// Up to 15 the server writes `parameters:`, later versions `Parameters:`. A value may hold `, ` and
 /// `$2 = ` itself, so the list is read quote by quote and never split.
 pub fn parse(detail: &str) -> Option<Vec<Literal>> {
-    let list = detail.strip_prefix("parameters: ").or_else(|| detail.strip_prefix("Parameters: "))?;
+    let list =
+        detail.strip_prefix("parameters: ").or_else(|| detail.strip_prefix("Parameters: "))?;
     let mut values = Vec::new();
     let mut rest = list;
     while let Some(after) = rest.strip_prefix('$') {
@@ -64,7 +65,8 @@ mod tests {
     fn values_with_quotes_commas_and_numbers_inside_stay_whole() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(
-            exposed("parameters: $1 = 'a, b', $2 = NULL, $3 = 'it''s $4 = ''x''', $4 = ''").unwrap(),
+            exposed("parameters: $1 = 'a, b', $2 = NULL, $3 = 'it''s $4 = ''x''', $4 = ''")
+                .unwrap(),
             [some("a, b"), None, some("it's $4 = 'x'"), some("")]
         );
         assert_eq!(exposed("Parameters: $1 = '7'").unwrap(), [some("7")]);

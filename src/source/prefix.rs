@@ -17,8 +17,25 @@ pub struct Fields<'a> {
 
 /// Words that follow the prefix; the colon and two blanks are the server's.
 const SEVERITIES: &[&str] = &[
-    "LOG", "ERROR", "FATAL", "PANIC", "WARNING", "NOTICE", "INFO", "DEBUG", "DEBUG1", "DEBUG2",
-    "DEBUG3", "DEBUG4", "DEBUG5", "DETAIL", "HINT", "QUERY", "CONTEXT", "LOCATION", "STATEMENT",
+    "LOG",
+    "ERROR",
+    "FATAL",
+    "PANIC",
+    "WARNING",
+    "NOTICE",
+    "INFO",
+    "DEBUG",
+    "DEBUG1",
+    "DEBUG2",
+    "DEBUG3",
+    "DEBUG4",
+    "DEBUG5",
+    "DETAIL",
+    "HINT",
+    "QUERY",
+    "CONTEXT",
+    "LOCATION",
+    "STATEMENT",
     "BACKTRACE",
 ];
 
@@ -142,15 +159,13 @@ fn matched<'a>(parts: &[Part], line: &'a str, fields: &mut Fields<'a>) -> Option
                 None => severity(line).is_some().then_some(line),
             }
         }
-        Part::Escape(letter) => {
-            ends(*letter, line, rest.first()).into_iter().find_map(|end| {
-                let mut attempt = fields.clone();
-                store(*letter, line[..end].trim(), &mut attempt);
-                let left = matched(rest, &line[end..], &mut attempt)?;
-                *fields = attempt;
-                Some(left)
-            })
-        }
+        Part::Escape(letter) => ends(*letter, line, rest.first()).into_iter().find_map(|end| {
+            let mut attempt = fields.clone();
+            store(*letter, line[..end].trim(), &mut attempt);
+            let left = matched(rest, &line[end..], &mut attempt)?;
+            *fields = attempt;
+            Some(left)
+        }),
     }
 }
 
@@ -170,11 +185,16 @@ fn ends(letter: char, line: &str, next: Option<&Part>) -> Vec<usize> {
                 let zone = &body[end..];
                 let length = zone
                     .strip_prefix(' ')
-                    .map(|z| z.find(|c: char| !(c.is_ascii_alphanumeric() || "+-_/".contains(c))).unwrap_or(z.len()) + 1)
+                    .map(|z| {
+                        z.find(|c: char| !(c.is_ascii_alphanumeric() || "+-_/".contains(c)))
+                            .unwrap_or(z.len())
+                            + 1
+                    })
                     .unwrap_or(0);
                 // An offset may carry minutes behind a colon, and a colon may also follow the time.
                 let minutes = zone.get(length..length + 3).is_some_and(|m| {
-                    m.starts_with(':') && m[1..].bytes().all(|b| b.is_ascii_digit())
+                    m.starts_with(':')
+                        && m[1..].bytes().all(|b| b.is_ascii_digit())
                         && zone[..length].contains(['+', '-'])
                 });
                 let plain = padding + end + length;
@@ -190,7 +210,8 @@ fn ends(letter: char, line: &str, next: Option<&Part>) -> Vec<usize> {
         // Names and hosts may hold anything: every place where the next text stands is an end.
         _ => match next {
             Some(Part::Text(text)) => {
-                let mut found: Vec<usize> = line.match_indices(text.as_str()).map(|(at, _)| at).collect();
+                let mut found: Vec<usize> =
+                    line.match_indices(text.as_str()).map(|(at, _)| at).collect();
                 found.truncate(16);
                 found
             }
@@ -223,7 +244,8 @@ fn severity(text: &str) -> Option<(&str, &str)> {
 /// Where a severity begins anywhere in the line.
 pub fn severity_at(line: &str) -> Option<usize> {
     line.match_indices(":  ").find_map(|(colon, _)| {
-        let start = line[..colon].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
+        let start =
+            line[..colon].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
         SEVERITIES.contains(&&line[start..colon]).then_some(start)
     })
 }

@@ -17,7 +17,8 @@ pub fn read_csv(reader: &mut impl Read, collector: &mut Collector) -> Result<(),
         .iter()
         .max_by_key(|delimiter| first.iter().filter(|byte| byte == delimiter).count())
         .unwrap_or(&b',');
-    let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(&head[..]);
+    let mut csv =
+        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(&head[..]);
     let headers: Vec<String> = match csv.byte_headers() {
         Ok(headers) => headers
             .iter()
@@ -64,7 +65,9 @@ pub fn read_json(reader: &mut impl Read, collector: &mut Collector) -> Result<()
     if text.starts_with('[') {
         match serde_json::from_str::<Vec<Value>>(text) {
             Ok(values) => values.into_iter().for_each(|value| object(value, collector)),
-            Err(error) => collector.skip("JSON that breaks off", 1, || format!("line {}", error.line())),
+            Err(error) => {
+                collector.skip("JSON that breaks off", 1, || format!("line {}", error.line()))
+            }
         }
     } else {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {

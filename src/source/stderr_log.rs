@@ -61,7 +61,8 @@ pub fn read(
     let collector = assembler.collector();
     collector.lines(lines);
     if orphans > 0 {
-        collector.skip("line without the log_line_prefix", orphans, || format!("line {first_orphan}"));
+        collector
+            .skip("line without the log_line_prefix", orphans, || format!("line {first_orphan}"));
     }
     assembler.finish();
     outcome
@@ -70,15 +71,19 @@ pub fn read(
 /// The prefix that was given, or the one that fits.
 fn prefix(head: &[u8], options: &Options) -> Result<Prefix, SourceError> {
     let text = String::from_utf8_lossy(head);
-    let lines: Vec<&str> =
-        text.lines().filter(|line| !line.starts_with('\t') && severity_at(line).is_some()).take(400).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('\t') && severity_at(line).is_some())
+        .take(400)
+        .collect();
     match &options.log_line_prefix {
         Some(source) => {
             let prefix = Prefix::compile(source).map_err(SourceError::BadPrefix)?;
             let fits = lines.iter().any(|line| prefix.split(line).is_some());
             if fits { Ok(prefix) } else { Err(SourceError::Prefix(source.clone())) }
         }
-        None => Prefix::detect(&lines).ok_or_else(|| SourceError::Prefix("of any known form".to_owned())),
+        None => Prefix::detect(&lines)
+            .ok_or_else(|| SourceError::Prefix("of any known form".to_owned())),
     }
 }
 

@@ -1,9 +1,9 @@
 //! A catalog from a schema dump (`pg_dump --schema-only`), with no database at all.
 
 use sqlparser::ast::{
-    AlterTableOperation, ColumnOption, CreateIndex, CreatePolicy, CreatePolicyType, CreateTable, Expr,
-    ForeignKeyConstraint, GrantObjects, IndexColumn, ObjectName, OrderByExpr, OrderBySort, Statement,
-    TableConstraint,
+    AlterTableOperation, ColumnOption, CreateIndex, CreatePolicy, CreatePolicyType, CreateTable,
+    Expr, ForeignKeyConstraint, GrantObjects, IndexColumn, ObjectName, OrderByExpr, OrderBySort,
+    Statement, TableConstraint,
 };
 
 use super::ident::quote_table;
@@ -41,7 +41,11 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
             Err(error) => {
                 let head: Vec<&str> = text.split_whitespace().take(4).collect();
                 coverage.skip("schema statement not parsed", 1, || {
-                    format!("line {line}: {} … ({})", head.join(" "), super::redact::redact(&error.to_string()))
+                    format!(
+                        "line {line}: {} … ({})",
+                        head.join(" "),
+                        super::redact::redact(&error.to_string())
+                    )
                 });
             }
         }
@@ -73,9 +77,9 @@ fn statements(dump: &str) -> Vec<(usize, String)> {
     let (mut start, mut atomic, mut previous) = (None, 0usize, "");
     for token in tokens(&cleaned) {
         let begin = *start.get_or_insert(token.start);
-        if token.is_word("atomic") && previous.eq_ignore_ascii_case("begin") {
-            atomic += 1;
-        } else if atomic > 0 && token.is_word("case") {
+        let opens = (token.is_word("atomic") && previous.eq_ignore_ascii_case("begin"))
+            || (atomic > 0 && token.is_word("case"));
+        if opens {
             atomic += 1;
         } else if atomic > 0 && token.is_word("end") {
             atomic -= 1;
@@ -96,20 +100,24 @@ fn statements(dump: &str) -> Vec<(usize, String)> {
 /// Says something about tables that we use. The rest of a dump (owners, comments, functions, …) is
 /// neither understood nor missed.
 fn is_relevant(text: &str) -> bool {
-    let words: Vec<String> =
-        tokens(text).take(6).map(|token| token.text.to_lowercase()).collect();
+    let words: Vec<String> = tokens(text).take(6).map(|token| token.text.to_lowercase()).collect();
     let word = |n: usize| words.get(n).map(String::as_str).unwrap_or("");
     match word(0) {
         "create" => {
             let rest = &words[1..];
-            !rest.iter().any(|w| w == "function" || w == "trigger" || w == "procedure" || w == "sequence")
-                && ["table", "index", "policy", "view", "extension"].iter().any(|what| rest.iter().any(|w| w == what))
+            !rest
+                .iter()
+                .any(|w| w == "function" || w == "trigger" || w == "procedure" || w == "sequence")
+                && ["table", "index", "policy", "view", "extension"]
+                    .iter()
+                    .any(|what| rest.iter().any(|w| w == what))
         }
         "alter" => {
             const KEPT: &[&str] = &["constraint", "security", "column"];
             word(1) == "table"
                 && tokens(text).any(|token| KEPT.iter().any(|kept| token.is_word(kept)))
-                && !tokens(text).any(|t| t.is_word("generated") || t.is_word("attach") || t.is_word("default"))
+                && !tokens(text)
+                    .any(|t| t.is_word("generated") || t.is_word("attach") || t.is_word("default"))
         }
         "grant" => tokens(text).any(|t| t.is_word("table")) || word(2) == "on",
         _ => false,
@@ -120,7 +128,8 @@ fn apply(catalog: &mut Catalog, statement: &Statement) {
     match statement {
         Statement::CreateTable(create) => create_table(catalog, create),
         Statement::CreateView(view) => {
-            let kind = if view.materialized { TableKind::MaterializedView } else { TableKind::View };
+            let kind =
+                if view.materialized { TableKind::MaterializedView } else { TableKind::View };
             catalog.tables.push(empty_table(table_name(&view.name), kind));
         }
         Statement::CreateIndex(create) => create_index(catalog, create),
@@ -137,7 +146,8 @@ fn apply(catalog: &mut Catalog, statement: &Statement) {
             for name in names {
                 let Some(table) = table_mut(catalog, name) else { continue };
                 for grantee in &grant.grantees {
-                    let role = grantee.name.as_ref().map_or("PUBLIC".to_owned(), ToString::to_string);
+                    let role =
+                        grantee.name.as_ref().map_or("PUBLIC".to_owned(), ToString::to_string);
                     if !table.granted_to.contains(&role) {
                         table.granted_to.push(role);
                     }
@@ -161,8 +171,7 @@ fn alter_table(table: &mut Table, operation: &AlterTableOperation) {
 }
 
 fn table_name(name: &ObjectName) -> TableName {
-    let parts: Vec<String> =
-        name.0.iter().filter_map(|part| part.as_ident().map(fold)).collect();
+    let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident().map(fold)).collect();
     match parts.as_slice() {
         [.., schema, table] => TableName::new(schema, table),
         [table] => TableName::new("public", table),
@@ -401,7 +410,8 @@ GRANT SELECT,INSERT ON TABLE public.users TO app;
 
     #[test]
     fn what_cannot_be_read_is_counted_with_its_line() {
-        let (catalog, coverage) = catalog("CREATE TABLE a (id int);\n\nCREATE TABLE ((;\nCREATE TABLE b (id int);");
+        let (catalog, coverage) =
+            catalog("CREATE TABLE a (id int);\n\nCREATE TABLE ((;\nCREATE TABLE b (id int);");
         assert_eq!(catalog.tables.len(), 2);
         assert_eq!(coverage.skipped.len(), 1);
         assert!(coverage.skipped[0].example.starts_with("line 3"), "{:?}", coverage.skipped);

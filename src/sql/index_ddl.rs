@@ -25,7 +25,8 @@ pub fn name(plan: &IndexPlan) -> String {
 
 /// `lower(email)` as part of a name: `lower_email`.
 fn words(expression: &str) -> String {
-    let text: String = expression.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let text: String =
+        expression.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
     text.split('_').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_")
 }
 
@@ -33,7 +34,8 @@ fn words(expression: &str) -> String {
 pub fn create(plan: &IndexPlan, name: &str, build: Build) -> String {
     let concurrently = if build == Build::Concurrently { "CONCURRENTLY " } else { "" };
     let keys: Vec<String> = plan.keys.iter().map(key).collect();
-    let method = if plan.method == "btree" { String::new() } else { format!(" USING {}", plan.method) };
+    let method =
+        if plan.method == "btree" { String::new() } else { format!(" USING {}", plan.method) };
     let mut sql = format!(
         "CREATE INDEX {concurrently}{} ON {}{method} ({})",
         quote(name),
@@ -56,7 +58,8 @@ pub fn drop(schema: &str, name: &str) -> String {
 }
 
 fn key(key: &IndexKey) -> String {
-    let mut sql = if key.is_column { quote(&key.expression) } else { format!("({})", key.expression) };
+    let mut sql =
+        if key.is_column { quote(&key.expression) } else { format!("({})", key.expression) };
     if let Some(class) = &key.operator_class {
         sql.push_str(&format!(" {class}"));
     }
@@ -78,7 +81,8 @@ mod tests {
 
     #[test]
     fn our_ddl_parses_again() {
-        let descending = IndexKey { descending: true, nulls_first: true, ..IndexKey::column("created_at") };
+        let descending =
+            IndexKey { descending: true, nulls_first: true, ..IndexKey::column("created_at") };
         let lower = IndexKey { is_column: false, ..IndexKey::column("lower(email)") };
         let plan = IndexPlan {
             table: TableName::new("public", "Order"),

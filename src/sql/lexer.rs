@@ -126,7 +126,7 @@ impl<'a> Lexer<'a> {
             }
         }
         // A backslash may have jumped into the middle of a character at the very end.
-        self.to_char_boundary();
+        self.skip_to_char_boundary();
         Kind::String
     }
 
@@ -153,7 +153,8 @@ impl<'a> Lexer<'a> {
             self.at += 1 + digits;
             return Kind::Parameter;
         }
-        let tag = rest.iter().take_while(|byte| is_ident_start(**byte) || byte.is_ascii_digit()).count();
+        let tag =
+            rest.iter().take_while(|byte| is_ident_start(**byte) || byte.is_ascii_digit()).count();
         if rest.get(tag) != Some(&b'$') {
             self.at += 1;
             return Kind::Operator;
@@ -191,7 +192,10 @@ impl<'a> Lexer<'a> {
 
     fn word(&mut self) -> Kind {
         let start = self.at;
-        while self.peek(0).is_some_and(|byte| is_ident_start(byte) || byte.is_ascii_digit() || byte == b'$') {
+        while self
+            .peek(0)
+            .is_some_and(|byte| is_ident_start(byte) || byte.is_ascii_digit() || byte == b'$')
+        {
             self.at += 1;
         }
         let word = &self.bytes[start..self.at];
@@ -242,7 +246,7 @@ impl<'a> Lexer<'a> {
         Kind::Operator
     }
 
-    fn to_char_boundary(&mut self) {
+    fn skip_to_char_boundary(&mut self) {
         while !self.text.is_char_boundary(self.at) {
             self.at += 1;
         }
@@ -269,16 +273,18 @@ mod tests {
 
     #[test]
     fn strings_keep_their_quotes_whatever_is_in_them() {
-        assert_eq!(texts("'it''s' E'a\\'b' $x$ ' $x$ \"a\"\"b\""), [
-            "'it''s'", "E'a\\'b'", "$x$ ' $x$", "\"a\"\"b\""
-        ]);
+        assert_eq!(
+            texts("'it''s' E'a\\'b' $x$ ' $x$ \"a\"\"b\""),
+            ["'it''s'", "E'a\\'b'", "$x$ ' $x$", "\"a\"\"b\""]
+        );
     }
 
     #[test]
     fn casts_and_parameters_stand_alone() {
-        assert_eq!(texts("a=-1::int and b=$12::text"), [
-            "a", "=-", "1", "::", "int", "and", "b", "=", "$12", "::", "text"
-        ]);
+        assert_eq!(
+            texts("a=-1::int and b=$12::text"),
+            ["a", "=-", "1", "::", "int", "and", "b", "=", "$12", "::", "text"]
+        );
     }
 
     #[test]
@@ -290,7 +296,8 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_is_still_a_token() {
-        for text in ["'abc", "\"abc", "/* abc", "$x$ abc", "E'a\\", "E'\\ü", "$", "\u{1}", "x\0y"] {
+        for text in ["'abc", "\"abc", "/* abc", "$x$ abc", "E'a\\", "E'\\ü", "$", "\u{1}", "x\0y"]
+        {
             let _ = texts(text);
         }
     }

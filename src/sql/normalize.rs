@@ -26,7 +26,10 @@ pub struct Slot<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Source<'a> {
-    Constant { token: &'a str, negative: bool },
+    Constant {
+        token: &'a str,
+        negative: bool,
+    },
     /// `$n` in the text as sent, from 1.
     Parameter(usize),
 }
@@ -57,9 +60,9 @@ fn constant(token: &str, negative: bool) -> Literal {
         let escapes = token.starts_with(['e', 'E']);
         return Literal::text(if escapes { unescape(&unquoted) } else { unquoted });
     }
-    if token.starts_with('$') {
+    if let Some(rest) = token.strip_prefix('$') {
         // $tag$…$tag$
-        let tag = token[1..].find('$').map_or(token.len(), |at| at + 2);
+        let tag = rest.find('$').map_or(token.len(), |at| at + 2);
         let body = token.get(tag..token.len().saturating_sub(tag)).unwrap_or("");
         return Literal::text(body);
     }
@@ -102,6 +105,26 @@ pub fn normalize(sql: &str) -> Normalized<'_> {
     writer.run();
     Normalized { text: writer.out, slots: writer.slots }
 }
+
+/// Words that may follow a position in an `ORDER BY` or `GROUP BY` list.
+const AFTER_POSITION: &[&str] = &[
+    "asc",
+    "desc",
+    "nulls",
+    "limit",
+    "offset",
+    "having",
+    "union",
+    "except",
+    "intersect",
+    "fetch",
+    "for",
+    "window",
+    "order",
+    "rows",
+    "range",
+    "groups",
+];
 
 /// What was written last, as far as spacing and meaning depend on it.
 #[derive(Clone, Copy, PartialEq)]
@@ -168,9 +191,10 @@ impl<'t, 'a> Writer<'t, 'a> {
         match token.kind {
             Kind::Word => self.word(at),
             Kind::QuotedIdent => {
-                let inner = &token.text[1..token.text.len().max(2) - 1];
-                let plain = token.text.ends_with('"') && is_plain(inner) && !is_shown_in_capitals(inner);
-                self.emit(if plain { inner } else { token.text }, Last::Word { capital: false });
+                // What is cut short stays as it is.
+                let inner = token.text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                let plain = inner.filter(|name| is_plain(name) && !is_shown_in_capitals(name));
+                self.emit(plain.unwrap_or(token.text), Last::Word { capital: false });
                 at + 1
             }
             Kind::String | Kind::Parameter => {
@@ -195,7 +219,10 @@ impl<'t, 'a> Writer<'t, 'a> {
         self.note_by_list(at, &lower);
         // After a dot every word is a name.
         let capital = self.last != Last::Dot && is_shown_in_capitals(&lower);
-        self.emit(if capital { lower.to_uppercase() } else { lower.clone() }.as_str(), Last::Word { capital });
+        self.emit(
+            if capital { lower.to_uppercase() } else { lower.clone() }.as_str(),
+            Last::Word { capital },
+        );
         match lower.as_str() {
             "in" if next.is_some_and(|t| t.is("(")) => self.constant_list(at + 1, "(", ")"),
             "array" if next.is_some_and(|t| t.is("[")) => self.constant_list(at + 1, "[", "]"),
@@ -215,8 +242,18 @@ impl<'t, 'a> Writer<'t, 'a> {
             self.by_list_depth = Some(self.depth);
         } else if matches!(
             lower,
-            "limit" | "offset" | "having" | "union" | "except" | "intersect" | "fetch" | "for" | "window"
-                | "rows" | "range" | "groups"
+            "limit"
+                | "offset"
+                | "having"
+                | "union"
+                | "except"
+                | "intersect"
+                | "fetch"
+                | "for"
+                | "window"
+                | "rows"
+                | "range"
+                | "groups"
         ) && self.by_list_depth == Some(self.depth)
         {
             self.by_list_depth = None;
@@ -228,7 +265,7 @@ impl<'t, 'a> Writer<'t, 'a> {
         let in_by_list = self.by_list_depth == Some(self.depth)
             && (self.follows(at, &["by"]) || self.last == Last::Comma);
         let alone = self.tokens.get(at + 1).is_none_or(|next| {
-            next.is(",") || next.is(")") || next.kind == Kind::Word
+            next.is(",") || next.is(")") || AFTER_POSITION.iter().any(|word| next.is_word(word))
         });
         if in_by_list && alone && token.text.bytes().all(|byte| byte.is_ascii_digit()) {
             self.emit(token.text, Last::Value);
@@ -319,7 +356,10 @@ impl<'t, 'a> Writer<'t, 'a> {
         while self.tokens.get(end).is_some_and(|token| token.is("::")) {
             end += 2;
             while self.tokens.get(end).is_some_and(|t| {
-                t.is(".") || t.is("[") || t.is("]") || matches!(t.kind, Kind::Word | Kind::QuotedIdent)
+                t.is(".")
+                    || t.is("[")
+                    || t.is("]")
+                    || matches!(t.kind, Kind::Word | Kind::QuotedIdent)
             }) {
                 end += 1;
             }
@@ -437,6 +477,8 @@ impl<'t, 'a> Writer<'t, 'a> {
     fn needs_space(&self, next: Last) -> bool {
         match (self.last, next) {
             (Last::Start | Last::Open | Last::Dot | Last::Cast, _) => false,
+            // Two operators must not grow together into a third.
+            (Last::Operator, Last::Cast) => true,
             (_, Last::Comma | Last::Close | Last::Dot | Last::Cast) => false,
             // A call binds to its name; a keyword stands off.
             (Last::Word { capital }, Last::Open) => capital,
@@ -462,12 +504,10 @@ mod tests {
     #[test]
     fn literals_spacing_comments_and_case_do_not_matter() {
         let one = "SELECT \"id\" FROM orders WHERE buyer_id = 42 AND status = 'paid' LIMIT 20";
-        let two = "select id\n from ORDERS /* x */ where buyer_id=$1 and status=$2\tlimit $3;-- end";
+        let two =
+            "select id\n from ORDERS /* x */ where buyer_id=$1 and status=$2\tlimit $3;-- end";
         assert_eq!(text(one), text(two));
-        assert_eq!(
-            text(one),
-            "SELECT id FROM orders WHERE buyer_id = $1 AND status = $2 LIMIT $3"
-        );
+        assert_eq!(text(one), "SELECT id FROM orders WHERE buyer_id = $1 AND status = $2 LIMIT $3");
     }
 
     #[test]

@@ -82,7 +82,8 @@ fn help(list: &[Token<'_>]) -> String {
         if token.is_word("only")
             && (["from", "update", "join", "into", "using", "table"].iter().any(|w| before(w))
                 || (at > 0 && list[at - 1].is(",")))
-            && next(1).is_some_and(|t| matches!(t.kind, Kind::Word | Kind::QuotedIdent) || t.is("("))
+            && next(1)
+                .is_some_and(|t| matches!(t.kind, Kind::Word | Kind::QuotedIdent) || t.is("("))
         {
             at += 1;
             continue;
@@ -98,7 +99,9 @@ fn help(list: &[Token<'_>]) -> String {
         }
         // `interval $1` is what a normalized `interval '1 day'` looks like.
         if token.kind == Kind::Word
-            && ["interval", "date", "timestamp", "timestamptz", "time"].iter().any(|w| token.is_word(w))
+            && ["interval", "date", "timestamp", "timestamptz", "time"]
+                .iter()
+                .any(|w| token.is_word(w))
             && next(1).is_some_and(|t| t.kind == Kind::Parameter)
         {
             let parameter = list[at + 1].text;
@@ -136,7 +139,9 @@ mod tests {
 
     #[test]
     fn only_is_never_a_table() {
-        for sql in ["SELECT a FROM ONLY t", "UPDATE ONLY t SET a = $1", "DELETE FROM ONLY t WHERE a = $1"] {
+        for sql in
+            ["SELECT a FROM ONLY t", "UPDATE ONLY t SET a = $1", "DELETE FROM ONLY t WHERE a = $1"]
+        {
             assert!(!parse(sql).unwrap().to_string().to_lowercase().contains("only"), "{sql}");
         }
     }

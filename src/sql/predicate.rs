@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, Statement, TableFactor, UnaryOperator, Value, Visit, Visitor,
-    VisitorMut, VisitMut,
+    BinaryOperator, Expr, Ident, Query, Statement, TableFactor, UnaryOperator, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::scope::{Origin, Scope, fold};
@@ -56,10 +56,8 @@ pub fn classify<'e>(
                 return any_of(expr, scope, scans, catalog).unwrap_or(Conjunct::Other);
             };
             if operator == Operator::Equal {
-                let (l, r) = (
-                    scope.column(left, scans, catalog),
-                    scope.column(right, scans, catalog),
-                );
+                let (l, r) =
+                    (scope.column(left, scans, catalog), scope.column(right, scans, catalog));
                 if let (Some(left), Some(right)) = (l, r) {
                     return Conjunct::Join { left, right };
                 }
@@ -85,8 +83,12 @@ pub fn classify<'e>(
                 None => Conjunct::Other,
             }
         }
-        Expr::Between { expr, negated: false, low, high } => filter(expr, Operator::Range, &[low, high]),
-        Expr::Like { negated: false, expr, pattern, .. } => filter(expr, Operator::Like, &[pattern]),
+        Expr::Between { expr, negated: false, low, high } => {
+            filter(expr, Operator::Range, &[low, high])
+        }
+        Expr::Like { negated: false, expr, pattern, .. } => {
+            filter(expr, Operator::Like, &[pattern])
+        }
         Expr::ILike { negated: false, expr, pattern, .. }
         | Expr::SimilarTo { negated: false, expr, pattern, .. } => {
             filter(expr, Operator::ILike, &[pattern])
@@ -119,7 +121,8 @@ fn any_of<'e>(
                 rest.push(left);
             }
             part => {
-                let Conjunct::Filter { scan, predicate } = classify(part, scope, scans, catalog) else {
+                let Conjunct::Filter { scan, predicate } = classify(part, scope, scans, catalog)
+                else {
                     return None;
                 };
                 if !matches!(predicate.operator, Operator::Equal | Operator::In) {
@@ -146,8 +149,14 @@ fn operator(op: &BinaryOperator) -> Option<Operator> {
         Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Operator::Range,
         Op::PGLikeMatch | Op::PGStartsWith => Operator::Like,
         Op::PGILikeMatch | Op::PGRegexMatch | Op::PGRegexIMatch => Operator::ILike,
-        Op::AtArrow | Op::ArrowAt | Op::PGOverlap | Op::Question | Op::QuestionAnd | Op::QuestionPipe
-        | Op::AtQuestion | Op::AtAt => Operator::Contains,
+        Op::AtArrow
+        | Op::ArrowAt
+        | Op::PGOverlap
+        | Op::Question
+        | Op::QuestionAnd
+        | Op::QuestionPipe
+        | Op::AtQuestion
+        | Op::AtAt => Operator::Contains,
         Op::Or | Op::And => return None,
         _ => Operator::Other,
     })
@@ -230,10 +239,10 @@ pub fn slots(expr: &Expr) -> Vec<u16> {
     impl Visitor for Slots {
         type Break = ();
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Value(value) = expr {
-                if let Value::Placeholder(name) = &value.value {
-                    self.0.extend(name.strip_prefix('$').and_then(|n| n.parse::<u16>().ok()));
-                }
+            if let Expr::Value(value) = expr
+                && let Value::Placeholder(name) = &value.value
+            {
+                self.0.extend(name.strip_prefix('$').and_then(|n| n.parse::<u16>().ok()));
             }
             ControlFlow::Continue(())
         }
@@ -286,7 +295,8 @@ pub fn functions(statement: &Statement) -> Vec<String> {
         }
         fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
             match factor {
-                TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                TableFactor::Table { name, args: Some(_), .. }
+                | TableFactor::Function { name, .. } => {
                     self.add(name.to_string());
                 }
                 _ => {}
@@ -305,10 +315,10 @@ struct Unqualify;
 impl VisitorMut for Unqualify {
     type Break = ();
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::CompoundIdentifier(parts) = expr {
-            if let Some(last) = parts.pop() {
-                *expr = Expr::Identifier(Ident { value: fold(&last), ..last });
-            }
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let Some(last) = parts.pop()
+        {
+            *expr = Expr::Identifier(Ident { value: fold(&last), ..last });
         }
         ControlFlow::Continue(())
     }

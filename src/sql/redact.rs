@@ -39,7 +39,8 @@ pub fn redact_message(message: &str, sqlstate: &str) -> String {
 }
 
 fn could_be_name(text: &str) -> bool {
-    text.len() <= 63 && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '$'))
+    text.len() <= 63
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '$'))
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 

@@ -1,9 +1,9 @@
 //! A statement's shape: which tables it scans, by which predicates, joins and order.
 
 use sqlparser::ast::{
-    AssignmentTarget, Cte, Expr, FromTable, Ident, Insert, JoinConstraint, JoinOperator, LimitClause,
-    ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    AssignmentTarget, Cte, Expr, FromTable, Ident, Insert, JoinConstraint, JoinOperator,
+    LimitClause, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::parse::{ParseError, parse};
@@ -47,11 +47,50 @@ fn empty(kind: StatementKind) -> Shape {
 /// Statements that need no parser to be understood: they read no table by predicate.
 fn is_utility(normalized: &str) -> bool {
     const VERBS: &[&str] = &[
-        "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "set", "reset",
-        "show", "discard", "deallocate", "prepare", "close", "fetch", "move", "declare", "listen",
-        "unlisten", "notify", "lock", "analyze", "vacuum", "checkpoint", "copy", "truncate", "create",
-        "alter", "drop", "grant", "revoke", "comment", "reindex", "cluster", "refresh", "do", "call",
-        "security", "reassign", "import", "load", "explain", "execute",
+        "begin",
+        "start",
+        "commit",
+        "end",
+        "rollback",
+        "abort",
+        "savepoint",
+        "release",
+        "set",
+        "reset",
+        "show",
+        "discard",
+        "deallocate",
+        "prepare",
+        "close",
+        "fetch",
+        "move",
+        "declare",
+        "listen",
+        "unlisten",
+        "notify",
+        "lock",
+        "analyze",
+        "vacuum",
+        "checkpoint",
+        "copy",
+        "truncate",
+        "create",
+        "alter",
+        "drop",
+        "grant",
+        "revoke",
+        "comment",
+        "reindex",
+        "cluster",
+        "refresh",
+        "do",
+        "call",
+        "security",
+        "reassign",
+        "import",
+        "load",
+        "explain",
+        "execute",
     ];
     let verb = normalized.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
     VERBS.contains(&verb.as_str())
@@ -72,7 +111,8 @@ impl Resolver<'_> {
             Statement::Update(update) => self.update(update, parent),
             Statement::Delete(delete) => {
                 let mut scope = Scope::new(parent);
-                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) =
+                    &delete.from;
                 self.from(from, &mut scope);
                 self.mark_target(&scope, &[]);
                 if let Some(using) = &delete.using {
@@ -97,8 +137,7 @@ impl Resolver<'_> {
         let mut scope = Scope::new(parent);
         if let TableObject::TableName(name) = &insert.table {
             self.table(name, None, &mut scope);
-            let columns: Vec<String> =
-                insert.columns.iter().filter_map(|column| last_name(column)).collect();
+            let columns: Vec<String> = insert.columns.iter().filter_map(last_name).collect();
             self.mark_target(&scope, &columns);
         }
         if let Some(source) = &insert.source {
@@ -113,7 +152,9 @@ impl Resolver<'_> {
             .assignments
             .iter()
             .flat_map(|assignment| match &assignment.target {
-                AssignmentTarget::ColumnName(name) => last_name(name).into_iter().collect::<Vec<_>>(),
+                AssignmentTarget::ColumnName(name) => {
+                    last_name(name).into_iter().collect::<Vec<_>>()
+                }
                 AssignmentTarget::Tuple(names) => names.iter().filter_map(last_name).collect(),
             })
             .collect();
@@ -150,7 +191,8 @@ impl Resolver<'_> {
             }
         }
         self.shape.locks_rows |= !query.locks.is_empty();
-        let order_by: &[OrderByExpr] = match query.order_by.as_ref().map(|order_by| &order_by.kind) {
+        let order_by: &[OrderByExpr] = match query.order_by.as_ref().map(|order_by| &order_by.kind)
+        {
             Some(OrderByKind::Expressions(keys)) => keys,
             _ => &[],
         };
@@ -233,14 +275,17 @@ impl Resolver<'_> {
                     let origin = scope.column(expr, &self.shape.scans, self.catalog);
                     let name = match (&origin, expr) {
                         (_, Expr::Identifier(ident)) => fold(ident),
-                        (_, Expr::CompoundIdentifier(parts)) => parts.last().map(fold).unwrap_or_default(),
+                        (_, Expr::CompoundIdentifier(parts)) => {
+                            parts.last().map(fold).unwrap_or_default()
+                        }
                         _ => String::new(),
                     };
                     outputs.push((name, origin));
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     self.subqueries(expr, scope);
-                    outputs.push((fold(alias), scope.column(expr, &self.shape.scans, self.catalog)));
+                    outputs
+                        .push((fold(alias), scope.column(expr, &self.shape.scans, self.catalog)));
                 }
                 SelectItem::Wildcard(_) => self.wildcard(None, scope, &mut outputs),
                 SelectItem::QualifiedWildcard(kind, _) => {
@@ -264,13 +309,18 @@ impl Resolver<'_> {
 
     /// All columns of one relation or of all: by name where the catalog knows them, else as `*`.
     fn wildcard(&self, alias: Option<&str>, scope: &Scope<'_>, outputs: &mut Outputs) {
-        for relation in scope.relations.iter().filter(|r| alias.is_none_or(|alias| r.alias == alias)) {
+        for relation in
+            scope.relations.iter().filter(|r| alias.is_none_or(|alias| r.alias == alias))
+        {
             match &relation.source {
                 Source::Scan(scan) => {
                     let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
                     match table {
                         Some(table) => outputs.extend(
-                            table.columns.iter().map(|c| (c.name.clone(), Some((*scan, c.name.clone())))),
+                            table
+                                .columns
+                                .iter()
+                                .map(|c| (c.name.clone(), Some((*scan, c.name.clone())))),
                         ),
                         None => outputs.push(("*".to_owned(), Some((*scan, "*".to_owned())))),
                     }
@@ -296,7 +346,9 @@ impl Resolver<'_> {
     fn join(&mut self, operator: &JoinOperator, scope: &Scope<'_>, first_joined: usize) {
         use JoinOperator as Op;
         let (constraint, keeps_left, keeps_right) = match operator {
-            Op::Join(c) | Op::Inner(c) | Op::CrossJoin(c) | Op::StraightJoin(c) => (c, false, false),
+            Op::Join(c) | Op::Inner(c) | Op::CrossJoin(c) | Op::StraightJoin(c) => {
+                (c, false, false)
+            }
             Op::Left(c) | Op::LeftOuter(c) => (c, true, false),
             Op::Right(c) | Op::RightOuter(c) => (c, false, true),
             Op::FullOuter(c) => (c, true, true),
@@ -306,7 +358,9 @@ impl Resolver<'_> {
             JoinConstraint::On(condition) => {
                 let right: Vec<usize> = scope.relations[first_joined..]
                     .iter()
-                    .filter_map(|r| if let Source::Scan(scan) = r.source { Some(scan) } else { None })
+                    .filter_map(
+                        |r| if let Source::Scan(scan) = r.source { Some(scan) } else { None },
+                    )
                     .collect();
                 for conjunct in conjuncts(condition) {
                     // A condition on the side that an outer join keeps does not filter that side.
@@ -387,10 +441,12 @@ impl Resolver<'_> {
             }
             TableFactor::Function { alias: own, name, .. } => {
                 let alias = own.as_ref().map(|a| fold(&a.name)).or_else(|| last_name(name));
-                scope.relations
+                scope
+                    .relations
                     .push(Relation { alias: alias.unwrap_or_default(), source: Source::Opaque });
             }
-            TableFactor::TableFunction { alias: own, .. } | TableFactor::UNNEST { alias: own, .. } => {
+            TableFactor::TableFunction { alias: own, .. }
+            | TableFactor::UNNEST { alias: own, .. } => {
                 let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
                 scope.relations.push(Relation { alias, source: Source::Opaque });
             }
@@ -403,12 +459,12 @@ impl Resolver<'_> {
         let Some((table, qualifier)) = parts.split_last() else { return };
         let schema = qualifier.last().map(String::as_str);
         let alias = alias.unwrap_or_else(|| table.clone());
-        if schema.is_none() {
-            if let Some(outputs) = scope.cte(table) {
-                let source = Source::Derived(outputs.clone());
-                scope.relations.push(Relation { alias, source });
-                return;
-            }
+        if schema.is_none()
+            && let Some(outputs) = scope.cte(table)
+        {
+            let source = Source::Derived(outputs.clone());
+            scope.relations.push(Relation { alias, source });
+            return;
         }
         let known = self.catalog.and_then(|catalog| catalog.lookup(schema, table));
         let name = known.map_or_else(
@@ -452,7 +508,8 @@ impl Resolver<'_> {
                     Some(origin) => self.link(left, origin),
                     None if filters(left.0) => {
                         let key = crate::model::shape::Key::Column(left.1);
-                        let predicate = Predicate { key, operator: Operator::In, slots: Vec::new() };
+                        let predicate =
+                            Predicate { key, operator: Operator::In, slots: Vec::new() };
                         self.shape.scans[left.0].filters.push(predicate);
                     }
                     None => {}
@@ -473,7 +530,9 @@ impl Resolver<'_> {
         let mut owner = None;
         let mut keys = Vec::new();
         for item in order_by {
-            let Some((scan, key)) = key(&item.expr, scope, &self.shape.scans, self.catalog) else { return };
+            let Some((scan, key)) = key(&item.expr, scope, &self.shape.scans, self.catalog) else {
+                return;
+            };
             if *owner.get_or_insert(scan) != scan {
                 return;
             }

@@ -24,11 +24,14 @@ pub fn without_limit(sql: &str) -> Option<String> {
         LimitClause::LimitOffset { limit, offset, .. } => {
             if let Some(limit) = limit {
                 // NULL is no limit.
-                *limit = expression(&format!("NULLIF(CAST({limit} AS bigint), CAST({limit} AS bigint))"))?;
+                *limit = expression(&format!(
+                    "NULLIF(CAST({limit} AS bigint), CAST({limit} AS bigint))"
+                ))?;
             }
             if let Some(offset) = offset {
                 let value = &offset.value;
-                offset.value = expression(&format!("CAST({value} AS bigint) - CAST({value} AS bigint)"))?;
+                offset.value =
+                    expression(&format!("CAST({value} AS bigint) - CAST({value} AS bigint)"))?;
             }
         }
         LimitClause::OffsetCommaLimit { .. } => return None,
@@ -146,12 +149,15 @@ mod tests {
     #[test]
     fn a_loop_becomes_one_statement() {
         assert_eq!(
-            batched("SELECT t.id, t.name FROM tags AS t WHERE t.listing_id = $1", "listing_id", 1).as_deref(),
+            batched("SELECT t.id, t.name FROM tags AS t WHERE t.listing_id = $1", "listing_id", 1)
+                .as_deref(),
             Some("SELECT t.listing_id, t.id, t.name FROM tags AS t WHERE t.listing_id = ANY($1)")
         );
         assert_eq!(
             batched("SELECT count(*) FROM reviews WHERE seller_id = $1", "seller_id", 1).as_deref(),
-            Some("SELECT seller_id, count(*) FROM reviews WHERE seller_id = ANY($1) GROUP BY seller_id")
+            Some(
+                "SELECT seller_id, count(*) FROM reviews WHERE seller_id = ANY($1) GROUP BY seller_id"
+            )
         );
         assert_eq!(batched("SELECT a FROM t WHERE k = $1 ORDER BY a LIMIT $2", "k", 1), None);
     }

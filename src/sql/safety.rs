@@ -61,7 +61,9 @@ mod tests {
         ] {
             assert_eq!(functions_if_readable(sql), Err(why), "{sql}");
         }
-        let found = functions_if_readable("SELECT 1 FROM pg_sleep($1) WHERE (SELECT set_config(a, b) FROM t)");
+        let found = functions_if_readable(
+            "SELECT 1 FROM pg_sleep($1) WHERE (SELECT set_config(a, b) FROM t)",
+        );
         assert_eq!(found.unwrap(), ["pg_sleep", "set_config"]);
     }
 }

@@ -39,7 +39,8 @@ impl<'p> Scope<'p> {
     }
 
     pub fn cte(&self, name: &str) -> Option<&Outputs> {
-        let own = self.ctes.iter().rev().find(|(known, _)| known == name).map(|(_, outputs)| outputs);
+        let own =
+            self.ctes.iter().rev().find(|(known, _)| known == name).map(|(_, outputs)| outputs);
         own.or_else(|| self.parent.and_then(|parent| parent.cte(name)))
     }
 
@@ -50,18 +51,18 @@ impl<'p> Scope<'p> {
             Expr::Identifier(ident) => self.bare(&fold(ident), scans, catalog),
             Expr::CompoundIdentifier(parts) => {
                 let (column, qualifier) = parts.split_last()?;
-                self.qualified(&fold(qualifier.last()?), &fold(column), scans)
+                self.qualified(&fold(qualifier.last()?), &fold(column))
             }
             _ => None,
         }
     }
 
-    fn qualified(&self, alias: &str, column: &str, scans: &[Scan]) -> Option<Origin> {
+    fn qualified(&self, alias: &str, column: &str) -> Option<Origin> {
         match self.relations.iter().find(|relation| relation.alias == alias) {
             Some(Relation { source: Source::Scan(scan), .. }) => Some((*scan, column.to_owned())),
             Some(Relation { source: Source::Derived(outputs), .. }) => find_output(outputs, column),
             Some(Relation { source: Source::Opaque, .. }) => None,
-            None => self.parent?.qualified(alias, column, scans),
+            None => self.parent?.qualified(alias, column),
         }
     }
 

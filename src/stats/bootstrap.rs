@@ -73,7 +73,8 @@ fn ratio(
     weights: &mut Weights,
 ) -> Option<f64> {
     let mut pool = |arm: &[Vec<f64>]| {
-        let values: Vec<f64> = rounds.iter().flat_map(|&round| arm[round].iter().copied()).collect();
+        let values: Vec<f64> =
+            rounds.iter().flat_map(|&round| arm[round].iter().copied()).collect();
         (!values.is_empty()).then(|| weights.estimate(values, quantile))
     };
     let (before, after) = (pool(before)?, pool(after)?);
@@ -85,9 +86,7 @@ mod tests {
     use super::*;
 
     fn rounds(random: &mut Random, count: usize, size: usize, scale: f64) -> Vec<Vec<f64>> {
-        (0..count)
-            .map(|_| (0..size).map(|_| scale * (1.0 + random.unit())).collect())
-            .collect()
+        (0..count).map(|_| (0..size).map(|_| scale * (1.0 + random.unit())).collect()).collect()
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub struct Comparison {
 pub fn compare(outcome: &Outcome, rows_identical: Option<bool>, seed: u64) -> Comparison {
     let nothing = Change { change_pct: 0.0, low_pct: f64::NEG_INFINITY, high_pct: f64::INFINITY };
     let change = |arm: &[Vec<f64>]| quantile_change(&outcome.before.rounds, arm, JUDGED, seed);
-    let (Some(after), Some(control)) = (change(&outcome.after.rounds), change(&outcome.control.rounds)) else {
+    let (Some(after), Some(control)) =
+        (change(&outcome.after.rounds), change(&outcome.control.rounds))
+    else {
         let verdict = Verdict::Inconclusive("fewer than two rounds".to_owned());
         return Comparison { change: nothing, control: nothing, verdict };
     };
@@ -36,9 +38,16 @@ pub fn compare(outcome: &Outcome, rows_identical: Option<bool>, seed: u64) -> Co
     Comparison { change: after, control, verdict }
 }
 
-fn verdict(outcome: &Outcome, rows_identical: Option<bool>, after: Change, control: Change) -> Verdict {
+fn verdict(
+    outcome: &Outcome,
+    rows_identical: Option<bool>,
+    after: Change,
+    control: Change,
+) -> Verdict {
     if rows_identical == Some(false) {
-        return Verdict::Inconclusive("the rows differ: an error, not a change of speed".to_owned());
+        return Verdict::Inconclusive(
+            "the rows differ: an error, not a change of speed".to_owned(),
+        );
     }
     let executions = outcome.before.len().min(outcome.after.len());
     if executions < FEWEST_FOR_P95 {
@@ -52,9 +61,9 @@ fn verdict(outcome: &Outcome, rows_identical: Option<bool>, after: Change, contr
         Judgement::Above => Verdict::Regressed,
         // Inside a band that noise has widened says nothing about the narrow one.
         Judgement::Inside if judge(after, BAND_PCT) == Judgement::Inside => Verdict::Unchanged,
-        Judgement::Inside | Judgement::Crosses => {
-            Verdict::Inconclusive(format!("the same statement differs from itself by up to {noise:.0} %"))
-        }
+        Judgement::Inside | Judgement::Crosses => Verdict::Inconclusive(format!(
+            "the same statement differs from itself by up to {noise:.0} %"
+        )),
     }
 }
 

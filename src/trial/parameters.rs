@@ -72,9 +72,11 @@ fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<Source>
                     .find(|filter| filter.slots.iter().any(|slot| usize::from(*slot) == number))?;
                 Some(Source::Column { scan, predicate: predicate.clone() })
             });
-            found.or_else(|| page_position(&query.normalized, number).map(Source::Fixed)).ok_or_else(|| {
-                format!("no parameters were seen, and ${number} belongs to no column")
-            })
+            found
+                .or_else(|| page_position(&query.normalized, number).map(Source::Fixed))
+                .ok_or_else(|| {
+                    format!("no parameters were seen, and ${number} belongs to no column")
+                })
         })
         .collect()
 }
@@ -82,9 +84,9 @@ fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<Source>
 /// `LIMIT $n` and `OFFSET $n`.
 fn page_position(normalized: &str, number: usize) -> Option<&'static str> {
     let before = |word: &str| {
-        normalized.split_once(&format!("{word} ${number}")).is_some_and(|(_, rest)| {
-            !rest.starts_with(|c: char| c.is_ascii_digit())
-        })
+        normalized
+            .split_once(&format!("{word} ${number}"))
+            .is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     if before("LIMIT") {
         Some(PAGE)
@@ -104,7 +106,9 @@ fn rows(
 ) -> Result<Vec<Vec<Literal>>, String> {
     let scans: Vec<usize> = sources
         .iter()
-        .filter_map(|source| if let Source::Column { scan, .. } = source { Some(*scan) } else { None })
+        .filter_map(
+            |source| if let Source::Column { scan, .. } = source { Some(*scan) } else { None },
+        )
         .collect();
     let mut columns_of: Vec<(usize, Vec<Vec<Literal>>)> = Vec::new();
     for scan in scans {
@@ -114,7 +118,9 @@ fn rows(
         let expressions: Vec<String> = sources
             .iter()
             .filter_map(|source| match source {
-                Source::Column { scan: own, predicate } if *own == scan => Some(value_of(predicate)),
+                Source::Column { scan: own, predicate } if *own == scan => {
+                    Some(value_of(predicate))
+                }
                 _ => None,
             })
             .collect();
@@ -141,7 +147,11 @@ fn rows(
 }
 
 /// One set of values: for each position the value of its column in row `n` of its table.
-fn assemble(sources: &[Source], columns_of: &[(usize, Vec<Vec<Literal>>)], n: usize) -> Vec<Literal> {
+fn assemble(
+    sources: &[Source],
+    columns_of: &[(usize, Vec<Vec<Literal>>)],
+    n: usize,
+) -> Vec<Literal> {
     let mut next = vec![0; columns_of.len()];
     sources
         .iter()

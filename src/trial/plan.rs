@@ -42,11 +42,14 @@ pub fn plan<'w>(
     // The workload is in the order of time already.
     for (query, shape) in workload.queries.iter().zip(shapes) {
         let Some(shape) = shape else { continue };
-        if shape.kind != StatementKind::Select || !shape.scans.iter().any(|scan| scan.table == *table) {
+        if shape.kind != StatementKind::Select
+            || !shape.scans.iter().any(|scan| scan.table == *table)
+        {
             continue;
         }
         if plan.queries.len() == MOST_QUERIES {
-            plan.left_out.push((query.fingerprint, "less time than the statements replayed".to_owned()));
+            plan.left_out
+                .push((query.fingerprint, "less time than the statements replayed".to_owned()));
             continue;
         }
         let prepared = guard

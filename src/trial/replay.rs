@@ -108,7 +108,9 @@ pub fn run_round(
         }
     }
     for (query, outcome) in outcomes.iter_mut().enumerate() {
-        for (arm, at) in [(&mut outcome.before, 0), (&mut outcome.after, 1), (&mut outcome.control, 2)] {
+        for (arm, at) in
+            [(&mut outcome.before, 0), (&mut outcome.after, 1), (&mut outcome.control, 2)]
+        {
             if let Some(round) = latencies.remove(&(query, at)) {
                 arm.rounds.push(round);
             }

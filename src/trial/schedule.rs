@@ -54,7 +54,11 @@ mod tests {
         let slots = round(3, &[4, 0, 1], 2, &mut Random::new(5));
         assert_eq!(slots.len(), 2 * 2 * 3);
         for three in slots.chunks(3) {
-            assert!(three.iter().all(|s| (s.query, s.parameters) == (three[0].query, three[0].parameters)));
+            assert!(
+                three
+                    .iter()
+                    .all(|s| (s.query, s.parameters) == (three[0].query, three[0].parameters))
+            );
             assert!(ARMS.iter().all(|arm| three.iter().any(|slot| slot.arm == *arm)));
         }
         assert!(slots.iter().all(|slot| slot.query != 1));
@@ -68,6 +72,9 @@ mod tests {
             .map(|slot| slot.parameters)
             .collect();
         assert_eq!(seen.len(), 10);
-        assert_eq!(round(0, &[9, 9], 3, &mut Random::new(7)), round(0, &[9, 9], 3, &mut Random::new(7)));
+        assert_eq!(
+            round(0, &[9, 9], 3, &mut Random::new(7)),
+            round(0, &[9, 9], 3, &mut Random::new(7))
+        );
     }
 }

@@ -167,7 +167,12 @@ fn measure(
 
 impl Block {
     /// Opens three sessions on one snapshot, one of them with the index.
-    fn open(settings: &Settings, _: &Writable, index: &IndexPlan, effort: Effort) -> Result<Block, PgError> {
+    fn open(
+        settings: &Settings,
+        _: &Writable,
+        index: &IndexPlan,
+        effort: Effort,
+    ) -> Result<Block, PgError> {
         let after = connect(settings, effort)?;
         after.batch(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET LOCAL lock_timeout = {}",
@@ -249,7 +254,11 @@ impl Block {
 
 /// Builds the index in the open transaction of `after` and makes that transaction read-only. Returns
 /// the time it took, milliseconds, and the size, bytes.
-fn build(after: &Connection, index: &IndexPlan, effort: Effort) -> Result<(f64, Option<u64>), PgError> {
+fn build(
+    after: &Connection,
+    index: &IndexPlan,
+    effort: Effort,
+) -> Result<(f64, Option<u64>), PgError> {
     let index_name = name(index);
     let started = Instant::now();
     // A build takes as long as it takes; executions have their limit back afterwards.
@@ -265,10 +274,14 @@ fn build(after: &Connection, index: &IndexPlan, effort: Effort) -> Result<(f64, 
     }
     let row = after.row(include_str!("built.sql"), &[&index.table.schema, &index_name])?;
     if row.get::<_, bool>(1) {
-        let holder = row.get::<_, Option<String>>(2).map(|who| format!(" in {who}")).unwrap_or_default();
-        let cause = format!("rows of {} were changed while an older snapshot is open{holder}", index.table);
+        let holder =
+            row.get::<_, Option<String>>(2).map(|who| format!(" in {who}")).unwrap_or_default();
+        let cause =
+            format!("rows of {} were changed while an older snapshot is open{holder}", index.table);
         let what = "cannot use the index in the transaction that built it";
-        return Err(PgError::new(Kind::Statement, what, cause).with_help("end that session and try again"));
+        return Err(
+            PgError::new(Kind::Statement, what, cause).with_help("end that session and try again")
+        );
     }
     // From here on the session that holds the index may write no more than the others.
     after.batch(&format!(

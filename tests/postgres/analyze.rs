@@ -14,12 +14,20 @@ fn a_log_and_a_database_give_an_index_with_its_undo_and_leave_nothing_behind() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let found = json(&output);
     assert_eq!(found["target"]["origin"], "live");
-    let index = found["recommendations"].as_array().unwrap().iter().find(|r| r["kind"] == "create-index").unwrap();
+    let index = found["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["kind"] == "create-index")
+        .unwrap();
     assert_eq!(
         index["sql"][0],
         "CREATE INDEX CONCURRENTLY listings_category_id_created_at_idx ON public.listings (category_id, created_at DESC)"
     );
-    assert_eq!(index["undo"][0], "DROP INDEX CONCURRENTLY IF EXISTS public.listings_category_id_created_at_idx");
+    assert_eq!(
+        index["undo"][0],
+        "DROP INDEX CONCURRENTLY IF EXISTS public.listings_category_id_created_at_idx"
+    );
     // HypoPG is not in this database: no figure, and the reason.
     assert!(index["estimated"].is_null() && index["why"].as_str().unwrap().contains("HypoPG"));
     assert_eq!(shop.objects(), before);
@@ -37,7 +45,10 @@ fn candidates_are_costed_by_hypopg_or_by_a_build_that_is_rolled_back() {
     let built = run(&["analyze", "--build", "--format", "json", log], &shop.flags());
     assert_eq!(code(&built), 0, "{}", stderr(&built));
     let estimate = json(&built)["recommendations"][0]["estimated"].clone();
-    assert!(estimate["cost_after"].as_f64().unwrap() < 0.1 * estimate["cost_before"].as_f64().unwrap(), "{estimate}");
+    assert!(
+        estimate["cost_after"].as_f64().unwrap() < 0.1 * estimate["cost_before"].as_f64().unwrap(),
+        "{estimate}"
+    );
     assert!(estimate["size_bytes"].as_u64().unwrap() > 100_000);
     assert_eq!(shop.objects(), before);
     if shop.connect().batch("CREATE EXTENSION hypopg").is_err() {
@@ -47,7 +58,10 @@ fn candidates_are_costed_by_hypopg_or_by_a_build_that_is_rolled_back() {
     }
     let before = shop.objects();
     let estimate = json(&run(&["analyze", "--format", "json", log], &shop.flags()))["recommendations"][0]["estimated"].clone();
-    assert!(estimate["cost_after"].as_f64().unwrap() < 0.1 * estimate["cost_before"].as_f64().unwrap(), "{estimate}");
+    assert!(
+        estimate["cost_after"].as_f64().unwrap() < 0.1 * estimate["cost_before"].as_f64().unwrap(),
+        "{estimate}"
+    );
     assert_eq!(shop.objects(), before);
 }
 
@@ -75,7 +89,13 @@ fn the_counters_of_a_server_are_a_workload() {
     assert!(query["queryid"].is_i64());
     // Counters have means and no percentiles.
     assert!(query["mean_us"].is_u64() && query["p95_us"].is_null());
-    assert!(found["findings"].as_array().unwrap().iter().any(|f| f["id"] == "unindexed-filter:public.listings(seller_id)"));
+    assert!(
+        found["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|f| f["id"] == "unindexed-filter:public.listings(seller_id)")
+    );
 }
 
 #[test]
@@ -83,8 +103,14 @@ fn a_schema_alone_names_tables_without_row_level_rules_and_foreign_keys_without_
     let Some(server) = server() else { return };
     let shop = Shop::new(server, false);
     let found = json(&run(&["analyze", "--format", "json"], &shop.flags()));
-    let ids: Vec<&str> = found["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap()).collect();
-    for id in ["rls-disabled:public.listings", "rls-disabled:public.orders", "rls-disabled:public.users", "unindexed-foreign-key:public.listings(seller_id)"] {
+    let ids: Vec<&str> =
+        found["findings"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap()).collect();
+    for id in [
+        "rls-disabled:public.listings",
+        "rls-disabled:public.orders",
+        "rls-disabled:public.users",
+        "unindexed-foreign-key:public.listings(seller_id)",
+    ] {
         assert!(ids.contains(&id), "{id} in {ids:?}");
     }
     assert!(!ids.contains(&"unindexed-foreign-key:public.orders(buyer_id)"));

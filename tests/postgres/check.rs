@@ -15,8 +15,10 @@ fn baseline(shop: &Shop, directory: &std::path::Path) -> String {
     entries.push(("UPDATE orders SET total_cents = 1 WHERE id = $1", &["1"], 0.2));
     write_log(&log, &entries);
     let file = directory.join("baseline.json");
-    let output =
-        run(&["check", "--quiet", "--save-baseline", file.to_str().unwrap(), log.to_str().unwrap()], &shop.flags());
+    let output = run(
+        &["check", "--quiet", "--save-baseline", file.to_str().unwrap(), log.to_str().unwrap()],
+        &shop.flags(),
+    );
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -36,12 +38,24 @@ fn an_unchanged_database_passes_ten_times_and_a_dropped_index_does_not() {
     }
     shop.connect().batch("DROP INDEX orders_buyer_id").unwrap();
     let junit = directory.path().join("junit.xml");
-    let output =
-        run(&["check", "--quiet", "--format", "json", "-o", junit.to_str().unwrap(), "--baseline", &file], &shop.flags());
+    let output = run(
+        &[
+            "check",
+            "--quiet",
+            "--format",
+            "json",
+            "-o",
+            junit.to_str().unwrap(),
+            "--baseline",
+            &file,
+        ],
+        &shop.flags(),
+    );
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     let checks = json(&output)["checks"].as_array().unwrap().clone();
     let status = |part: &str| {
-        checks.iter().find(|c| c["normalized"].as_str().unwrap().contains(part)).unwrap()["status"].clone()
+        checks.iter().find(|c| c["normalized"].as_str().unwrap().contains(part)).unwrap()["status"]
+            .clone()
     };
     assert_eq!(status("buyer_id = $1"), "regressed");
     assert_eq!(status("FROM users"), "unchanged");
@@ -64,7 +78,12 @@ fn a_table_that_grew_is_no_regression() {
     let output = run(&["check", "--quiet", "--format", "json", "--baseline", &file], &shop.flags());
     let checks = json(&output)["checks"].clone();
     assert_eq!(code(&output), 0, "{checks}");
-    let grown = checks.as_array().unwrap().iter().find(|c| c["normalized"].as_str().unwrap().contains("listings")).unwrap();
+    let grown = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["normalized"].as_str().unwrap().contains("listings"))
+        .unwrap();
     assert_eq!(grown["status"], "data-growth", "{grown}");
 }
 

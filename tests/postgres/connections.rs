@@ -30,7 +30,10 @@ fn variables_urls_and_flags_lead_to_the_same_place_and_say_so() {
     let settings = shop.settings();
     let (host, port) = (settings.host.clone(), settings.port.to_string());
     let by_variables = doctor(|c| {
-        c.env("PGHOST", &host).env("PGPORT", &port).env("PGUSER", "postgres").env("PGDATABASE", &shop.name);
+        c.env("PGHOST", &host)
+            .env("PGPORT", &port)
+            .env("PGUSER", "postgres")
+            .env("PGDATABASE", &shop.name);
     });
     assert!(target(&by_variables).ends_with("(from PG* variables)"), "{}", target(&by_variables));
     let url = format!("postgresql://postgres@/{}?host={host}&port={port}", shop.name);
@@ -43,7 +46,11 @@ fn variables_urls_and_flags_lead_to_the_same_place_and_say_so() {
     });
     assert!(target(&by_flag).ends_with("(from flags)") && target(&by_flag).contains(&shop.name));
     let service = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(service.path(), format!("[shop]\nhost={host}\nport={port}\nuser=postgres\ndbname={}\n", shop.name)).unwrap();
+    std::fs::write(
+        service.path(),
+        format!("[shop]\nhost={host}\nport={port}\nuser=postgres\ndbname={}\n", shop.name),
+    )
+    .unwrap();
     let by_service = doctor(|c| {
         c.env("PGSERVICE", "shop").env("PGSERVICEFILE", service.path());
     });
@@ -100,7 +107,8 @@ fn certificates() -> (String, String, String) {
 }
 
 fn over_tcp(cluster: &Throwaway, sslmode: &str, root: Option<&Path>, host: &str) -> Output {
-    let mut url = format!("postgresql://reader@{host}:{}/postgres?sslmode={sslmode}", cluster.port());
+    let mut url =
+        format!("postgresql://reader@{host}:{}/postgres?sslmode={sslmode}", cluster.port());
     if let Some(root) = root {
         url.push_str(&format!("&sslrootcert={}", root.display()));
     }
@@ -113,7 +121,8 @@ fn over_tcp(cluster: &Throwaway, sslmode: &str, root: Option<&Path>, host: &str)
 fn tls_is_verified_as_far_as_sslmode_says() {
     let Some((cluster, files)) = strict_server() else { return };
     let (root, other) = (files.path().join("root.crt"), files.path().join("other.crt"));
-    let accepted = |sslmode, root: Option<&Path>, host| code(&over_tcp(cluster, sslmode, root, host)) == 0;
+    let accepted =
+        |sslmode, root: Option<&Path>, host| code(&over_tcp(cluster, sslmode, root, host)) == 0;
     assert!(!accepted("disable", None, "localhost"), "the server takes only TLS");
     for sslmode in ["allow", "prefer", "require"] {
         assert!(accepted(sslmode, None, "localhost"), "{sslmode}");
@@ -138,7 +147,8 @@ fn passwords_come_from_the_environment_or_pgpass_and_are_never_printed() {
     let (host, port) = (settings.host.clone(), settings.port.to_string());
     let attempt = |prepare: &dyn Fn(&mut Command)| {
         doctor(|c| {
-            c.args(["-h", &host, "-p", &port, "-U", "reader", "-d", "postgres"]).env("HOME", "/nonexistent");
+            c.args(["-h", &host, "-p", &port, "-U", "reader", "-d", "postgres"])
+                .env("HOME", "/nonexistent");
             prepare(c);
         })
     };
@@ -146,7 +156,11 @@ fn passwords_come_from_the_environment_or_pgpass_and_are_never_printed() {
         c.env("PGPASSWORD", "wrong horse");
     });
     assert_eq!(code(&wrong), 3);
-    assert!(stderr(&wrong).contains("28P01") && stderr(&wrong).contains("help:"), "{}", stderr(&wrong));
+    assert!(
+        stderr(&wrong).contains("28P01") && stderr(&wrong).contains("help:"),
+        "{}",
+        stderr(&wrong)
+    );
     assert!(!stderr(&wrong).contains("wrong horse"));
     let none = attempt(&|_| {});
     assert_eq!(code(&none), 3);
@@ -157,7 +171,8 @@ fn passwords_come_from_the_environment_or_pgpass_and_are_never_printed() {
     assert_eq!(code(&right), 0, "{}", stderr(&right));
     assert!(!String::from_utf8_lossy(&right.stdout).contains("correct horse"));
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "elsewhere:*:*:*:x\nlocalhost:*:postgres:reader:correct horse\n").unwrap();
+    std::fs::write(file.path(), "elsewhere:*:*:*:x\nlocalhost:*:postgres:reader:correct horse\n")
+        .unwrap();
     std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
     let by_file = attempt(&|c| {
         c.env("PGPASSFILE", file.path());

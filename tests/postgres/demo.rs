@@ -15,8 +15,20 @@ fn the_demo_proves_indexes_names_both_loops_and_the_open_tables() {
         .output()
         .unwrap();
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    for name in ["handover.md", "handover.html", "before_after.csv", "run.json", "schema.sql", "pg_stat_statements.csv", "shop.stderr.log", "shop.csv"] {
-        assert!(std::fs::metadata(directory.path().join(name)).is_ok_and(|m| m.len() > 0), "{name}");
+    for name in [
+        "handover.md",
+        "handover.html",
+        "before_after.csv",
+        "run.json",
+        "schema.sql",
+        "pg_stat_statements.csv",
+        "shop.stderr.log",
+        "shop.csv",
+    ] {
+        assert!(
+            std::fs::metadata(directory.path().join(name)).is_ok_and(|m| m.len() > 0),
+            "{name}"
+        );
     }
     let run: serde_json::Value =
         serde_json::from_slice(&std::fs::read(directory.path().join("run.json")).unwrap()).unwrap();
@@ -25,7 +37,10 @@ fn the_demo_proves_indexes_names_both_loops_and_the_open_tables() {
     assert!(accepted.len() >= 3, "{} accepted", accepted.len());
     for recommendation in accepted {
         let measured = &recommendation["measured"];
-        assert!(measured["p95_after_us"].as_f64() < measured["p95_before_us"].as_f64(), "{measured}");
+        assert!(
+            measured["p95_after_us"].as_f64() < measured["p95_before_us"].as_f64(),
+            "{measured}"
+        );
         assert!(measured["interval_pct"][1].as_f64().unwrap() < 0.0, "{measured}");
     }
     let findings = run["findings"].as_array().unwrap();
@@ -35,13 +50,19 @@ fn the_demo_proves_indexes_names_both_loops_and_the_open_tables() {
         .map(|f| f["subject"]["table"].as_str().unwrap())
         .collect();
     assert!(loops.contains(&"public.users") && loops.contains(&"public.order_items"), "{loops:?}");
-    assert!(findings.iter().filter(|f| f["rule"] == "n-plus-one").all(|f| f["subject"]["parent_query"].is_string()));
+    assert!(
+        findings
+            .iter()
+            .filter(|f| f["rule"] == "n-plus-one")
+            .all(|f| f["subject"]["parent_query"].is_string())
+    );
     let open: Vec<&str> = findings
         .iter()
         .filter(|f| f["rule"] == "rls-disabled")
         .map(|f| f["subject"]["table"].as_str().unwrap())
         .collect();
-    for table in ["favorites", "listings", "messages", "order_items", "orders", "reviews", "users"] {
+    for table in ["favorites", "listings", "messages", "order_items", "orders", "reviews", "users"]
+    {
         assert!(open.contains(&format!("public.{table}").as_str()), "{table} in {open:?}");
     }
     assert!(!open.contains(&"public.categories"));

@@ -10,7 +10,9 @@ use pgassay::pg::throwaway::Throwaway;
 use crate::support::{Shop, browse_log, code, flags, pgassay, programs, run, server, stderr};
 
 fn three_parts(text: &str) -> bool {
-    ["error: ", "cause: ", "help:  "].iter().all(|part| text.lines().any(|line| line.starts_with(part)))
+    ["error: ", "cause: ", "help:  "]
+        .iter()
+        .all(|part| text.lines().any(|line| line.starts_with(part)))
 }
 
 #[test]
@@ -29,14 +31,24 @@ fn each_refusal_has_its_sqlstate_its_help_and_its_exit_code() {
     for (args, flags, expected) in cases {
         let output = run(args, &flags);
         assert_eq!(code(&output), 3, "{args:?}");
-        assert!(three_parts(&stderr(&output)) && stderr(&output).contains(expected), "{}", stderr(&output));
+        assert!(
+            three_parts(&stderr(&output)) && stderr(&output).contains(expected),
+            "{}",
+            stderr(&output)
+        );
     }
     let owner = shop.connect();
-    owner.batch("CREATE EXTENSION pg_stat_statements; REVOKE ALL ON pg_stat_statements FROM PUBLIC").unwrap();
+    owner
+        .batch("CREATE EXTENSION pg_stat_statements; REVOKE ALL ON pg_stat_statements FROM PUBLIC")
+        .unwrap();
     owner.batch("REVOKE EXECUTE ON FUNCTION pg_stat_statements(boolean) FROM PUBLIC").unwrap();
     let denied = run(counters, &flags(&app));
     assert_eq!(code(&denied), 3);
-    assert!(stderr(&denied).contains("42501") && stderr(&denied).contains("GRANT pg_read_all_stats"), "{}", stderr(&denied));
+    assert!(
+        stderr(&denied).contains("42501") && stderr(&denied).contains("GRANT pg_read_all_stats"),
+        "{}",
+        stderr(&denied)
+    );
 }
 
 #[test]
@@ -45,14 +57,30 @@ fn a_server_that_goes_away_in_the_middle_is_an_error_and_no_panic() {
     let cluster = Throwaway::start(&programs, &std::env::temp_dir()).unwrap();
     let settings = cluster.settings("postgres");
     let owner = Connection::open(&settings).unwrap();
-    owner.batch(include_str!("shop.sql").replace("GRANT SELECT ON ALL TABLES IN SCHEMA public TO app;", "").as_str()).unwrap();
+    owner
+        .batch(
+            include_str!("shop.sql")
+                .replace("GRANT SELECT ON ALL TABLES IN SCHEMA public TO app;", "")
+                .as_str(),
+        )
+        .unwrap();
     owner.batch("ANALYZE").unwrap();
     drop(owner);
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
     browse_log(&log);
     let child = pgassay()
-        .args(["trial", "--quiet", "--time-budget", "120", "--rounds", "60", "--confirm", "postgres", log.to_str().unwrap()])
+        .args([
+            "trial",
+            "--quiet",
+            "--time-budget",
+            "120",
+            "--rounds",
+            "60",
+            "--confirm",
+            "postgres",
+            log.to_str().unwrap(),
+        ])
         .args(flags(&settings))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -62,7 +90,11 @@ fn a_server_that_goes_away_in_the_middle_is_an_error_and_no_panic() {
     drop(cluster);
     let output = child.wait_with_output().unwrap();
     assert_eq!(code(&output), 3, "{}", stderr(&output));
-    assert!(three_parts(&stderr(&output)) && !stderr(&output).contains("panicked"), "{}", stderr(&output));
+    assert!(
+        three_parts(&stderr(&output)) && !stderr(&output).contains("panicked"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -99,7 +131,11 @@ fn what_may_write_or_do_more_than_read_is_not_replayed() {
     ] {
         assert!(guard.check(&owner, sql).is_err(), "{sql}");
     }
-    for sql in ["SELECT count(*) FROM users WHERE lower(email) = $1", "SELECT add($1, $2)", "SELECT now(), random()"] {
+    for sql in [
+        "SELECT count(*) FROM users WHERE lower(email) = $1",
+        "SELECT add($1, $2)",
+        "SELECT now(), random()",
+    ] {
         assert_eq!(guard.check(&owner, sql), Ok(()), "{sql}");
     }
 }

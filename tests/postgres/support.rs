@@ -28,7 +28,8 @@ pub fn server() -> Option<&'static Throwaway> {
     static SERVER: OnceLock<Option<Throwaway>> = OnceLock::new();
     SERVER
         .get_or_init(|| {
-            let cluster = Throwaway::start(&programs()?, &std::env::temp_dir()).expect("a server starts");
+            let cluster =
+                Throwaway::start(&programs()?, &std::env::temp_dir()).expect("a server starts");
             prepare_template(&cluster);
             Some(cluster)
         })
@@ -67,7 +68,9 @@ impl Shop {
         let admin = Connection::open(&cluster.settings("postgres")).unwrap();
         admin.batch(&format!("CREATE DATABASE {name} TEMPLATE shop_template")).unwrap();
         if staging {
-            admin.batch(&format!("ALTER DATABASE {name} SET pgassay.environment = 'test'")).unwrap();
+            admin
+                .batch(&format!("ALTER DATABASE {name} SET pgassay.environment = 'test'"))
+                .unwrap();
         }
         Shop { cluster, name }
     }
@@ -82,7 +85,8 @@ impl Shop {
 
     /// Names of all indexes, policies and extensions: what a run must leave as it was.
     pub fn objects(&self) -> Vec<String> {
-        let rows = self.connect()
+        let rows = self
+            .connect()
             .query(
                 "SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = 'public' \
                  UNION ALL SELECT 'policy ' || policyname FROM pg_policies \
@@ -100,15 +104,33 @@ impl Shop {
 }
 
 pub fn flags(settings: &Settings) -> Vec<String> {
-    ["-h", &settings.host, "-p", &settings.port.to_string(), "-U", &settings.user, "-d", &settings.database]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "-h",
+        &settings.host,
+        "-p",
+        &settings.port.to_string(),
+        "-U",
+        &settings.user,
+        "-d",
+        &settings.database,
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// The program, with an environment that leads nowhere unless a test says so.
 pub fn pgassay() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgassay"));
-    for name in ["DATABASE_URL", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE", "PGPASSFILE"] {
+    for name in [
+        "DATABASE_URL",
+        "PGHOST",
+        "PGPORT",
+        "PGUSER",
+        "PGDATABASE",
+        "PGPASSWORD",
+        "PGSERVICE",
+        "PGPASSFILE",
+    ] {
         command.env_remove(name);
     }
     command.current_dir(std::env::temp_dir());
@@ -129,11 +151,15 @@ pub fn stderr(output: &Output) -> String {
 
 /// The run on standard output, checked against the schema.
 pub fn json(output: &Output) -> serde_json::Value {
-    let value: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {} {}", String::from_utf8_lossy(&output.stdout), stderr(output)));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {} {}", String::from_utf8_lossy(&output.stdout), stderr(output))
+    });
     let schema: serde_json::Value = serde_json::from_str(&pgassay::report::json::schema()).unwrap();
-    let errors: Vec<String> =
-        jsonschema::validator_for(&schema).unwrap().iter_errors(&value).map(|e| e.to_string()).collect();
+    let errors: Vec<String> = jsonschema::validator_for(&schema)
+        .unwrap()
+        .iter_errors(&value)
+        .map(|e| e.to_string())
+        .collect();
     assert!(errors.is_empty(), "{errors:?}");
     value
 }
@@ -142,8 +168,15 @@ pub fn json(output: &Output) -> serde_json::Value {
 pub fn write_log(path: &Path, entries: &[(&str, &[&str], f64)]) {
     let mut text = String::new();
     for (number, (sql, parameters, ms)) in entries.iter().enumerate() {
-        let at = format!("2026-01-01 10:{:02}:{:02}.{:03} UTC", number / 600 % 60, number / 10 % 60, number % 10 * 100);
-        text.push_str(&format!("{at} [7] app@shop LOG:  duration: {ms:.3} ms  execute <unnamed>: {sql}\n"));
+        let at = format!(
+            "2026-01-01 10:{:02}:{:02}.{:03} UTC",
+            number / 600 % 60,
+            number / 10 % 60,
+            number % 10 * 100
+        );
+        text.push_str(&format!(
+            "{at} [7] app@shop LOG:  duration: {ms:.3} ms  execute <unnamed>: {sql}\n"
+        ));
         if !parameters.is_empty() {
             let list: Vec<String> =
                 parameters.iter().enumerate().map(|(n, v)| format!("${} = '{v}'", n + 1)).collect();
@@ -156,8 +189,11 @@ pub fn write_log(path: &Path, entries: &[(&str, &[&str], f64)]) {
 /// Browse pages of a few categories, as their log.
 pub fn browse_log(path: &Path) {
     let categories: Vec<String> = (1..=40).map(|n| n.to_string()).collect();
-    let parameters: Vec<[&str; 2]> = categories.iter().map(|category| [category.as_str(), "20"]).collect();
-    let sql = "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT $2";
-    let entries: Vec<(&str, &[&str], f64)> = parameters.iter().map(|p| (sql, p.as_slice(), 15.0)).collect();
+    let parameters: Vec<[&str; 2]> =
+        categories.iter().map(|category| [category.as_str(), "20"]).collect();
+    let sql =
+        "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT $2";
+    let entries: Vec<(&str, &[&str], f64)> =
+        parameters.iter().map(|p| (sql, p.as_slice(), 15.0)).collect();
     write_log(path, &entries);
 }

@@ -18,7 +18,8 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 fn is_alive(process: u32) -> bool {
     // A zombie is dead, it only has not been told.
-    std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    std::fs::read_to_string(format!("/proc/{process}/stat"))
+        .is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 fn clusters(base: &Path) -> Vec<std::path::PathBuf> {
@@ -60,7 +61,10 @@ fn a_killed_process_leaves_no_server_and_no_directory() {
     let pidfile = |directory: &Path| directory.join("data/postmaster.pid");
     let mut server = 0;
     wait_until("the server's start", || {
-        let ids = clusters(base.path()).iter().filter_map(|d| std::fs::read_to_string(pidfile(d)).ok()).collect::<Vec<_>>();
+        let ids = clusters(base.path())
+            .iter()
+            .filter_map(|d| std::fs::read_to_string(pidfile(d)).ok())
+            .collect::<Vec<_>>();
         server = ids.first().and_then(|text| text.lines().next()?.parse().ok()).unwrap_or(0);
         server > 0
     });

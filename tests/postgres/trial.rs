@@ -17,14 +17,19 @@ fn an_index_that_helps_is_accepted_and_nothing_stays() {
     let log = directory.path().join("app.log");
     browse_log(&log);
     let before = shop.objects();
-    let output =
-        run(&["trial", "--time-budget", "3", "--format", "json", log.to_str().unwrap()], &shop.flags());
+    let output = run(
+        &["trial", "--time-budget", "3", "--format", "json", log.to_str().unwrap()],
+        &shop.flags(),
+    );
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let tried = json(&output);
     let recommendation = &tried["recommendations"][0];
     assert_eq!(recommendation["state"], "accepted", "{recommendation}");
     let query = &tried["trials"][0]["queries"][0];
-    assert_eq!((query["verdict"].as_str(), query["rows_identical"].as_bool()), (Some("improved"), Some(true)));
+    assert_eq!(
+        (query["verdict"].as_str(), query["rows_identical"].as_bool()),
+        (Some("improved"), Some(true))
+    );
     assert!(query["interval_pct"][1].as_f64().unwrap() < -30.0, "{query}");
     assert!(query["before"]["n"].as_u64().unwrap() >= 59);
     assert!(query["buffers_after"].as_u64() < query["buffers_before"].as_u64());
@@ -46,7 +51,8 @@ fn without_consent_nothing_is_built() {
     assert!(stderr(&refused).contains("nothing says that it is staging"), "{}", stderr(&refused));
     let wrong = run(&["trial", "--confirm", "another", log], &shop.flags());
     assert_eq!(code(&wrong), 2);
-    let right = run(&["trial", "--time-budget", "0.5", "--confirm", &shop.name, log], &shop.flags());
+    let right =
+        run(&["trial", "--time-budget", "0.5", "--confirm", &shop.name, log], &shop.flags());
     assert_eq!(code(&right), 0, "{}", stderr(&right));
 }
 
@@ -56,7 +62,10 @@ fn a_target_that_others_are_using_is_refused() {
     let shop = Shop::new(server, true);
     let users: Vec<_> = (0..3)
         .map(|_| {
-            let settings = pgassay::pg::libpq_env::Settings { application_name: "web".into(), ..shop.settings() };
+            let settings = pgassay::pg::libpq_env::Settings {
+                application_name: "web".into(),
+                ..shop.settings()
+            };
             let user = pgassay::pg::connect::Connection::open(&settings).unwrap();
             user.batch("BEGIN; SELECT count(*) FROM users").unwrap();
             user
@@ -74,7 +83,15 @@ fn a_target_that_others_are_using_is_refused() {
 /// A trial that goes on for long, with its index built.
 fn under_way(shop: &Shop, log: &std::path::Path) -> Child {
     let child = pgassay()
-        .args(["trial", "--quiet", "--time-budget", "300", "--rounds", "100", log.to_str().unwrap()])
+        .args([
+            "trial",
+            "--quiet",
+            "--time-budget",
+            "300",
+            "--rounds",
+            "100",
+            log.to_str().unwrap(),
+        ])
         .args(shop.flags())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

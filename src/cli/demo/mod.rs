@@ -54,7 +54,11 @@ pub fn run(args: &args::Demo) -> Result<Exit, Failure> {
 
 /// How the marketplace's application connects.
 fn application(cluster: &Throwaway) -> Settings {
-    Settings { user: "app".to_owned(), application_name: "marketplace".to_owned(), ..cluster.settings("shop") }
+    Settings {
+        user: "app".to_owned(),
+        application_name: "marketplace".to_owned(),
+        ..cluster.settings("shop")
+    }
 }
 
 /// Makes the database, its rows and the role of the application, whose sessions are logged whole.
@@ -91,7 +95,9 @@ struct Kept {
 /// Copies logs, counters and schema out of the cluster.
 fn keep(cluster: &Throwaway, programs: &Path, dir: &Path) -> Result<Kept, Failure> {
     wait_for_log(&cluster.log_file("log"));
-    for (extension, name) in [("log", "shop.stderr.log"), ("csv", "shop.csv"), ("json", "shop.json")] {
+    for (extension, name) in
+        [("log", "shop.stderr.log"), ("csv", "shop.csv"), ("json", "shop.json")]
+    {
         let from = cluster.log_file(extension);
         if from.exists() {
             copy(&from, &dir.join(name))?;
@@ -99,16 +105,17 @@ fn keep(cluster: &Throwaway, programs: &Path, dir: &Path) -> Result<Kept, Failur
     }
     let connection = Connection::open(&cluster.settings("shop"))?;
     let target = dir.join("pg_stat_statements.csv");
-    std::fs::write(&target, counters(&connection)?)
-        .map_err(|error| Failure::usage(format!("cannot write {}", target.display()), error.to_string()))?;
+    std::fs::write(&target, counters(&connection)?).map_err(|error| {
+        Failure::usage(format!("cannot write {}", target.display()), error.to_string())
+    })?;
     dump_schema(cluster, programs, &dir.join("schema.sql"))?;
     Ok(Kept { log: dir.join("shop.stderr.log") })
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    std::fs::copy(from, to)
-        .map(drop)
-        .map_err(|error| Failure::usage(format!("cannot write {}", to.display()), error.to_string()))
+    std::fs::copy(from, to).map(drop).map_err(|error| {
+        Failure::usage(format!("cannot write {}", to.display()), error.to_string())
+    })
 }
 
 /// The log is written by a process of its own: waits until it has stopped growing.
@@ -138,12 +145,27 @@ fn counters(connection: &Connection) -> Result<Vec<u8>, Failure> {
 fn dump_schema(cluster: &Throwaway, programs: &Path, file: &Path) -> Result<(), Failure> {
     let settings = cluster.settings("shop");
     let output = Command::new(programs.join("pg_dump"))
-        .args(["--schema-only", "-h", &settings.host, "-p", &settings.port.to_string(), "-U", &settings.user, "shop"])
+        .args([
+            "--schema-only",
+            "-h",
+            &settings.host,
+            "-p",
+            &settings.port.to_string(),
+            "-U",
+            &settings.user,
+            "shop",
+        ])
         .output();
     match output {
-        Ok(output) if output.status.success() => std::fs::write(file, output.stdout)
-            .map_err(|error| Failure::usage(format!("cannot write {}", file.display()), error.to_string())),
-        Ok(output) => Err(Failure::unreadable("cannot dump the schema", String::from_utf8_lossy(&output.stderr).trim())),
+        Ok(output) if output.status.success() => {
+            std::fs::write(file, output.stdout).map_err(|error| {
+                Failure::usage(format!("cannot write {}", file.display()), error.to_string())
+            })
+        }
+        Ok(output) => Err(Failure::unreadable(
+            "cannot dump the schema",
+            String::from_utf8_lossy(&output.stderr).trim(),
+        )),
         // A server without its client programs still shows everything else.
         Err(_) => Ok(()),
     }
@@ -208,7 +230,10 @@ fn summary(run: &crate::model::run::Run, dir: &Path) -> Result<String, Failure> 
         ("handover.md", "the same for a pull request"),
         ("before_after.csv", "every figure of the trials"),
         ("run.json", "the run; pgassay report renders it again"),
-        ("shop.stderr.log", "the server's log; shop.csv and shop.json are the same in other formats"),
+        (
+            "shop.stderr.log",
+            "the server's log; shop.csv and shop.json are the same in other formats",
+        ),
         ("pg_stat_statements.csv", "the counters"),
         ("schema.sql", "the schema"),
     ] {

@@ -37,7 +37,8 @@ impl Client {
             let statement = self.connection.prepare(sql)?;
             self.statements.insert(sql, statement);
         }
-        let literals: Vec<Literal> = values.iter().map(|value| Literal::text(value.as_str())).collect();
+        let literals: Vec<Literal> =
+            values.iter().map(|value| Literal::text(value.as_str())).collect();
         let rows = self.connection.rows(&self.statements[sql], &literals)?;
         Ok(rows.iter().filter_map(|row| row.try_get::<_, i64>(0).ok()).collect())
     }
@@ -51,13 +52,16 @@ pub fn drive(settings: &Settings, seed: u64, progress: &(dyn Fn() + Sync)) -> Re
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                scope.spawn(move || client(settings, seed.wrapping_mul(1_000) + number as u64, progress))
+                scope.spawn(move || {
+                    client(settings, seed.wrapping_mul(1_000) + number as u64, progress)
+                })
             })
             .collect();
-        clients
-            .into_iter()
-            .map(|client| client.join().unwrap_or_else(|_| Err(PgError::settings("a client of the demo", "panicked"))))
-            .collect()
+        clients.into_iter().try_for_each(|client| {
+            client
+                .join()
+                .unwrap_or_else(|_| Err(PgError::settings("a client of the demo", "panicked")))
+        })
     })
 }
 
@@ -98,7 +102,10 @@ fn browse(client: &mut Client, random: &mut Random) -> Result<(), PgError> {
         &[category, "active".to_owned(), PAGE_ROWS.to_string()],
     )?;
     for seller in sellers {
-        client.ask("SELECT id, display_name, country FROM users WHERE id = $1", &[seller.to_string()])?;
+        client.ask(
+            "SELECT id, display_name, country FROM users WHERE id = $1",
+            &[seller.to_string()],
+        )?;
     }
     Ok(())
 }
@@ -123,7 +130,10 @@ fn order_list(one: &mut Client, two: &mut Client, random: &mut Random) -> Result
 
 fn inbox(client: &mut Client, random: &mut Random) -> Result<(), PgError> {
     let user = skewed(random, 20_000, 1.5);
-    client.ask("SELECT count(*) FROM messages WHERE recipient_id = $1 AND read_at IS NULL", &[user.clone()])?;
+    client.ask(
+        "SELECT count(*) FROM messages WHERE recipient_id = $1 AND read_at IS NULL",
+        std::slice::from_ref(&user),
+    )?;
     client.ask(
         "SELECT id, sender_id, body, created_at FROM messages WHERE recipient_id = $1 \
          ORDER BY created_at DESC LIMIT $2",
@@ -167,7 +177,10 @@ fn login(client: &mut Client, random: &mut Random) -> Result<(), PgError> {
 /// The write path: look, ask the seller, and remember.
 fn buy(client: &mut Client, random: &mut Random) -> Result<(), PgError> {
     let listing = (1 + random.below(180_000)).to_string();
-    client.ask("UPDATE listings SET view_count = view_count + 1 WHERE id = $1", &[listing.clone()])?;
+    client.ask(
+        "UPDATE listings SET view_count = view_count + 1 WHERE id = $1",
+        std::slice::from_ref(&listing),
+    )?;
     client.ask(
         "INSERT INTO messages (sender_id, recipient_id, listing_id, body) VALUES ($1, $2, $3, $4)",
         &[

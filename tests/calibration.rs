@@ -1,0 +1,88 @@
+//! Does a verdict mean what it says? Scripted sessions with known latencies, many trials.
+
+use pgassay::model::trial::Verdict;
+use pgassay::model::workload::Sample;
+use pgassay::pg::error::PgError;
+use pgassay::pg::session::Answer;
+use pgassay::stats::random::Random;
+use pgassay::trial::compare::compare;
+use pgassay::trial::replay::{Outcome, Replayed, Session, Sessions, run_round};
+use pgassay::trial::schedule::round;
+
+/// A session whose latencies are log-normal around a scale; nothing sleeps.
+struct Scripted {
+    random: Random,
+    scale_us: f64,
+    sigma: f64,
+    digest: u64,
+}
+
+impl Session for Scripted {
+    fn execute(&mut self, _: &Sample) -> Result<Answer, PgError> {
+        // The sum of twelve uniforms less six is close enough to a normal deviate.
+        let normal: f64 = (0..12).map(|_| self.random.unit()).sum::<f64>() - 6.0;
+        let latency_us = self.scale_us * (self.sigma * normal).exp();
+        Ok(Answer { rows: 1, digest: self.digest, latency_us })
+    }
+}
+
+const ROUNDS: usize = 20;
+const SETS: usize = 10;
+
+/// One trial: the after session is `factor` as slow, and each session of a block has a bias of its own.
+fn trial(seed: u64, factor: f64, session_bias: f64, digest_after: u64) -> Verdict {
+    let mut random = Random::new(seed);
+    let queries = vec![Replayed {
+        samples: vec![Sample { text: "SELECT 1".into(), parameters: Vec::new() }; SETS],
+    }];
+    let mut outcomes = vec![Outcome::default()];
+    for block in 0..4 {
+        let mut session = |scale: f64, digest| Scripted {
+            random: Random::new(random.next_u64()),
+            scale_us: 1_000.0 * scale * (1.0 + session_bias * (2.0 * random.unit() - 1.0)),
+            sigma: 0.2,
+            digest,
+        };
+        let (mut before, mut after, mut control) =
+            (session(1.0, 1), session(factor, digest_after), session(1.0, 1));
+        let mut sessions =
+            Sessions { before: &mut before, after: &mut after, control: &mut control };
+        for number in 0..ROUNDS / 4 {
+            let slots = round(block * 5 + number, &[SETS], SETS, &mut random);
+            run_round(&mut sessions, &queries, &slots, &mut outcomes).unwrap();
+        }
+    }
+    let rows_identical = Some(outcomes[0].differing.is_empty());
+    compare(&outcomes[0], rows_identical, seed).verdict
+}
+
+fn share(count: usize, verdict: impl Fn(u64) -> Verdict, wanted: impl Fn(&Verdict) -> bool) -> f64 {
+    (0..count as u64).filter(|seed| wanted(&verdict(*seed))).count() as f64 / count as f64
+}
+
+#[test]
+fn the_same_against_itself_is_never_called_a_change() {
+    let quiet =
+        |verdict: &Verdict| matches!(verdict, Verdict::Unchanged | Verdict::Inconclusive(_));
+    assert!(share(100, |seed| trial(seed, 1.0, 0.0, 1), quiet) >= 0.99);
+    // Sessions that are up to 15 % off for as long as they live, as on a busy machine.
+    assert!(share(100, |seed| trial(seed, 1.0, 0.15, 1), quiet) >= 0.95);
+}
+
+#[test]
+fn a_real_change_is_called_by_its_name() {
+    assert!(share(60, |seed| trial(seed, 0.5, 0.0, 1), |v| *v == Verdict::Improved) >= 0.95);
+    assert!(share(60, |seed| trial(seed, 1.5, 0.0, 1), |v| *v == Verdict::Regressed) >= 0.95);
+    assert!(share(60, |seed| trial(seed, 0.1, 0.15, 1), |v| *v == Verdict::Improved) >= 0.95);
+}
+
+#[test]
+fn other_rows_are_an_error_however_fast() {
+    assert!(
+        share(
+            10,
+            |seed| trial(seed, 0.1, 0.0, 2),
+            |v| v.why().is_some_and(|why| why.contains("rows differ"))
+        ) >= 1.0
+    );
+}

@@ -1,0 +1,193 @@
+//! Statements to shapes: every column to its table.
+
+use pgassay::model::catalog::Catalog;
+use pgassay::model::shape::{Operator, Scan, Shape, StatementKind};
+use pgassay::sql::normalize::normalize;
+use pgassay::sql::{ddl, resolve};
+
+fn catalog() -> Catalog {
+    ddl::catalog(
+        "CREATE TABLE users (id bigint PRIMARY KEY, email text, active boolean, deleted_at timestamptz);
+         CREATE TABLE listings (id bigint PRIMARY KEY, seller_id bigint, status text, title text, created_at timestamptz, attrs jsonb);
+         CREATE TABLE orders (id bigint PRIMARY KEY, buyer_id bigint, listing_id bigint, total int, created_at timestamptz);
+         CREATE TABLE \"Odd Table\" (\"Id\" bigint, \"select\" text);",
+    )
+    .0
+}
+
+fn shape(sql: &str) -> Shape {
+    resolve::shape(&normalize(sql).text, Some(&catalog()))
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn scan<'s>(shape: &'s Shape, table: &str) -> &'s Scan {
+    shape
+        .scans
+        .iter()
+        .find(|scan| scan.table.name == table)
+        .unwrap_or_else(|| panic!("no scan of {table}"))
+}
+
+/// Filters of a table as `key operator`, in order.
+fn filters(sql: &str, table: &str) -> Vec<String> {
+    let shape = shape(sql);
+    scan(&shape, table)
+        .filters
+        .iter()
+        .map(|f| format!("{} {:?}", f.key.sql(), f.operator))
+        .collect()
+}
+
+/// Joins of a table as `column = other table.column`.
+fn joins(sql: &str, table: &str) -> Vec<String> {
+    let shape = shape(sql);
+    scan(&shape, table)
+        .joins
+        .iter()
+        .map(|join| {
+            format!(
+                "{} = {}.{}",
+                join.column, shape.scans[join.other_scan].table.name, join.other_column
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn aliases_and_bare_columns_find_their_tables() {
+    let sql = "SELECT l.id, email FROM listings AS l, users u WHERE l.seller_id = u.id AND status = 'active' AND email = 'x'";
+    assert_eq!(filters(sql, "listings"), ["status Equal"]);
+    assert_eq!(filters(sql, "users"), ["email Equal"]);
+    assert_eq!(joins(sql, "listings"), ["seller_id = users.id"]);
+    assert_eq!(
+        filters("SELECT 1 FROM \"Odd Table\" WHERE \"select\" = 'x'", "Odd Table"),
+        ["select Equal"]
+    );
+}
+
+#[test]
+fn every_operator_has_its_kind() {
+    let sql = "SELECT id FROM listings WHERE status IN ('a', 'b') AND title ILIKE '%x%' AND created_at BETWEEN '1' AND '2' \
+               AND seller_id = ANY('{1,2}') AND attrs @> '{}' AND id <> 4 AND title LIKE 'x%' AND 5 < id";
+    assert_eq!(
+        filters(sql, "listings"),
+        [
+            "status In",
+            "title ILike",
+            "created_at Range",
+            "seller_id In",
+            "attrs Contains",
+            "id NotEqual",
+            "title Like",
+            "id Range"
+        ]
+    );
+    let sql = "SELECT id FROM users WHERE active AND deleted_at IS NULL AND lower(email) = 'x' AND (id = 1 OR id = 2)";
+    assert_eq!(
+        filters(sql, "users"),
+        ["active Equal", "deleted_at IsNull", "lower(email) Equal", "id In"]
+    );
+    // What says something about two tables or two columns filters neither.
+    assert_eq!(
+        filters("SELECT 1 FROM users WHERE id = 1 OR email = 'x'", "users"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn ctes_derived_tables_and_subqueries_are_seen_through() {
+    let sql = "WITH mine AS (SELECT id AS listing, seller_id FROM listings WHERE status = 'a') \
+               SELECT 1 FROM orders o JOIN mine m ON m.listing = o.listing_id WHERE m.seller_id = 7";
+    assert_eq!(filters(sql, "listings"), ["status Equal", "seller_id Equal"]);
+    assert_eq!(joins(sql, "orders"), ["listing_id = listings.id"]);
+    let sql = "SELECT 1 FROM (SELECT buyer_id AS who FROM orders) x WHERE x.who = 3";
+    assert_eq!(filters(sql, "orders"), ["buyer_id Equal"]);
+    let sql = "SELECT id FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.buyer_id = u.id AND o.total > 5)";
+    assert_eq!(
+        (joins(sql, "orders"), filters(sql, "orders")),
+        (vec!["buyer_id = users.id".to_owned()], vec!["total Range".to_owned()])
+    );
+    let sql =
+        "SELECT id FROM orders WHERE listing_id IN (SELECT id FROM listings WHERE seller_id = 1)";
+    assert_eq!(
+        (joins(sql, "orders"), filters(sql, "listings")),
+        (vec!["listing_id = listings.id".to_owned()], vec!["seller_id Equal".to_owned()])
+    );
+}
+
+#[test]
+fn a_correlated_column_without_alias_is_the_outer_tables() {
+    let sql = "SELECT id FROM users WHERE EXISTS (SELECT 1 FROM orders WHERE buyer_id = users.id AND email = 'x')";
+    assert_eq!(joins(sql, "orders"), ["buyer_id = users.id"]);
+    assert_eq!(filters(sql, "users"), ["email Equal"]);
+}
+
+#[test]
+fn an_outer_join_filters_only_the_side_it_may_drop() {
+    let sql = "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id AND o.total > 5 AND u.active WHERE u.email = 'x'";
+    assert_eq!(filters(sql, "orders"), ["total Range"]);
+    assert_eq!(filters(sql, "users"), ["email Equal"]);
+    assert_eq!(joins("SELECT 1 FROM users JOIN orders USING (id)", "orders"), ["id = users.id"]);
+}
+
+#[test]
+fn order_and_limit_belong_to_the_table_that_has_all_the_keys() {
+    let sorted = shape(
+        "SELECT l.id FROM listings l WHERE status = 'a' ORDER BY l.created_at DESC, id LIMIT 5",
+    );
+    let keys: Vec<(String, bool, bool)> = scan(&sorted, "listings")
+        .sort
+        .iter()
+        .map(|key| (key.key.sql().to_owned(), key.descending, key.nulls_first))
+        .collect();
+    assert_eq!(keys, [("created_at".to_owned(), true, true), ("id".to_owned(), false, false)]);
+    assert!(scan(&sorted, "listings").limited);
+    let mixed = shape(
+        "SELECT 1 FROM listings l JOIN users u ON u.id = l.seller_id ORDER BY l.created_at, u.email LIMIT 5",
+    );
+    assert!(mixed.scans.iter().all(|scan| scan.sort.is_empty()));
+    assert!(
+        shape("SELECT status, count(*) FROM listings GROUP BY status ORDER BY status").scans[0]
+            .sort
+            .is_empty()
+    );
+}
+
+#[test]
+fn writes_have_a_target_and_its_columns() {
+    let update = shape("UPDATE listings SET title = 'x', status = 'y' WHERE id = 1");
+    assert_eq!(update.kind, StatementKind::Update);
+    assert_eq!(
+        (update.scans[0].target, update.scans[0].written.clone()),
+        (true, vec!["title".to_owned(), "status".to_owned()])
+    );
+    let insert = shape(
+        "INSERT INTO orders (id, buyer_id) SELECT id, seller_id FROM listings WHERE status = 'x'",
+    );
+    assert!(insert.scans[0].target && !insert.scans[1].target);
+    assert_eq!(insert.scans[1].filters[0].operator, Operator::Equal);
+    let delete = shape(
+        "DELETE FROM orders USING users WHERE users.id = orders.buyer_id AND users.email = 'x'",
+    );
+    assert_eq!(delete.scans.len(), 2);
+    assert!(shape("WITH d AS (DELETE FROM orders RETURNING id) SELECT id FROM d").writes);
+}
+
+#[test]
+fn slots_tell_which_parameter_fills_a_predicate() {
+    let shape = shape(
+        "SELECT id FROM listings WHERE seller_id = $2 AND status = 'a' AND created_at > $1 LIMIT 9",
+    );
+    let slots: Vec<Vec<u16>> =
+        scan(&shape, "listings").filters.iter().map(|f| f.slots.clone()).collect();
+    assert_eq!(slots, [vec![1], vec![2], vec![3]]);
+}
+
+#[test]
+fn without_a_catalog_only_what_is_certain_is_resolved() {
+    let shape =
+        resolve::shape("SELECT a FROM t JOIN u ON t.id = u.t_id WHERE b = $1 AND u.c = $2", None)
+            .unwrap();
+    assert!(scan(&shape, "t").filters.is_empty(), "b may be of either table");
+    assert_eq!(scan(&shape, "u").filters.len(), 1);
+}
