@@ -221,7 +221,8 @@ fn usage_errors_exit_with_2_and_help_with_0() {
     }
 }
 
-/// Compares a file with what the program makes of it; `UPDATE=1` writes the file instead.
+/// Compares a file with what the program makes of it; `UPDATE=1` writes the file instead. A change of
+/// flags or pages is a change of these files in the same commit.
 fn is_generated(path: &str, text: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE").is_some() {
@@ -384,4 +385,20 @@ fn planted_secrets_reach_no_output() {
             assert!(!text.contains(secret), "{secret} in {}", format.name);
         }
     }
+}
+
+#[test]
+fn the_readme_shows_a_trial_as_the_program_prints_it() {
+    let output = run(&["report", "tests/data/run.json"]);
+    let text = stdout(&output);
+    let trials: Vec<&str> =
+        text.split("\n\n").filter(|part| part.starts_with("trial of ")).take(2).collect();
+    assert_eq!(trials.len(), 2, "{text}");
+    let block =
+        format!("```text\n$ pgassay trial shop.log -d shop\n…\n{}\n```\n", trials.join("\n\n"));
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let start = readme.find("<!-- transcript").unwrap();
+    let start = start + readme[start..].find('\n').unwrap() + 1;
+    let end = readme.find("<!-- end of transcript -->").unwrap();
+    is_generated("README.md", &format!("{}{block}{}", &readme[..start], &readme[end..]));
 }
