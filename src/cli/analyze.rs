@@ -109,7 +109,7 @@ fn estimate_by_building(
 
 /// What-if costs swallow errors one by one; an interrupt is not one of them.
 fn interrupted() -> Result<(), Failure> {
-    if crate::pg::interrupt::is_set() {
+    if crate::pg::stop::is_set() {
         return Err(crate::pg::error::PgError::interrupted().into());
     }
     Ok(())

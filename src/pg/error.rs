@@ -62,7 +62,7 @@ impl PgError {
 
     /// From the driver's error while doing `what`.
     pub fn from_driver(what: impl Into<String>, error: &tokio_postgres::Error) -> Self {
-        if super::interrupt::is_set() {
+        if super::stop::is_set() {
             return PgError::interrupted();
         }
         let state = error.code().map(|code| code.code().to_owned());

@@ -1,25 +1,20 @@
 //! Ctrl-C: statements under way are cancelled, and everybody who waits learns why.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_postgres::{CancelToken, NoTls};
 
+use super::stop;
 use super::tls::Connector;
 
-static SET: AtomicBool = AtomicBool::new(false);
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static OPEN: Mutex<Vec<(u64, CancelToken, Option<Connector>)>> = Mutex::new(Vec::new());
-
-/// The user asked to stop.
-pub fn is_set() -> bool {
-    SET.load(Ordering::Relaxed)
-}
 
 /// Stops: cancels what every open connection is doing, and returns how many there are. Called from the
 /// thread that waits for signals.
 pub fn trigger() -> usize {
-    SET.store(true, Ordering::Relaxed);
+    stop::set();
     let Ok(open) = OPEN.lock() else { return 0 };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return 0;

@@ -4,36 +4,15 @@
 //! defaults. A service file counts where its name was given, below the other keys of that place.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::PgError;
 use super::pgpass;
+use super::secret::Secret;
 use super::tls::{Files, SslMode};
 
 /// Keys and values as in a libpq connection string.
 pub type Keys = BTreeMap<String, String>;
-
-/// Something that must not be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(value: impl Into<String>) -> Self {
-        Secret(value.into())
-    }
-
-    /// The value itself; only for the driver.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Where a connection goes and how.
 #[derive(Debug, Clone)]
@@ -179,7 +158,7 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
         host,
         port,
         user,
-        password: get("password").map(Secret),
+        password: get("password").map(Secret::new),
         ssl_mode,
         ssl_files: Files { root: get("sslrootcert"), cert: get("sslcert"), key: get("sslkey") },
         application_name: format!("pgassay/{}", env!("CARGO_PKG_VERSION")),
@@ -196,7 +175,13 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
             .map(PathBuf::from)
             .or_else(|| Some(places.home.as_ref()?.join(".pgpass")));
         if let Some(file) = file {
-            let (password, warning) = pgpass::lookup(&file, &settings);
+            let (password, warning) = pgpass::lookup(
+                &file,
+                &settings.host,
+                settings.port,
+                &settings.database,
+                &settings.user,
+            );
             settings.password = password;
             settings.warnings.extend(warning);
         }

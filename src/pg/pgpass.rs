@@ -3,10 +3,16 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::libpq_env::{Secret, Settings};
+use super::secret::Secret;
 
 /// The password for a connection, and a warning when the file is there and may not be used.
-pub fn lookup(file: &Path, settings: &Settings) -> (Option<Secret>, Option<String>) {
+pub fn lookup(
+    file: &Path,
+    host: &str,
+    port: u16,
+    database: &str,
+    user: &str,
+) -> (Option<Secret>, Option<String>) {
     let Ok(metadata) = std::fs::metadata(file) else { return (None, None) };
     if !metadata.is_file() {
         return (None, Some(format!("password file {} is not a plain file", file.display())));
@@ -21,17 +27,17 @@ pub fn lookup(file: &Path, settings: &Settings) -> (Option<Secret>, Option<Strin
         );
     }
     match std::fs::read_to_string(file) {
-        Ok(text) => (search(&text, settings), None),
+        Ok(text) => {
+            // A socket counts as localhost.
+            let host = if host.starts_with('/') { "localhost" } else { host };
+            (search(&text, [host, &port.to_string(), database, user]), None)
+        }
         Err(error) => (None, Some(format!("cannot read {}: {error}", file.display()))),
     }
 }
 
 /// The first line that fits: `host:port:database:user:password`, `*` for anything.
-fn search(text: &str, settings: &Settings) -> Option<Secret> {
-    // A socket counts as localhost.
-    let host = if settings.host.starts_with('/') { "localhost" } else { &settings.host };
-    let port = settings.port.to_string();
-    let wanted = [host, &port, &settings.database, &settings.user];
+fn search(text: &str, wanted: [&str; 4]) -> Option<Secret> {
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let fields = fields(line);
         let fits = fields.len() >= 5

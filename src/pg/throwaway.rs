@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -102,12 +102,14 @@ impl Throwaway {
         prepare: &dyn Fn(&Path) -> String,
     ) -> Result<Throwaway, PgError> {
         remove_stale(base);
+        remove_stale(Path::new("/tmp"));
         let version = major_version(programs)?;
         let owner = owner()?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
-        let short = base.join(&name).as_os_str().len() <= MAX_SOCKET_DIRECTORY;
-        let directory = if short { base.join(&name) } else { Path::new("/tmp").join(&name) };
+        let fits = base.join(&name).as_os_str().len() <= MAX_SOCKET_DIRECTORY
+            && (owner.is_none() || is_open_to_all(base));
+        let directory = if fits { base.join(&name) } else { Path::new("/tmp").join(&name) };
         let fail = |error: std::io::Error| failed(format!("{}: {error}", directory.display()));
         fs::create_dir(&directory).map_err(fail)?;
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).map_err(fail)?;
@@ -272,6 +274,13 @@ fn owner() -> Result<Option<User>, PgError> {
         })
 }
 
+/// Another user can reach what lies in `directory`.
+fn is_open_to_all(directory: &Path) -> bool {
+    directory.ancestors().all(|part| {
+        fs::metadata(part).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
+    })
+}
+
 fn as_user<'c>(
     command: &'c mut Command,
     owner: Option<&User>,
@@ -321,6 +330,12 @@ fn watch(directory: &Path) -> std::io::Result<(Child, ChildStdin)> {
     Ok((child, pipe))
 }
 
+/// Belongs to us, or to the user that our servers run as.
+fn is_ours(uid: u32) -> bool {
+    uid == Uid::effective().as_raw()
+        || owner().ok().flatten().is_some_and(|server| server.uid.as_raw() == uid)
+}
+
 /// Removes what a killed process and its killed watchdog left.
 pub fn remove_stale(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
@@ -331,6 +346,10 @@ pub fn remove_stale(base: &Path) {
             .and_then(|rest| rest.split_once('-'))
             .and_then(|(id, number)| number.parse::<u32>().ok().and(id.parse::<i32>().ok()));
         let Some(owner) = owner else { continue };
+        // Whoever else made a directory of this name must not choose whom we signal.
+        if !entry.metadata().is_ok_and(|metadata| metadata.is_dir() && is_ours(metadata.uid())) {
+            continue;
+        }
         let alive = !matches!(
             nix::sys::signal::kill(Pid::from_raw(owner), None),
             Err(nix::errno::Errno::ESRCH)

@@ -3,12 +3,14 @@
 
 pub mod chart;
 pub mod csv;
+pub mod document;
 pub mod github;
 pub mod handover;
 pub mod json;
 pub mod junit;
 pub mod record;
 pub mod sarif;
+pub mod sections;
 pub mod template;
 pub mod text;
 pub mod words;

@@ -13,6 +13,7 @@ pub mod normalize;
 pub mod parse;
 pub mod predicate;
 pub mod redact;
+mod relations;
 pub mod resolve;
 pub mod rewrite;
 pub mod safety;

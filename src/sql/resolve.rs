@@ -1,17 +1,16 @@
 //! A statement's shape: which tables it scans, by which predicates, joins and order.
 
 use sqlparser::ast::{
-    AssignmentTarget, Cte, Expr, FromTable, Ident, Insert, JoinConstraint, JoinOperator,
-    LimitClause, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    AssignmentTarget, Cte, Expr, FromTable, Insert, LimitClause, ObjectName, ObjectNamePart,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableObject, Update,
+    UpdateTableFromKind,
 };
 
 use super::parse::{ParseError, parse};
 use super::predicate::{Conjunct, classify, conjuncts, functions, key};
 use super::scope::{Outputs, Relation, Scope, Source, fold};
-use crate::model::catalog::{Catalog, TableKind};
-use crate::model::name::TableName;
-use crate::model::shape::{Join, Operator, Predicate, Scan, Shape, SortKey, StatementKind};
+use crate::model::catalog::Catalog;
+use crate::model::shape::{Operator, Predicate, Shape, SortKey, StatementKind};
 
 /// The shape of a normalized statement.
 ///
@@ -96,9 +95,9 @@ fn is_utility(normalized: &str) -> bool {
     VERBS.contains(&verb.as_str())
 }
 
-struct Resolver<'c> {
-    catalog: Option<&'c Catalog>,
-    shape: Shape,
+pub(super) struct Resolver<'c> {
+    pub(super) catalog: Option<&'c Catalog>,
+    pub(super) shape: Shape,
     /// Nesting of queries; the outermost is 1.
     depth: usize,
 }
@@ -181,7 +180,7 @@ impl Resolver<'_> {
         items.map(|items| self.projection(items, scope)).unwrap_or_default()
     }
 
-    fn query(&mut self, query: &Query, parent: Option<&Scope<'_>>) -> Outputs {
+    pub(super) fn query(&mut self, query: &Query, parent: Option<&Scope<'_>>) -> Outputs {
         self.depth += 1;
         let mut scope = Scope::new(parent);
         if let Some(with) = &query.with {
@@ -331,169 +330,18 @@ impl Resolver<'_> {
         }
     }
 
-    fn from(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) {
-        for item in from {
-            self.factor(&item.relation, scope, None);
-            for join in &item.joins {
-                let first_joined = scope.relations.len();
-                self.factor(&join.relation, scope, None);
-                self.join(&join.join_operator, scope, first_joined);
-            }
-        }
-    }
-
-    /// The condition of one join; relations from `first_joined` on are its right side.
-    fn join(&mut self, operator: &JoinOperator, scope: &Scope<'_>, first_joined: usize) {
-        use JoinOperator as Op;
-        let (constraint, keeps_left, keeps_right) = match operator {
-            Op::Join(c) | Op::Inner(c) | Op::CrossJoin(c) | Op::StraightJoin(c) => {
-                (c, false, false)
-            }
-            Op::Left(c) | Op::LeftOuter(c) => (c, true, false),
-            Op::Right(c) | Op::RightOuter(c) => (c, false, true),
-            Op::FullOuter(c) => (c, true, true),
-            _ => return,
-        };
-        match constraint {
-            JoinConstraint::On(condition) => {
-                let right: Vec<usize> = scope.relations[first_joined..]
-                    .iter()
-                    .filter_map(
-                        |r| if let Source::Scan(scan) = r.source { Some(scan) } else { None },
-                    )
-                    .collect();
-                for conjunct in conjuncts(condition) {
-                    // A condition on the side that an outer join keeps does not filter that side.
-                    self.conjunct(conjunct, scope, &|scan| {
-                        if right.contains(&scan) { !keeps_right } else { !keeps_left }
-                    });
-                }
-            }
-            JoinConstraint::Using(columns) => {
-                for column in columns.iter().filter_map(last_name) {
-                    self.using(&column, scope, first_joined);
-                }
-            }
-            JoinConstraint::Natural | JoinConstraint::None => {}
-        }
-    }
-
-    fn using(&mut self, column: &str, scope: &Scope<'_>, first_joined: usize) {
-        let ident = Expr::Identifier(Ident::new(column));
-        let side = |relations: &[Relation]| {
-            relations.iter().find_map(|relation| {
-                let alone = Scope {
-                    relations: vec![Relation {
-                        alias: relation.alias.clone(),
-                        source: match &relation.source {
-                            Source::Scan(scan) => Source::Scan(*scan),
-                            Source::Derived(outputs) => Source::Derived(outputs.clone()),
-                            Source::Opaque => Source::Opaque,
-                        },
-                    }],
-                    ctes: Vec::new(),
-                    parent: None,
-                };
-                alone.column(&ident, &self.shape.scans, self.catalog)
-            })
-        };
-        let (left, right) = scope.relations.split_at(first_joined.min(scope.relations.len()));
-        if let (Some(left), Some(right)) = (side(left), side(right)) {
-            self.link(left, right);
-        }
-    }
-
-    fn link(&mut self, left: (usize, String), right: (usize, String)) {
-        if left.0 == right.0 {
-            return;
-        }
-        for (here, there) in [(&left, &right), (&right, &left)] {
-            self.shape.scans[here.0].joins.push(Join {
-                column: here.1.clone(),
-                other_scan: there.0,
-                other_column: there.1.clone(),
-            });
-        }
-    }
-
-    fn factor(&mut self, factor: &TableFactor, scope: &mut Scope<'_>, alias: Option<String>) {
-        match factor {
-            TableFactor::Table { name, alias: own, args, .. } => {
-                let own = own.as_ref().map(|a| fold(&a.name)).or(alias);
-                if args.is_some() {
-                    let alias = own.or_else(|| last_name(name)).unwrap_or_default();
-                    scope.relations.push(Relation { alias, source: Source::Opaque });
-                } else {
-                    self.table(name, own, scope);
-                }
-            }
-            TableFactor::Derived { lateral, subquery, alias: own, .. } => {
-                let outputs = if *lateral {
-                    self.query(subquery, Some(scope))
-                } else {
-                    self.query(subquery, scope.parent)
-                };
-                let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
-                scope.relations.push(Relation { alias, source: Source::Derived(outputs) });
-            }
-            TableFactor::NestedJoin { table_with_joins, .. } => {
-                self.from(std::slice::from_ref(table_with_joins), scope);
-            }
-            TableFactor::Function { alias: own, name, .. } => {
-                let alias = own.as_ref().map(|a| fold(&a.name)).or_else(|| last_name(name));
-                scope
-                    .relations
-                    .push(Relation { alias: alias.unwrap_or_default(), source: Source::Opaque });
-            }
-            TableFactor::TableFunction { alias: own, .. }
-            | TableFactor::UNNEST { alias: own, .. } => {
-                let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
-                scope.relations.push(Relation { alias, source: Source::Opaque });
-            }
-            _ => scope.relations.push(Relation { alias: String::new(), source: Source::Opaque }),
-        }
-    }
-
-    fn table(&mut self, name: &ObjectName, alias: Option<String>, scope: &mut Scope<'_>) {
-        let parts: Vec<String> = name.0.iter().filter_map(part).collect();
-        let Some((table, qualifier)) = parts.split_last() else { return };
-        let schema = qualifier.last().map(String::as_str);
-        let alias = alias.unwrap_or_else(|| table.clone());
-        if schema.is_none()
-            && let Some(outputs) = scope.cte(table)
-        {
-            let source = Source::Derived(outputs.clone());
-            scope.relations.push(Relation { alias, source });
-            return;
-        }
-        let known = self.catalog.and_then(|catalog| catalog.lookup(schema, table));
-        let name = known.map_or_else(
-            // Without a catalog `public` is the guess that the server itself makes most often.
-            || TableName::new(schema.unwrap_or("public"), table),
-            |table| table.name.clone(),
-        );
-        self.shape.scans.push(Scan {
-            table: name,
-            known: known.is_some_and(|table| table.kind != TableKind::View),
-            filters: Vec::new(),
-            joins: Vec::new(),
-            sort: Vec::new(),
-            limited: false,
-            target: false,
-            outputs: Vec::new(),
-            written: Vec::new(),
-        });
-        let source = Source::Scan(self.shape.scans.len() - 1);
-        scope.relations.push(Relation { alias, source });
-    }
-
     fn filter(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
         for conjunct in condition.into_iter().flat_map(conjuncts) {
             self.conjunct(conjunct, scope, &|_| true);
         }
     }
 
-    fn conjunct(&mut self, conjunct: &Expr, scope: &Scope<'_>, filters: &dyn Fn(usize) -> bool) {
+    pub(super) fn conjunct(
+        &mut self,
+        conjunct: &Expr,
+        scope: &Scope<'_>,
+        filters: &dyn Fn(usize) -> bool,
+    ) {
         match classify(conjunct, scope, &self.shape.scans, self.catalog) {
             Conjunct::Filter { scan, predicate } => {
                 if filters(scan) {
@@ -557,7 +405,7 @@ fn is_limited(query: &Query) -> bool {
     by_clause || query.fetch.is_some()
 }
 
-fn part(part: &ObjectNamePart) -> Option<String> {
+pub(super) fn part(part: &ObjectNamePart) -> Option<String> {
     match part {
         ObjectNamePart::Identifier(ident) => Some(fold(ident)),
         ObjectNamePart::Function(_) => None,
