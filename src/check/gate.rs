@@ -236,24 +236,24 @@ mod tests {
 
     #[test]
     fn a_dropped_index_is_a_regression_and_growth_is_not() {
-        let before = [query("a", "index", 100, 1_000.0)];
+        let before = [query("a", "index", 1_000, 1_000.0)];
         assert_eq!(
-            statuses(&before, vec![measured("seq", 4_000, 50_000.0)], 1.0),
+            statuses(&before, vec![measured("seq", 40_000, 50_000.0)], 1.0),
             [Status::Regressed]
         );
         assert_eq!(
-            statuses(&before, vec![measured("index", 125, 1_200.0)], 1.25),
+            statuses(&before, vec![measured("index", 1_250, 1_200.0)], 1.25),
             [Status::DataGrowth]
         );
         assert_eq!(
-            statuses(&before, vec![measured("index", 101, 1_000.0)], 1.0),
+            statuses(&before, vec![measured("index", 1_010, 1_000.0)], 1.0),
             [Status::Unchanged]
         );
         assert_eq!(
-            statuses(&before, vec![measured("other", 100, 1_000.0)], 1.0),
+            statuses(&before, vec![measured("other", 1_000, 1_000.0)], 1.0),
             [Status::PlanChanged]
         );
-        assert_eq!(statuses(&before, vec![measured("other", 10, 900.0)], 1.0), [Status::Improved]);
+        assert_eq!(statuses(&before, vec![measured("other", 100, 900.0)], 1.0), [Status::Improved]);
     }
 
     #[test]

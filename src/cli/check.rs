@@ -176,11 +176,16 @@ fn saved(query: &BaselineQuery) -> RunCheck {
         Some(why) => (Status::NotEstimable, why.clone()),
         None => (Status::Unchanged, "saved".to_owned()),
     };
+    unmeasured(query.fingerprint.clone(), status, reason, query.normalized.clone())
+}
+
+/// A statement with a status and no figures.
+fn unmeasured(fingerprint: String, status: Status, reason: String, normalized: String) -> RunCheck {
     RunCheck {
-        fingerprint: query.fingerprint.clone(),
+        fingerprint,
         status: status.word().to_owned(),
         reason,
-        normalized: query.normalized.clone(),
+        normalized,
         change_pct: None,
         buffers_before: None,
         buffers_after: None,
@@ -268,15 +273,8 @@ fn strangers(run: &mut Run, gathered: &Gathered, baseline: &Baseline) {
         });
         let name = query.fingerprint.to_string();
         if reads && !known(&name) {
-            run.checks.push(RunCheck {
-                fingerprint: name,
-                status: Status::New.word().to_owned(),
-                reason: "not in the baseline".to_owned(),
-                normalized: query.normalized.clone(),
-                change_pct: None,
-                buffers_before: None,
-                buffers_after: None,
-            });
+            let reason = "not in the baseline".to_owned();
+            run.checks.push(unmeasured(name, Status::New, reason, query.normalized.clone()));
         }
     }
     for check in &mut run.checks {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::n_plus_one_links::{KeySlot, key_slots, link, yields_rows};
+use super::n_plus_one_links::{Joins, KeySlot, key_slots, link, yields_rows};
 use super::{Input, Rule};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::shape::StatementKind;
@@ -28,16 +28,158 @@ const FEWEST_KEYS: usize = 3;
 const PAUSE_US: i64 = 1_000_000;
 /// A parent is looked for this long before its children, microseconds.
 const PARENT_WINDOW_US: i64 = 3_000_000;
+/// Executions of a parent looked at for each child: those of requests that run at the same time.
+const LOOK_BACK: usize = 64;
 
 fn find(input: &Input<'_>) -> Vec<Finding> {
+    let search = Search::new(input);
     let mut findings = Vec::new();
     for (child, slots) in children(input) {
-        findings.extend(from_timeline(input, child, &slots));
+        findings.extend(search.from_timeline(child, &slots));
     }
     if input.workload.timeline.executions.is_empty() {
-        findings.extend(from_counters(input));
+        findings.extend(search.from_counters());
     }
     findings
+}
+
+/// What is looked up again and again, worked out once.
+struct Search<'a> {
+    input: &'a Input<'a>,
+    joins: Joins<'a>,
+    /// Places in the timeline of each query's executions, ascending.
+    places: Vec<Vec<usize>>,
+    /// The query can return several rows.
+    yields: Vec<bool>,
+}
+
+impl<'a> Search<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        let mut places = vec![Vec::new(); input.shapes.len()];
+        for (place, execution) in input.workload.timeline.executions.iter().enumerate() {
+            places[execution.query as usize].push(place);
+        }
+        let yields = input
+            .shapes
+            .iter()
+            .map(|shape| shape.as_ref().is_some_and(|shape| yields_rows(shape, input.catalog)))
+            .collect();
+        Search { input, joins: Joins::new(input), places, yields }
+    }
+
+    fn from_timeline(&self, child: usize, slots: &[KeySlot]) -> Option<Finding> {
+        let own = &self.places[child];
+        if own.len() < FEWEST_EXECUTIONS {
+            return None;
+        }
+        let mut best: Option<Explained<'_>> = None;
+        for parent in (0..self.places.len()).filter(|parent| !self.places[*parent].is_empty()) {
+            let Some((slot, why)) = self.link(parent, child, slots) else { continue };
+            let loops = self.loops(parent, own, &slot);
+            let explained = Explained { parent, slot, why, loops };
+            if !explained.loops.is_empty()
+                && best.as_ref().is_none_or(|b| rank(&explained) > rank(b))
+            {
+                best = Some(explained);
+            }
+        }
+        best.map(|explained| finding(self.input, child, &explained))
+    }
+
+    /// How rows of `parent` could give keys to `child`.
+    fn link(&self, parent: usize, child: usize, slots: &[KeySlot]) -> Option<(KeySlot, String)> {
+        if parent == child || !self.yields[parent] {
+            return None;
+        }
+        let shape = |at: usize| self.input.shapes[at].as_ref();
+        let (above, below) = (shape(parent)?, shape(child)?);
+        slots.iter().find_map(|slot| {
+            link(above, below, slot, &self.joins, self.input.catalog).map(|why| (slot.clone(), why))
+        })
+    }
+
+    /// Groups the child's executions by the parent's execution before them, in each lane (database
+    /// and user): pools and concurrent requests spread a loop over sessions.
+    fn loops(&self, parent: usize, own: &[usize], slot: &KeySlot) -> Vec<Loop<'a>> {
+        let timeline = &self.input.workload.timeline;
+        let parents = &self.places[parent];
+        let mut groups: BTreeMap<usize, Vec<&Execution>> = BTreeMap::new();
+        for place in own {
+            if let Some(at) = self.owner(parents, *place) {
+                groups.entry(at).or_default().push(&timeline.executions[*place]);
+            }
+        }
+        let mut found = Vec::new();
+        for (at, mut children) in groups {
+            // What comes after a pause belongs to something else.
+            let pause =
+                children.windows(2).position(|pair| pair[1].at_us - pair[0].at_us > PAUSE_US);
+            children.truncate(pause.map_or(children.len(), |end| end + 1));
+            let keys: HashSet<u64> = children
+                .iter()
+                .filter_map(|e| timeline.slots(e).get(usize::from(slot.number) - 1).copied())
+                .filter(|hash| *hash != 0)
+                .collect();
+            if children.len() >= FEWEST_EXECUTIONS && keys.len() >= FEWEST_KEYS {
+                found.push(Loop { parent: &timeline.executions[at], children, keys: keys.len() });
+            }
+        }
+        found
+    }
+
+    /// The place of the parent's execution that a child's execution belongs to: the last before it in
+    /// the same transaction or session, else in the same lane.
+    fn owner(&self, parents: &[usize], child: usize) -> Option<usize> {
+        let executions = &self.input.workload.timeline.executions;
+        let own = &executions[child];
+        let mut fallback = None;
+        for place in
+            parents[..parents.partition_point(|place| *place < child)].iter().rev().take(LOOK_BACK)
+        {
+            let parent = &executions[*place];
+            if own.at_us - parent.at_us > PARENT_WINDOW_US {
+                break;
+            }
+            if parent.lane != own.lane {
+                continue;
+            }
+            let together = own.transaction != 0 && parent.transaction == own.transaction;
+            if together || parent.session == own.session {
+                return Some(*place);
+            }
+            fallback = fallback.or(Some(*place));
+        }
+        fallback
+    }
+
+    /// Counters alone: a child whose calls are the parent's rows is a suspicion, never more.
+    fn from_counters(&self) -> Vec<Finding> {
+        let queries = &self.input.workload.queries;
+        let mut findings = Vec::new();
+        for (child, slots) in children(self.input) {
+            let calls = queries[child].calls;
+            let suspected = (0..queries.len()).find_map(|parent| {
+                let (slot, why) = self.link(parent, child, &slots)?;
+                let above = &queries[parent];
+                let rows = above.rows?;
+                // One call for each row the parent ever gave, give or take a third.
+                let fits = calls >= FEWEST_EXECUTIONS as u64 * above.calls.max(1)
+                    && rows > 0
+                    && (2 * rows / 3..=4 * rows / 3).contains(&calls);
+                fits.then_some((parent, slot, why))
+            });
+            if let Some((parent, slot, why)) = suspected {
+                findings.push(suspicion(
+                    self.input,
+                    &queries[child],
+                    &queries[parent],
+                    &slot,
+                    &why,
+                ));
+            }
+        }
+        findings
+    }
 }
 
 /// Statements that could be the body of a loop: reads by a scalar key.
@@ -71,104 +213,11 @@ struct Explained<'t> {
     loops: Vec<Loop<'t>>,
 }
 
-fn from_timeline(input: &Input<'_>, child: usize, slots: &[KeySlot]) -> Option<Finding> {
-    let executions = &input.workload.timeline.executions;
-    let own: Vec<&Execution> = executions.iter().filter(|e| e.query as usize == child).collect();
-    if own.len() < FEWEST_EXECUTIONS {
-        return None;
-    }
-    let mut best: Option<Explained<'_>> = None;
-    for parent in 0..input.shapes.len() {
-        let Some((slot, why)) = parent_link(input, parent, child, slots) else { continue };
-        let loops = loops(input, parent, &own, &slot);
-        let explained = Explained { parent, slot, why, loops };
-        if !explained.loops.is_empty() && best.as_ref().is_none_or(|b| rank(&explained) > rank(b)) {
-            best = Some(explained);
-        }
-    }
-    best.map(|explained| finding(input, child, &explained))
-}
-
 /// The parent that explains most executions wins; of two, the one that ran closer to its children.
 fn rank(explained: &Explained<'_>) -> (usize, i64) {
     let children = explained.loops.iter().map(|l| l.children.len()).sum();
     let distance: i64 = explained.loops.iter().map(|l| l.children[0].at_us - l.parent.at_us).sum();
     (children, -(distance / explained.loops.len().max(1) as i64))
-}
-
-/// How rows of `parent` could give keys to `child`.
-fn parent_link(
-    input: &Input<'_>,
-    parent: usize,
-    child: usize,
-    slots: &[KeySlot],
-) -> Option<(KeySlot, String)> {
-    if parent == child {
-        return None;
-    }
-    let (above, below) = (input.shapes[parent].as_ref()?, input.shapes[child].as_ref()?);
-    if !yields_rows(above, input.catalog) {
-        return None;
-    }
-    slots.iter().find_map(|slot| link(above, below, slot, input).map(|why| (slot.clone(), why)))
-}
-
-/// Groups the child's executions by the parent's execution before them, in each lane (database and
-/// user): pools and concurrent requests spread a loop over sessions.
-fn loops<'t>(
-    input: &'t Input<'_>,
-    parent: usize,
-    own: &[&'t Execution],
-    slot: &KeySlot,
-) -> Vec<Loop<'t>> {
-    let timeline = &input.workload.timeline;
-    let parents: Vec<&Execution> =
-        timeline.executions.iter().filter(|e| e.query as usize == parent).collect();
-    let mut groups: BTreeMap<usize, Vec<&Execution>> = BTreeMap::new();
-    for execution in own {
-        if let Some(at) = owner(&parents, execution) {
-            groups.entry(at).or_default().push(execution);
-        }
-    }
-    let mut found = Vec::new();
-    for (at, mut children) in groups {
-        // What comes after a pause belongs to something else.
-        let pause = children.windows(2).position(|pair| pair[1].at_us - pair[0].at_us > PAUSE_US);
-        children.truncate(pause.map_or(children.len(), |end| end + 1));
-        let keys: HashSet<u64> = children
-            .iter()
-            .filter_map(|e| timeline.slots(e).get(usize::from(slot.number) - 1).copied())
-            .filter(|hash| *hash != 0)
-            .collect();
-        if children.len() >= FEWEST_EXECUTIONS && keys.len() >= FEWEST_KEYS {
-            found.push(Loop { parent: parents[at], children, keys: keys.len() });
-        }
-    }
-    found
-}
-
-/// The parent's execution that a child's execution belongs to: the last before it in the same
-/// transaction, else in the same session, else in the same lane.
-fn owner(parents: &[&Execution], child: &Execution) -> Option<usize> {
-    let started = child.at_us - child.duration_us as i64;
-    let end = parents.partition_point(|parent| parent.at_us <= started.max(child.at_us - 1));
-    let recent = parents[..end]
-        .iter()
-        .enumerate()
-        .rev()
-        .take_while(|(_, parent)| child.at_us - parent.at_us <= PARENT_WINDOW_US)
-        .filter(|(_, parent)| parent.lane == child.lane);
-    let mut fallback = None;
-    for (at, parent) in recent {
-        if child.transaction != 0 && parent.transaction == child.transaction {
-            return Some(at);
-        }
-        if parent.session == child.session {
-            return Some(at);
-        }
-        fallback = fallback.or(Some(at));
-    }
-    fallback
 }
 
 fn finding(input: &Input<'_>, child: usize, explained: &Explained<'_>) -> Finding {
@@ -229,47 +278,38 @@ fn advice(query: &Query, slot: &KeySlot) -> Option<String> {
     batched(&query.normalized, &slot.column, slot.number)
 }
 
-/// Counters alone: a child whose calls are the parent's rows is a suspicion, never more.
-fn from_counters(input: &Input<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (child, slots) in children(input) {
-        let query = &input.workload.queries[child];
-        let suspected = (0..input.shapes.len()).find_map(|parent| {
-            let (slot, why) = parent_link(input, parent, child, &slots)?;
-            let above = &input.workload.queries[parent];
-            let rows = above.rows?;
-            // One call for each row the parent ever gave, give or take a third.
-            let fits = query.calls >= FEWEST_EXECUTIONS as u64 * above.calls.max(1)
-                && rows > 0
-                && (2 * rows / 3..=4 * rows / 3).contains(&query.calls);
-            fits.then_some((parent, slot, why))
-        });
-        let Some((parent, slot, why)) = suspected else { continue };
-        let above = &input.workload.queries[parent];
-        let evidence: Value = json!({
-            "kind": "counters",
-            "provenance": "observed",
-            "child": query.normalized,
-            "parent": above.normalized,
-            "calls": query.calls,
-            "parent_calls": above.calls,
-            "parent_rows": above.rows,
-            "total_us": query.total_us,
-            "link": why,
-        });
-        findings.push(Finding {
-            id: format!("{}:{}", RULE.id, query.fingerprint),
-            rule: RULE.id,
-            level: Level::Info,
-            impact_pct: input.workload.share_pct(query.total_us),
-            subject: subject(query, above, &slot),
-            message: format!(
-                "{} by {} is suspected to run once for each row of an earlier query: {} calls for {} rows; counters alone cannot show the order, a log can",
-                slot.table, slot.column, query.calls, above.rows.unwrap_or(0)
-            ),
-            evidence: vec![evidence],
-            advice: advice(query, &slot),
-        });
+fn suspicion(
+    input: &Input<'_>,
+    query: &Query,
+    above: &Query,
+    slot: &KeySlot,
+    why: &str,
+) -> Finding {
+    let evidence: Value = json!({
+        "kind": "counters",
+        "provenance": "observed",
+        "child": query.normalized,
+        "parent": above.normalized,
+        "calls": query.calls,
+        "parent_calls": above.calls,
+        "parent_rows": above.rows,
+        "total_us": query.total_us,
+        "link": why,
+    });
+    Finding {
+        id: format!("{}:{}", RULE.id, query.fingerprint),
+        rule: RULE.id,
+        level: Level::Info,
+        impact_pct: input.workload.share_pct(query.total_us),
+        subject: subject(query, above, slot),
+        message: format!(
+            "{} by {} is suspected to run once for each row of an earlier query: {} calls for {} rows; counters alone cannot show the order, a log can",
+            slot.table,
+            slot.column,
+            query.calls,
+            above.rows.unwrap_or(0)
+        ),
+        evidence: vec![evidence],
+        advice: advice(query, slot),
     }
-    findings
 }

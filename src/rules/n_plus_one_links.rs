@@ -1,5 +1,7 @@
 //! Whether the rows of one statement could hold the keys of another.
 
+use std::collections::HashMap;
+
 use super::Input;
 use crate::model::catalog::{Catalog, ForeignKey};
 use crate::model::name::TableName;
@@ -57,12 +59,47 @@ pub fn yields_rows(shape: &Shape, catalog: Option<&Catalog>) -> bool {
     })
 }
 
+/// Which columns the workload joins, worked out once: the column of one table to the table and column
+/// at the other end.
+pub struct Joins<'a>(HashMap<(&'a TableName, &'a str), Vec<(&'a TableName, &'a str)>>);
+
+impl<'a> Joins<'a> {
+    pub fn new(input: &Input<'a>) -> Self {
+        let mut ends: HashMap<_, Vec<_>> = HashMap::new();
+        for found in input.scans() {
+            for join in &found.scan.joins {
+                let other = &found.shape.scans[join.other_scan];
+                let far = (&other.table, join.other_column.as_str());
+                let known: &mut Vec<_> =
+                    ends.entry((&found.scan.table, join.column.as_str())).or_default();
+                if other.table != found.scan.table && !known.contains(&far) {
+                    known.push(far);
+                }
+            }
+        }
+        Joins(ends)
+    }
+
+    /// Some statement joins the slot's column to a table of this name.
+    fn tie(&self, scan: &Scan, slot: &KeySlot) -> Option<String> {
+        let ends = self.0.get(&(&slot.table, slot.column.as_str()))?;
+        let (_, column) = ends.iter().find(|(table, _)| **table == scan.table)?;
+        Some(format!("joined elsewhere by {} = {column}", slot.column))
+    }
+}
+
 /// In words, why rows of `parent` could give values to `slot`; `None` when nothing says so.
-pub fn link(parent: &Shape, child: &Shape, slot: &KeySlot, input: &Input<'_>) -> Option<String> {
+pub fn link(
+    parent: &Shape,
+    child: &Shape,
+    slot: &KeySlot,
+    joins: &Joins<'_>,
+    catalog: Option<&Catalog>,
+) -> Option<String> {
     parent.scans.iter().find_map(|scan| {
-        foreign_key(scan, slot, input.catalog)
-            .or_else(|| joined(scan, slot, input))
-            .or_else(|| by_name(scan, child, slot, input.catalog))
+        foreign_key(scan, slot, catalog)
+            .or_else(|| joins.tie(scan, slot))
+            .or_else(|| by_name(scan, child, slot, catalog))
     })
 }
 
@@ -101,20 +138,6 @@ fn foreign_key(scan: &Scan, slot: &KeySlot, catalog: Option<&Catalog>) -> Option
 /// The columns are among those that the scan returns.
 fn gives(scan: &Scan, columns: &[String]) -> bool {
     scan.outputs.iter().any(|output| output == "*" || columns.contains(output))
-}
-
-/// Some other statement of the workload joins the two tables by the column of the slot.
-fn joined(scan: &Scan, slot: &KeySlot, input: &Input<'_>) -> Option<String> {
-    input.scans().find_map(|found| {
-        if found.scan.table != slot.table {
-            return None;
-        }
-        found.scan.joins.iter().find_map(|join| {
-            let other = &found.shape.scans[join.other_scan];
-            (join.column == slot.column && other.table == scan.table && other.table != slot.table)
-                .then(|| format!("joined elsewhere by {} = {}", join.column, join.other_column))
-        })
-    })
 }
 
 /// The parent returns a column that is named for the child's table and key, or the child's key is

@@ -98,6 +98,9 @@ mod tests {
              (\"user\", (lower(email)), created_at DESC) INCLUDE (id) WHERE deleted_at IS NULL"
         );
         assert!(parse(&sql).is_ok());
-        assert!(parse(&drop("public", &name(&plan))).is_ok());
+        assert_eq!(
+            drop("public", &name(&plan)),
+            "DROP INDEX CONCURRENTLY IF EXISTS public.\"Order_user_lower_email_created_at_idx\""
+        );
     }
 }

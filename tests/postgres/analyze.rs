@@ -31,6 +31,13 @@ fn a_log_and_a_database_give_an_index_with_its_undo_and_leave_nothing_behind() {
     // HypoPG is not in this database: no figure, and the reason.
     assert!(index["estimated"].is_null() && index["why"].as_str().unwrap().contains("HypoPG"));
     assert_eq!(shop.objects(), before);
+    // The SQL and its undo are what a server takes, word for word.
+    let owner = shop.connect();
+    for sql in ["sql", "undo"].iter().flat_map(|key| index[key].as_array().unwrap()) {
+        owner.batch(sql.as_str().unwrap()).unwrap();
+        let changed = shop.objects() != before;
+        assert_eq!(changed, sql.as_str().unwrap().starts_with("CREATE"), "{sql}");
+    }
 }
 
 #[test]

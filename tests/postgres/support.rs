@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
 
 use pgassay::pg::connect::Connection;
 use pgassay::pg::libpq_env::Settings;
@@ -196,4 +197,13 @@ pub fn browse_log(path: &Path) {
     let entries: Vec<(&str, &[&str], f64)> =
         parameters.iter().map(|p| (sql, p.as_slice(), 15.0)).collect();
     write_log(path, &entries);
+}
+
+/// Waits for something that another process does.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

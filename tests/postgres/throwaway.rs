@@ -2,19 +2,10 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use pgassay::pg::throwaway::Throwaway;
 
-use crate::support::{pgassay, programs};
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+use crate::support::{pgassay, programs, wait_until};
 
 fn is_alive(process: u32) -> bool {
     // A zombie is dead, it only has not been told.

@@ -1,12 +1,13 @@
 //! `trial`: measures, and leaves nothing behind however it ends.
 
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Shop, browse_log, code, json, pgassay, quiet, run, server, stderr};
+use crate::support::{
+    Shop, browse_log, code, json, pgassay, quiet, run, server, stderr, wait_until,
+};
 
 #[test]
 fn an_index_that_helps_is_accepted_and_nothing_stays() {
@@ -99,14 +100,6 @@ fn under_way(shop: &Shop, log: &std::path::Path) -> Child {
         .unwrap();
     wait_until("the build", || holders(shop) > 0);
     child
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Sessions that hold a lock on the table that only a build takes.
