@@ -59,16 +59,25 @@ pub struct Checked {
     /// Change of the floors with the common shift taken out, percent.
     pub change_pct: Option<f64>,
     pub buffers: Option<(u64, u64)>,
-    /// Only time says so: measured again before it counts.
+    /// Only time says so: looked at again before it counts.
     pub by_time: bool,
+    /// Growth of its tables, as a factor.
+    pub growth: f64,
 }
 
 /// All statements, and what they share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compared {
     pub checked: Vec<Checked>,
-    /// Shift that all statements share, percent; `None` with too few of them.
-    pub shift_pct: Option<f64>,
+    /// Logarithm of the factor that all statements shifted by; `None` with too few of them.
+    pub shift: Option<f64>,
+}
+
+impl Compared {
+    /// The shift that all statements share, percent.
+    pub fn shift_pct(&self) -> Option<f64> {
+        self.shift.map(|shift| percent(shift.exp()))
+    }
 }
 
 /// Compares each statement of the baseline with its outcome of tonight.
@@ -95,7 +104,7 @@ pub fn compare(
             check(query, outcome, effect, growth)
         })
         .collect();
-    Compared { checked, shift_pct: shift.map(|shift| percent(shift.exp())) }
+    Compared { checked, shift }
 }
 
 fn percent(factor: f64) -> f64 {
@@ -131,6 +140,7 @@ fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: 
         change_pct: effect.map(|effect| percent(effect.exp())),
         buffers: None,
         by_time: false,
+        growth,
     };
     if let Some(why) = &query.why_not {
         return done(Status::NotEstimable, why.clone());
@@ -145,6 +155,13 @@ fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: 
     let (status, reason, by_time) =
         judge(query, now, effect, growth, (before_buffers, now_buffers), plan_changed);
     Checked { buffers: Some((before_buffers, now_buffers)), by_time, ..done(status, reason) }
+}
+
+/// Slower by more than the band and by more than anybody notices.
+fn is_slower(before: &[Measured], now: &[Measured], effect: f64, growth: f64) -> bool {
+    let floors = |list: &[Measured]| median(&list.iter().map(|m| m.floor_us).collect::<Vec<_>>());
+    let gained = floors(now).zip(floors(before)).map_or(0.0, |(now, before)| now - before);
+    effect.exp() > TIME_BAND * growth && gained > TIME_SLACK_US
 }
 
 fn judge(
@@ -163,13 +180,7 @@ fn judge(
     if after > before * growth * BUFFERS_BAND + slack {
         return (Status::Regressed, buffers, false);
     }
-    let slower = effect.filter(|effect| {
-        let floors =
-            |list: &[Measured]| median(&list.iter().map(|m| m.floor_us).collect::<Vec<_>>());
-        let gained =
-            floors(now).zip(floors(&query.measured)).map_or(0.0, |(now, before)| now - before);
-        effect.exp() > TIME_BAND * growth && gained > TIME_SLACK_US
-    });
+    let slower = effect.filter(|effect| is_slower(&query.measured, now, *effect, growth));
     if let Some(effect) = slower {
         let reason = format!("time {:+.0} % with the same buffers{plan}", percent(effect.exp()));
         return (Status::Regressed, reason, true);
@@ -187,15 +198,17 @@ fn judge(
     (Status::Unchanged, "same plan, same buffers".to_owned(), false)
 }
 
-/// What a second, independent measurement says of statements that only time had flagged.
-pub fn confirm(first: &mut [Checked], second: &[Checked]) {
-    for checked in first.iter_mut().filter(|checked| checked.by_time) {
-        let again = second.iter().find(|other| other.fingerprint == checked.fingerprint);
-        if again.is_none_or(|again| again.status != Status::Regressed) {
-            checked.status = Status::Unchanged;
-            checked.reason = "slower once, and not again when measured again".to_owned();
-        }
-    }
+/// Whether the shortest times of a second look still call the statement slower; `shift` is the common
+/// shift of the first look, as a factor's logarithm.
+pub fn is_still_slower(before: &[Measured], again: &[Measured], shift: f64, growth: f64) -> bool {
+    effect(before, again).is_some_and(|effect| is_slower(before, again, effect - shift, growth))
+}
+
+/// Takes the alarm of a statement back that was slower once and not again.
+pub fn clear(checked: &mut Checked) {
+    checked.status = Status::Unchanged;
+    checked.reason = "slower once, and not when looked at again".to_owned();
+    checked.change_pct = None;
 }
 
 #[cfg(test)]
@@ -268,17 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_of_time_alone_needs_a_second_measurement() {
+    fn a_flag_of_time_alone_needs_a_second_look() {
         let before = [query("a", "p", 10, 1_000.0)];
         let slow: Vec<Outcome> = vec![Ok(vec![measured("p", 10, 1_500.0)])];
-        let fine: Vec<Outcome> = vec![Ok(vec![measured("p", 10, 1_010.0)])];
         let rows = BTreeMap::new();
-        let mut first = compare(&before, &slow, &rows, &rows).checked;
-        assert_eq!(first[0].status, Status::Regressed);
-        let again = compare(&before, &slow, &rows, &rows).checked;
-        confirm(&mut first, &again);
-        assert_eq!(first[0].status, Status::Regressed);
-        confirm(&mut first, &compare(&before, &fine, &rows, &rows).checked);
-        assert_eq!(first[0].status, Status::Unchanged);
+        let checked = &compare(&before, &slow, &rows, &rows).checked[0];
+        assert!(checked.status == Status::Regressed && checked.by_time);
+        let still = |floor_us| {
+            is_still_slower(&before[0].measured, &[measured("p", 10, floor_us)], 0.0, 1.0)
+        };
+        assert!(still(1_500.0) && still(1_150.0) && !still(1_050.0));
+        // Faster by far and still within what nobody notices.
+        let quick = query("b", "p", 10, 50.0);
+        assert!(!is_still_slower(&quick.measured, &[measured("p", 10, 120.0)], 0.0, 1.0));
     }
 }

@@ -87,7 +87,7 @@ pub fn estimate(
     };
     let _phase = progress.phase("asking the planner", 0);
     advice::estimate(recommendations, &gathered.workload, &gathered.shapes, &mut hypopg);
-    interrupted()
+    output::unless_interrupted()
 }
 
 fn estimate_by_building(
@@ -104,15 +104,7 @@ fn estimate_by_building(
         RolledBackBuild::new(&live.connection, &writable, args.connection.lock_timeout);
     let _phase = progress.phase("building candidates, to be rolled back", 0);
     advice::estimate(recommendations, &gathered.workload, &gathered.shapes, &mut builds);
-    interrupted()
-}
-
-/// What-if costs swallow errors one by one; an interrupt is not one of them.
-fn interrupted() -> Result<(), Failure> {
-    if crate::pg::stop::is_set() {
-        return Err(crate::pg::error::PgError::interrupted().into());
-    }
-    Ok(())
+    output::unless_interrupted()
 }
 
 fn next(

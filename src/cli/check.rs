@@ -10,7 +10,7 @@ use super::output;
 use super::progress::Progress;
 use crate::check::baseline::{self, Baseline, BaselineQuery, StoredSample};
 use crate::check::gate::{self, Checked, Compared, Status};
-use crate::check::measure::{Limits, Outcome, PASSES, measure};
+use crate::check::measure::{Limits, Outcome, PASSES, look_again, measure};
 use crate::model::run::{Run, RunCheck};
 use crate::model::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Sample};
@@ -151,6 +151,7 @@ fn save(
         table_rows: table_rows(gathered),
         queries,
     };
+    output::unless_interrupted()?;
     baseline::write(path, &baseline).map_err(|error| {
         Failure::usage(format!("cannot write {}", path.display()), error.to_string())
     })?;
@@ -207,12 +208,7 @@ fn compare(
     let rows_now = table_rows(gathered);
     let outcomes = measured(live, &baseline.queries, args, random, progress, "measuring")?;
     let mut compared = gate::compare(&baseline.queries, &outcomes, &baseline.table_rows, &rows_now);
-    if compared.checked.iter().any(|checked| checked.by_time) {
-        // Time alone has to say it twice. All statements run again, so that the common shift is known.
-        let again = measured(live, &baseline.queries, args, random, progress, "confirming")?;
-        let second = gate::compare(&baseline.queries, &again, &baseline.table_rows, &rows_now);
-        gate::confirm(&mut compared.checked, &second.checked);
-    }
+    second_look(args, live, &baseline, &outcomes, &mut compared, progress)?;
     let mut run = run_of("check", gathered);
     warn(&mut run, &baseline, gathered, &compared);
     run.checks = compared.checked.iter().map(checked).collect();
@@ -221,6 +217,44 @@ fn compare(
     }
     output::write(&run, &args.output)?;
     Ok(verdict(&compared.checked))
+}
+
+/// Statements that only time has flagged are looked at again, until they are cleared or it is sure.
+fn second_look(
+    args: &args::Check,
+    live: &Live,
+    baseline: &Baseline,
+    outcomes: &[Outcome],
+    compared: &mut Compared,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let flagged: Vec<usize> =
+        (0..compared.checked.len()).filter(|at| compared.checked[*at].by_time).collect();
+    if flagged.is_empty() {
+        return Ok(());
+    }
+    let _phase = progress.phase("looking again", 0);
+    let shift = compared.shift.unwrap_or(0.0);
+    let before = |at: usize| baseline.queries[flagged[at]].measured.as_slice();
+    let statements: Vec<Vec<Sample>> = flagged
+        .iter()
+        .map(|at| baseline.queries[*at].samples.iter().map(StoredSample::to_sample).collect())
+        .collect();
+    let mut again: Vec<_> =
+        flagged.iter().map(|at| outcomes[*at].clone().unwrap_or_default()).collect();
+    let growth: Vec<f64> = flagged.iter().map(|at| compared.checked[*at].growth).collect();
+    look_again(&live.settings, &statements, &mut again, limits(args), &|so_far| {
+        !so_far
+            .iter()
+            .enumerate()
+            .any(|(at, again)| gate::is_still_slower(before(at), again, shift, growth[at]))
+    })?;
+    for (at, place) in flagged.iter().enumerate() {
+        if !gate::is_still_slower(before(at), &again[at], shift, growth[at]) {
+            gate::clear(&mut compared.checked[*place]);
+        }
+    }
+    Ok(())
 }
 
 fn verdict(checked: &[Checked]) -> Exit {
@@ -244,7 +278,7 @@ fn warn(run: &mut Run, baseline: &Baseline, gathered: &Gathered, compared: &Comp
             version.as_deref().unwrap_or("unknown")
         ));
     }
-    if let Some(shift) = compared.shift_pct.filter(|shift| shift.abs() > 10.0) {
+    if let Some(shift) = compared.shift_pct().filter(|shift| shift.abs() > 10.0) {
         run.warnings.push(format!(
             "all statements together shifted by {shift:+.0} %: the machine, not a statement"
         ));

@@ -13,6 +13,7 @@ use crate::report::{Format, by_extension, by_name};
 /// # Errors
 /// When a file's ending is unknown or it cannot be written. A reader that goes away is no error.
 pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
+    unless_interrupted()?;
     for file in &output.outputs {
         if file.as_os_str() == "-" {
             continue;
@@ -23,6 +24,17 @@ pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
         Failure::usage("cannot write", format!("{:?} is no format", output.format))
     })?;
     print(&render(format, run)?)
+}
+
+/// What was cut short is no result: steps that note an error and go on end here.
+///
+/// # Errors
+/// When the user asked to stop.
+pub fn unless_interrupted() -> Result<(), Failure> {
+    if crate::pg::stop::is_set() {
+        return Err(crate::pg::error::PgError::interrupted().into());
+    }
+    Ok(())
 }
 
 /// Refuses endings that name no format, before any work is done.

@@ -128,6 +128,7 @@ pub fn hold(
         )?;
         drop(phase);
         let (state, why) = decide(&trial);
+        output::unless_interrupted()?;
         recommendation.state = state;
         // Why there is no estimate stays worth knowing when there is nothing else to say.
         recommendation.why = why.or(recommendation.why.take());

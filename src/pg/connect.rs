@@ -10,6 +10,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use super::error::{Kind, PgError};
 use super::interrupt::{self, Registered};
 use super::libpq_env::Settings;
+use super::stop;
 use super::tls::{SslMode, connector};
 
 /// An open connection with the runtime that drives it.
@@ -69,9 +70,7 @@ impl Connection {
     /// # Errors
     /// The server's error.
     pub fn batch(&self, sql: &str) -> Result<(), PgError> {
-        self.runtime
-            .block_on(self.client.batch_execute(sql))
-            .map_err(|error| PgError::from_driver(self.doing(sql), &error))
+        self.exchange(|| self.doing(sql), self.client.batch_execute(sql))
     }
 
     /// Rows of one statement.
@@ -83,9 +82,7 @@ impl Connection {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, PgError> {
-        self.runtime
-            .block_on(self.client.query(sql, parameters))
-            .map_err(|error| PgError::from_driver(self.doing(sql), &error))
+        self.exchange(|| self.doing(sql), self.client.query(sql, parameters))
     }
 
     /// The one row of one statement.
@@ -93,21 +90,26 @@ impl Connection {
     /// # Errors
     /// The server's error, or that there is not exactly one row.
     pub fn row(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, PgError> {
-        self.runtime
-            .block_on(self.client.query_one(sql, parameters))
-            .map_err(|error| PgError::from_driver(self.doing(sql), &error))
+        self.exchange(|| self.doing(sql), self.client.query_one(sql, parameters))
     }
 
     /// # Errors
     /// When the server cannot parse the statement or infer its parameters.
     pub fn prepare(&self, sql: &str) -> Result<Statement, PgError> {
-        self.runtime
-            .block_on(self.client.prepare(sql))
-            .map_err(|error| PgError::from_driver("cannot prepare a statement", &error))
+        self.exchange(|| "cannot prepare a statement".to_owned(), self.client.prepare(sql))
     }
 
-    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
+    /// Does one exchange with the server, unless the user has asked to stop. A cancel that comes
+    /// between two statements cancels nothing, so each looks for itself before it begins.
+    pub(super) fn exchange<T>(
+        &self,
+        what: impl FnOnce() -> String,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, PgError> {
+        if stop::is_set() {
+            return Err(PgError::interrupted());
+        }
+        self.runtime.block_on(work).map_err(|error| PgError::from_driver(what(), &error))
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -78,9 +78,8 @@ impl Connection {
             parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
         let list: Vec<&(dyn ToSql + Sync)> =
             values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
-        self.block_on(self.client().query(statement, &list)).map_err(|error| {
-            PgError::from_driver("cannot execute a statement of the workload", &error)
-        })
+        let what = || "cannot execute a statement of the workload".to_owned();
+        self.exchange(what, self.client().query(statement, &list))
     }
 
     /// What `COPY … TO STDOUT` gives.
@@ -88,12 +87,11 @@ impl Connection {
     /// # Errors
     /// The server's error.
     pub fn copy_out(&self, sql: &str) -> Result<Vec<u8>, PgError> {
-        let fail = |error: tokio_postgres::Error| PgError::from_driver("cannot copy out", &error);
-        self.block_on(async {
-            let mut stream = pin!(self.client().copy_out(sql).await.map_err(fail)?);
+        self.exchange(|| "cannot copy out".to_owned(), async {
+            let mut stream = pin!(self.client().copy_out(sql).await?);
             let mut bytes = Vec::new();
             while let Some(chunk) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
-                bytes.extend_from_slice(&chunk.map_err(fail)?);
+                bytes.extend_from_slice(&chunk?);
             }
             Ok(bytes)
         })
@@ -133,8 +131,7 @@ impl Connection {
     /// the extended protocol does not take.
     pub(super) fn runtime_simple(&self, sql: &str) -> Result<Vec<String>, PgError> {
         let messages = self
-            .block_on(self.client().simple_query(sql))
-            .map_err(|error| PgError::from_driver("cannot plan a statement", &error))?;
+            .exchange(|| "cannot plan a statement".to_owned(), self.client().simple_query(sql))?;
         Ok(messages
             .into_iter()
             .filter_map(|message| match message {

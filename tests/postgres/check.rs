@@ -99,3 +99,31 @@ fn a_statement_that_fails_tonight_is_an_error() {
     let checks = json(&output)["checks"].clone();
     assert!(checks.as_array().unwrap().iter().any(|c| c["status"] == "error"), "{checks}");
 }
+
+#[test]
+fn a_statement_that_only_takes_longer_is_a_regression_too() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, false);
+    let function = |rounds: u32| {
+        format!(
+            "CREATE OR REPLACE FUNCTION fee(cents int) RETURNS int STABLE LANGUAGE plpgsql AS \
+             $$ DECLARE n int := 0; BEGIN FOR i IN 1..{rounds} LOOP n := n + i % 7; END LOOP; RETURN cents / 10; END $$"
+        )
+    };
+    shop.connect().batch(&function(10)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("fee.log");
+    let sql = "SELECT fee(total_cents) FROM orders WHERE id = $1";
+    write_log(&log, &[(sql, &["1"], 0.2), (sql, &["2"], 0.2), (sql, &["3"], 0.2)]);
+    let file = directory.path().join("baseline.json").to_str().unwrap().to_owned();
+    let saved =
+        run(&["check", "--quiet", "--save-baseline", &file, log.to_str().unwrap()], &shop.flags());
+    assert_eq!(code(&saved), 0, "{}", stderr(&saved));
+    assert_eq!(code(&run(&["check", "--quiet", "--baseline", &file], &shop.flags())), 0);
+    shop.connect().batch(&function(20_000)).unwrap();
+    let output = run(&["check", "--quiet", "--format", "json", "--baseline", &file], &shop.flags());
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    let check = json(&output)["checks"][0].clone();
+    assert!(check["reason"].as_str().unwrap().contains("with the same buffers"), "{check}");
+}
