@@ -87,6 +87,15 @@ fn every_operator_has_its_kind() {
         filters(sql, "users"),
         ["active Equal", "deleted_at IsNull", "lower(email) Equal", "id In"]
     );
+    for sql in [
+        "SELECT 1 FROM users WHERE (id = 1 AND email = 'x') OR active",
+        "SELECT 1 FROM users WHERE id = 1 AND email = 'x' OR active",
+        "SELECT 1 FROM users WHERE active OR (id > 1 AND (id < 9 OR email = 'x'))",
+        "UPDATE users SET email = 'x' WHERE id = 1 AND active OR email = 'y'",
+        "SELECT 1 FROM users JOIN orders ON users.id = 1 AND orders.id = 2 OR orders.total = 3",
+    ] {
+        assert_eq!(filters(sql, "users"), Vec::<String>::new(), "{sql}");
+    }
     // What says something about two tables or two columns filters neither.
     assert_eq!(
         filters("SELECT 1 FROM users WHERE id = 1 OR email = 'x'", "users"),

@@ -1,11 +1,11 @@
 //! One recommendation for each index that findings ask for, none of them part of another.
 
-use crate::model::catalog::{Catalog, Index, IndexKey, Table};
+use crate::model::catalog::{Catalog, Index, IndexKey, Table, TableKind};
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::{IndexPlan, Kind, Recommendation, State};
 use crate::model::shape::{Scan, Shape};
 use crate::model::workload::{Query, Workload};
-use crate::sql::ident::{quote, quote_table};
+use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, create, drop, name};
 
 use super::index_keys::candidates;
@@ -160,17 +160,24 @@ fn create_index(catalog: &Catalog, candidate: Candidate) -> Recommendation {
     if trigrams && !catalog.extensions.iter().any(|extension| extension == "pg_trgm") {
         sql.push("CREATE EXTENSION IF NOT EXISTS pg_trgm".to_owned());
     }
-    sql.push(create(&plan, &index, Build::Concurrently));
+    // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
+    let partitioned =
+        catalog.table(&plan.table).is_some_and(|table| table.kind == TableKind::Partitioned);
+    let build = if partitioned { Build::Plain } else { Build::Concurrently };
+    sql.push(create(&plan, &index, build));
     Recommendation {
         id: format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index)),
         kind: Kind::CreateIndex,
         table: Some(plan.table.clone()),
         sql,
         // The extension stays: something else may have come to need it.
-        undo: vec![drop(&plan.table.schema, &index)],
+        undo: vec![drop(&plan.table.schema, &index, build)],
         because: candidate.because,
         state: State::Proposed,
-        why: None,
+        why: partitioned.then(|| {
+            "the table is partitioned, so the build cannot be concurrent: writes wait for it"
+                .to_owned()
+        }),
         estimated: None,
         index: Some(plan),
     }
@@ -188,12 +195,8 @@ fn drops(input: &Input<'_>) -> Vec<Recommendation> {
             id: format!("drop-{}", index.name),
             kind: Kind::DropIndex,
             table: Some(table.name.clone()),
-            sql: vec![format!(
-                "DROP INDEX CONCURRENTLY {}.{}",
-                quote(&index.schema),
-                quote(&index.name)
-            )],
-            undo: vec![index.definition.clone()],
+            sql: vec![drop(&index.schema, &index.name, Build::Concurrently)],
+            undo: vec![concurrently(&index.definition)],
             because: vec![finding.id.clone()],
             state: State::Proposed,
             why: Some(format!("another index of {} does the same", quote_table(&table.name))),
@@ -202,4 +205,13 @@ fn drops(input: &Input<'_>) -> Vec<Recommendation> {
         });
     }
     recommendations
+}
+
+/// The statement that makes an index, without blocking writers.
+fn concurrently(definition: &str) -> String {
+    definition.replacen("CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1).replacen(
+        "CREATE UNIQUE INDEX ",
+        "CREATE UNIQUE INDEX CONCURRENTLY ",
+        1,
+    )
 }

@@ -58,7 +58,7 @@ pub fn measure(
                     }
                 }
                 Err(error) if ends_the_run(&error) => return Err(error),
-                Err(error) => outcomes[query] = Err(error.to_string()),
+                Err(error) => outcomes[query] = Err(reason(&error)),
             }
         }
         progress(pass + 2, PASSES + 1);
@@ -109,6 +109,14 @@ pub fn look_again(
     Ok(())
 }
 
+/// Why a statement fails; which one it is stands beside it.
+fn reason(error: &PgError) -> String {
+    match &error.sqlstate {
+        Some(state) => format!("{} (SQLSTATE {state})", error.cause),
+        None => error.cause.clone(),
+    }
+}
+
 fn ends_the_run(error: &PgError) -> bool {
     matches!(error.kind, Kind::Interrupted | Kind::Connection)
 }
@@ -146,7 +154,7 @@ fn plans(
                 }),
                 Err(error) if ends_the_run(&error) => return Err(error),
                 Err(error) => {
-                    failed = Some(error.to_string());
+                    failed = Some(reason(&error));
                     break;
                 }
             }

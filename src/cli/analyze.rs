@@ -2,7 +2,7 @@
 
 use super::args;
 use super::config::{self, Config};
-use super::connection::confirmation;
+use super::connection::{confirmation, flags_again};
 use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Wanted, gather, run_of};
 use super::output;
@@ -123,14 +123,14 @@ fn next(
         (None, Some(_)) => format!("pgassay trial{separator}{files} -d STAGING_DATABASE"),
         (Some(live), _) if !recommendations.is_empty() => {
             format!(
-                "pgassay trial{separator}{files} -d {} -o run.json -o handover.md",
-                live.settings.database
+                "pgassay trial{separator}{files} {} -o run.json -o handover.md",
+                flags_again(&live.settings)
             )
         }
         (Some(live), _) => {
             format!(
-                "pgassay check{separator}{files} -d {} --save-baseline baseline.json",
-                live.settings.database
+                "pgassay check{separator}{files} {} --save-baseline baseline.json",
+                flags_again(&live.settings)
             )
         }
     })

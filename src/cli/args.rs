@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Finds the Postgres queries that hurt, proposes the index or the row-level policy, and proves it by
 /// replay.
@@ -171,7 +171,7 @@ pub struct Trial {
     /// Name of the database, to consent without a marker.
     #[arg(long, value_name = "DBNAME")]
     pub confirm: Option<String>,
-    /// Rounds of each trial.
+    /// Rounds of each trial, at least 8.
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
     /// Seconds of replay for each recommendation.
@@ -183,6 +183,7 @@ pub struct Trial {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group(ArgGroup::new("mode").required(true).args(["save_baseline", "baseline"])))]
 pub struct Check {
     #[command(flatten)]
     pub sources: Sources,
@@ -191,10 +192,10 @@ pub struct Check {
     #[command(flatten)]
     pub output: Output,
     /// Measure the workload and write a baseline; it holds parameters, mode 0600.
-    #[arg(long, value_name = "F", conflicts_with = "baseline")]
+    #[arg(long, value_name = "F")]
     pub save_baseline: Option<PathBuf>,
     /// Measure again and compare.
-    #[arg(long, value_name = "F", required_unless_present = "save_baseline")]
+    #[arg(long, value_name = "F")]
     pub baseline: Option<PathBuf>,
     /// Seed of order and sampling.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::args;
 use super::config;
+use super::connection::flags_again;
 use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Live, Wanted, gather, run_of};
 use super::output;
@@ -159,8 +160,11 @@ fn save(
     run.checks = baseline.queries.iter().map(saved).collect();
     run.warnings
         .push(format!("{} holds parameters of your statements; its mode is 0600", path.display()));
-    run.next =
-        Some(format!("pgassay check -d {} --baseline {}", live.settings.database, path.display()));
+    run.next = Some(format!(
+        "pgassay check {} --baseline {}",
+        flags_again(&live.settings),
+        path.display()
+    ));
     output::write(&run, &args.output)?;
     Ok(Exit::Done)
 }
@@ -207,6 +211,14 @@ fn compare(
     })?;
     let rows_now = table_rows(gathered);
     let outcomes = measured(live, &baseline.queries, args, random, progress, "measuring")?;
+    if let Some(Err(why)) = outcomes.first().filter(|_| outcomes.iter().all(Result::is_err)) {
+        let from = baseline.database.as_deref().unwrap_or("another");
+        return Err(Failure::unreadable("no statement of the baseline runs in this database", why)
+            .with_help(format!(
+                "the baseline was made in {from}; this is {}",
+                live.settings.database
+            )));
+    }
     let mut compared = gate::compare(&baseline.queries, &outcomes, &baseline.table_rows, &rows_now);
     second_look(args, live, &baseline, &outcomes, &mut compared, progress)?;
     let mut run = run_of("check", gathered);

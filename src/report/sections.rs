@@ -122,14 +122,14 @@ pub(super) fn loop_section(finding: &RunFinding) -> LoopSection {
     let figure = |key: &str| evidence.and_then(|e| e[key].as_u64()).unwrap_or(0);
     let figures = if figure("loops") > 0 {
         format!(
-            "{} executions in {}, {} each, over {}; {} of database time, of which about {} are lost ({} of the workload).",
+            "{} executions in {}, {} each, over {}; {} of database time ({} of the workload), of which about {} are lost.",
             count(figure("executions")),
             plural(figure("loops") as usize, "loop", "loops"),
             count(figure("executions_per_loop")),
             plural(figure("sessions") as usize, "connection", "connections"),
             milliseconds(figure("total_us") as f64),
-            milliseconds(figure("wasted_us") as f64),
-            share(finding.impact_pct)
+            share(finding.impact_pct),
+            milliseconds(figure("wasted_us") as f64)
         )
     } else {
         finding.message.clone()

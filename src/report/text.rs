@@ -222,6 +222,11 @@ fn recommendation(out: &mut String, recommendation: &RunRecommendation) {
 }
 
 fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
+    if let Some(why) = &trial.failed {
+        let _ =
+            writeln!(out, "\ntrial of {} was not held: {why}", trial.recommendations.join(", "));
+        return;
+    }
     let size = trial.size_bytes.map_or("unknown size".to_owned(), bytes);
     let _ = writeln!(
         out,
@@ -231,10 +236,6 @@ fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
         plural(trial.builds as usize, "time", "times"),
         milliseconds(trial.build_ms * 1e3),
     );
-    if let Some(why) = &trial.failed {
-        let _ = writeln!(out, "    not held: {why}");
-        return;
-    }
     let mut table = table(
         &[
             "",
@@ -275,10 +276,13 @@ fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
     put(out, &table);
     let _ = writeln!(
         out,
-        "    the same statement against itself: up to {:.0} %",
+        "    the same statement against itself: up to {:.0} % (the noisiest of them)",
         trial.noise_floor_pct
     );
     for query in &trial.queries {
+        if query.parameters != "from the log" {
+            let _ = writeln!(out, "    parameters of {}: {}", query.fingerprint, query.parameters);
+        }
         if query.rows_identical == Some(false) {
             let _ = writeln!(
                 out,

@@ -77,6 +77,11 @@ impl<'a> Search<'a> {
             let Some((slot, why)) = self.link(parent, child, slots) else { continue };
             let loops = self.loops(parent, own, &slot);
             let explained = Explained { parent, slot, why, loops };
+            let in_loops: usize = explained.loops.iter().map(|l| l.children.len()).sum();
+            // Of statements that come in any order, some follow one another by chance.
+            if in_loops * 2 < own.len() {
+                continue;
+            }
             if !explained.loops.is_empty()
                 && best.as_ref().is_none_or(|b| rank(&explained) > rank(b))
             {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Input;
 use crate::model::catalog::{Catalog, ForeignKey};
 use crate::model::name::TableName;
-use crate::model::shape::{Operator, Scan, Shape};
+use crate::model::shape::{Operator, Scan, Shape, StatementKind};
 
 /// A position of a statement that a loop could fill: `column = $n` on a base table.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,8 @@ pub fn key_slots(shape: &Shape) -> Vec<KeySlot> {
 
 /// The statement can return several rows: it is a read that no unique key pins to one.
 pub fn yields_rows(shape: &Shape, catalog: Option<&Catalog>) -> bool {
-    if shape.kind != crate::model::shape::StatementKind::Select || shape.scans.is_empty() {
+    let reads = shape.kind == StatementKind::Select && !shape.scans.is_empty();
+    if !reads || shape.single_row {
         return false;
     }
     !shape.scans.iter().all(|scan| {

@@ -77,6 +77,10 @@ impl<'c> Assembler<'c> {
 
     /// Takes one record that began at `line`.
     pub fn message(&mut self, message: &Message<'_>, line: u64) {
+        // Our own sessions are no part of anybody's workload.
+        if message.application.starts_with("pgassay/") {
+            return;
+        }
         match message.severity.as_ref() {
             "LOG" => self.log(message, line),
             "DETAIL" => self.detail(&message.session, &message.text),

@@ -57,7 +57,11 @@ const KNOWN: &[&str] = &[
     "%t [%p] ",
     "%m ",
     "%t ",
+    "",
 ];
+
+/// Lines that a prefix is read off, each by itself.
+const DERIVED_FROM: usize = 40;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
@@ -113,16 +117,23 @@ impl Prefix {
         Ok(Prefix { parts, source: source.to_owned() })
     }
 
-    /// The prefix, among those in wide use, that fits most lines; `None` when none fits any.
+    /// The prefix that fits most lines: one of those in wide use, or one read off the lines
+    /// themselves; `None` when none fits any.
     pub fn detect(lines: &[&str]) -> Option<Prefix> {
-        let fitting = |source: &&str| {
-            let prefix = Prefix::compile(source).ok()?;
-            let count = lines.iter().filter(|line| prefix.split(line).is_some()).count();
-            (count > 0).then_some((count, prefix))
-        };
+        let known = KNOWN.iter().map(|source| (*source).to_owned());
+        // Lines of sessions and of background processes differ; a few of each are enough.
+        let derived = lines.iter().take(DERIVED_FROM).filter_map(|line| derive(line));
         let mut best: Option<(usize, Prefix)> = None;
-        for (count, prefix) in KNOWN.iter().filter_map(fitting) {
-            if best.as_ref().is_none_or(|(most, _)| count > *most) {
+        let mut seen: Vec<String> = Vec::new();
+        for source in known.chain(derived) {
+            if seen.contains(&source) {
+                continue;
+            }
+            let Ok(prefix) = Prefix::compile(&source) else { continue };
+            let count = lines.iter().filter(|line| prefix.split(line).is_some()).count();
+            seen.push(source);
+            // A later one has to fit more lines: those in wide use say more about their fields.
+            if count > 0 && best.as_ref().is_none_or(|(most, _)| count > *most) {
                 best = Some((count, prefix));
             }
         }
@@ -140,6 +151,83 @@ impl Prefix {
         let (severity, message) = severity(rest)?;
         Some((fields, severity, message))
     }
+}
+
+/// A prefix read off one line, by what its parts look like.
+fn derive(line: &str) -> Option<String> {
+    let head = &line[..severity_at(line)?];
+    let mut out = String::new();
+    let mut at = 0;
+    while at < head.len() {
+        let rest = &head[at..];
+        let (escape, length) = part_at(rest, &out).unwrap_or_else(|| {
+            let c = rest.chars().next().unwrap_or(' ');
+            (if c == '%' { "%%".to_owned() } else { c.to_string() }, c.len_utf8())
+        });
+        out.push_str(&escape);
+        at += length;
+    }
+    Some(out)
+}
+
+/// The escape that the beginning of `rest` looks like, and its length; `before` is what was derived
+/// so far.
+fn part_at(rest: &str, before: &str) -> Option<(String, usize)> {
+    let run = |allowed: fn(char) -> bool| rest.find(|c: char| !allowed(c)).unwrap_or(rest.len());
+    let has = |escape: &str| before.contains(escape);
+    if let Some(end) = looks_like_time(rest) {
+        let escape = if rest[..end].contains('.') {
+            "%m"
+        } else if has("%m") || has("%t") {
+            "%s"
+        } else {
+            "%t"
+        };
+        let length = ends('m', rest, None).first().copied().unwrap_or(end);
+        return Some((escape.to_owned(), length));
+    }
+    for (key, escape) in [
+        ("user=", "%u"),
+        ("db=", "%d"),
+        ("database=", "%d"),
+        ("app=", "%a"),
+        ("application=", "%a"),
+        ("client=", "%h"),
+        ("host=", "%h"),
+    ] {
+        if let Some(value) = rest.strip_prefix(key) {
+            let end = value.find([',', ' ', ']', '|', ';']).unwrap_or(value.len());
+            return Some((format!("{key}{escape}"), key.len() + end));
+        }
+    }
+    let digits = run(|c| c.is_ascii_digit());
+    let after = rest[digits..].chars().next().unwrap_or(' ');
+    let hex = run(|c| c.is_ascii_hexdigit());
+    let session = rest[hex..]
+        .strip_prefix('.')
+        .map(|pid| hex + 1 + pid.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(pid.len()));
+    if let Some(length) = session.filter(|length| hex >= 8 && *length > hex + 1) {
+        // An epoch with milliseconds has ten digits; a session id has eight, hexadecimal.
+        return Some((if digits == 10 { "%n" } else { "%c" }.to_owned(), length));
+    }
+    if digits > 0 && after == '/' {
+        let length = run(|c| c.is_ascii_digit() || c == '/');
+        return Some(("%v".to_owned(), length));
+    }
+    if digits == 5 && rest.starts_with("00000") {
+        return Some(("%e".to_owned(), 5));
+    }
+    if digits > 0 && !after.is_alphanumeric() && after != '.' {
+        let escape = ["%p", "%l", "%x"].into_iter().find(|escape| !has(escape))?;
+        return Some((escape.to_owned(), digits));
+    }
+    let word = run(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '[' | ']'));
+    if word > 0 && rest[word..].starts_with('@') && !has("%u") {
+        let database =
+            rest[word + 1..].find([' ', ':', '|', ',', '/', ']']).unwrap_or(rest.len() - word - 1);
+        return Some(("%u@%d".to_owned(), word + 1 + database));
+    }
+    None
 }
 
 /// What is left of `line` behind the prefix.
@@ -203,7 +291,8 @@ fn ends(letter: char, line: &str, next: Option<&Part>) -> Vec<usize> {
             None => Vec::new(),
         },
         'n' => run(|c| c.is_ascii_digit() || c == '.'),
-        'p' | 'P' | 'l' | 'x' | 'Q' => run(|c| c.is_ascii_digit() || c == '-'),
+        'p' | 'P' | 'l' | 'x' => run(|c| c.is_ascii_digit()),
+        'Q' => run(|c| c.is_ascii_digit() || c == '-'),
         'e' => run(|c| c.is_ascii_alphanumeric()),
         'c' => run(|c| c.is_ascii_hexdigit() || c == '.'),
         'v' => run(|c| c.is_ascii_digit() || c == '/' || c == '-'),
@@ -281,6 +370,43 @@ mod tests {
         let (fields, ..) = split("%t:%r:%u@%d:[%p]:", line);
         assert_eq!((fields.user, fields.pid), ("app", "99"));
         assert_eq!(split("[%10p] ", "[        42] LOG:  x").0.pid, "42");
+    }
+
+    #[test]
+    fn prefixes_that_nobody_listed_are_read_off_the_lines() {
+        for (prefix, line) in [
+            ("%t [%p]: ", "2026-11-22 18:15:51 UTC [99]: LOG:  x"),
+            (
+                "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
+                "2026-11-22 18:15:51 UTC [99]: [3-1] user=app,db=np1,app=psql,client=::1 LOG:  x",
+            ),
+            ("<%m|%p> ", "<2026-11-22 18:15:51.505 UTC|99> LOG:  x"),
+            ("%n %p ", "1795371351.505 99 LOG:  x"),
+            ("%c|%l|", "6b033157.4475|12|LOG:  x"),
+            (
+                "%m %u@%d [%p] %v %e ",
+                "2026-11-22 18:15:51.505 UTC app@np1 [99] 5/107 00000 LOG:  x",
+            ),
+            ("user=%u,db=%d ", "user=app,db=np1 LOG:  x"),
+            ("", "LOG:  x"),
+        ] {
+            let found = Prefix::detect(&[line]).unwrap_or_else(|| panic!("{prefix}"));
+            let (fields, severity, _) = found.split(line).unwrap();
+            assert_eq!(severity, "LOG", "{prefix}");
+            assert!(!prefix.contains("%p") || fields.pid == "99", "{prefix}: {found:?}");
+            assert!(
+                !prefix.contains("%u") || (fields.user, fields.database) == ("app", "np1"),
+                "{prefix}: {found:?}"
+            );
+            assert!(
+                !prefix.contains("%c") || fields.session == "6b033157.4475",
+                "{prefix}: {found:?}"
+            );
+            assert!(
+                !prefix.contains("%n") || fields.time == "1795371351.505",
+                "{prefix}: {found:?}"
+            );
+        }
     }
 
     #[test]

@@ -53,8 +53,9 @@ pub fn create(plan: &IndexPlan, name: &str, build: Build) -> String {
 }
 
 /// The statement that takes an index away again. An index lives in the schema of its table.
-pub fn drop(schema: &str, name: &str) -> String {
-    format!("DROP INDEX CONCURRENTLY IF EXISTS {}.{}", quote(schema), quote(name))
+pub fn drop(schema: &str, name: &str, build: Build) -> String {
+    let concurrently = if build == Build::Concurrently { "CONCURRENTLY " } else { "" };
+    format!("DROP INDEX {concurrently}IF EXISTS {}.{}", quote(schema), quote(name))
 }
 
 fn key(key: &IndexKey) -> String {
@@ -99,7 +100,7 @@ mod tests {
         );
         assert!(parse(&sql).is_ok());
         assert_eq!(
-            drop("public", &name(&plan)),
+            drop("public", &name(&plan), Build::Concurrently),
             "DROP INDEX CONCURRENTLY IF EXISTS public.\"Order_user_lower_email_created_at_idx\""
         );
     }

@@ -161,17 +161,38 @@ impl<'t, 'a> Writer<'t, 'a> {
         }
     }
 
-    /// `SAVEPOINT x` and its kin: the name is made up by the driver, a new one each time.
+    /// Statements whose words are names made up by a driver, or values that need no quotes:
+    /// `SAVEPOINT x`, `SET app.tenant = acme`, `LISTEN x`.
     fn name_only_statement(&mut self) -> bool {
-        const NAMED: &[&str] = &["savepoint", "release", "deallocate", "close"];
+        const NAMED: &[&str] =
+            &["savepoint", "release", "deallocate", "close", "listen", "unlisten", "notify"];
         let Some(first) = self.tokens.first() else { return false };
+        if first.is_word("set") {
+            return self.setting();
+        }
         let Some(verb) = NAMED.iter().find(|verb| first.is_word(verb)) else {
             return self.rollback_to();
         };
-        if self.tokens.len() > 3 {
-            return false;
-        }
         self.out = format!("{} $1", verb.to_uppercase());
+        true
+    }
+
+    /// `SET name = value`: the value may stand without quotes.
+    fn setting(&mut self) -> bool {
+        let is_to = |token: &Token<'_>| token.is("=") || token.is_word("to");
+        let Some(at) = self.tokens.iter().position(is_to) else {
+            // SET TRANSACTION, SET ROLE x, SET SESSION AUTHORIZATION x, SET TIME ZONE x.
+            let words = ["transaction", "constraints", "session"];
+            if self.tokens.get(1).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
+            {
+                return false;
+            }
+            let kind = self.tokens.get(1).map_or("", |token| token.text).to_uppercase();
+            self.out = format!("SET {kind} $1");
+            return true;
+        };
+        self.copy(0, at);
+        self.out.push_str(" = $1");
         true
     }
 
@@ -545,6 +566,16 @@ mod tests {
     fn constants_in_words_are_literals_and_null_tests_are_not() {
         assert_eq!(text("active = TRUE AND x IS NULL"), "active = $1 AND x IS NULL");
         assert_eq!(normalize("x = null").slots[0].value(&[]), Some(Literal::NULL));
+    }
+
+    #[test]
+    fn values_without_quotes_are_values_too() {
+        assert_eq!(text("set app.tenant = acme"), "SET app.tenant = $1");
+        assert_eq!(text("SET LOCAL role TO admin"), "SET local role = $1");
+        assert_eq!(text("SET ROLE bob"), "SET ROLE $1");
+        assert_eq!(text("LISTEN secret_channel"), "LISTEN $1");
+        assert_eq!(text("NOTIFY c, 'payload'"), "NOTIFY $1");
+        assert_eq!(text("UPDATE t SET a = b"), "UPDATE t SET a = b");
     }
 
     #[test]

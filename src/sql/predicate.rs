@@ -52,8 +52,13 @@ pub fn classify<'e>(
     };
     match expr {
         Expr::BinaryOp { left, op, right } => {
-            let Some(operator) = operator(op) else {
-                return any_of(expr, scope, scans, catalog).unwrap_or(Conjunct::Other);
+            let operator = match op {
+                BinaryOperator::Or => {
+                    return any_of(expr, scope, scans, catalog).unwrap_or(Conjunct::Other);
+                }
+                // An AND inside of an OR says nothing that holds for every row.
+                BinaryOperator::And => return Conjunct::Other,
+                op => operator(op),
             };
             if operator == Operator::Equal {
                 let (l, r) =
@@ -141,9 +146,9 @@ fn any_of<'e>(
     found.map(|(scan, predicate)| Conjunct::Filter { scan, predicate })
 }
 
-fn operator(op: &BinaryOperator) -> Option<Operator> {
+fn operator(op: &BinaryOperator) -> Operator {
     use BinaryOperator as Op;
-    Some(match op {
+    match op {
         Op::Eq => Operator::Equal,
         Op::NotEq => Operator::NotEqual,
         Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Operator::Range,
@@ -157,9 +162,8 @@ fn operator(op: &BinaryOperator) -> Option<Operator> {
         | Op::QuestionPipe
         | Op::AtQuestion
         | Op::AtAt => Operator::Contains,
-        Op::Or | Op::And => return None,
         _ => Operator::Other,
-    })
+    }
 }
 
 fn is_name(expr: &Expr) -> bool {

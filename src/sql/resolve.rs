@@ -40,7 +40,14 @@ pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, Parse
 }
 
 fn empty(kind: StatementKind) -> Shape {
-    Shape { kind, scans: Vec::new(), functions: Vec::new(), locks_rows: false, writes: false }
+    Shape {
+        kind,
+        scans: Vec::new(),
+        functions: Vec::new(),
+        locks_rows: false,
+        single_row: false,
+        writes: false,
+    }
 }
 
 /// Statements that need no parser to be understood: they read no table by predicate.
@@ -252,6 +259,9 @@ impl Resolver<'_> {
         let outputs = self.projection(&select.projection, &scope);
         let grouped = !matches!(&select.group_by,
             sqlparser::ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
+        if self.depth == 1 {
+            self.shape.single_row = !grouped && aggregates(&select.projection);
+        }
         if !grouped && select.distinct.is_none() {
             self.sort(order_by, &scope, limited);
         }
@@ -415,4 +425,34 @@ pub(super) fn part(part: &ObjectNamePart) -> Option<String> {
 /// The last part of a name: the table or the column.
 pub fn last_name(name: &ObjectName) -> Option<String> {
     name.0.last().and_then(part)
+}
+
+/// Some item of a select list is an aggregate and no window.
+fn aggregates(items: &[SelectItem]) -> bool {
+    const AGGREGATES: &[&str] = &[
+        "count",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "bool_and",
+        "bool_or",
+        "every",
+        "array_agg",
+        "string_agg",
+        "json_agg",
+        "jsonb_agg",
+        "json_object_agg",
+        "jsonb_object_agg",
+        "stddev",
+        "variance",
+    ];
+    items.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(Expr::Function(function))
+        | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
+            let name = last_name(&function.name).unwrap_or_default();
+            function.over.is_none() && AGGREGATES.contains(&name.as_str())
+        }
+        _ => false,
+    })
 }

@@ -17,18 +17,26 @@ pub enum Judgement {
 
 /// Judges a change against ±`band_pct`.
 ///
-/// A change must lie beyond the band with its whole interval, so that a nominal 5 % error does not
+/// The band is one of ratios: 25 % slower is as far from nothing as 20 % faster, and no amount of noise
+/// makes an improvement impossible to see. A change must lie beyond the band with its whole interval, so that a nominal 5 % error does not
 /// become 5 % false alarms (criterion's `compare_to_threshold` has the same rule).
 pub fn judge(change: Change, band_pct: f64) -> Judgement {
-    if change.high_pct < -band_pct {
+    let band = (1.0 + band_pct / 100.0).ln();
+    let (low, high) = (log_ratio(change.low_pct), log_ratio(change.high_pct));
+    if high < -band {
         Judgement::Below
-    } else if change.low_pct > band_pct {
+    } else if low > band {
         Judgement::Above
-    } else if change.low_pct >= -band_pct && change.high_pct <= band_pct {
+    } else if low >= -band && high <= band {
         Judgement::Inside
     } else {
         Judgement::Crosses
     }
+}
+
+/// A change in percent as the logarithm of the ratio; minus infinity where nothing is left.
+pub fn log_ratio(change_pct: f64) -> f64 {
+    (1.0 + change_pct / 100.0).max(0.0).ln()
 }
 
 #[cfg(test)]
@@ -43,5 +51,8 @@ mod tests {
         assert_eq!(judge(change(-4.0, 6.0), 10.0), Judgement::Inside);
         assert_eq!(judge(change(12.0, 44.0), 10.0), Judgement::Above);
         assert_eq!(judge(change(-20.0, 20.0), 10.0), Judgement::Crosses);
+        // Noise that doubles a time hides a halving and not a tenth.
+        assert_eq!(judge(change(-60.0, -45.0), 100.0), Judgement::Crosses);
+        assert_eq!(judge(change(-93.0, -90.0), 100.0), Judgement::Below);
     }
 }

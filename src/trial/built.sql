@@ -1,5 +1,5 @@
--- Size of the index just built, whether its own transaction may use it, and who holds it up if not.
-SELECT pg_relation_size(c.oid),
+-- Size of the index just built with its partitions, whether its own transaction may use it, and who holds it up if not.
+SELECT coalesce((SELECT sum(pg_relation_size(relid))::bigint FROM pg_partition_tree(c.oid)), pg_relation_size(c.oid)),
        i.indcheckxmin,
        (SELECT format('%s (pid %s, %s)', a.application_name, a.pid, a.usename)
           FROM pg_stat_activity a

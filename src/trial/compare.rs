@@ -3,7 +3,7 @@
 use super::replay::Outcome;
 use crate::model::trial::Verdict;
 use crate::stats::bootstrap::{Change, quantile_change};
-use crate::stats::verdict::{Judgement, judge};
+use crate::stats::verdict::{Judgement, judge, log_ratio};
 
 /// Changes of p95 within this are nothing, percent. With it, 60 of 60 comparisons of a statement with
 /// itself stayed silent on a busy machine, where intervals alone raised the alarm in 6 to 8 of 100.
@@ -67,7 +67,9 @@ fn verdict(
     }
 }
 
-/// How far the same statement differed from itself, percent.
+/// How far the same statement differed from itself: the larger end of the control's interval as a
+/// ratio, written as percent slower.
 pub fn noise_pct(control: Change) -> f64 {
-    control.low_pct.abs().max(control.high_pct.abs())
+    let ratio = log_ratio(control.low_pct).abs().max(log_ratio(control.high_pct).abs());
+    100.0 * (ratio.exp() - 1.0)
 }

@@ -1,5 +1,6 @@
 //! A trial to the fate of its recommendation.
 
+use super::plan::LESS_TIME;
 use crate::model::recommendation::State;
 use crate::model::trial::{QueryTrial, Trial, Verdict};
 
@@ -19,7 +20,15 @@ pub fn decide(trial: &Trial) -> (State, Option<String>) {
         return (State::Accepted, None);
     }
     if !any(|query| query.plan_after.shape != query.plan_before.shape) {
-        return (State::Rejected, Some("no statement used it".to_owned()));
+        let unseen = trial.left_out.iter().filter(|(_, why)| why != LESS_TIME).count();
+        return if unseen > 0 {
+            let why = format!(
+                "no statement that was replayed used it, and {unseen} that read the table could not be replayed"
+            );
+            (State::Undecided, Some(why))
+        } else {
+            (State::Rejected, Some("no statement used it".to_owned()))
+        };
     }
     (State::Undecided, Some("no statement became measurably faster".to_owned()))
 }

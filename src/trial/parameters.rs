@@ -38,6 +38,12 @@ pub fn samples(
         samples.truncate(most);
         return Ok((samples, FROM_LOG));
     }
+    if query.slots.iter().any(|slot| slot.lists > 0) {
+        return Err(
+            "its lists are too long to keep, and one value in their place is another statement"
+                .to_owned(),
+        );
+    }
     let positions = query.slots.len();
     if positions == 0 {
         let sample = Sample { text: Arc::from(query.normalized.as_str()), parameters: Vec::new() };

@@ -1,6 +1,6 @@
 //! `analyze` against a server.
 
-use crate::support::{Shop, browse_log, code, json, run, server, stderr};
+use crate::support::{Shop, browse_log, code, json, run, server, stderr, write_log};
 
 #[test]
 fn a_log_and_a_database_give_an_index_with_its_undo_and_leave_nothing_behind() {
@@ -96,6 +96,9 @@ fn the_counters_of_a_server_are_a_workload() {
     assert!(query["queryid"].is_i64());
     // Counters have means and no percentiles.
     assert!(query["mean_us"].is_u64() && query["p95_us"].is_null());
+    // What the tool itself asks is no part of the workload, also the second time.
+    let again = json(&run(&["analyze", "--pg-stat-statements", "--format", "json"], &shop.flags()));
+    assert!(!again["queries"].to_string().contains("pg_attribute"), "{}", again["queries"]);
     assert!(
         found["findings"]
             .as_array()
@@ -123,4 +126,34 @@ fn a_schema_alone_names_tables_without_row_level_rules_and_foreign_keys_without_
     assert!(!ids.contains(&"unindexed-foreign-key:public.orders(buyer_id)"));
     // The extension is not there, and that is said.
     assert!(found["warnings"].to_string().contains("pg_stat_statements"));
+}
+
+#[test]
+fn a_partitioned_table_gets_sql_that_a_partitioned_table_takes() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, true);
+    let owner = shop.connect();
+    owner
+        .batch(
+            "CREATE TABLE events (id bigint, account int, at date NOT NULL) PARTITION BY RANGE (at); \
+             CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); \
+             CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01'); \
+             INSERT INTO events SELECT i, i % 500, date '2026-01-01' + i % 59 FROM generate_series(1, 20000) i; \
+             ANALYZE events",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("events.log");
+    let sql = "SELECT id FROM events WHERE account = $1";
+    write_log(&log, &[(sql, &["7"], 9.0), (sql, &["8"], 9.0)]);
+    let output = run(
+        &["trial", "--time-budget", "1", "--format", "json", log.to_str().unwrap()],
+        &shop.flags(),
+    );
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let index = json(&output)["recommendations"][0].clone();
+    assert!(index["measured"]["size_bytes"].as_u64().unwrap() > 100_000, "{index}");
+    for sql in ["sql", "undo"].iter().flat_map(|key| index[key].as_array().unwrap()) {
+        owner.batch(sql.as_str().unwrap()).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
 }

@@ -81,6 +81,19 @@ fn a_target_that_others_are_using_is_refused() {
     drop(users);
 }
 
+#[test]
+fn a_trial_that_could_not_be_held_at_all_is_an_error() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    let app = pgassay::pg::libpq_env::Settings { user: "app".into(), ..shop.settings() };
+    let output = run(&["trial", "-q", log.to_str().unwrap()], &crate::support::flags(&app));
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(stderr(&output).contains("must be owner of table listings"), "{}", stderr(&output));
+}
+
 /// A trial that goes on for long, with its index built.
 fn under_way(shop: &Shop, log: &std::path::Path) -> Child {
     let child = pgassay()

@@ -6,4 +6,9 @@ SELECT current_setting('server_version')::text,
        ARRAY(SELECT s.schemaname || '.' || s.relname FROM pg_stat_user_tables s
               WHERE s.last_analyze IS NULL AND s.last_autoanalyze IS NULL ORDER BY 1),
        coalesce(current_setting('pgassay.environment', true), ''),
-       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
+       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
+       current_setting('log_min_duration_statement')::int,
+       current_setting('log_line_prefix'),
+       (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+           AND NOT pg_has_role(current_user, c.relowner, 'USAGE')) AS tables_of_others
