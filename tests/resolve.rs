@@ -200,3 +200,16 @@ fn without_a_catalog_only_what_is_certain_is_resolved() {
     assert!(scan(&shape, "t").filters.is_empty(), "b may be of either table");
     assert_eq!(scan(&shape, "u").filters.len(), 1);
 }
+
+#[test]
+fn long_chains_are_resolved_without_running_out_of_stack() {
+    for link in [" OR ", " AND "] {
+        let conditions = vec!["u.id = 1"; 1_900].join(link);
+        let shape = shape(&format!("SELECT u.id FROM users u WHERE {conditions}"));
+        assert_eq!(shape.scans.len(), 1);
+    }
+    let sum = vec!["id"; 3_900].join(" + ");
+    assert_eq!(shape(&format!("SELECT {sum} FROM users")).scans.len(), 1);
+    let unions = vec!["SELECT id FROM users WHERE id = 1"; 1_300].join(" UNION ALL ");
+    assert_eq!(shape(&unions).scans.len(), 1_300);
+}

@@ -35,10 +35,10 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     let search = Search::new(input);
     let mut findings = Vec::new();
     for (child, slots) in children(input) {
-        findings.extend(search.from_timeline(child, &slots));
+        findings.extend(search.in_timeline(child, &slots));
     }
     if input.workload.timeline.executions.is_empty() {
-        findings.extend(search.from_counters());
+        findings.extend(search.in_counters());
     }
     findings
 }
@@ -67,7 +67,7 @@ impl<'a> Search<'a> {
         Search { input, joins: Joins::new(input), places, yields }
     }
 
-    fn from_timeline(&self, child: usize, slots: &[KeySlot]) -> Option<Finding> {
+    fn in_timeline(&self, child: usize, slots: &[KeySlot]) -> Option<Finding> {
         let own = &self.places[child];
         if own.len() < FEWEST_EXECUTIONS {
             return None;
@@ -158,7 +158,7 @@ impl<'a> Search<'a> {
     }
 
     /// Counters alone: a child whose calls are the parent's rows is a suspicion, never more.
-    fn from_counters(&self) -> Vec<Finding> {
+    fn in_counters(&self) -> Vec<Finding> {
         let queries = &self.input.workload.queries;
         let mut findings = Vec::new();
         for (child, slots) in children(self.input) {
