@@ -44,8 +44,11 @@ pub fn recommend(input: &Input<'_>) -> Vec<Recommendation> {
     merged.sort_by(|a, b| {
         b.total_us.cmp(&a.total_us).then_with(|| name(&a.plan).cmp(&name(&b.plan)))
     });
-    let mut recommendations: Vec<Recommendation> =
-        merged.into_iter().map(|candidate| create_index(input.catalog, candidate)).collect();
+    let mut taken = Vec::new();
+    let mut recommendations: Vec<Recommendation> = merged
+        .into_iter()
+        .map(|candidate| create_index(input.catalog, candidate, &mut taken))
+        .collect();
     recommendations.extend(drops(input));
     recommendations
 }
@@ -134,7 +137,7 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
             known.plan.table == candidate.plan.table
                 && known.plan.method == candidate.plan.method
                 && known.plan.predicate == candidate.plan.predicate
-                && known.plan.keys.starts_with(&candidate.plan.keys)
+                && serves(&known.plan.keys, &candidate.plan.keys)
         });
         match home {
             Some(known) => {
@@ -151,9 +154,39 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
     kept
 }
 
-fn create_index(catalog: &Catalog, candidate: Candidate) -> Recommendation {
+/// An index on `long` does what one on `short` would: it begins with the same keys, in the same
+/// directions or, from some key to the end, in all the opposite ones. The keys before that one are
+/// pinned by equalities, so the index is read backwards within them.
+fn serves(long: &[IndexKey], short: &[IndexKey]) -> bool {
+    let same_key = |a: &IndexKey, b: &IndexKey| {
+        a.expression == b.expression && a.operator_class == b.operator_class
+    };
+    if long.starts_with(short) {
+        return true;
+    }
+    let turned = long.iter().zip(short).position(|(a, b)| a != b).unwrap_or(short.len());
+    long.len() == short.len()
+        && long.iter().zip(short).all(|(a, b)| same_key(a, b))
+        && long[turned..]
+            .iter()
+            .zip(&short[turned..])
+            .all(|(a, b)| a.descending != b.descending && a.nulls_first != b.nulls_first)
+}
+
+fn create_index(
+    catalog: &Catalog,
+    candidate: Candidate,
+    taken: &mut Vec<String>,
+) -> Recommendation {
     let plan = candidate.plan;
-    let index = name(&plan);
+    let mut index = name(&plan);
+    // The same columns in other directions are another index, and need another name.
+    let mut number = 2;
+    while taken.contains(&index) {
+        index = format!("{}_{number}", name(&plan));
+        number += 1;
+    }
+    taken.push(index.clone());
     let mut sql = Vec::new();
     let trigrams =
         plan.keys.iter().any(|key| key.operator_class.as_deref() == Some("gin_trgm_ops"));
@@ -214,4 +247,31 @@ fn concurrently(definition: &str) -> String {
         "CREATE UNIQUE INDEX CONCURRENTLY ",
         1,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(list: &[(&str, bool)]) -> Vec<IndexKey> {
+        list.iter()
+            .map(|(name, descending)| IndexKey {
+                descending: *descending,
+                nulls_first: *descending,
+                ..IndexKey::column(*name)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_index_is_read_in_both_directions() {
+        let down = keys(&[("status", false), ("created_at", true)]);
+        assert!(serves(&down, &keys(&[("status", false), ("created_at", false)])));
+        assert!(serves(&down, &keys(&[("status", false)])));
+        assert!(!serves(&keys(&[("status", false)]), &down));
+        // Turned only in the middle, no direction of reading gives the order.
+        let mixed = keys(&[("a", false), ("b", true), ("c", false)]);
+        assert!(!serves(&mixed, &keys(&[("a", false), ("b", false), ("c", false)])));
+        assert!(serves(&mixed, &keys(&[("a", false), ("b", false), ("c", true)])));
+    }
 }

@@ -59,8 +59,9 @@ pub struct Checked {
     /// Change of the floors with the common shift taken out, percent.
     pub change_pct: Option<f64>,
     pub buffers: Option<(u64, u64)>,
-    /// Only time says so: looked at again before it counts.
-    pub by_time: bool,
+    /// Only time says that it regressed; here stands what plans and buffers say. Looked at again
+    /// before it counts.
+    pub but_for_time: Option<(Status, String)>,
     /// Growth of its tables, as a factor.
     pub growth: f64,
 }
@@ -139,7 +140,7 @@ fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: 
         reason,
         change_pct: effect.map(|effect| percent(effect.exp())),
         buffers: None,
-        by_time: false,
+        but_for_time: None,
         growth,
     };
     if let Some(why) = &query.why_not {
@@ -152,9 +153,21 @@ fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: 
     let sum = |list: &[Measured]| list.iter().map(|measured| measured.buffers).sum::<u64>();
     let (before_buffers, now_buffers) = (sum(&query.measured), sum(now));
     let plan_changed = query.measured.iter().zip(now).any(|(before, now)| before.plan != now.plan);
-    let (status, reason, by_time) =
-        judge(query, now, effect, growth, (before_buffers, now_buffers), plan_changed);
-    Checked { buffers: Some((before_buffers, now_buffers)), by_time, ..done(status, reason) }
+    let (status, reason) = by_buffers(query, growth, (before_buffers, now_buffers), plan_changed);
+    let checked =
+        Checked { buffers: Some((before_buffers, now_buffers)), ..done(status, reason.clone()) };
+    match effect.filter(|effect| is_slower(&query.measured, now, *effect, growth)) {
+        Some(effect) if status != Status::Regressed => {
+            let plan = if plan_changed { ", with another plan" } else { "" };
+            Checked {
+                status: Status::Regressed,
+                reason: format!("time {:+.0} % with the same buffers{plan}", percent(effect.exp())),
+                but_for_time: Some((status, reason)),
+                ..checked
+            }
+        }
+        _ => checked,
+    }
 }
 
 /// Slower by more than the band and by more than anybody notices.
@@ -164,38 +177,29 @@ fn is_slower(before: &[Measured], now: &[Measured], effect: f64, growth: f64) ->
     effect.exp() > TIME_BAND * growth && gained > TIME_SLACK_US
 }
 
-fn judge(
+/// What plans and buffers say: the same every time on the same data.
+fn by_buffers(
     query: &BaselineQuery,
-    now: &[Measured],
-    effect: Option<f64>,
     growth: f64,
     (before_buffers, now_buffers): (u64, u64),
     plan_changed: bool,
-) -> (Status, String, bool) {
+) -> (Status, String) {
     let sets = query.measured.len().max(1) as f64;
     let (before, after) = (before_buffers as f64, now_buffers as f64);
     let slack = BUFFERS_SLACK * sets;
     let plan = if plan_changed { ", with another plan" } else { "" };
     let buffers = format!("buffers {before_buffers} → {now_buffers}{plan}");
     if after > before * growth * BUFFERS_BAND + slack {
-        return (Status::Regressed, buffers, false);
+        (Status::Regressed, buffers)
+    } else if after > before * BUFFERS_BAND + slack {
+        (Status::DataGrowth, format!("{buffers}; its tables grew by {:.0} %", percent(growth)))
+    } else if before > after * BUFFERS_BAND + slack {
+        (Status::Improved, buffers)
+    } else if plan_changed {
+        (Status::PlanChanged, format!("another plan at the same cost: {buffers}"))
+    } else {
+        (Status::Unchanged, "same plan, same buffers".to_owned())
     }
-    let slower = effect.filter(|effect| is_slower(&query.measured, now, *effect, growth));
-    if let Some(effect) = slower {
-        let reason = format!("time {:+.0} % with the same buffers{plan}", percent(effect.exp()));
-        return (Status::Regressed, reason, true);
-    }
-    if after > before * BUFFERS_BAND + slack {
-        let reason = format!("{buffers}; its tables grew by {:.0} %", percent(growth));
-        return (Status::DataGrowth, reason, false);
-    }
-    if before > after * BUFFERS_BAND + slack {
-        return (Status::Improved, buffers, false);
-    }
-    if plan_changed {
-        return (Status::PlanChanged, format!("another plan at the same cost: {buffers}"), false);
-    }
-    (Status::Unchanged, "same plan, same buffers".to_owned(), false)
 }
 
 /// Whether the shortest times of a second look still call the statement slower; `shift` is the common
@@ -206,9 +210,11 @@ pub fn is_still_slower(before: &[Measured], again: &[Measured], shift: f64, grow
 
 /// Takes the alarm of a statement back that was slower once and not again.
 pub fn clear(checked: &mut Checked) {
-    checked.status = Status::Unchanged;
-    checked.reason = "slower once, and not when looked at again".to_owned();
-    checked.change_pct = None;
+    if let Some((status, reason)) = checked.but_for_time.take() {
+        checked.status = status;
+        checked.reason = format!("{reason}; slower once, and not when looked at again");
+        checked.change_pct = None;
+    }
 }
 
 #[cfg(test)]
@@ -286,7 +292,10 @@ mod tests {
         let slow: Vec<Outcome> = vec![Ok(vec![measured("p", 10, 1_500.0)])];
         let rows = BTreeMap::new();
         let checked = &compare(&before, &slow, &rows, &rows).checked[0];
-        assert!(checked.status == Status::Regressed && checked.by_time);
+        assert_eq!(checked.status, Status::Regressed);
+        let mut cleared = checked.clone();
+        clear(&mut cleared);
+        assert_eq!(cleared.status, Status::Unchanged);
         let still = |floor_us| {
             is_still_slower(&before[0].measured, &[measured("p", 10, floor_us)], 0.0, 1.0)
         };

@@ -240,8 +240,9 @@ fn second_look(
     compared: &mut Compared,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let flagged: Vec<usize> =
-        (0..compared.checked.len()).filter(|at| compared.checked[*at].by_time).collect();
+    let flagged: Vec<usize> = (0..compared.checked.len())
+        .filter(|at| compared.checked[*at].but_for_time.is_some())
+        .collect();
     if flagged.is_empty() {
         return Ok(());
     }
