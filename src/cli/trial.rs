@@ -12,11 +12,11 @@ use crate::model::finding::Finding;
 use crate::model::recommendation::{Kind, Recommendation, State};
 use crate::model::run::Run;
 use crate::model::trial::Trial;
-use crate::pg::guard::{self, Guard, Writable};
+use crate::pg::guard::{self, Writable};
 use crate::report::record;
 use crate::stats::random::Random;
 use crate::trial::decide::decide;
-use crate::trial::plan::plan;
+use crate::trial::plan::{Planner, plan};
 use crate::trial::transaction::{Effort, try_index};
 
 /// # Errors
@@ -105,7 +105,7 @@ pub fn hold(
     effort: Effort,
     progress: &Progress,
 ) -> Result<Vec<Trial>, Failure> {
-    let mut guard = Guard::new();
+    let mut planner = Planner::default();
     let mut trials = Vec::new();
     let mut random = Random::new(effort.seed);
     for recommendation in recommendations.iter_mut() {
@@ -115,7 +115,7 @@ pub fn hold(
         }
         let plan = plan(
             &live.connection,
-            &mut guard,
+            &mut planner,
             &gathered.workload,
             &gathered.shapes,
             recommendation,

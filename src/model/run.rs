@@ -175,7 +175,7 @@ pub struct RunQueryTrial {
     pub before: RunArm,
     pub after: RunArm,
     pub control: RunArm,
-    /// Change of p95, percent: negative is faster.
+    /// Change of the quantile in `judged_by`, percent: negative is faster.
     pub change_pct: f64,
     /// 95 % interval of the change.
     pub interval_pct: [f64; 2],
@@ -184,6 +184,9 @@ pub struct RunQueryTrial {
     /// `improved`, `regressed`, `unchanged` or `inconclusive`.
     pub verdict: String,
     pub why: Option<String>,
+    /// `p95`, or `p50` where there were too few executions for p95.
+    #[serde(default = "p95")]
+    pub judged_by: String,
     pub rows_identical: Option<bool>,
     pub buffers_before: Option<u64>,
     pub buffers_after: Option<u64>,
@@ -215,4 +218,9 @@ pub struct RunCheck {
     pub change_pct: Option<f64>,
     pub buffers_before: Option<u64>,
     pub buffers_after: Option<u64>,
+}
+
+/// What runs that were written before the key existed were judged by.
+fn p95() -> String {
+    "p95".to_owned()
 }

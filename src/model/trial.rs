@@ -59,13 +59,15 @@ pub struct QueryTrial {
     pub after: Arm,
     /// Before against before, in the same rounds.
     pub control: Arm,
-    /// Change of p95, percent: negative is faster.
+    /// Change of the quantile judged, percent: negative is faster.
     pub change_pct: f64,
     /// 95 % interval of the change, percent.
     pub interval_pct: (f64, f64),
     /// 95 % interval of control against before, percent.
     pub control_interval_pct: (f64, f64),
     pub verdict: Verdict,
+    /// `p95`, or `p50` where there were too few executions for it.
+    pub judged_by: &'static str,
     /// Same rows with and without the change; `None` where the statement itself is not repeatable.
     pub rows_identical: Option<bool>,
     pub plan_before: Plan,

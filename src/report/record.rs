@@ -187,6 +187,7 @@ fn query_trial(trial: &QueryTrial) -> RunQueryTrial {
         ],
         verdict: trial.verdict.word().to_owned(),
         why: trial.verdict.why().map(str::to_owned),
+        judged_by: trial.judged_by.to_owned(),
         rows_identical: trial.rows_identical,
         buffers_before: trial.plan_before.buffers,
         buffers_after: trial.plan_after.buffers,

@@ -76,7 +76,7 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
     .into_iter()
     .map(|(name, before, after)| {
         let difference = match (name, before, after) {
-            ("p95", ..) => format!(
+            (name, ..) if name == trial.judged_by => format!(
                 "{} ({})",
                 change(trial.change_pct),
                 interval(trial.interval_pct[0], trial.interval_pct[1])
@@ -104,6 +104,12 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
         None => "The statement does not return the same rows twice, so rows could not be compared."
             .to_owned(),
     });
+    if trial.judged_by != "p95" {
+        notes.push(format!(
+            "Judged by the median: {} executions are too few for p95, which needs 59. A longer --time-budget gives them.",
+            count(trial.before.n)
+        ));
+    }
     notes.extend(trial.why.clone());
     SectionQuery {
         sql,

@@ -280,6 +280,13 @@ fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
         trial.noise_floor_pct
     );
     for query in &trial.queries {
+        if query.judged_by != "p95" {
+            let _ = writeln!(
+                out,
+                "    {} was judged by the median: {} executions, p95 needs 59",
+                query.fingerprint, query.before.n
+            );
+        }
         if query.parameters != "from the log" {
             let _ = writeln!(out, "    parameters of {}: {}", query.fingerprint, query.parameters);
         }

@@ -10,8 +10,8 @@ use crate::stats::verdict::{Judgement, judge, log_ratio};
 pub const BAND_PCT: f64 = 10.0;
 /// Executions in an arm from which on p95 has a one-sided 95 % bound at all: 0.95^59 < 0.05.
 pub const FEWEST_FOR_P95: usize = 59;
-/// The quantile that is judged.
-pub const JUDGED: f64 = 0.95;
+/// Executions in an arm below which not even the median has such a bound: 0.5^6 < 0.025.
+pub const FEWEST_FOR_MEDIAN: usize = 6;
 
 /// What the arms of one statement say.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Comparison {
     pub change: Change,
     pub control: Change,
     pub verdict: Verdict,
+    /// The quantile that was judged: `p95`, or `p50` where there are too few executions for it.
+    pub judged_by: &'static str,
 }
 
 /// Compares after with before, and control with before, and judges the first by the second.
@@ -27,19 +29,22 @@ pub struct Comparison {
 /// tell says so.
 pub fn compare(outcome: &Outcome, rows_identical: Option<bool>, seed: u64) -> Comparison {
     let nothing = Change { change_pct: 0.0, low_pct: f64::NEG_INFINITY, high_pct: f64::INFINITY };
-    let change = |arm: &[Vec<f64>]| quantile_change(&outcome.before.rounds, arm, JUDGED, seed);
+    let executions = outcome.before.len().min(outcome.after.len());
+    let (quantile, judged_by) =
+        if executions >= FEWEST_FOR_P95 { (0.95, "p95") } else { (0.5, "p50") };
+    let change = |arm: &[Vec<f64>]| quantile_change(&outcome.before.rounds, arm, quantile, seed);
     let (Some(after), Some(control)) =
         (change(&outcome.after.rounds), change(&outcome.control.rounds))
     else {
         let verdict = Verdict::Inconclusive("fewer than two rounds".to_owned());
-        return Comparison { change: nothing, control: nothing, verdict };
+        return Comparison { change: nothing, control: nothing, verdict, judged_by };
     };
-    let verdict = verdict(outcome, rows_identical, after, control);
-    Comparison { change: after, control, verdict }
+    let verdict = verdict(executions, rows_identical, after, control);
+    Comparison { change: after, control, verdict, judged_by }
 }
 
 fn verdict(
-    outcome: &Outcome,
+    executions: usize,
     rows_identical: Option<bool>,
     after: Change,
     control: Change,
@@ -49,11 +54,8 @@ fn verdict(
             "the rows differ: an error, not a change of speed".to_owned(),
         );
     }
-    let executions = outcome.before.len().min(outcome.after.len());
-    if executions < FEWEST_FOR_P95 {
-        return Verdict::Inconclusive(format!(
-            "{executions} executions an arm; p95 needs {FEWEST_FOR_P95}"
-        ));
+    if executions < FEWEST_FOR_MEDIAN {
+        return Verdict::Inconclusive(format!("only {executions} executions an arm"));
     }
     let noise = noise_pct(control);
     match judge(after, BAND_PCT.max(noise)) {

@@ -130,10 +130,19 @@ fn rows(
                 _ => None,
             })
             .collect();
+        let table = quote_table(&shape.scans[scan].table);
+        // Drawn row by row over the whole table: blocks would give neighbours, and a limit that stops
+        // the scan would give the oldest rows.
+        let share = "SELECT least(1, $1::float8 / greatest(reltuples, 1))::float8 \
+                     FROM pg_class WHERE oid = $2::text::regclass";
+        let share: f64 = connection
+            .row(share, &[&(ROWS as f64), &table])
+            .map_err(|error| error.to_string())?
+            .get(0);
         let sql = format!(
-            "SELECT {} FROM {} ORDER BY random() LIMIT {ROWS}",
+            "SELECT {} FROM {table} WHERE random() < {share} LIMIT {}",
             expressions.join(", "),
-            quote_table(&shape.scans[scan].table)
+            2 * ROWS
         );
         // A table is read once for a trial that will read it hundreds of times.
         let rows = connection.query(&sql, &[]).map_err(|error| error.to_string())?;

@@ -1,9 +1,11 @@
 //! Which statements a trial of one recommendation replays.
 
+use std::collections::HashMap;
+
 use crate::model::event::Fingerprint;
 use crate::model::recommendation::Recommendation;
 use crate::model::shape::{Scan, Shape, StatementKind};
-use crate::model::workload::{Query, Workload};
+use crate::model::workload::{Query, Sample, Workload};
 use crate::pg::connect::Connection;
 use crate::pg::guard::Guard;
 use crate::stats::random::Random;
@@ -11,8 +13,9 @@ use crate::stats::random::Random;
 use super::parameters;
 use super::replay::Replayed;
 
-/// Statements of one trial, at most: those with the longest time among those that scan the table.
-const MOST_QUERIES: usize = 4;
+/// Statements looked at for one trial, at most: those with the longest time among those that scan the
+/// table. Which of them are replayed is decided once the index is there.
+const MOST_QUERIES: usize = 60;
 /// Parameter sets of a statement, at most.
 const MOST_SETS: usize = 40;
 
@@ -31,10 +34,38 @@ pub struct Planned<'w> {
     pub parameters: &'static str,
 }
 
-/// Picks the statements that scan the recommendation's table, the findings' own first.
+/// What the server said of statements, and the parameters found for them: the same for every trial of a
+/// run, so each is asked for once.
+#[derive(Default)]
+pub struct Planner {
+    guard: Guard,
+    prepared: HashMap<Fingerprint, Result<(Vec<Sample>, &'static str), String>>,
+}
+
+impl Planner {
+    fn prepare(
+        &mut self,
+        connection: &Connection,
+        query: &Query,
+        shape: &Shape,
+        random: &mut Random,
+    ) -> Result<(Vec<Sample>, &'static str), String> {
+        if let Some(known) = self.prepared.get(&query.fingerprint) {
+            return known.clone();
+        }
+        let found = self
+            .guard
+            .check(connection, &query.normalized)
+            .and_then(|()| parameters::samples(connection, query, shape, MOST_SETS, random));
+        self.prepared.insert(query.fingerprint, found.clone());
+        found
+    }
+}
+
+/// Lists the statements that read the recommendation's table, longest time first.
 pub fn plan<'w>(
     connection: &Connection,
-    guard: &mut Guard,
+    planner: &mut Planner,
     workload: &'w Workload,
     shapes: &[Option<Shape>],
     recommendation: &Recommendation,
@@ -56,9 +87,7 @@ pub fn plan<'w>(
             plan.left_out.push((query.fingerprint, LESS_TIME.to_owned()));
             continue;
         }
-        let prepared = guard
-            .check(connection, &query.normalized)
-            .and_then(|()| parameters::samples(connection, query, shape, MOST_SETS, random));
+        let prepared = planner.prepare(connection, query, shape, random);
         match prepared {
             Ok((samples, parameters)) => {
                 plan.queries.push(Planned { query, replayed: Replayed { samples }, parameters });

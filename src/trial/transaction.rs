@@ -7,10 +7,11 @@
 
 use std::time::Instant;
 
-use super::compare::{compare, noise_pct};
-use super::plan::{Plan, Planned};
+use super::compare::{FEWEST_FOR_P95, compare, noise_pct};
+use super::plan::{LESS_TIME, Plan, Planned};
 use super::replay::{Outcome, Prepared, Replayed, Session, Sessions, run_round};
 use super::schedule::round;
+use crate::model::event::Fingerprint;
 use crate::model::plan::Plan as ServerPlan;
 use crate::model::recommendation::{IndexPlan, Recommendation};
 use crate::model::trial::{QueryTrial, Trial};
@@ -46,8 +47,17 @@ const MOST_SETS_A_ROUND: usize = 15;
 const BLOCKS: usize = 4;
 /// Builds may take this share of the time of the executions.
 const BUILD_SHARE: f64 = 0.5;
+/// Statements replayed in one trial, at most.
+const MOST_REPLAYED: usize = 4;
+/// Executions that p95 needs, and one more.
+const ENOUGH: usize = FEWEST_FOR_P95 + 1;
+/// A budget that is a little short of them is stretched by this factor rather than wasted.
+const STRETCH: f64 = 2.0;
 /// Executions explained with what they touch, a statement.
 const EXPLAINED: usize = 3;
+
+/// Places of statements that failed, ascending, with the reason.
+type Failed = Vec<(usize, String)>;
 
 /// The sessions of one block. Dropping them rolls everything back.
 struct Block {
@@ -111,14 +121,21 @@ fn measure(
     let mut block = Block::open(settings, consent, index, effort)?;
     trial.build_ms = block.build_ms;
     trial.size_bytes = block.size_bytes;
-    let (per_set_s, failed) = block.warm_up(&planned)?;
+    planned = block.pick(planned, &mut trial.left_out)?;
+    let (mut seconds, failed) = block.warm_up(&planned)?;
     for (at, why) in failed.into_iter().rev() {
+        seconds.remove(at);
         trial.left_out.push((planned.remove(at).query.fingerprint, why));
     }
     if planned.is_empty() {
         trial.failed = Some("every statement failed when it was first executed".to_owned());
         return Ok(());
     }
+    let kept = affordable(&seconds, effort.budget_s);
+    for left in planned.drain(kept..) {
+        trial.left_out.push((left.query.fingerprint, LESS_TIME.to_owned()));
+    }
+    let per_set_s: f64 = seconds[..kept].iter().sum();
     let queries: Vec<Replayed> = planned.iter().map(|p| p.replayed.clone()).collect();
     let sets: Vec<usize> = queries.iter().map(|query| query.samples.len()).collect();
     let (rounds, per_round) = fit(effort, per_set_s);
@@ -156,6 +173,7 @@ fn measure(
             interval_pct: (comparison.change.low_pct, comparison.change.high_pct),
             control_interval_pct: (comparison.control.low_pct, comparison.control.high_pct),
             verdict: comparison.verdict,
+            judged_by: comparison.judged_by,
             rows_identical,
             plan_before,
             plan_after,
@@ -196,33 +214,55 @@ impl Block {
         self.after.connection.batch("ROLLBACK")
     }
 
-    /// Executes every statement once in each arm. Returns the time that one parameter set of all
-    /// statements takes in all arms, seconds, and the statements that failed with the reason.
-    fn warm_up(&mut self, planned: &[Planned<'_>]) -> Result<(f64, Vec<(usize, String)>), PgError> {
-        let mut total_us = 0.0;
+    /// Executes every statement once in each arm. Returns the time that one parameter set of each
+    /// takes in all arms, seconds, and the statements that failed with the reason.
+    fn warm_up(&mut self, planned: &[Planned<'_>]) -> Result<(Vec<f64>, Failed), PgError> {
+        let mut seconds = vec![0.0; planned.len()];
         let mut failed = Vec::new();
         for (at, planned) in planned.iter().enumerate() {
             let sample = &planned.replayed.samples[0];
             for session in [&mut self.before, &mut self.control, &mut self.after] {
-                // A failed statement aborts the transaction, and with it the index.
-                session.connection.batch("SAVEPOINT pgassay")?;
-                match session.execute(sample) {
-                    Ok(answer) => {
-                        total_us += answer.latency_us;
-                        session.connection.batch("RELEASE SAVEPOINT pgassay")?;
-                    }
-                    Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => {
-                        return Err(error);
-                    }
-                    Err(error) => {
-                        session.connection.batch("ROLLBACK TO SAVEPOINT pgassay")?;
-                        failed.push((at, error.to_string()));
+                let answer = in_savepoint(session, |session| session.execute(sample))?;
+                match answer {
+                    Ok(answer) => seconds[at] += answer.latency_us / 1e6,
+                    Err(why) => {
+                        failed.push((at, why));
                         break;
                     }
                 }
             }
         }
-        Ok((total_us / 1e6, failed))
+        Ok((seconds, failed))
+    }
+
+    /// Of all statements that read the table, those to replay: first the ones whose plan the index
+    /// changes, then those with the longest time, so that what it slows down is seen as well.
+    fn pick<'w>(
+        &mut self,
+        planned: Vec<Planned<'w>>,
+        left_out: &mut Vec<(Fingerprint, String)>,
+    ) -> Result<Vec<Planned<'w>>, PgError> {
+        let (mut changed, mut same) = (Vec::new(), Vec::new());
+        for candidate in planned {
+            let samples = &candidate.replayed.samples;
+            let mut differs = false;
+            for sample in samples.iter().take(EXPLAINED) {
+                let shape = |session: &mut Prepared| {
+                    in_savepoint(session, |session| explain::estimated(&session.connection, sample))
+                };
+                // What cannot be planned fails when it is executed, and is left out there.
+                if let (Ok(before), Ok(after)) = (shape(&mut self.before)?, shape(&mut self.after)?)
+                {
+                    differs |= before.shape != after.shape;
+                }
+            }
+            if differs { changed.push(candidate) } else { same.push(candidate) }
+        }
+        changed.append(&mut same);
+        for left in changed.drain(MOST_REPLAYED.min(changed.len())..) {
+            left_out.push((left.query.fingerprint, LESS_TIME.to_owned()));
+        }
+        Ok(changed)
     }
 
     /// Plans and buffers of each statement without and with the index.
@@ -250,6 +290,37 @@ impl Block {
         let after = self.after.execute(&whole).ok()?;
         Some((before.rows, before.digest) == (after.rows, after.digest))
     }
+}
+
+/// Does something that a statement of the workload may fail at: a failed statement aborts the
+/// transaction, and with it the index, so it stands in a savepoint.
+fn in_savepoint<T>(
+    session: &mut Prepared,
+    work: impl FnOnce(&mut Prepared) -> Result<T, PgError>,
+) -> Result<Result<T, String>, PgError> {
+    session.connection.batch("SAVEPOINT pgassay")?;
+    match work(session) {
+        Ok(done) => {
+            session.connection.batch("RELEASE SAVEPOINT pgassay")?;
+            Ok(Ok(done))
+        }
+        Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => Err(error),
+        Err(error) => {
+            session.connection.batch("ROLLBACK TO SAVEPOINT pgassay")?;
+            Ok(Err(error.to_string()))
+        }
+    }
+}
+
+/// How many of the statements, in their order, leave time for enough executions of each; at least
+/// the first.
+fn affordable(seconds: &[f64], budget_s: f64) -> usize {
+    let mut total_s = 0.0;
+    let fits = seconds.iter().take_while(|own| {
+        total_s += **own;
+        total_s * ENOUGH as f64 <= STRETCH * budget_s
+    });
+    fits.count().max(1)
 }
 
 /// Builds the index in the open transaction of `after` and makes that transaction read-only. Returns
@@ -326,10 +397,8 @@ fn fit(effort: Effort, per_set_s: f64) -> (usize, usize) {
     let wanted = effort.rounds.max(FEWEST_ROUNDS);
     let rounds = wanted.min(sets.max(FEWEST_ROUNDS));
     let per_round = (sets / rounds).clamp(1, MOST_SETS_A_ROUND);
-    // p95 needs 59 executions; a budget that is a little short is stretched rather than wasted.
-    let enough = super::compare::FEWEST_FOR_P95 + 1;
-    if rounds * per_round < enough && 2 * sets >= enough {
-        return (rounds, enough.div_ceil(rounds));
+    if rounds * per_round < ENOUGH && STRETCH * sets as f64 >= ENOUGH as f64 {
+        return (rounds, ENOUGH.div_ceil(rounds));
     }
     (rounds, per_round)
 }
