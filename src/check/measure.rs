@@ -41,7 +41,7 @@ pub fn measure(
     let mut outcomes = plans(settings, statements, limits)?;
     progress(1, PASSES + 1);
     for pass in 0..PASSES {
-        let mut session = Prepared::new(open(settings, limits)?);
+        let mut session = timed_session(settings, limits)?;
         let mut order: Vec<(usize, usize)> = statements
             .iter()
             .enumerate()
@@ -91,7 +91,7 @@ pub fn look_again(
     }
     for pass in 1..=*SECOND_LOOK.end() {
         sleep(PAUSE);
-        let mut session = Prepared::new(open(settings, limits)?);
+        let mut session = timed_session(settings, limits)?;
         for (samples, measured) in statements.iter().zip(first.iter_mut()) {
             for (sample, measured) in samples.iter().zip(measured) {
                 match session.execute(sample) {
@@ -119,6 +119,14 @@ fn reason(error: &PgError) -> String {
 
 fn ends_the_run(error: &PgError) -> bool {
     matches!(error.kind, Kind::Interrupted | Kind::Connection)
+}
+
+/// A session whose times are compared. It has no parallel workers: how many a statement gets, and how
+/// fast they are, says how busy the machine is and not what the statement costs.
+fn timed_session(settings: &Settings, limits: Limits) -> Result<Prepared, PgError> {
+    let connection = open(settings, limits)?;
+    connection.batch("SET max_parallel_workers_per_gather = 0")?;
+    Ok(Prepared::new(connection))
 }
 
 fn open(settings: &Settings, limits: Limits) -> Result<Connection, PgError> {
