@@ -7,7 +7,9 @@ use pgassay::pg::guard::Guard;
 use pgassay::pg::libpq_env::Settings;
 use pgassay::pg::throwaway::Throwaway;
 
-use crate::support::{Shop, browse_log, code, flags, pgassay, programs, run, server, stderr};
+use crate::support::{
+    Shop, browse_log, code, flags, pgassay, programs, quiet, run, server, stderr,
+};
 
 fn three_parts(text: &str) -> bool {
     ["error: ", "cause: ", "help:  "]
@@ -54,6 +56,7 @@ fn each_refusal_has_its_sqlstate_its_help_and_its_exit_code() {
 #[test]
 fn a_server_that_goes_away_in_the_middle_is_an_error_and_no_panic() {
     let Some(programs) = programs() else { return };
+    let _alone = quiet();
     let cluster = Throwaway::start(&programs, &std::env::temp_dir()).unwrap();
     let settings = cluster.settings("postgres");
     let owner = Connection::open(&settings).unwrap();

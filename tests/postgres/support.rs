@@ -37,7 +37,7 @@ pub fn server() -> Option<&'static Throwaway> {
         .as_ref()
 }
 
-/// Tests that measure time do so one after the other.
+/// Tests that measure time, and those that keep the machine busy, run one after the other.
 pub fn quiet() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -42,6 +42,7 @@ fn an_index_that_helps_is_accepted_and_nothing_stays() {
 #[test]
 fn without_consent_nothing_is_built() {
     let Some(server) = server() else { return };
+    let _alone = quiet();
     let shop = Shop::new(server, false);
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
@@ -140,6 +141,7 @@ fn sessions(shop: &Shop) -> i64 {
 #[test]
 fn a_killed_trial_leaves_no_index_no_lock_and_no_session() {
     let Some(server) = server() else { return };
+    let _alone = quiet();
     let shop = Shop::new(server, true);
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
@@ -156,6 +158,7 @@ fn a_killed_trial_leaves_no_index_no_lock_and_no_session() {
 #[test]
 fn ctrl_c_cleans_up_and_exits_with_130() {
     let Some(server) = server() else { return };
+    let _alone = quiet();
     let shop = Shop::new(server, true);
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
