@@ -117,14 +117,6 @@ impl Failure {
                 Exit::Unreadable,
                 "give a stderr log, csvlog, jsonlog, or an export of pg_stat_statements with a header".to_owned(),
             ),
-            SourceError::Compression(kind) => {
-                let tool = match *kind {
-                    "bzip2" => "bzip2",
-                    "xz" => "xz",
-                    _ => "zstd",
-                };
-                (Exit::Unreadable, format!("{tool} -dc {name} | pgassay analyze -"))
-            }
             SourceError::Prefix(_) => (
                 Exit::Unreadable,
                 "give the server's setting: --log-line-prefix \"$(psql -Atc 'SHOW log_line_prefix')\"".to_owned(),

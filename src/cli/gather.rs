@@ -15,7 +15,8 @@ use crate::model::workload::Workload;
 use crate::pg::connect::Connection;
 use crate::pg::libpq_env::Settings;
 use crate::report::record;
-use crate::source::collect::{Collector, Counted};
+use crate::source::collect::Collector;
+use crate::source::statement::Counted;
 use crate::source::{self, Options};
 use crate::sql;
 
@@ -84,20 +85,13 @@ pub fn gather(
         read_counters(sources, live, &mut collector, &mut warnings)?;
     }
     let mut workload = collector.finish();
+    let (catalog, target) = catalog(sources, live.as_ref(), &mut workload)?;
+    let phase = progress.phase("resolving statements", 0);
+    let shapes = source::understand::understand(&mut workload, catalog.as_ref());
+    drop(phase);
     if !sources.files.is_empty() && workload.coverage.understood == 0 {
         return Err(nothing_understood(&workload));
     }
-    let (catalog, target) = catalog(sources, live.as_ref(), &mut workload)?;
-    let phase = progress.phase("resolving statements", workload.queries.len());
-    let shapes: Vec<Option<Shape>> = workload
-        .queries
-        .iter()
-        .map(|query| {
-            phase.step();
-            sql::resolve::shape(&query.normalized, catalog.as_ref()).ok()
-        })
-        .collect();
-    drop(phase);
     warnings.append(&mut workload.warnings);
     warnings.extend(catalog.as_ref().and_then(|catalog| views(&workload, &shapes, catalog)));
     if catalog.is_none() {
@@ -114,7 +108,8 @@ fn read_files(
     collector: &mut Collector,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let options = Options { log_line_prefix: sources.log_line_prefix.clone() };
+    let options =
+        Options { log_line_prefix: sources.log_line_prefix.clone(), ..Options::default() };
     for file in &sources.files {
         let name = if file.as_os_str() == "-" {
             "standard input".to_owned()
@@ -123,7 +118,7 @@ fn read_files(
         };
         let _phase = progress.phase(&format!("reading {name}"), 0);
         let outcome = if file.as_os_str() == "-" {
-            source::read(std::io::stdin().lock(), &name, &options, collector)
+            source::read(std::io::stdin(), &name, &options, collector)
         } else {
             source::read(open_file(file)?, &name, &options, collector)
         };
@@ -162,7 +157,7 @@ fn read_counters(
                     rows: row.rows,
                     blocks: Some(row.blocks),
                 };
-                collector.counted(&row.query, row.queryid, counted);
+                collector.counted(&row.query, row.queryid, &counted);
             }
             Ok(())
         }

@@ -1,39 +1,75 @@
-//! Durations of many executions in one bounded histogram.
+//! Durations of many executions in bounded memory.
 
 use hdrhistogram::Histogram;
 
 /// Largest duration kept apart, microseconds: one day. Longer ones count as this.
 const LONGEST_US: u64 = 86_400_000_000;
-/// Two significant digits: a bucket is at most 1 % wide, and a histogram at most 40 KB.
+/// Two significant digits: a bucket is at most 1 % wide.
 const SIGNIFICANT_DIGITS: u8 = 2;
+/// Durations kept one by one. A log may hold a hundred thousand distinct statements, most of them
+/// with few executions; a histogram for each would take gigabytes.
+const SINGLES: usize = 64;
 
-/// An HDR histogram of durations in microseconds. Merging is exact: associative and commutative.
-#[derive(Debug, Clone, PartialEq)]
+/// Durations in microseconds: the first few one by one, more in an HDR histogram.
+///
+/// Merging is exact: associative, commutative, and equal to recording everything in one.
+#[derive(Debug, Clone)]
 pub struct Durations {
-    histogram: Histogram<u64>,
+    kept: Kept,
     total_us: u128,
+}
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Singles(Vec<u64>),
+    Histogram(Box<Histogram<u64>>),
 }
 
 impl Durations {
     pub fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, LONGEST_US, SIGNIFICANT_DIGITS)
-            .unwrap_or_else(|_| unreachable!("the bounds are constants and in range"));
-        Durations { histogram, total_us: 0 }
+        Durations { kept: Kept::Singles(Vec::new()), total_us: 0 }
     }
 
     pub fn record(&mut self, duration_us: u64) {
-        self.histogram.saturating_record(duration_us);
         self.total_us += u128::from(duration_us);
+        self.keep(duration_us, 1);
+    }
+
+    fn keep(&mut self, duration_us: u64, count: u64) {
+        match &mut self.kept {
+            Kept::Singles(singles) if singles.len() as u64 + count <= SINGLES as u64 => {
+                singles.extend(std::iter::repeat_n(duration_us, count as usize));
+            }
+            Kept::Singles(singles) => {
+                let mut histogram = histogram(singles);
+                add(&mut histogram, duration_us, count);
+                self.kept = Kept::Histogram(Box::new(histogram));
+            }
+            Kept::Histogram(histogram) => add(histogram, duration_us, count),
+        }
     }
 
     pub fn merge(&mut self, other: &Durations) {
-        // Both have the same bounds, so no value of one is out of range of the other.
-        let _ = self.histogram.add(&other.histogram);
         self.total_us += other.total_us;
+        match &other.kept {
+            Kept::Singles(singles) => singles.iter().for_each(|single| self.keep(*single, 1)),
+            Kept::Histogram(theirs) => {
+                let mut whole = match &self.kept {
+                    Kept::Singles(singles) => histogram(singles),
+                    Kept::Histogram(ours) => ours.as_ref().clone(),
+                };
+                // Both resize themselves, so no value of one is out of range of the other.
+                let _ = whole.add(theirs.as_ref());
+                self.kept = Kept::Histogram(Box::new(whole));
+            }
+        }
     }
 
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        match &self.kept {
+            Kept::Singles(singles) => singles.len() as u64,
+            Kept::Histogram(histogram) => histogram.len(),
+        }
     }
 
     /// Exact sum of what was recorded, microseconds.
@@ -43,21 +79,47 @@ impl Durations {
 
     /// Longest recorded, microseconds, to the histogram's precision.
     pub fn max_us(&self) -> u64 {
-        self.histogram.max()
+        self.whole().max()
     }
 
     /// The value below which `quantile` (0 to 1) of the executions lie, microseconds.
     pub fn quantile_us(&self, quantile: f64) -> u64 {
-        self.histogram.value_at_quantile(quantile)
+        self.whole().value_at_quantile(quantile)
     }
 
     /// Non-empty buckets as (highest value in the bucket in microseconds, count).
     pub fn buckets(&self) -> Vec<(u64, u64)> {
-        self.histogram
+        self.whole()
             .iter_recorded()
             .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
             .collect()
     }
+
+    fn whole(&self) -> Histogram<u64> {
+        match &self.kept {
+            Kept::Singles(singles) => histogram(singles),
+            Kept::Histogram(histogram) => histogram.as_ref().clone(),
+        }
+    }
+}
+
+/// What `buckets` and the total say is equal; how it is kept does not matter.
+impl PartialEq for Durations {
+    fn eq(&self, other: &Durations) -> bool {
+        self.total_us == other.total_us && self.buckets() == other.buckets()
+    }
+}
+
+fn histogram(singles: &[u64]) -> Histogram<u64> {
+    let mut histogram = Histogram::new(SIGNIFICANT_DIGITS)
+        .unwrap_or_else(|_| unreachable!("the number of digits is a constant and in range"));
+    singles.iter().for_each(|single| add(&mut histogram, *single, 1));
+    histogram
+}
+
+fn add(histogram: &mut Histogram<u64>, duration_us: u64, count: u64) {
+    // It resizes itself, so no value is out of range.
+    let _ = histogram.record_n(duration_us.clamp(1, LONGEST_US), count);
 }
 
 impl Default for Durations {
@@ -81,17 +143,22 @@ mod tests {
 
     #[test]
     fn a_merge_equals_recording_everything_in_one() {
-        let (mut left, mut right, mut whole) =
-            (Durations::new(), Durations::new(), Durations::new());
-        for us in [1, 0, 77, 90_000, u64::MAX] {
-            left.record(us);
-            whole.record(us);
+        for most in [3, 70, 300] {
+            let (mut left, mut right, mut whole) =
+                (Durations::new(), Durations::new(), Durations::new());
+            for us in [1, 0, 77, 90_000, u64::MAX].into_iter().chain(0..most) {
+                left.record(us);
+                whole.record(us);
+            }
+            for us in [5, 5_000_000] {
+                right.record(us);
+                whole.record(us);
+            }
+            let mut turned = right.clone();
+            turned.merge(&left);
+            left.merge(&right);
+            assert_eq!(left, whole);
+            assert_eq!(turned, whole);
         }
-        for us in [5, 5_000_000] {
-            right.record(us);
-            whole.record(us);
-        }
-        left.merge(&right);
-        assert_eq!(left, whole);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::event::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::name::TableName;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! What a replay measured.
 
-use super::event::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::plan::Plan;
 
 /// Executions of one statement in one arm, round by round.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::duration::Durations;
-use super::event::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::literal::Literal;
+use super::timeline::Timeline;
+use super::values::Values;
 
 /// Where a number comes from. The three are never mixed in one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,32 +36,6 @@ pub struct Sample {
     pub parameters: Vec<Literal>,
 }
 
-/// What one literal position (`$n` of the normalized text) held over all executions.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SlotValues {
-    /// Executions in which the position held a value that was seen.
-    pub seen: u64,
-    /// Distinct values with their counts, most frequent first; at most [`SlotValues::MOST`].
-    pub counts: Vec<(Literal, u64)>,
-    /// More distinct values came than are kept.
-    pub overflow: bool,
-    /// Executions in which the position was a list of more than one element.
-    pub lists: u64,
-}
-
-impl SlotValues {
-    /// Distinct values kept a position: enough to tell a constant and a small set from a key.
-    pub const MOST: usize = 8;
-
-    /// The one value the position always had; `None` when it varied or was seen fewer than twice.
-    pub fn constant(&self) -> Option<&Literal> {
-        match self.counts.as_slice() {
-            [(value, count)] if !self.overflow && *count == self.seen && *count > 1 => Some(value),
-            _ => None,
-        }
-    }
-}
-
 /// One distinct statement.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -80,48 +56,13 @@ pub struct Query {
     /// Executions kept for replay, a bounded sample.
     pub samples: Vec<Sample>,
     /// One entry for each `$n` of `normalized`.
-    pub slots: Vec<SlotValues>,
-    pub databases: Vec<String>,
+    pub slots: Vec<Values>,
 }
 
 impl Query {
     /// Mean over all calls, microseconds; `None` where no time was observed.
     pub fn mean_us(&self) -> Option<u64> {
         (self.calls > 0 && self.total_us > 0).then(|| self.total_us / self.calls)
-    }
-}
-
-/// One execution in the order the server finished it, small enough to keep by the million.
-#[derive(Debug, Clone, Copy)]
-pub struct Execution {
-    pub at_us: i64,
-    pub duration_us: u64,
-    /// Index into [`Workload::queries`].
-    pub query: u32,
-    /// Number of the database and user pair.
-    pub lane: u32,
-    pub session: u32,
-    /// Hash of the transaction, zero where unknown.
-    pub transaction: u64,
-    /// Start in [`Timeline::slot_hashes`]; one hash for each slot of the query follows.
-    pub slots_start: u64,
-    pub slots_len: u16,
-}
-
-/// Executions ordered by time.
-#[derive(Debug, Clone, Default)]
-pub struct Timeline {
-    pub executions: Vec<Execution>,
-    /// Hash of the value at each literal position; zero for a list of several elements.
-    pub slot_hashes: Vec<u64>,
-    /// Executions not kept because the bound was reached.
-    pub dropped: u64,
-}
-
-impl Timeline {
-    pub fn slots(&self, execution: &Execution) -> &[u64] {
-        let start = execution.slots_start as usize;
-        self.slot_hashes.get(start..start + execution.slots_len as usize).unwrap_or(&[])
     }
 }
 
@@ -147,6 +88,15 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    pub fn merge(&mut self, other: Coverage) {
+        self.lines += other.lines;
+        self.statements += other.statements;
+        self.understood += other.understood;
+        for skipped in other.skipped {
+            self.skip(&skipped.reason, skipped.count, || skipped.example);
+        }
+    }
+
     /// Counts `count` more of `reason`; the first example stays.
     pub fn skip(&mut self, reason: &str, count: u64, example: impl FnOnce() -> String) {
         match self.skipped.iter_mut().find(|known| known.reason == reason) {
@@ -182,9 +132,5 @@ impl Workload {
             0 => 0.0,
             whole => 100.0 * total_us as f64 / whole as f64,
         }
-    }
-
-    pub fn find(&self, fingerprint: Fingerprint) -> Option<&Query> {
-        self.queries.iter().find(|query| query.fingerprint == fingerprint)
     }
 }

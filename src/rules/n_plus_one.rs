@@ -8,7 +8,8 @@ use super::n_plus_one_links::{Joins, KeySlot, key_slots, link, yields_rows};
 use super::{Input, Rule};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::shape::StatementKind;
-use crate::model::workload::{Execution, Query};
+use crate::model::timeline::Execution;
+use crate::model::workload::Query;
 use crate::sql::rewrite::batched;
 
 pub const RULE: Rule = Rule {
@@ -122,8 +123,8 @@ impl<'a> Search<'a> {
             children.truncate(pause.map_or(children.len(), |end| end + 1));
             let keys: HashSet<u64> = children
                 .iter()
-                .filter_map(|e| timeline.slots(e).get(usize::from(slot.number) - 1).copied())
-                .filter(|hash| *hash != 0)
+                .filter_map(|e| timeline.slots(e, self.input.workload.queries[e.query as usize].slots.len()).get(usize::from(slot.number) - 1).copied())
+                .filter(|hash| hash.is_scalar()).map(|hash| u64::from(hash.0))
                 .collect();
             if children.len() >= FEWEST_EXECUTIONS && keys.len() >= FEWEST_KEYS {
                 found.push(Loop { parent: &timeline.executions[at], children, keys: keys.len() });
@@ -148,7 +149,7 @@ impl<'a> Search<'a> {
             if parent.lane != own.lane {
                 continue;
             }
-            let together = own.transaction != 0 && parent.transaction == own.transaction;
+            let together = own.group != 0 && parent.group == own.group;
             if together || parent.session == own.session {
                 return Some(*place);
             }
@@ -231,10 +232,10 @@ fn finding(input: &Input<'_>, child: usize, explained: &Explained<'_>) -> Findin
     let loops = &explained.loops;
     let executions: usize = loops.iter().map(|l| l.children.len()).sum();
     let most = loops.iter().map(|l| l.children.len()).max().unwrap_or(0);
-    let total_us: u64 = loops.iter().flat_map(|l| &l.children).map(|e| e.duration_us).sum();
+    let total_us: u64 = loops.iter().flat_map(|l| &l.children).map(|e| u64::from(e.duration_us)).sum();
     // One statement for the whole loop costs about as much as its slowest part.
     let kept_us: u64 =
-        loops.iter().filter_map(|l| l.children.iter().map(|e| e.duration_us).max()).sum();
+        loops.iter().filter_map(|l| l.children.iter().map(|e| u64::from(e.duration_us)).max()).sum();
     let sessions: HashSet<u32> =
         loops.iter().flat_map(|l| &l.children).map(|e| e.session).collect();
     let slot = &explained.slot;

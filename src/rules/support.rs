@@ -126,7 +126,7 @@ struct Group {
     level: Level,
     message: String,
     queries: Vec<(String, u64)>,
-    worst: Option<(u64, crate::model::event::Fingerprint)>,
+    worst: Option<(u64, crate::model::fingerprint::Fingerprint)>,
     total_us: u64,
     extra: Vec<Value>,
 }

@@ -2,246 +2,541 @@
 //!
 //! The extended protocol logs one execution as up to three messages (parse, bind, execute), and
 //! `log_statement` with `log_duration` logs text and time apart. Both are joined here, by session.
+//!
+//! A log is read in pieces, several at a time, so a piece may begin in the middle of an execution.
+//! What depends on what came before is kept loose, and settled when the pieces are joined in order.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::mem::take;
+
+use foldhash::{HashMap, HashSet};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::collect::Collector;
-use super::parameters;
-use crate::model::event::QueryEvent;
-use crate::model::literal::Literal;
-
-/// One record of a server log, whatever its format.
-#[derive(Debug, Clone, Default)]
-pub struct Message<'a> {
-    pub at_us: Option<i64>,
-    pub session: Cow<'a, str>,
-    pub database: Cow<'a, str>,
-    pub user: Cow<'a, str>,
-    pub application: Cow<'a, str>,
-    pub transaction: Cow<'a, str>,
-    pub severity: Cow<'a, str>,
-    pub text: Cow<'a, str>,
-    pub detail: Cow<'a, str>,
-    pub queryid: Option<i64>,
-}
-
-/// What a session has under way.
-#[derive(Default)]
-struct Session {
-    pending: Option<Pending>,
-    /// Parse and bind of the execution to come.
-    prepared_us: u64,
-}
-
-/// An execution whose parameters or time may still follow.
-struct Pending {
-    event: QueryEvent<'static>,
-    line: u64,
-}
-
-/// Joins messages to events and hands them to a collector.
-pub struct Assembler<'c> {
-    collector: &'c mut Collector,
-    sessions: HashMap<String, Session>,
-}
+use super::message::{Event, Message, Severity};
 
 /// What a `LOG` message says.
 #[derive(Debug, PartialEq)]
-enum Said<'a> {
-    /// An execution, with its time when it is on the same line.
-    Executed {
-        duration_us: Option<u64>,
-        text: &'a str,
-    },
+pub enum Said<'a> {
+    /// An execution, with its time when it is in the same message.
+    Executed(Executed<'a>),
     /// Parse or bind: part of an execution to come.
-    Prepared {
-        duration_us: u64,
-    },
+    Prepared { duration_us: u64 },
     /// `log_duration` alone: the time of what was said before.
-    Took {
-        duration_us: u64,
-    },
+    Took { duration_us: u64 },
+    /// `auto_explain`.
     Plan,
     Other,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Executed<'a> {
+    pub text: &'a [u8],
+    pub duration_us: Option<u64>,
+    /// By the extended protocol, where parse and bind are apart and parameters stand in the detail.
+    pub is_extended: bool,
+    /// `execute fetch from`: more rows of an execution that was counted before.
+    pub is_continued: bool,
+}
+
+/// An execution that has to wait, with what it borrowed copied.
+#[derive(Debug, Clone)]
+struct Waiting {
+    at_us: Option<i64>,
+    session: u64,
+    lane: u32,
+    transaction: Box<[u8]>,
+    text: Box<[u8]>,
+    parameters: Box<[u8]>,
+    duration_us: Option<u64>,
+    queryid: Option<i64>,
+    is_extended: bool,
+    is_continued: bool,
+    order: u64,
+}
+
+/// A message that has to wait until it is known what came before it.
+#[derive(Debug, Clone)]
+enum Loose {
+    Executed(Box<Waiting>),
+    Prepared(u64),
+    Took { duration_us: u64, at_us: Option<i64> },
+    Detail(Box<[u8]>),
+    Failed,
+}
+
+/// What a session has under way.
+#[derive(Debug, Clone, Default)]
+struct State {
+    /// An execution whose parameters or time may still follow.
+    pending: Option<Box<Waiting>>,
+    /// Parse and bind of the execution to come.
+    prepared_us: u64,
+}
+
+/// What is known of a session from some place in the log on.
+#[derive(Debug, Clone, Default)]
+struct Session {
+    /// Messages before the first from which on the past no longer matters.
+    head: Vec<Loose>,
+    /// `None` as long as the past still matters.
+    state: Option<State>,
+}
+
+/// The loose ends of a stretch of a log.
+#[derive(Debug, Default)]
+pub struct Stretch {
+    /// Sessions whose past no longer matters and that have nothing under way.
+    settled: HashSet<u64>,
+    open: HashMap<u64, Session>,
+}
+
+/// Joins the messages of one piece of a log to events and hands them to a collector.
+pub struct Assembler<'c> {
+    collector: &'c mut Collector,
+    stretch: Stretch,
+    /// Number of the piece, in the upper bits of the order of its events.
+    piece: u64,
+    events: u64,
+    /// Hash and lane of the session that spoke last.
+    last: Option<(Box<[u8]>, u64)>,
+    lane: Lane,
+}
+
+/// The lane of the last message: most messages come in runs.
+#[derive(Default)]
+struct Lane {
+    database: Vec<u8>,
+    user: Vec<u8>,
+    hash: u32,
+}
+
+/// Bits of an event's order that count within one piece.
+const PIECE_BITS: u32 = 28;
+
 impl<'c> Assembler<'c> {
-    pub fn new(collector: &'c mut Collector) -> Self {
-        Assembler { collector, sessions: HashMap::new() }
+    pub fn new(collector: &'c mut Collector, piece: u64) -> Self {
+        Assembler {
+            collector,
+            stretch: Stretch::default(),
+            piece,
+            events: 0,
+            last: None,
+            lane: Lane::default(),
+        }
     }
 
     pub fn collector(&mut self) -> &mut Collector {
         self.collector
     }
 
-    /// Takes one record that began at `line`.
-    pub fn message(&mut self, message: &Message<'_>, line: u64) {
+    /// What the piece leaves open.
+    pub fn finish(self) -> Stretch {
+        self.stretch
+    }
+
+    pub fn message(&mut self, message: &Message<'_>) {
         // Our own sessions are no part of anybody's workload.
-        if message.application.starts_with("pgassay/") {
+        if message.application.starts_with(b"pgassay/") {
             return;
         }
-        match message.severity.as_ref() {
-            "LOG" => self.log(message, line),
-            "DETAIL" => self.detail(&message.session, &message.text),
-            "ERROR" | "FATAL" => {
-                // What was announced without a time has failed; it was executed all the same.
-                self.flush(&message.session);
-                if let Some(session) = self.sessions.get_mut(message.session.as_ref()) {
-                    session.prepared_us = 0;
+        match message.severity {
+            Severity::Log => self.log(message),
+            Severity::Detail => {
+                let session = self.session(message.session);
+                self.stretch.take(session, Loose::Detail(message.text.into()), self.collector);
+            }
+            Severity::Error => {
+                let session = self.session(message.session);
+                if !self.stretch.settled.contains(&session) {
+                    self.stretch.take(session, Loose::Failed, self.collector);
                 }
             }
-            _ => {}
+            Severity::Other => {}
         }
     }
 
-    fn log(&mut self, message: &Message<'_>, line: u64) {
-        match read(&message.text) {
-            Said::Executed { duration_us, text } => {
-                self.flush(&message.session);
-                let session = self.session(&message.session);
-                let prepared = std::mem::take(&mut session.prepared_us);
-                let mut event = event(message, text);
-                event.duration_us = duration_us.map(|own| own + prepared);
-                session.pending = Some(Pending { event, line });
-                if duration_us.is_none() {
-                    session.prepared_us = prepared;
-                }
-                if !message.detail.is_empty() {
-                    self.detail(&message.session, &message.detail);
-                }
-            }
+    fn log(&mut self, message: &Message<'_>) {
+        match said(message.text) {
+            Said::Executed(executed) => self.executed(message, &executed),
             Said::Prepared { duration_us } => {
-                self.session(&message.session).prepared_us += duration_us
+                let session = self.session(message.session);
+                self.stretch.take(session, Loose::Prepared(duration_us), self.collector);
             }
             Said::Took { duration_us } => {
-                let session = self.session(&message.session);
-                match &mut session.pending {
-                    Some(pending) if pending.event.duration_us.is_none() => {
-                        let prepared = std::mem::take(&mut session.prepared_us);
-                        pending.event.duration_us = Some(duration_us + prepared);
-                        pending.event.at_us = message.at_us.or(pending.event.at_us);
-                        self.flush(&message.session);
-                    }
-                    _ => session.prepared_us += duration_us,
-                }
+                let session = self.session(message.session);
+                let took = Loose::Took { duration_us, at_us: message.at_us };
+                self.stretch.take(session, took, self.collector);
             }
-            Said::Plan => self.collector.skip("auto_explain plan", 1, || format!("line {line}")),
+            Said::Plan => {
+                self.collector.skip_at("auto_explain plan", 1, message.line);
+            }
             Said::Other => {}
         }
     }
 
-    fn detail(&mut self, session: &str, text: &str) {
-        let Some(pending) = self.sessions.get_mut(session).and_then(|s| s.pending.as_mut()) else {
-            return;
+    fn executed(&mut self, message: &Message<'_>, executed: &Executed<'_>) {
+        let session = self.session(message.session);
+        let event = Event {
+            at_us: message.at_us,
+            session,
+            lane: self.lane(message),
+            transaction: message.transaction,
+            text: executed.text,
+            parameters: message.detail,
+            duration_us: executed.duration_us,
+            // Zero is the server's "not computed".
+            queryid: message.queryid.filter(|id| *id != 0),
+            is_continued: executed.is_continued,
+            order: (self.piece << PIECE_BITS) | self.events,
         };
-        if pending.event.parameters.is_empty()
-            && let Some(values) = parameters::parse(text)
-        {
-            pending.event.parameters = values;
+        self.events += 1;
+        // Nearly every execution is whole, and is counted without being copied.
+        let complete = executed.duration_us.is_some()
+            && (message.is_whole || !message.detail.is_empty() || !executed.is_extended);
+        if complete && self.stretch.passes(session, executed.is_extended, self.collector, &event) {
+            return;
+        }
+        let waiting = Loose::Executed(Box::new(Waiting::of(&event, executed.is_extended)));
+        self.stretch.take(session, waiting, self.collector);
+    }
+
+    fn session(&mut self, name: &[u8]) -> u64 {
+        match &self.last {
+            Some((known, hash)) if **known == *name => *hash,
+            _ => {
+                let hash = xxh3_64(name);
+                self.last = Some((name.into(), hash));
+                hash
+            }
         }
     }
 
-    fn session(&mut self, name: &str) -> &mut Session {
-        if !self.sessions.contains_key(name) {
-            self.sessions.insert(name.to_owned(), Session::default());
+    fn lane(&mut self, message: &Message<'_>) -> u32 {
+        let lane = &mut self.lane;
+        if lane.database != message.database || lane.user != message.user {
+            lane.database = message.database.to_vec();
+            lane.user = message.user.to_vec();
+            lane.hash = (xxh3_64(&lane.database) ^ xxh3_64(&lane.user).rotate_left(1)) as u32;
         }
-        self.sessions.entry(name.to_owned()).or_default()
+        lane.hash
+    }
+}
+
+impl Stretch {
+    /// Counts a complete execution at once if nothing that came before can change it.
+    fn passes(
+        &mut self,
+        session: u64,
+        is_extended: bool,
+        collector: &mut Collector,
+        event: &Event<'_>,
+    ) -> bool {
+        if self.settled.contains(&session) {
+            collector.event(event);
+            return true;
+        }
+        match self.open.get_mut(&session) {
+            // A statement of the simple protocol has no parse or bind that could have come before.
+            None if !is_extended => {}
+            None => return false,
+            Some(Session { state: Some(state), head }) => {
+                flush(state.pending.take(), collector);
+                let prepared_us = if is_extended { state.prepared_us } else { 0 };
+                state.prepared_us = 0;
+                let settles = head.is_empty();
+                let duration_us = event.duration_us.map(|own| own + prepared_us);
+                collector.event(&Event { duration_us, ..*event });
+                if settles {
+                    self.open.remove(&session);
+                    self.settled.insert(session);
+                }
+                return true;
+            }
+            Some(open) if !is_extended => {
+                open.state = Some(State::default());
+                collector.event(event);
+                return true;
+            }
+            Some(_) => return false,
+        }
+        collector.event(event);
+        self.settled.insert(session);
+        true
     }
 
-    fn flush(&mut self, session: &str) {
-        if let Some(pending) = self.sessions.get_mut(session).and_then(|s| s.pending.take()) {
-            self.collector.event(&pending.event, pending.line);
+    /// Takes one message, or keeps it loose.
+    fn take(&mut self, session: u64, item: Loose, collector: &mut Collector) {
+        if self.settled.contains(&session) {
+            // Nothing is under way that these could belong to.
+            if matches!(item, Loose::Detail(_) | Loose::Failed) {
+                return;
+            }
+            self.settled.remove(&session);
+            self.open.insert(session, Session { head: Vec::new(), state: Some(State::default()) });
+        }
+        let open = self.open.entry(session).or_default();
+        if open.state.is_none() && open.settles(&item) {
+            open.state = Some(State::default());
+        }
+        match &mut open.state {
+            Some(state) => state.take(item, collector),
+            None => open.head.push(item),
         }
     }
 
-    /// Hands over what is still under way. In the order of the log, so that the result does not
-    /// depend on how a map happens to be laid out.
-    pub fn finish(self) {
-        let mut rest: Vec<Pending> =
-            self.sessions.into_values().filter_map(|session| session.pending).collect();
-        rest.sort_by_key(|pending| pending.line);
-        for pending in rest {
-            self.collector.event(&pending.event, pending.line);
+    /// Joins the stretch that follows in the log.
+    pub fn join(&mut self, next: Stretch, collector: &mut Collector) {
+        for session in next.settled {
+            if let Some(before) = self.open.remove(&session) {
+                self.settle(session, before, collector);
+            } else {
+                self.settled.insert(session);
+            }
+        }
+        for (session, after) in next.open {
+            if self.settled.remove(&session) {
+                self.open.insert(session, Session { head: Vec::new(), state: Some(State::default()) });
+            }
+            let Some(before) = self.open.get_mut(&session) else {
+                self.open.insert(session, after);
+                continue;
+            };
+            match &mut before.state {
+                None => {
+                    before.head.extend(after.head);
+                    before.state = after.state;
+                }
+                Some(state) => {
+                    after.head.into_iter().for_each(|item| state.take(item, collector));
+                    if let Some(later) = after.state {
+                        flush(state.pending.take(), collector);
+                        *state = later;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The past of the session no longer matters and nothing of it is under way.
+    fn settle(&mut self, session: u64, before: Session, collector: &mut Collector) {
+        if let Some(state) = before.state {
+            flush(state.pending, collector);
+        }
+        if before.head.is_empty() {
+            self.settled.insert(session);
+        } else {
+            self.open.insert(session, Session { head: before.head, state: Some(State::default()) });
+        }
+    }
+
+    /// Counts what is still loose: nothing came before, and nothing more will come.
+    pub fn close(self, collector: &mut Collector) {
+        for session in self.open.into_values() {
+            let mut first = State::default();
+            session.head.into_iter().for_each(|item| first.take(item, collector));
+            flush(first.pending, collector);
+            flush(session.state.and_then(|state| state.pending), collector);
         }
     }
 }
 
-fn event(message: &Message<'_>, text: &str) -> QueryEvent<'static> {
-    let own = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
-    QueryEvent {
-        at_us: message.at_us,
-        session: own(&message.session),
-        database: own(&message.database),
-        user: own(&message.user),
-        application: own(&message.application),
-        transaction: own(&message.transaction),
-        text: Cow::Owned(text.to_owned()),
-        parameters: Vec::<Literal>::new(),
-        duration_us: None,
-        // Zero is the server's "not computed".
-        queryid: message.queryid.filter(|id| *id != 0),
+impl Session {
+    /// From this message on the past no longer matters.
+    fn settles(&self, item: &Loose) -> bool {
+        match item {
+            Loose::Failed => true,
+            // Parse and bind before belong to the execution that is already loose.
+            Loose::Executed(waiting) => {
+                !waiting.is_extended
+                    || self.head.iter().any(|item| matches!(item, Loose::Executed(_)))
+            }
+            _ => false,
+        }
     }
 }
 
-fn read(text: &str) -> Said<'_> {
-    let Some(after) = text.strip_prefix("duration: ") else {
+impl State {
+    fn take(&mut self, item: Loose, collector: &mut Collector) {
+        match item {
+            Loose::Executed(mut waiting) => {
+                flush(self.pending.take(), collector);
+                let prepared_us = take(&mut self.prepared_us);
+                match &mut waiting.duration_us {
+                    Some(own) if waiting.is_extended => *own += prepared_us,
+                    Some(_) => {}
+                    // Its time is still to come, and these are part of it.
+                    None => self.prepared_us = prepared_us,
+                }
+                self.pending = Some(waiting);
+            }
+            Loose::Prepared(duration_us) => self.prepared_us += duration_us,
+            Loose::Took { duration_us, at_us } => match self.pending.take() {
+                Some(mut pending) if pending.duration_us.is_none() => {
+                    pending.duration_us = Some(duration_us + take(&mut self.prepared_us));
+                    pending.at_us = at_us.or(pending.at_us);
+                    flush(Some(pending), collector);
+                }
+                pending => {
+                    flush(pending, collector);
+                    self.prepared_us += duration_us;
+                }
+            },
+            Loose::Detail(text) => {
+                if let Some(pending) = &mut self.pending
+                    && pending.parameters.is_empty()
+                {
+                    pending.parameters = text;
+                }
+            }
+            // What was announced without a time has failed; it was executed all the same.
+            Loose::Failed => {
+                flush(self.pending.take(), collector);
+                self.prepared_us = 0;
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn of(event: &Event<'_>, is_extended: bool) -> Waiting {
+        Waiting {
+            at_us: event.at_us,
+            session: event.session,
+            lane: event.lane,
+            transaction: event.transaction.into(),
+            text: event.text.into(),
+            parameters: event.parameters.into(),
+            duration_us: event.duration_us,
+            queryid: event.queryid,
+            is_extended,
+            is_continued: event.is_continued,
+            order: event.order,
+        }
+    }
+}
+
+fn flush(waiting: Option<Box<Waiting>>, collector: &mut Collector) {
+    if let Some(waiting) = waiting {
+        collector.event(&Event {
+            at_us: waiting.at_us,
+            session: waiting.session,
+            lane: waiting.lane,
+            transaction: &waiting.transaction,
+            text: &waiting.text,
+            parameters: &waiting.parameters,
+            duration_us: waiting.duration_us,
+            queryid: waiting.queryid,
+            is_continued: waiting.is_continued,
+            order: waiting.order,
+        });
+    }
+}
+
+/// Reads the text of a `LOG` message.
+pub fn said(text: &[u8]) -> Said<'_> {
+    let Some(after) = text.strip_prefix(b"duration: ") else {
         return match statement(text) {
-            Some((false, text)) => Said::Executed { duration_us: None, text },
+            Some(Named { text, is_extended, is_continued, is_executed: true }) => {
+                Said::Executed(Executed { text, duration_us: None, is_extended, is_continued })
+            }
             _ => Said::Other,
         };
     };
-    let Some((number, rest)) = after.split_once(" ms") else { return Said::Other };
-    let Ok(milliseconds) = number.parse::<f64>() else { return Said::Other };
-    let duration_us = (milliseconds * 1_000.0).round().max(0.0) as u64;
-    let rest = rest.trim_start();
+    let Some((duration_us, rest)) = milliseconds(after) else { return Said::Other };
+    let rest = rest.trim_ascii_start();
     if rest.is_empty() {
         return Said::Took { duration_us };
     }
     match statement(rest) {
-        Some((true, _)) => Said::Prepared { duration_us },
-        Some((false, text)) => Said::Executed { duration_us: Some(duration_us), text },
-        None if rest.starts_with("plan:") => Said::Plan,
+        Some(Named { text, is_extended, is_continued, is_executed: true }) => {
+            let duration_us = Some(duration_us);
+            Said::Executed(Executed { text, duration_us, is_extended, is_continued })
+        }
+        Some(_) => Said::Prepared { duration_us },
+        None if rest.starts_with(b"plan:") => Said::Plan,
         None => Said::Other,
     }
 }
 
-/// `statement: …`, `execute NAME: …`, `execute fetch from NAME: …`; the flag is set for parse and
-/// bind, which are no executions.
-fn statement(text: &str) -> Option<(bool, &str)> {
-    if let Some(sql) = text.strip_prefix("statement: ") {
-        return Some((false, sql));
+/// `12.345 ms` in microseconds, and what follows.
+fn milliseconds(text: &[u8]) -> Option<(u64, &[u8])> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
+    let whole = text[..end].iter().fold(0u64, |sum, digit| {
+        sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+    });
+    let mut rest = &text[end..];
+    let mut fraction_us = 0;
+    if let Some(digits) = rest.strip_prefix(b".") {
+        let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+        let mut scale = 100;
+        for digit in digits[..end].iter().take(3) {
+            fraction_us += u64::from(digit - b'0') * scale;
+            scale /= 10;
+        }
+        rest = &digits[end..];
     }
-    let (verb, rest) = text.split_once(' ')?;
-    let preparing = match verb {
-        "execute" => false,
-        "parse" | "bind" => true,
-        _ => return None,
+    let rest = rest.strip_prefix(b" ms").filter(|_| end > 0)?;
+    Some((whole.saturating_mul(1_000).saturating_add(fraction_us), rest))
+}
+
+struct Named<'a> {
+    text: &'a [u8],
+    is_executed: bool,
+    is_extended: bool,
+    is_continued: bool,
+}
+
+/// `statement: …`, `execute NAME: …`, `execute fetch from NAME: …`, `parse NAME: …`, `bind NAME: …`.
+fn statement(text: &[u8]) -> Option<Named<'_>> {
+    if let Some(text) = text.strip_prefix(b"statement: ") {
+        return Some(Named { text, is_executed: true, is_extended: false, is_continued: false });
+    }
+    let (is_executed, rest) = if let Some(rest) = text.strip_prefix(b"execute ") {
+        (true, rest)
+    } else if let Some(rest) = text.strip_prefix(b"bind ") {
+        (false, rest)
+    } else {
+        (false, text.strip_prefix(b"parse ")?)
     };
-    rest.split_once(": ").map(|(_, sql)| (preparing, sql))
+    let colon = memchr::memmem::find(rest, b": ")?;
+    Some(Named {
+        text: &rest[colon + 2..],
+        is_executed,
+        is_extended: true,
+        is_continued: rest.starts_with(b"fetch from "),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn executed(duration_us: Option<u64>, text: &str, is_extended: bool) -> Said<'_> {
+        let text = text.as_bytes();
+        Said::Executed(Executed { text, duration_us, is_extended, is_continued: false })
+    }
+
     #[test]
     fn each_form_of_a_message_is_told_apart() {
-        let executed = |duration_us, text| Said::Executed { duration_us, text };
-        assert_eq!(read("duration: 0.063 ms  statement: BEGIN"), executed(Some(63), "BEGIN"));
+        let read = |text: &'static str| said(text.as_bytes());
+        assert_eq!(
+            read("duration: 0.063 ms  statement: BEGIN"),
+            executed(Some(63), "BEGIN", false)
+        );
         assert_eq!(
             read("duration: 1.5 ms  execute <unnamed>: SELECT 1"),
-            executed(Some(1500), "SELECT 1")
+            executed(Some(1500), "SELECT 1", true)
         );
-        assert_eq!(
+        assert!(matches!(
             read("duration: 1 ms  execute fetch from c/p: SELECT 1"),
-            executed(Some(1000), "SELECT 1")
-        );
+            Said::Executed(Executed { duration_us: Some(1000), is_continued: true, .. })
+        ));
         assert_eq!(read("duration: 2 ms  bind s1: SELECT 1"), Said::Prepared { duration_us: 2000 });
         assert_eq!(read("duration: 2 ms"), Said::Took { duration_us: 2000 });
-        assert_eq!(read("statement: SELECT 'a: b'"), executed(None, "SELECT 'a: b'"));
-        assert_eq!(read("execute <unnamed>: SELECT 1"), executed(None, "SELECT 1"));
+        assert_eq!(read("statement: SELECT 'a: b'"), executed(None, "SELECT 'a: b'", false));
+        assert_eq!(read("execute <unnamed>: SELECT 1"), executed(None, "SELECT 1", true));
         assert_eq!(read("duration: 2 ms  plan:\nQuery Text: x"), Said::Plan);
         assert_eq!(read("checkpoint starting: time"), Said::Other);
+        assert_eq!(read("duration: ms  statement: BEGIN"), Said::Other);
     }
 }

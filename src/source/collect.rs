@@ -1,69 +1,71 @@
 //! Executions to a workload, one distinct statement at a time.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use foldhash::HashMap;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::parameters::is_truncated;
-use crate::model::duration::Durations;
-use crate::model::event::{Fingerprint, QueryEvent};
+use super::message::Event;
+use super::parameters::{self, Parameter, is_truncated};
+use super::plan::{Known, Plan};
+use super::sampled::Sampled;
+use super::skips::{Place, Skips};
+use super::statement::{Counted, Role, Room, Statement};
+use crate::model::fingerprint::Fingerprint;
 use crate::model::literal::Literal;
-use crate::model::workload::{Coverage, Execution, Query, Sample, SlotValues, Timeline, Workload};
+use crate::model::timeline::{Execution, SlotHash};
+use crate::model::workload::{Coverage, Query, Sample, Workload};
 use crate::sql;
+use crate::sql::skeleton::{Skeleton, Span};
 
-/// Executions kept for replay, a statement.
-const SAMPLES: usize = 64;
 /// Longest text kept for replay, bytes: longer ones are bulk loads, not requests.
 const SAMPLE_BYTES: usize = 64 * 1024;
-/// Executions kept in order, for the search for loops: about 100 MB.
-const TIMELINE: usize = 1_000_000;
 
-/// Gathers executions and counters of all sources of one run.
+/// Gathers executions and counters. Collectors merge: in any order, to the same result.
 #[derive(Default)]
 pub struct Collector {
-    queries: Vec<Gathered>,
-    index: HashMap<Fingerprint, usize>,
-    timeline: Timeline,
-    lanes: HashMap<(String, String), u32>,
-    sessions: HashMap<String, SessionState>,
+    statements: Vec<Statement>,
+    index: HashMap<Fingerprint, u32>,
+    known: Known,
+    timeline: Sampled,
     window: Option<(i64, i64)>,
     coverage: Coverage,
-    source: String,
+    source: Arc<str>,
+    piece: u64,
+    skips: Skips,
     read_before: u64,
+    buffers: Buffers,
 }
 
+/// Reused from execution to execution.
 #[derive(Default)]
-struct SessionState {
-    number: u32,
-    /// Number of the explicit transaction that is open, zero when none is.
-    open: u64,
-    opened: u64,
+struct Buffers {
+    skeleton: Skeleton,
+    parameters: Vec<Parameter>,
+    slots: Vec<SlotHash>,
 }
 
-/// One distinct statement while it is gathered.
-struct Gathered {
-    fingerprint: Fingerprint,
-    normalized: String,
-    queryid: Option<i64>,
-    durations: Durations,
-    logged_calls: u64,
-    counted: Counted,
-    /// Bottom-k sample by hash: the same whatever the order of reading.
-    samples: Vec<(u64, Sample)>,
-    slots: Vec<SlotValues>,
-    databases: Vec<String>,
-    utility: bool,
+/// The value at one position of one execution.
+enum Value<'a> {
+    Null,
+    Bytes(Cow<'a, [u8]>),
 }
 
-/// What `pg_stat_statements` counted of a statement.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counted {
-    pub calls: u64,
-    pub total_us: u64,
-    pub rows: u64,
-    /// Shared blocks hit and read; `None` in exports without them.
-    pub blocks: Option<u64>,
+impl Value<'_> {
+    fn hash(&self) -> u64 {
+        match self {
+            Value::Null => 0,
+            Value::Bytes(bytes) => xxh3_64(bytes),
+        }
+    }
+
+    fn literal(&self) -> Literal {
+        match self {
+            Value::Null => Literal::NULL,
+            Value::Bytes(bytes) => Literal::text(String::from_utf8_lossy(bytes)),
+        }
+    }
 }
 
 impl Collector {
@@ -73,8 +75,13 @@ impl Collector {
 
     /// Starts a source; `name` stands in coverage examples from here on.
     pub fn begin(&mut self, name: &str) {
-        self.source = name.to_owned();
+        self.source = name.into();
         self.read_before = self.coverage.statements;
+    }
+
+    /// An empty collector for another part of the present source.
+    pub fn fork(&self) -> Collector {
+        Collector { source: Arc::clone(&self.source), ..Collector::default() }
     }
 
     /// Something of the present source was understood.
@@ -86,282 +93,338 @@ impl Collector {
         self.coverage.lines += count;
     }
 
+    /// The piece of the source that is read from here on.
+    pub fn piece(&mut self, piece: u64) {
+        self.piece = piece;
+    }
+
+    /// Notes a record of the present piece that was not read.
+    pub fn skip_at(&mut self, reason: &'static str, count: u64, line: u64) {
+        self.skips.add(reason, count, Place { piece: self.piece, line });
+    }
+
+    /// Notes what was not read of the present source.
     pub fn skip(&mut self, reason: &str, count: u64, example: impl FnOnce() -> String) {
         let source = &self.source;
         self.coverage.skip(reason, count, || format!("{source}: {}", example()));
     }
 
-    /// Takes one execution whose record began at `line`.
-    pub fn event(&mut self, event: &QueryEvent<'_>, line: u64) {
-        let text = event.text.trim();
-        if text.is_empty() || text == ";" {
+    /// Ends a source that was read in pieces, of `lines` lines each.
+    pub fn end(&mut self, lines: &[u64]) {
+        self.coverage.lines += lines.iter().sum::<u64>();
+        self.skips.finish(&self.source, lines, &mut self.coverage);
+    }
+
+    /// Takes one execution.
+    pub fn event(&mut self, event: &Event<'_>) {
+        let text = event.text.trim_ascii();
+        if text.is_empty() || text == b";" {
             return;
         }
         self.coverage.statements += 1;
-        let normalized = sql::normalize::normalize(text);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let key = buffers.skeleton.scan(text);
+        let found = self.known.find(key, text, &buffers.skeleton.literals);
+        match found {
+            Some(at) => {
+                // Taken out for the while, so that the rest of the collector can be written to.
+                let plan = self.known.take(at);
+                self.executed(event, text, &plan, &mut buffers);
+                self.known.put_back(at, plan);
+            }
+            None => {
+                let plan = self.meet(key, text, &buffers.skeleton.literals);
+                self.executed(event, text, &plan, &mut buffers);
+                self.known.keep(plan, text, &buffers.skeleton.literals);
+            }
+        }
+        self.buffers = buffers;
+    }
+
+    /// Normalizes a text that was not seen before in this form.
+    fn meet(&mut self, key: u64, text: &[u8], literals: &[Span]) -> Plan {
+        let lossy = String::from_utf8_lossy(text);
+        let normalized = sql::normalize::normalize(&lossy);
         let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
-        let values: Vec<(Option<Literal>, usize)> = normalized
-            .slots
-            .iter()
-            .map(|slot| (slot.value(&event.parameters), slot.elements))
-            .collect();
-        let at = self.query(fingerprint, &normalized.text, values.len());
-        let query = &mut self.queries[at];
-        query.logged_calls += 1;
-        query.queryid = query.queryid.or(event.queryid);
+        let statement = self.statement(fingerprint, &normalized.text, normalized.slots.len());
+        match &lossy {
+            Cow::Borrowed(_) => Plan::of(statement, key, &normalized, literals),
+            Cow::Owned(repaired) => {
+                // Replaced bytes shift what follows them, but not the order of literals.
+                let mut skeleton = Skeleton::default();
+                skeleton.scan(repaired.as_bytes());
+                Plan::of(statement, key, &normalized, &skeleton.literals)
+            }
+        }
+    }
+
+    fn executed(&mut self, event: &Event<'_>, text: &[u8], plan: &Plan, buffers: &mut Buffers) {
+        let Buffers { skeleton, parameters, slots } = buffers;
+        slots.clear();
+        if plan.uses_parameters {
+            parameters::find(event.parameters, parameters);
+        } else {
+            parameters.clear();
+        }
+        let room = Room::for_statements(self.statements.len());
+        let statement = &mut self.statements[plan.statement as usize];
+        statement.logged_calls += 1;
+        if event.queryid.is_some() && statement.queryid != event.queryid {
+            statement.note_queryid(event.queryid);
+        }
         if let Some(duration_us) = event.duration_us {
-            query.durations.record(duration_us);
+            statement.durations.record(duration_us);
         }
-        if !event.database.is_empty() && !query.databases.iter().any(|d| *d == event.database) {
-            query.databases.push(event.database.to_string());
+        let values = Values { text, literals: &skeleton.literals, parameters, detail: event.parameters };
+        let mut all = 0u64;
+        for (slot, kept) in plan.slots.iter().zip(&mut statement.slots) {
+            if slot.elements > 1 {
+                kept.lists += 1;
+                kept.elements += u64::from(slot.elements);
+            }
+            let value = values.at(slot);
+            let hash = value.as_ref().map_or(0, Value::hash);
+            if let Some(value) = &value {
+                kept.add(hash, room.values, || value.literal());
+            }
+            all = all.rotate_left(7) ^ hash;
+            slots.push(match value {
+                _ if slot.elements > 1 => SlotHash::list(values.list_hash(slot)),
+                None => SlotHash::UNKNOWN,
+                Some(Value::Null) => SlotHash::NULL,
+                Some(Value::Bytes(_)) => SlotHash::scalar(hash),
+            });
         }
-        for (slot, (value, elements)) in query.slots.iter_mut().zip(&values) {
-            slot_seen(slot, value.as_ref(), *elements);
+        let rank = rank(event, statement.fingerprint, all);
+        if text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, room) {
+            keep_sample(statement, rank, text, &values, room);
         }
-        sample(query, event, line);
-        let utility = query.utility;
-        self.in_order(event, at, utility, &normalized.text, &values);
+        self.in_order(event, plan, &skeleton.comments, text, slots);
+    }
+
+    /// Notes the execution in order of time.
+    fn in_order(
+        &mut self,
+        event: &Event<'_>,
+        plan: &Plan,
+        comments: &[Span],
+        text: &[u8],
+        slots: &[SlotHash],
+    ) {
+        let Some(at_us) = event.at_us else { return };
+        self.window = Some(match self.window {
+            Some((first, last)) => (first.min(at_us), last.max(at_us)),
+            None => (at_us, at_us),
+        });
+        let role = self.statements[plan.statement as usize].role;
+        if role == Role::Utility || event.is_continued || !self.timeline.wants(at_us) {
+            return;
+        }
+        let execution = Execution {
+            at_us,
+            order: event.order,
+            duration_us: u32::try_from(event.duration_us.unwrap_or(0)).unwrap_or(u32::MAX),
+            query: plan.statement,
+            lane: event.lane,
+            session: event.session as u32,
+            group: trace(comments, text).unwrap_or_else(|| transaction(event.transaction)),
+            slots_start: 0,
+        };
+        self.timeline.push(execution, slots);
+        if self.timeline.is_full() {
+            let statements = &self.statements;
+            self.timeline.prune(|query| statements[query as usize].slots.len());
+        }
     }
 
     /// Takes the counters of one statement.
-    pub fn counted(&mut self, text: &str, queryid: Option<i64>, counted: Counted) {
+    pub fn counted(&mut self, text: &str, queryid: Option<i64>, counted: &Counted) {
         if counted.calls == 0 {
             return;
         }
         self.coverage.statements += counted.calls;
         let normalized = sql::normalize::normalize(text);
         let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
-        let at = self.query(fingerprint, &normalized.text, normalized.slots.len());
-        let query = &mut self.queries[at];
-        query.queryid = query.queryid.or(queryid);
-        query.counted.calls += counted.calls;
-        query.counted.total_us += counted.total_us;
-        query.counted.rows += counted.rows;
-        if let Some(blocks) = counted.blocks {
-            *query.counted.blocks.get_or_insert(0) += blocks;
-        }
+        let at = self.statement(fingerprint, &normalized.text, normalized.slots.len());
+        let statement = &mut self.statements[at as usize];
+        statement.note_queryid(queryid);
+        statement.count(counted);
     }
 
-    fn query(&mut self, fingerprint: Fingerprint, normalized: &str, slots: usize) -> usize {
+    fn statement(&mut self, fingerprint: Fingerprint, normalized: &str, slots: usize) -> u32 {
         if let Some(at) = self.index.get(&fingerprint) {
             return *at;
         }
-        let verb = normalized.split(' ').next().unwrap_or("");
-        let utility = !matches!(
-            verb,
-            "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES"
-        ) && !normalized.starts_with('(');
-        self.queries.push(Gathered {
-            fingerprint,
-            normalized: normalized.to_owned(),
-            queryid: None,
-            durations: Durations::new(),
-            logged_calls: 0,
-            counted: Counted::default(),
-            samples: Vec::new(),
-            slots: vec![SlotValues::default(); slots],
-            databases: Vec::new(),
-            utility,
-        });
-        self.index.insert(fingerprint, self.queries.len() - 1);
-        self.queries.len() - 1
+        let at = self.statements.len() as u32;
+        self.statements.push(Statement::new(fingerprint, normalized, slots));
+        self.index.insert(fingerprint, at);
+        self.make_room(self.statements.len() - 1);
+        at
     }
 
-    /// Follows transactions and notes the execution in order.
-    fn in_order(
-        &mut self,
-        event: &QueryEvent<'_>,
-        at: usize,
-        utility: bool,
-        normalized: &str,
-        values: &[(Option<Literal>, usize)],
-    ) {
-        let next = self.sessions.len() as u32;
-        let session = self
-            .sessions
-            .entry(event.session.to_string())
-            .or_insert_with(|| SessionState { number: next, ..SessionState::default() });
-        match normalized.split(' ').next().unwrap_or("") {
-            "BEGIN" | "start" => {
-                session.opened += 1;
-                session.open = session.opened;
-            }
-            "COMMIT" | "ROLLBACK" | "END" | "abort" if !normalized.starts_with("ROLLBACK TO") => {
-                session.open = 0;
-            }
-            _ => {}
+    /// Keeps less of each statement once there are many. `before` is how many there were.
+    fn make_room(&mut self, before: usize) {
+        let room = Room::for_statements(self.statements.len());
+        if room != Room::for_statements(before) {
+            self.statements.iter_mut().for_each(|statement| statement.shrink(room));
         }
-        let (number, open) = (session.number, session.open);
-        let Some(at_us) = event.at_us else { return };
-        self.window = Some(match self.window {
-            Some((first, last)) => (first.min(at_us), last.max(at_us)),
-            None => (at_us, at_us),
-        });
-        if utility {
-            return;
+    }
+
+    /// Takes over what another collector gathered.
+    pub fn merge(&mut self, other: Collector) {
+        let before = self.statements.len();
+        let mut numbers = Vec::with_capacity(other.statements.len());
+        for theirs in other.statements {
+            let at = match self.index.get(&theirs.fingerprint) {
+                Some(at) => {
+                    let room = Room::for_statements(self.statements.len());
+                    self.statements[*at as usize].merge(theirs, room);
+                    *at
+                }
+                None => {
+                    let at = self.statements.len() as u32;
+                    self.index.insert(theirs.fingerprint, at);
+                    self.statements.push(theirs);
+                    at
+                }
+            };
+            numbers.push(at);
         }
-        if self.timeline.executions.len() >= TIMELINE {
-            self.timeline.dropped += 1;
-            return;
-        }
-        let transaction = match (event.transaction.as_ref(), open) {
-            ("", 0) => 0,
-            ("", open) => hash(&[&number.to_le_bytes(), &open.to_le_bytes()]),
-            (known, _) => xxh3_64(known.as_bytes()),
+        self.make_room(before);
+        self.timeline.merge(other.timeline, |query| numbers[query as usize]);
+        let statements = &self.statements;
+        self.timeline.prune(|query| statements[query as usize].slots.len());
+        self.window = match (self.window, other.window) {
+            (Some(ours), Some(theirs)) => Some((ours.0.min(theirs.0), ours.1.max(theirs.1))),
+            (ours, theirs) => ours.or(theirs),
         };
-        let lanes = self.lanes.len() as u32;
-        let lane = *self
-            .lanes
-            .entry((event.database.to_string(), event.user.to_string()))
-            .or_insert(lanes);
-        let slots_start = self.timeline.slot_hashes.len() as u64;
-        self.timeline.slot_hashes.extend(values.iter().map(|(value, elements)| match value {
-            Some(value) if *elements == 1 => {
-                value.expose().map_or(1, |v| xxh3_64(v.as_bytes()) | 2)
-            }
-            _ => 0,
-        }));
-        self.timeline.executions.push(Execution {
-            at_us,
-            duration_us: event.duration_us.unwrap_or(0),
-            query: at as u32,
-            lane,
-            session: number,
-            transaction,
-            slots_start,
-            slots_len: values.len().min(usize::from(u16::MAX)) as u16,
-        });
+        self.coverage.merge(other.coverage);
+        self.skips.merge(other.skips);
     }
 
-    /// The workload: queries by time, executions in order, every distinct statement parsed once.
-    pub fn finish(mut self) -> Workload {
-        let mut order: Vec<usize> = (0..self.queries.len()).collect();
-        let ranked: Vec<Query> = self.queries.drain(..).map(Gathered::finish).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (&ranked[*a], &ranked[*b]);
+    /// The workload: queries by time, executions in order.
+    pub fn finish(self) -> Workload {
+        let mut ranked: Vec<(usize, Query)> =
+            self.statements.into_iter().map(Statement::finish).enumerate().collect();
+        ranked.sort_by(|(_, a), (_, b)| {
             (b.total_us, b.calls, a.fingerprint).cmp(&(a.total_us, a.calls, b.fingerprint))
         });
-        let mut position = vec![0u32; order.len()];
-        for (new, old) in order.iter().enumerate() {
+        let mut position = vec![0u32; ranked.len()];
+        let mut slots = vec![0usize; ranked.len()];
+        for (new, (old, query)) in ranked.iter().enumerate() {
             position[*old] = new as u32;
+            slots[*old] = query.slots.len();
         }
-        let mut slots: Vec<Option<Query>> = ranked.into_iter().map(Some).collect();
-        let queries: Vec<Query> = order.iter().filter_map(|old| slots[*old].take()).collect();
-        for execution in &mut self.timeline.executions {
-            execution.query = position[execution.query as usize];
-        }
-        self.timeline.executions.sort_by_key(|execution| (execution.at_us, execution.slots_start));
-        for query in &queries {
-            match sql::resolve::shape(&query.normalized, None) {
-                Ok(_) => self.coverage.understood += query.calls,
-                Err(error) => {
-                    let reason = match error {
-                        sql::parse::ParseError::Syntax(_) => "statement not parsed".to_owned(),
-                        other => other.to_string(),
-                    };
-                    self.coverage.skip(&reason, query.calls, || shorten(&query.normalized));
-                }
-            }
-        }
+        let timeline =
+            self.timeline.finish(|old| slots[old as usize], |old| position[old as usize]);
+        let queries: Vec<Query> = ranked.into_iter().map(|(_, query)| query).collect();
+        let mut coverage = self.coverage;
         // Both a log and the counters may have seen an execution; it is counted once.
-        self.coverage.statements = queries.iter().map(|query| query.calls).sum();
+        coverage.statements = queries.iter().map(|query| query.calls).sum();
         let mut warnings = Vec::new();
-        if self.timeline.dropped > 0 {
+        if timeline.seen > timeline.executions.len() as u64 {
             warnings.push(format!(
-                "only the first {TIMELINE} executions were searched for loops, {} were not",
-                self.timeline.dropped
+                "loops were searched for in {} of {} executions, those of whole stretches of time",
+                timeline.executions.len(),
+                timeline.seen
             ));
         }
-        Workload {
-            queries,
-            timeline: self.timeline,
-            window: self.window,
-            coverage: self.coverage,
-            warnings,
+        Workload { queries, timeline, window: self.window, coverage, warnings }
+    }
+}
+
+/// What the values of one execution are read from.
+struct Values<'a> {
+    text: &'a [u8],
+    literals: &'a [Span],
+    parameters: &'a [Parameter],
+    detail: &'a [u8],
+}
+
+impl<'a> Values<'a> {
+    fn parameter(&self, number: u32) -> Option<Value<'a>> {
+        let parameter = self.parameters.get((number as usize).checked_sub(1)?)?;
+        Some(parameter.bytes(self.detail).map_or(Value::Null, Value::Bytes))
+    }
+
+    fn at(&self, slot: &super::plan::Slot) -> Option<Value<'a>> {
+        use super::plan::From;
+        match &slot.from {
+            From::Parameter(number) => self.parameter(*number),
+            From::Literal { ordinal, negative } => {
+                let token = self.literals.get(*ordinal as usize)?.of(self.text);
+                Some(Value::Bytes(sql::normalize::unquote(token, *negative)))
+            }
+            From::Fixed(value) => Some(match value.expose() {
+                None => Value::Null,
+                Some(text) => Value::Bytes(Cow::Owned(text.as_bytes().to_vec())),
+            }),
+        }
+    }
+
+    /// Hash of all elements of a list.
+    fn list_hash(&self, slot: &super::plan::Slot) -> u64 {
+        use super::plan::From;
+        match &slot.from {
+            From::Parameter(number) => {
+                (*number..*number + slot.elements).fold(0, |hash, number| {
+                    let element = self.parameter(number).map_or(0, |value| value.hash());
+                    xxh3_64_with_seed(&element.to_le_bytes(), hash)
+                })
+            }
+            From::Literal { ordinal, .. } => {
+                let first = *ordinal as usize;
+                let last = first + slot.elements as usize - 1;
+                match (self.literals.get(first), self.literals.get(last)) {
+                    (Some(first), Some(last)) => {
+                        xxh3_64(&self.text[first.start..last.end.max(first.start)])
+                    }
+                    _ => 0,
+                }
+            }
+            From::Fixed(_) => 0,
         }
     }
 }
 
-impl Gathered {
-    /// Counters of the server cover more than a log, or the log covers what the counters lost: the
-    /// source that saw more calls gives calls and time.
-    fn finish(mut self) -> Query {
-        for slot in &mut self.slots {
-            slot.counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        }
-        let from_counters = self.counted.calls > self.logged_calls;
-        let (calls, total_us) = if from_counters {
-            (self.counted.calls, self.counted.total_us)
-        } else {
-            (self.logged_calls, self.durations.total_us())
-        };
-        let counted = self.counted.calls > 0;
-        let scale = |value: u64| {
-            // Rows and blocks are only counted by the server; they are shown for our number of calls.
-            (u128::from(value) * u128::from(calls) / u128::from(self.counted.calls.max(1))) as u64
-        };
-        Query {
-            fingerprint: self.fingerprint,
-            queryid: self.queryid,
-            normalized: self.normalized,
-            calls,
-            total_us,
-            durations: self.durations,
-            rows: counted.then(|| scale(self.counted.rows)),
-            blocks: self.counted.blocks.map(scale),
-            samples: self.samples.into_iter().map(|(_, sample)| sample).collect(),
-            slots: self.slots,
-            databases: self.databases,
-        }
+/// Which executions are kept for replay: a fair choice that depends on nothing but the execution.
+fn rank(event: &Event<'_>, fingerprint: Fingerprint, values: u64) -> u64 {
+    let at = event.at_us.unwrap_or(0) as u64;
+    let mut hash = fingerprint.0;
+    for part in [at, event.session, values] {
+        hash = (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 29;
     }
+    hash
 }
 
-fn slot_seen(slot: &mut SlotValues, value: Option<&Literal>, elements: usize) {
-    if elements > 1 {
-        slot.lists += 1;
-    }
-    let Some(value) = value else { return };
-    slot.seen += 1;
-    match slot.counts.iter().position(|(known, _)| known == value) {
-        Some(at) => slot.counts[at].1 += 1,
-        None if slot.counts.len() < SlotValues::MOST => slot.counts.push((value.clone(), 1)),
-        None => slot.overflow = true,
-    }
-}
-
-fn sample(query: &mut Gathered, event: &QueryEvent<'_>, line: u64) {
-    if query.utility || event.text.len() > SAMPLE_BYTES || event.parameters.iter().any(is_truncated)
-    {
+fn keep_sample(statement: &mut Statement, rank: u64, text: &[u8], values: &Values<'_>, room: Room) {
+    let parameters: Vec<Literal> =
+        values.parameters.iter().map(|parameter| parameter.literal(values.detail)).collect();
+    if parameters.iter().any(is_truncated) {
         return;
     }
-    let at = event.at_us.unwrap_or(0).to_le_bytes();
-    let rank = hash(&[event.text.as_bytes(), event.session.as_bytes(), &at, &line.to_le_bytes()]);
-    if query.samples.len() == SAMPLES && query.samples.last().is_some_and(|(last, _)| *last <= rank)
-    {
-        return;
-    }
-    let text = event.text.trim().trim_end_matches(';');
-    let shared = query.samples.iter().find(|(_, known)| &*known.text == text);
-    let text: Arc<str> = shared.map_or_else(|| Arc::from(text), |(_, known)| known.text.clone());
-    let place = query.samples.partition_point(|(known, _)| *known < rank);
-    query.samples.insert(place, (rank, Sample { text, parameters: event.parameters.clone() }));
-    query.samples.truncate(SAMPLES);
+    let text = String::from_utf8_lossy(text);
+    let text = Arc::from(text.trim_end_matches(';').trim_end());
+    statement.keep_sample(rank, Sample { text, parameters }, room);
 }
 
-fn hash(parts: &[&[u8]]) -> u64 {
-    let mut hasher = Xxh3::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.digest()
+/// The application's trace that a comment names (sqlcommenter, W3C trace context): its executions
+/// belong together, whatever sessions they ran in.
+fn trace(comments: &[Span], text: &[u8]) -> Option<u32> {
+    const KEY: &[u8] = b"traceparent='";
+    const ID: usize = 32;
+    comments.iter().find_map(|span| {
+        let comment = span.of(text);
+        let at = memchr::memmem::find(comment, KEY)? + KEY.len();
+        // version-trace-span-flags
+        let id = comment.get(at + 3..at + 3 + ID)?;
+        id.iter().all(u8::is_ascii_hexdigit).then(|| xxh3_64(id) as u32 | 1)
+    })
 }
 
-/// Enough of a normalized statement to recognise it.
-fn shorten(normalized: &str) -> String {
-    const MOST: usize = 120;
-    match normalized.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{} …", &normalized[..end]),
-        None => normalized.to_owned(),
-    }
+/// Hash of the transaction; zero where there is none.
+fn transaction(id: &[u8]) -> u32 {
+    // `3/0` is a session between transactions.
+    if id.is_empty() || id.ends_with(b"/0") { 0 } else { xxh3_64(id) as u32 | 1 }
 }

@@ -62,7 +62,7 @@ fn json_line(line: &str) -> Option<Format> {
 
 /// Begins with a time and a comma, and has a server's number of columns before the message.
 fn is_csv_record(line: &str) -> bool {
-    let Some(rest) = looks_like_time(line).map(|end| &line[end..]) else { return false };
+    let Some(rest) = looks_like_time(line.as_bytes()).map(|end| &line[end..]) else { return false };
     let zone = rest.find(',').unwrap_or(usize::MAX);
     zone <= 8 && rest[zone..].matches(',').count() >= 10
 }

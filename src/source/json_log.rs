@@ -1,81 +1,94 @@
 //! jsonlog of PostgreSQL 15 and later: one object a line, absent keys where there is nothing.
 
-use std::borrow::Cow;
-use std::io::BufRead;
+use super::assemble::Assembler;
+use super::blocks::{Cut, Lines, last_line};
+use super::csv_log::number;
+use super::json_fields::{Value, members};
+use super::message::{Message, Severity};
+use super::{Framer, Scratch};
 
-use serde::Deserialize;
+pub struct JsonLog;
 
-use super::assemble::{Assembler, Message};
-use super::collect::Collector;
-use super::{SourceError, next_line, time};
-
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(borrow, default)]
-    timestamp: Cow<'a, str>,
-    #[serde(borrow, default)]
-    user: Cow<'a, str>,
-    #[serde(borrow, default)]
-    dbname: Cow<'a, str>,
-    #[serde(default)]
-    pid: i64,
-    #[serde(borrow, default)]
-    session_id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    vxid: Cow<'a, str>,
-    #[serde(borrow, default)]
-    error_severity: Cow<'a, str>,
-    #[serde(borrow, default)]
-    message: Cow<'a, str>,
-    #[serde(borrow, default)]
-    detail: Cow<'a, str>,
-    #[serde(borrow, default)]
-    application_name: Cow<'a, str>,
-    query_id: Option<i64>,
-}
-
-/// # Errors
-/// When the input cannot be read.
-pub fn read(reader: &mut impl BufRead, collector: &mut Collector) -> Result<(), SourceError> {
-    let mut assembler = Assembler::new(collector);
-    let mut buffer = Vec::new();
-    let mut lines = 0;
-    let outcome = loop {
-        match next_line(reader, &mut buffer) {
-            Ok(true) => {}
-            Ok(false) => break Ok(()),
-            Err(error) => break Err(error.into()),
-        }
-        lines += 1;
-        let text = String::from_utf8_lossy(&buffer);
-        if text.trim().is_empty() {
-            continue;
-        }
-        match serde_json::from_str::<Line<'_>>(&text) {
-            Ok(line) if !line.error_severity.is_empty() => assembler.message(&message(line), lines),
-            _ => assembler
-                .collector()
-                .skip("line that is no jsonlog record", 1, || format!("line {lines}")),
-        }
-    };
-    assembler.collector().lines(lines);
-    assembler.finish();
-    outcome
-}
-
-fn message(line: Line<'_>) -> Message<'_> {
-    let session =
-        if line.session_id.is_empty() { Cow::Owned(line.pid.to_string()) } else { line.session_id };
-    Message {
-        at_us: time::parse(&line.timestamp),
-        session,
-        database: line.dbname,
-        user: line.user,
-        application: line.application_name,
-        transaction: line.vxid,
-        severity: line.error_severity,
-        text: line.message,
-        detail: line.detail,
-        queryid: line.query_id,
+impl Cut for JsonLog {
+    fn cut(&self, block: &[u8]) -> Option<usize> {
+        last_line(block)
     }
+}
+
+impl Framer for JsonLog {
+    fn block(&self, block: &[u8], assembler: &mut Assembler<'_>, scratch: &mut Scratch) -> u64 {
+        let mut lines = 0;
+        for line in Lines::of(block) {
+            let text = line.trim_ascii();
+            if !text.is_empty() && !record(text, lines, assembler, scratch) {
+                assembler.collector().skip_at("line that is no jsonlog record", 1, lines);
+            }
+            lines += 1;
+        }
+        lines
+    }
+}
+
+/// Members of a record, as they stand in the line.
+#[derive(Default)]
+struct Members<'a> {
+    time: &'a [u8],
+    user: Option<Value<'a>>,
+    database: Option<Value<'a>>,
+    application: Option<Value<'a>>,
+    pid: &'a [u8],
+    session: &'a [u8],
+    transaction: &'a [u8],
+    severity: &'a [u8],
+    message: Option<Value<'a>>,
+    detail: Option<Value<'a>>,
+    queryid: &'a [u8],
+}
+
+/// `false` when the line is no record of a jsonlog.
+pub fn record(
+    text: &[u8],
+    line: u64,
+    assembler: &mut Assembler<'_>,
+    scratch: &mut Scratch,
+) -> bool {
+    let mut found = Members::default();
+    let whole = members(text, &mut |key, value| match key {
+        b"timestamp" => found.time = value.raw(),
+        b"user" => found.user = Some(value),
+        b"dbname" => found.database = Some(value),
+        b"pid" => found.pid = value.raw(),
+        b"session_id" => found.session = value.raw(),
+        b"vxid" => found.transaction = value.raw(),
+        b"error_severity" => found.severity = value.raw(),
+        b"message" => found.message = Some(value),
+        b"detail" => found.detail = Some(value),
+        b"application_name" => found.application = Some(value),
+        b"query_id" => found.queryid = value.raw(),
+        _ => {}
+    });
+    if !whole || found.severity.is_empty() {
+        return false;
+    }
+    let severity = Severity::of(found.severity);
+    if severity == Severity::Other {
+        return true;
+    }
+    let Scratch { clock, text, detail, names, .. } = scratch;
+    let [user, database, application] = names;
+    assembler.message(&Message {
+        at_us: clock.read(found.time),
+        session: if found.session.is_empty() { found.pid } else { found.session },
+        database: found.database.map_or(b"", |value| value.text(database)),
+        user: found.user.map_or(b"", |value| value.text(user)),
+        application: found.application.map_or(b"", |value| value.text(application)),
+        transaction: found.transaction,
+        severity,
+        text: found.message.map_or(b"", |value| value.text(text)),
+        detail: found.detail.map_or(b"", |value| value.text(detail)),
+        queryid: number(found.queryid),
+        is_whole: true,
+        line,
+    });
+    true
 }

@@ -1,29 +1,52 @@
 //! Bytes to a workload. Takes readers, knows no database.
 //!
 //! Reading never fails as a whole: what was understood is returned with what was skipped.
+//!
+//! ```text
+//!  input ─► compressed ─► blocks ─┬► framer ─► message ─► assemble ─► event ─► collect ─┐
+//!                                 └► framer ─► …  one for each core                    ─┴► merge
+//! ```
 
 pub mod assemble;
+pub mod blocks;
 pub mod collect;
 pub mod compressed;
 pub mod csv_log;
 pub mod detect;
+pub mod json_fields;
 pub mod json_log;
+pub mod message;
 pub mod parameters;
+pub mod plan;
 pub mod prefix;
+pub mod sampled;
+pub mod skips;
+pub mod statement;
 pub mod statements;
 pub mod stderr_log;
 pub mod time;
+pub mod understand;
 
-use std::io::{BufRead, Read};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use assemble::{Assembler, Stretch};
+use blocks::{Blocks, Cut};
 use collect::Collector;
 use detect::Format;
+use time::Clock;
+
+/// Bytes looked at to tell the format. A csvlog record of a long statement has to fit.
+const HEAD_BYTES: usize = 256 * 1024;
 
 /// How to read what cannot be told from the bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// `log_line_prefix` of a stderr log; detected when not given.
     pub log_line_prefix: Option<String>,
+    /// Threads that read side by side; one for each core when not given.
+    pub threads: Option<usize>,
 }
 
 /// Why a source gave nothing at all.
@@ -33,8 +56,6 @@ pub enum SourceError {
     Empty,
     #[error("no known format: not stderr, csvlog or jsonlog, nor an export of pg_stat_statements")]
     UnknownFormat,
-    #[error("{0} is not read directly")]
-    Compression(&'static str),
     #[error("no line matches log_line_prefix {0:?}")]
     Prefix(String),
     #[error("log_line_prefix: {0}")]
@@ -43,51 +64,156 @@ pub enum SourceError {
     Io(#[from] std::io::Error),
 }
 
+/// Reads the records of one format.
+pub trait Framer: Cut {
+    /// Hands the messages of a block to the assembler, and returns the number of lines.
+    fn block(&self, block: &[u8], assembler: &mut Assembler<'_>, scratch: &mut Scratch) -> u64;
+}
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub clock: Clock,
+    pub text: Vec<u8>,
+    pub detail: Vec<u8>,
+    /// User, database and application.
+    pub names: [Vec<u8>; 3],
+}
+
 /// Reads one source into `collector` and returns its format. `name` stands in coverage examples.
 ///
 /// # Errors
 /// When nothing can be read. An input that breaks off in the middle is no error: what came before
 /// stays, and the break is in the coverage.
 pub fn read(
-    input: impl Read,
+    input: impl Read + Send,
     name: &str,
     options: &Options,
     collector: &mut Collector,
 ) -> Result<Format, SourceError> {
-    let mut reader = compressed::open(input)?;
-    let head = compressed::peek(&mut reader)?;
+    let mut blocks = Blocks::new(compressed::open(input)?);
+    let head = blocks.peek(HEAD_BYTES)?;
     if head.is_empty() {
         return Err(SourceError::Empty);
     }
-    let format = detect::detect(&head).ok_or(SourceError::UnknownFormat)?;
+    let format = detect::detect(head).ok_or(SourceError::UnknownFormat)?;
     collector.begin(name);
-    let outcome = match format {
-        Format::Stderr => stderr_log::read(&mut reader, &head, options, collector),
-        Format::Csv => csv_log::read(&mut reader, collector),
-        Format::Json => json_log::read(&mut reader, collector),
-        Format::StatementsCsv => statements::read_csv(&mut reader, collector),
-        Format::StatementsJson => statements::read_json(&mut reader, collector),
-    };
-    match outcome {
-        Err(SourceError::Io(error)) if collector.has_read() => {
-            collector.skip("input breaks off", 1, || error.to_string());
-            Ok(format)
+    let framer: Box<dyn Framer> = match format {
+        Format::Stderr => Box::new(stderr_log::StderrLog::new(head, options)?),
+        Format::Csv => Box::new(csv_log::CsvLog),
+        Format::Json => Box::new(json_log::JsonLog),
+        Format::StatementsCsv | Format::StatementsJson => {
+            return read_statements(blocks, format, collector);
         }
-        Err(error) => Err(error),
-        Ok(()) => Ok(format),
+    };
+    let broken = read_log(blocks, framer.as_ref(), options, collector);
+    report_break(broken, collector)?;
+    Ok(format)
+}
+
+fn read_statements(
+    blocks: Blocks<'_>,
+    format: Format,
+    collector: &mut Collector,
+) -> Result<Format, SourceError> {
+    let (bytes, broken) = blocks.into_rest();
+    match format {
+        Format::StatementsCsv => statements::read_csv(&bytes, collector)?,
+        _ => statements::read_json(&bytes, collector),
+    }
+    report_break(broken, collector)?;
+    Ok(format)
+}
+
+/// An input that breaks off is reported, and is an error when nothing came before.
+fn report_break(
+    broken: Option<std::io::Error>,
+    collector: &mut Collector,
+) -> Result<(), SourceError> {
+    match broken {
+        Some(error) if collector.has_read() => {
+            collector.skip("input breaks off", 1, || error.to_string());
+            Ok(())
+        }
+        Some(error) => Err(error.into()),
+        None => Ok(()),
     }
 }
 
-/// One line with its line feed cut off, in `buffer`; `false` at the end of the input.
-pub(crate) fn next_line(reader: &mut impl BufRead, buffer: &mut Vec<u8>) -> std::io::Result<bool> {
-    buffer.clear();
-    if reader.read_until(b'\n', buffer)? == 0 {
-        return Ok(false);
+/// What the threads hand in: pieces in any order, joined in the order of the log.
+struct Joined<'c> {
+    collector: &'c mut Collector,
+    waiting: BTreeMap<u64, Stretch>,
+    next: u64,
+    whole: Stretch,
+    lines: Vec<u64>,
+}
+
+impl Joined<'_> {
+    fn add(&mut self, piece: u64, stretch: Stretch, lines: u64) {
+        self.waiting.insert(piece, stretch);
+        let place = piece as usize;
+        if self.lines.len() <= place {
+            self.lines.resize(place + 1, 0);
+        }
+        self.lines[place] = lines;
+        while let Some(stretch) = self.waiting.remove(&self.next) {
+            self.whole.join(stretch, self.collector);
+            self.next += 1;
+        }
     }
-    while matches!(buffer.last(), Some(b'\n' | b'\r')) {
-        buffer.pop();
-    }
-    Ok(true)
+}
+
+/// Reads a log, side by side in as many threads as there are cores, and returns what broke it off.
+fn read_log(
+    blocks: Blocks<'_>,
+    framer: &dyn Framer,
+    options: &Options,
+    collector: &mut Collector,
+) -> Option<std::io::Error> {
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = options.threads.unwrap_or_else(available).max(1);
+    let parts: Vec<Collector> = (0..threads).map(|_| collector.fork()).collect();
+    let blocks = Mutex::new(blocks);
+    let joined = Mutex::new(Joined {
+        collector,
+        waiting: BTreeMap::new(),
+        next: 0,
+        whole: Stretch::default(),
+        lines: Vec::new(),
+    });
+    let work = |mut part: Collector| {
+        let mut block = Vec::new();
+        let mut scratch = Scratch::default();
+        // The guard is given back before the block is read.
+        while let Some(piece) = { lock(&blocks).next(&mut block, framer) } {
+            part.piece(piece);
+            let mut assembler = Assembler::new(&mut part, piece);
+            let lines = framer.block(&block, &mut assembler, &mut scratch);
+            let stretch = assembler.finish();
+            lock(&joined).add(piece, stretch, lines);
+        }
+        part
+    };
+    let parts: Vec<Collector> = std::thread::scope(|scope| {
+        let running: Vec<_> =
+            parts.into_iter().map(|part| scope.spawn(|| work(part))).collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let Joined { collector, whole, lines, .. } =
+        joined.into_inner().unwrap_or_else(PoisonError::into_inner);
+    parts.into_iter().for_each(|part| collector.merge(part));
+    whole.close(collector);
+    collector.end(&lines);
+    blocks.into_inner().unwrap_or_else(PoisonError::into_inner).broken
+}
+
+/// A thread that panicked ends the reading anyway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use super::time::looks_like_time;
 
 /// What a prefix said of one line.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Fields<'a> {
-    pub time: &'a str,
-    pub pid: &'a str,
-    pub session: &'a str,
-    pub user: &'a str,
-    pub database: &'a str,
-    pub application: &'a str,
-    pub transaction: &'a str,
-    pub queryid: &'a str,
+    pub time: &'a [u8],
+    pub pid: &'a [u8],
+    pub session: &'a [u8],
+    pub user: &'a [u8],
+    pub database: &'a [u8],
+    pub application: &'a [u8],
+    pub transaction: &'a [u8],
+    pub queryid: &'a [u8],
 }
 
 /// Words that follow the prefix; the colon and two blanks are the server's.
@@ -130,7 +130,7 @@ impl Prefix {
                 continue;
             }
             let Ok(prefix) = Prefix::compile(&source) else { continue };
-            let count = lines.iter().filter(|line| prefix.split(line).is_some()).count();
+            let count = lines.iter().filter(|line| prefix.split(line.as_bytes()).is_some()).count();
             seen.push(source);
             // A later one has to fit more lines: those in wide use say more about their fields.
             if count > 0 && best.as_ref().is_none_or(|(most, _)| count > *most) {
@@ -145,9 +145,15 @@ impl Prefix {
     }
 
     /// The fields, severity and message of a line that begins a record.
-    pub fn split<'a>(&self, line: &'a str) -> Option<(Fields<'a>, &'a str, &'a str)> {
+    pub fn split<'a>(&self, line: &'a [u8]) -> Option<(Fields<'a>, &'a [u8], &'a [u8])> {
         let mut fields = Fields::default();
-        let rest = matched(&self.parts, line, &mut fields)?;
+        let rest = match straight(&self.parts, line, &mut fields) {
+            Some(rest) => rest,
+            None => {
+                fields = Fields::default();
+                matched(&self.parts, line, &mut fields)?
+            }
+        };
         let (severity, message) = severity(rest)?;
         Some((fields, severity, message))
     }
@@ -175,7 +181,7 @@ fn derive(line: &str) -> Option<String> {
 fn part_at(rest: &str, before: &str) -> Option<(String, usize)> {
     let run = |allowed: fn(char) -> bool| rest.find(|c: char| !allowed(c)).unwrap_or(rest.len());
     let has = |escape: &str| before.contains(escape);
-    if let Some(end) = looks_like_time(rest) {
+    if let Some(end) = looks_like_time(rest.as_bytes()) {
         let escape = if rest[..end].contains('.') {
             "%m"
         } else if has("%m") || has("%t") {
@@ -183,7 +189,7 @@ fn part_at(rest: &str, before: &str) -> Option<(String, usize)> {
         } else {
             "%t"
         };
-        let length = ends('m', rest, None).first().copied().unwrap_or(end);
+        let length = time_ends(rest.as_bytes()).map_or(end, |(likely, _)| likely);
         return Some((escape.to_owned(), length));
     }
     for (key, escape) in [
@@ -230,15 +236,39 @@ fn part_at(rest: &str, before: &str) -> Option<(String, usize)> {
     None
 }
 
-/// What is left of `line` behind the prefix.
-fn matched<'a>(parts: &[Part], line: &'a str, fields: &mut Fields<'a>) -> Option<&'a str> {
+/// What is left of `line` behind the prefix, taking the likeliest end of each value: nearly every
+/// line is as it seems.
+fn straight<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Option<&'a [u8]> {
+    let mut rest = line;
+    for (at, part) in parts.iter().enumerate() {
+        match part {
+            Part::Text(text) => rest = rest.strip_prefix(text.as_bytes())?,
+            Part::Stop => {}
+            Part::Escape(letter) => {
+                let end = match letter {
+                    'm' | 't' | 's' => time_ends(rest)?.0,
+                    letter => match allowed(*letter) {
+                        Some(allowed) => run_end(rest, allowed).0,
+                        None => next_text(rest, parts.get(at + 1)?, 0)?,
+                    },
+                };
+                store(*letter, rest[..end].trim_ascii(), fields);
+                rest = &rest[end..];
+            }
+        }
+    }
+    severity(rest).is_some().then_some(rest)
+}
+
+/// What is left of `line` behind the prefix, trying all ends of each value.
+fn matched<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Option<&'a [u8]> {
     let Some((part, rest)) = parts.split_first() else {
         return severity(line).is_some().then_some(line);
     };
     match part {
-        Part::Text(text) => matched(rest, line.strip_prefix(text.as_str())?, fields),
+        Part::Text(text) => matched(rest, line.strip_prefix(text.as_bytes())?, fields),
         Part::Stop => {
-            let mut session = fields.clone();
+            let mut session = *fields;
             match matched(rest, line, &mut session) {
                 Some(left) => {
                     *fields = session;
@@ -248,8 +278,8 @@ fn matched<'a>(parts: &[Part], line: &'a str, fields: &mut Fields<'a>) -> Option
             }
         }
         Part::Escape(letter) => ends(*letter, line, rest.first()).into_iter().find_map(|end| {
-            let mut attempt = fields.clone();
-            store(*letter, line[..end].trim(), &mut attempt);
+            let mut attempt = *fields;
+            store(*letter, line[..end].trim_ascii(), &mut attempt);
             let left = matched(rest, &line[end..], &mut attempt)?;
             *fields = attempt;
             Some(left)
@@ -258,58 +288,87 @@ fn matched<'a>(parts: &[Part], line: &'a str, fields: &mut Fields<'a>) -> Option
 }
 
 /// Where the value of an escape may end, the likeliest first.
-fn ends(letter: char, line: &str, next: Option<&Part>) -> Vec<usize> {
-    let padding = line.len() - line.trim_start_matches(' ').len();
-    let body = &line[padding..];
-    let run = |allowed: fn(char) -> bool| {
-        let end = body.find(|c: char| !allowed(c)).unwrap_or(body.len());
-        // Left-justified values are padded behind.
-        let blanks = body[end..].len() - body[end..].trim_start_matches(' ').len();
-        vec![padding + end, padding + end + blanks]
-    };
-    match letter {
-        'm' | 't' | 's' => match looks_like_time(body) {
-            Some(end) => {
-                let zone = &body[end..];
-                let length = zone
-                    .strip_prefix(' ')
-                    .map(|z| {
-                        z.find(|c: char| !(c.is_ascii_alphanumeric() || "+-_/".contains(c)))
-                            .unwrap_or(z.len())
-                            + 1
-                    })
-                    .unwrap_or(0);
-                // An offset may carry minutes behind a colon, and a colon may also follow the time.
-                let minutes = zone.get(length..length + 3).is_some_and(|m| {
-                    m.starts_with(':')
-                        && m[1..].bytes().all(|b| b.is_ascii_digit())
-                        && zone[..length].contains(['+', '-'])
-                });
-                let plain = padding + end + length;
-                if minutes { vec![plain + 3, plain] } else { vec![plain] }
-            }
+fn ends(letter: char, line: &[u8], next: Option<&Part>) -> Vec<usize> {
+    /// Ends tried of a value that may hold anything.
+    const MOST: usize = 16;
+    if matches!(letter, 'm' | 't' | 's') {
+        return match time_ends(line) {
+            Some((likely, Some(other))) => vec![likely, other],
+            Some((likely, None)) => vec![likely],
             None => Vec::new(),
-        },
-        'n' => run(|c| c.is_ascii_digit() || c == '.'),
-        'p' | 'P' | 'l' | 'x' => run(|c| c.is_ascii_digit()),
-        'Q' => run(|c| c.is_ascii_digit() || c == '-'),
-        'e' => run(|c| c.is_ascii_alphanumeric()),
-        'c' => run(|c| c.is_ascii_hexdigit() || c == '.'),
-        'v' => run(|c| c.is_ascii_digit() || c == '/' || c == '-'),
+        };
+    }
+    let run = |allowed: fn(&u8) -> bool| {
+        let (end, padded) = run_end(line, allowed);
+        vec![end, padded]
+    };
+    match (allowed(letter), next) {
+        (Some(allowed), _) => run(allowed),
         // Names and hosts may hold anything: every place where the next text stands is an end.
-        _ => match next {
-            Some(Part::Text(text)) => {
-                let mut found: Vec<usize> =
-                    line.match_indices(text.as_str()).map(|(at, _)| at).collect();
-                found.truncate(16);
-                found
-            }
-            _ => run(|c| !c.is_whitespace()),
-        },
+        (None, Some(text @ Part::Text(_))) => {
+            let first = next_text(line, text, 0);
+            std::iter::successors(first, |at| next_text(line, text, at + 1)).take(MOST).collect()
+        }
+        (None, _) => run(|byte| !byte.is_ascii_whitespace()),
     }
 }
 
-fn store<'a>(letter: char, value: &'a str, fields: &mut Fields<'a>) {
+/// Bytes that the value of an escape is made of; `None` where it may hold anything.
+fn allowed(letter: char) -> Option<fn(&u8) -> bool> {
+    Some(match letter {
+        'n' => |b| b.is_ascii_digit() || *b == b'.',
+        'p' | 'P' | 'l' | 'x' => u8::is_ascii_digit,
+        'Q' => |b| b.is_ascii_digit() || *b == b'-',
+        'e' => u8::is_ascii_alphanumeric,
+        'c' => |b| b.is_ascii_hexdigit() || *b == b'.',
+        'v' => |b| b.is_ascii_digit() || matches!(b, b'/' | b'-'),
+        _ => return None,
+    })
+}
+
+/// End of a run of allowed bytes behind padding, without and with the blanks that follow it:
+/// left-justified values are padded behind.
+fn run_end(line: &[u8], allowed: fn(&u8) -> bool) -> (usize, usize) {
+    let blanks = |from: usize| line[from..].iter().take_while(|byte| **byte == b' ').count();
+    let start = blanks(0);
+    let end = start + line[start..].iter().take_while(|byte| allowed(byte)).count();
+    (end, end + blanks(end))
+}
+
+/// The first place from `from` on where the next text stands.
+fn next_text(line: &[u8], next: &Part, from: usize) -> Option<usize> {
+    let Part::Text(text) = next else { return None };
+    let rest = line.get(from..)?;
+    let found = match text.as_bytes() {
+        [only] => memchr::memchr(*only, rest),
+        text => memchr::memmem::find(rest, text),
+    };
+    found.map(|at| from + at)
+}
+
+/// End of a time with its zone, and the other end it may have.
+fn time_ends(line: &[u8]) -> Option<(usize, Option<usize>)> {
+    let padding = line.iter().take_while(|byte| **byte == b' ').count();
+    let end = padding + looks_like_time(&line[padding..])?;
+    let zone = &line[end..];
+    let length = match zone.strip_prefix(b" ") {
+        Some(zone) => {
+            let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-_/<>".contains(byte);
+            1 + zone.iter().take_while(|byte| is_part(byte)).count()
+        }
+        None => 0,
+    };
+    // An offset may carry minutes behind a colon, and a colon may also follow the time.
+    let minutes = zone.get(length..length + 3).is_some_and(|minutes| {
+        minutes[0] == b':'
+            && minutes[1..].iter().all(u8::is_ascii_digit)
+            && zone[..length].iter().any(|byte| b"+-".contains(byte))
+    });
+    let plain = end + length;
+    Some(if minutes { (plain + 3, Some(plain)) } else { (plain, None) })
+}
+
+fn store<'a>(letter: char, value: &'a [u8], fields: &mut Fields<'a>) {
     match letter {
         'm' | 't' | 'n' => fields.time = value,
         'p' => fields.pid = value,
@@ -324,10 +383,12 @@ fn store<'a>(letter: char, value: &'a str, fields: &mut Fields<'a>) {
 }
 
 /// The severity at the start of `text`, and the message behind it.
-fn severity(text: &str) -> Option<(&str, &str)> {
-    let colon = text.find(":  ")?;
+fn severity(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    const LONGEST: usize = 10;
+    let colon = text.iter().take(LONGEST).position(|byte| *byte == b':')?;
     let word = &text[..colon];
-    SEVERITIES.contains(&word).then(|| (word, &text[colon + 3..]))
+    let message = text[colon..].strip_prefix(b":  ")?;
+    SEVERITIES.iter().any(|known| known.as_bytes() == word).then_some((word, message))
 }
 
 /// Where a severity begins anywhere in the line.
@@ -343,33 +404,33 @@ pub fn severity_at(line: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn split<'a>(prefix: &str, line: &'a str) -> (Fields<'a>, &'a str, &'a str) {
-        Prefix::compile(prefix).unwrap().split(line).unwrap()
+    fn split<'a>(prefix: &str, line: &'a str) -> (Fields<'a>, &'a [u8], &'a [u8]) {
+        Prefix::compile(prefix).unwrap().split(line.as_bytes()).unwrap()
     }
 
     #[test]
     fn debian_default_and_its_background_processes() {
         let line = "2026-11-22 18:15:51.505 UTC [17525] app@np1 LOG:  hello: x";
         let (fields, severity, message) = split("%m [%p] %q%u@%d ", line);
-        assert_eq!((fields.pid, fields.user, fields.database), ("17525", "app", "np1"));
-        assert_eq!((severity, message), ("LOG", "hello: x"));
+        assert_eq!((fields.pid, fields.user, fields.database), (&b"17525"[..], &b"app"[..], &b"np1"[..]));
+        assert_eq!((severity, message), (&b"LOG"[..], &b"hello: x"[..]));
         let line = "2026-11-22 18:15:51.505 UTC [17] LOG:  checkpoint starting";
-        assert_eq!(split("%m [%p] %q%u@%d ", line).0.user, "");
+        assert_eq!(split("%m [%p] %q%u@%d ", line).0.user, b"");
     }
 
     #[test]
     fn names_may_hold_the_separator() {
         let line = "2026-11-22 18:15:51 UTC [1]: user=a,db=b,app=psql, really,client=::1 LOG:  x";
         let (fields, ..) = split("%t [%p]: user=%u,db=%d,app=%a,client=%h ", line);
-        assert_eq!((fields.application, fields.database), ("psql, really", "b"));
+        assert_eq!((fields.application, fields.database), (&b"psql, really"[..], &b"b"[..]));
     }
 
     #[test]
     fn rds_and_padding() {
         let line = "2026-11-22 18:15:51 UTC:10.0.0.1(4242):app@shop:[99]:LOG:  x";
         let (fields, ..) = split("%t:%r:%u@%d:[%p]:", line);
-        assert_eq!((fields.user, fields.pid), ("app", "99"));
-        assert_eq!(split("[%10p] ", "[        42] LOG:  x").0.pid, "42");
+        assert_eq!((fields.user, fields.pid), (&b"app"[..], &b"99"[..]));
+        assert_eq!(split("[%10p] ", "[        42] LOG:  x").0.pid, b"42");
     }
 
     #[test]
@@ -391,19 +452,19 @@ mod tests {
             ("", "LOG:  x"),
         ] {
             let found = Prefix::detect(&[line]).unwrap_or_else(|| panic!("{prefix}"));
-            let (fields, severity, _) = found.split(line).unwrap();
-            assert_eq!(severity, "LOG", "{prefix}");
-            assert!(!prefix.contains("%p") || fields.pid == "99", "{prefix}: {found:?}");
+            let (fields, severity, _) = found.split(line.as_bytes()).unwrap();
+            assert_eq!(severity, b"LOG", "{prefix}");
+            assert!(!prefix.contains("%p") || fields.pid == b"99", "{prefix}: {found:?}");
             assert!(
-                !prefix.contains("%u") || (fields.user, fields.database) == ("app", "np1"),
+                !prefix.contains("%u") || (fields.user, fields.database) == (b"app", b"np1"),
                 "{prefix}: {found:?}"
             );
             assert!(
-                !prefix.contains("%c") || fields.session == "6b033157.4475",
+                !prefix.contains("%c") || fields.session == b"6b033157.4475",
                 "{prefix}: {found:?}"
             );
             assert!(
-                !prefix.contains("%n") || fields.time == "1795371351.505",
+                !prefix.contains("%n") || fields.time == b"1795371351.505",
                 "{prefix}: {found:?}"
             );
         }

@@ -1,24 +1,21 @@
 //! Exports of `pg_stat_statements`, versions 12 to 18: columns by name, never by position.
 
-use std::io::Read;
-
 use serde_json::{Map, Value};
 
 use super::SourceError;
-use super::collect::{Collector, Counted};
+use super::collect::Collector;
+use super::statement::Counted;
 
 /// # Errors
 /// When the input cannot be read.
-pub fn read_csv(reader: &mut impl Read, collector: &mut Collector) -> Result<(), SourceError> {
-    let mut head = Vec::new();
-    reader.read_to_end(&mut head)?;
-    let first = head.split(|byte| *byte == b'\n').next().unwrap_or(&head);
+pub fn read_csv(bytes: &[u8], collector: &mut Collector) -> Result<(), SourceError> {
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
     let delimiter = *[b',', b';', b'\t', b'|']
         .iter()
         .max_by_key(|delimiter| first.iter().filter(|byte| byte == delimiter).count())
         .unwrap_or(&b',');
     let mut csv =
-        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(&head[..]);
+        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(bytes);
     let headers: Vec<String> = match csv.byte_headers() {
         Ok(headers) => headers
             .iter()
@@ -45,13 +42,8 @@ pub fn read_csv(reader: &mut impl Read, collector: &mut Collector) -> Result<(),
 }
 
 /// An array of objects, or one object a line.
-///
-/// # Errors
-/// When the input cannot be read.
-pub fn read_json(reader: &mut impl Read, collector: &mut Collector) -> Result<(), SourceError> {
-    let mut text = Vec::new();
-    reader.read_to_end(&mut text)?;
-    let text = String::from_utf8_lossy(&text);
+pub fn read_json(bytes: &[u8], collector: &mut Collector) {
+    let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let mut lines = 0;
     let mut object = |value: Value, collector: &mut Collector| {
@@ -76,7 +68,6 @@ pub fn read_json(reader: &mut impl Read, collector: &mut Collector) -> Result<()
         }
     }
     collector.lines(lines);
-    Ok(())
 }
 
 fn text_of(map: &Map<String, Value>, name: &str) -> Option<String> {
@@ -113,5 +104,5 @@ fn take(row: &dyn Fn(&str) -> Option<String>, line: u64, collector: &mut Collect
         rows: number("rows").unwrap_or(0.0) as u64,
         blocks,
     };
-    collector.counted(&query, row("queryid").and_then(|id| id.parse().ok()), counted);
+    collector.counted(&query, row("queryid").and_then(|id| id.parse().ok()), &counted);
 }

@@ -1,111 +1,209 @@
 //! The server's plain log: a prefix, a severity, a message, and continuation lines.
 
-use std::borrow::Cow;
-use std::io::BufRead;
+use super::assemble::Assembler;
+use super::blocks::Cut;
+use super::csv_log::number;
+use super::message::{Message, Severity};
+use super::prefix::{Fields, Prefix, severity_at};
+use super::{Framer, Options, Scratch, SourceError};
 
-use super::assemble::{Assembler, Message};
-use super::collect::Collector;
-use super::prefix::{Prefix, severity_at};
-use super::{Options, SourceError, next_line, time};
+/// A stderr log with its prefix.
+pub struct StderrLog {
+    prefix: Prefix,
+}
 
-/// Longest record kept, bytes. Longer ones are cut: a statement of this size is no request.
-const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
+/// The first line of a record.
+struct Start<'a> {
+    fields: Fields<'a>,
+    severity: Severity,
+    message: &'a [u8],
+}
 
-/// A record while its lines come in.
-#[derive(Default)]
-struct Record {
-    first: String,
-    rest: String,
+/// A whole record.
+struct Record<'a> {
+    start: Start<'a>,
+    /// Its other lines, with the line feed before the first.
+    rest: &'a [u8],
     line: u64,
 }
 
-/// # Errors
-/// When the prefix is wrong or fits nothing, or the input cannot be read.
-pub fn read(
-    reader: &mut impl BufRead,
-    head: &[u8],
-    options: &Options,
-    collector: &mut Collector,
-) -> Result<(), SourceError> {
-    let prefix = prefix(head, options)?;
-    let mut assembler = Assembler::new(collector);
-    let mut buffer = Vec::new();
-    let mut record: Option<Record> = None;
-    let (mut lines, mut orphans, mut first_orphan) = (0u64, 0u64, 0u64);
-    let outcome = loop {
-        match next_line(reader, &mut buffer) {
-            Ok(true) => {}
-            Ok(false) => break Ok(()),
-            Err(error) => break Err(error.into()),
-        }
-        lines += 1;
-        let line = String::from_utf8_lossy(&buffer);
-        if !line.starts_with('\t') && prefix.split(&line).is_some() {
-            if let Some(done) = record.take() {
-                hand_over(&done, &prefix, &mut assembler);
+impl StderrLog {
+    /// With the prefix that was given, or the one that fits the beginning of the log.
+    ///
+    /// # Errors
+    /// When the prefix is wrong, or none fits.
+    pub fn new(head: &[u8], options: &Options) -> Result<StderrLog, SourceError> {
+        let text = String::from_utf8_lossy(head);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('\t') && severity_at(line).is_some())
+            .take(400)
+            .collect();
+        let prefix = match &options.log_line_prefix {
+            Some(source) => {
+                let prefix = Prefix::compile(source).map_err(SourceError::BadPrefix)?;
+                let fits = lines.iter().any(|line| prefix.split(line.as_bytes()).is_some());
+                if fits { Ok(prefix) } else { Err(SourceError::Prefix(source.clone())) }
             }
-            record = Some(Record { first: line.into_owned(), rest: String::new(), line: lines });
-        } else if let Some(open) = &mut record {
-            if open.rest.len() < MAX_RECORD_BYTES {
-                open.rest.push('\n');
-                open.rest.push_str(line.strip_prefix('\t').unwrap_or(&line));
-            }
-        } else {
-            orphans += 1;
-            first_orphan = if first_orphan == 0 { lines } else { first_orphan };
-        }
-    };
-    if let Some(done) = record {
-        hand_over(&done, &prefix, &mut assembler);
+            None => Prefix::detect(&lines)
+                .ok_or_else(|| SourceError::Prefix("of any known form".to_owned())),
+        }?;
+        Ok(StderrLog { prefix })
     }
-    let collector = assembler.collector();
-    collector.lines(lines);
-    if orphans > 0 {
-        collector
-            .skip("line without the log_line_prefix", orphans, || format!("line {first_orphan}"));
-    }
-    assembler.finish();
-    outcome
-}
 
-/// The prefix that was given, or the one that fits.
-fn prefix(head: &[u8], options: &Options) -> Result<Prefix, SourceError> {
-    let text = String::from_utf8_lossy(head);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with('\t') && severity_at(line).is_some())
-        .take(400)
-        .collect();
-    match &options.log_line_prefix {
-        Some(source) => {
-            let prefix = Prefix::compile(source).map_err(SourceError::BadPrefix)?;
-            let fits = lines.iter().any(|line| prefix.split(line).is_some());
-            if fits { Ok(prefix) } else { Err(SourceError::Prefix(source.clone())) }
+    fn start<'a>(&self, line: &'a [u8]) -> Option<Start<'a>> {
+        // Continuation lines begin with a tab, so that they cannot be taken for records.
+        if line.first() == Some(&b'\t') {
+            return None;
         }
-        None => Prefix::detect(&lines)
-            .ok_or_else(|| SourceError::Prefix("of any known form".to_owned())),
+        let (fields, word, message) = self.prefix.split(line)?;
+        Some(Start { fields, severity: Severity::of(word), message })
     }
 }
 
-fn hand_over(record: &Record, prefix: &Prefix, assembler: &mut Assembler<'_>) {
-    let Some((fields, severity, first)) = prefix.split(&record.first) else { return };
-    let text = if record.rest.is_empty() {
-        Cow::Borrowed(first)
-    } else {
-        Cow::Owned(format!("{first}{}", record.rest))
-    };
-    let session = if fields.session.is_empty() { fields.pid } else { fields.session };
-    let message = Message {
-        at_us: time::parse(fields.time),
-        session: session.into(),
-        database: fields.database.into(),
-        user: fields.user.into(),
-        application: fields.application.into(),
-        transaction: fields.transaction.into(),
-        severity: severity.into(),
-        text,
-        detail: Cow::Borrowed(""),
-        queryid: fields.queryid.parse().ok(),
-    };
-    assembler.message(&message, record.line);
+impl Cut for StderrLog {
+    /// Before the last line that begins a record.
+    fn cut(&self, block: &[u8]) -> Option<usize> {
+        let mut end = block.len();
+        while let Some(at) = memchr::memrchr(b'\n', &block[..end]) {
+            // The last line may be cut itself; if its prefix is whole, that does no harm.
+            if self.start(&block[at + 1..memchr_end(block, at + 1)]).is_some() {
+                return Some(at + 1);
+            }
+            end = at;
+        }
+        None
+    }
+}
+
+/// End of the line that begins at `at`.
+fn memchr_end(block: &[u8], at: usize) -> usize {
+    memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |end| at + end)
+}
+
+/// Goes over a block line by line.
+struct Reader<'b> {
+    block: &'b [u8],
+    log: &'b StderrLog,
+    at: usize,
+    line: u64,
+    /// The record that begins at `at`.
+    next: Option<Start<'b>>,
+    orphans: u64,
+}
+
+impl<'b> Reader<'b> {
+    fn new(block: &'b [u8], log: &'b StderrLog) -> Self {
+        let mut reader = Reader { block, log, at: 0, line: 0, next: None, orphans: 0 };
+        reader.next = log.start(reader.line_at(0));
+        while reader.next.is_none() && reader.at < block.len() {
+            reader.orphans += 1;
+            reader.step();
+        }
+        reader
+    }
+
+    fn line_at(&self, at: usize) -> &'b [u8] {
+        let line = &self.block[at..memchr_end(self.block, at)];
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    /// Goes to the next line.
+    fn step(&mut self) {
+        self.at = (memchr_end(self.block, self.at) + 1).min(self.block.len());
+        self.line += 1;
+        self.next = self.log.start(self.line_at(self.at));
+    }
+
+    fn record(&mut self) -> Option<Record<'b>> {
+        let start = self.next.take()?;
+        let line = self.line;
+        let first_end = memchr_end(self.block, self.at);
+        self.step();
+        while self.next.is_none() && self.at < self.block.len() {
+            self.step();
+        }
+        // Up to the line feed before the next record.
+        let end = if self.at < self.block.len() { self.at - 1 } else { self.block.len() };
+        let rest = self.block.get(first_end..end).unwrap_or(b"");
+        Some(Record { start, rest: rest.trim_ascii_end(), line })
+    }
+}
+
+impl Framer for StderrLog {
+    fn block(&self, block: &[u8], assembler: &mut Assembler<'_>, scratch: &mut Scratch) -> u64 {
+        let mut reader = Reader::new(block, self);
+        if reader.orphans > 0 {
+            assembler.collector().skip_at("line without the log_line_prefix", reader.orphans, 0);
+        }
+        let mut ahead = reader.record();
+        while let Some(record) = ahead {
+            ahead = reader.record();
+            if record.start.severity == Severity::Other {
+                continue;
+            }
+            // The detail is a record of its own, and nearly always the next.
+            let own_detail = ahead.take_if(|next| {
+                next.start.severity == Severity::Detail
+                    && record.start.severity == Severity::Log
+                    && session(&next.start.fields) == session(&record.start.fields)
+            });
+            let is_whole = ahead.as_ref().is_some_and(|next| {
+                session(&next.start.fields) == session(&record.start.fields)
+            });
+            hand_over(&record, own_detail.as_ref(), is_whole, assembler, scratch);
+            if own_detail.is_some() {
+                ahead = reader.record();
+            }
+        }
+        reader.line
+    }
+}
+
+fn session<'a>(fields: &Fields<'a>) -> &'a [u8] {
+    if fields.session.is_empty() { fields.pid } else { fields.session }
+}
+
+fn hand_over(
+    record: &Record<'_>,
+    detail: Option<&Record<'_>>,
+    is_whole: bool,
+    assembler: &mut Assembler<'_>,
+    scratch: &mut Scratch,
+) {
+    let fields = &record.start.fields;
+    let Scratch { clock, text, detail: buffer, .. } = scratch;
+    assembler.message(&Message {
+        at_us: clock.read(fields.time),
+        session: session(fields),
+        database: fields.database,
+        user: fields.user,
+        application: fields.application,
+        transaction: fields.transaction,
+        severity: record.start.severity,
+        text: whole(record, text),
+        detail: detail.map_or(b"", |detail| whole(detail, buffer)),
+        queryid: number(fields.queryid),
+        is_whole,
+        line: record.line,
+    });
+}
+
+/// The message over all its lines, without the tabs that mark continuation lines.
+fn whole<'a>(record: &Record<'a>, buffer: &'a mut Vec<u8>) -> &'a [u8] {
+    if record.rest.is_empty() {
+        return record.start.message;
+    }
+    buffer.clear();
+    buffer.extend_from_slice(record.start.message);
+    let mut rest = record.rest;
+    while let Some(line) = rest.strip_prefix(b"\n") {
+        let end = memchr::memchr(b'\n', line).unwrap_or(line.len());
+        let text = &line[..end];
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        buffer.push(b'\n');
+        buffer.extend_from_slice(text.strip_prefix(b"\t").unwrap_or(text));
+        rest = &line[end..];
+    }
+    buffer
 }

@@ -1,6 +1,6 @@
 //! The number of a normalized statement.
 
-use crate::model::event::Fingerprint;
+use crate::model::fingerprint::Fingerprint;
 
 /// Hash of a normalized text; the same on every machine and in every version of this tool.
 pub fn fingerprint(normalized: &str) -> Fingerprint {

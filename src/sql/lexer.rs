@@ -56,8 +56,10 @@ impl<'a> Iterator for Lexer<'a> {
             b'\'' => self.string(false),
             b'"' => self.quoted_ident(),
             b'$' => self.dollar(),
-            b'0'..=b'9' => self.number(),
-            b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => self.number(),
+            b'0'..=b'9' => self.to(number_end, Kind::Number),
+            b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => {
+                self.to(number_end, Kind::Number)
+            }
             b'(' | b')' | b'[' | b']' | b',' | b';' | b'.' => {
                 self.at += 1;
                 Kind::Punctuation
@@ -80,69 +82,28 @@ impl<'a> Lexer<'a> {
                 (Some(byte), _) if byte.is_ascii_whitespace() || byte == 0x0b || byte == 0 => {
                     self.at += 1;
                 }
-                (Some(b'-'), Some(b'-')) => {
-                    let rest = &self.bytes[self.at..];
-                    self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                }
-                (Some(b'/'), Some(b'*')) => self.block_comment(),
+                (Some(b'-'), Some(b'-')) => self.at = line_comment_end(self.bytes, self.at),
+                (Some(b'/'), Some(b'*')) => self.at = block_comment_end(self.bytes, self.at),
                 _ => return,
             }
         }
     }
 
-    /// Block comments nest in PostgreSQL.
-    fn block_comment(&mut self) {
-        let mut depth = 0usize;
-        while let Some(byte) = self.peek(0) {
-            match (byte, self.peek(1)) {
-                (b'/', Some(b'*')) => {
-                    depth += 1;
-                    self.at += 2;
-                }
-                (b'*', Some(b'/')) => {
-                    depth -= 1;
-                    self.at += 2;
-                    if depth == 0 {
-                        return;
-                    }
-                }
-                _ => self.at += 1,
-            }
-        }
+    fn to(&mut self, end: fn(&[u8], usize) -> usize, kind: Kind) -> Kind {
+        self.at = end(self.bytes, self.at);
+        kind
     }
 
     /// From the opening quote; `escapes` is set for `E'…'`.
     fn string(&mut self, escapes: bool) -> Kind {
-        self.at += 1;
-        while let Some(byte) = self.peek(0) {
-            match byte {
-                b'\\' if escapes => self.at = (self.at + 2).min(self.bytes.len()),
-                b'\'' if self.peek(1) == Some(b'\'') => self.at += 2,
-                b'\'' => {
-                    self.at += 1;
-                    return Kind::String;
-                }
-                _ => self.at += 1,
-            }
-        }
+        self.at = string_end(self.bytes, self.at, escapes);
         // A backslash may have jumped into the middle of a character at the very end.
         self.skip_to_char_boundary();
         Kind::String
     }
 
     fn quoted_ident(&mut self) -> Kind {
-        self.at += 1;
-        while let Some(byte) = self.peek(0) {
-            match byte {
-                b'"' if self.peek(1) == Some(b'"') => self.at += 2,
-                b'"' => {
-                    self.at += 1;
-                    break;
-                }
-                _ => self.at += 1,
-            }
-        }
-        Kind::QuotedIdent
+        self.to(quoted_end, Kind::QuotedIdent)
     }
 
     /// `$1`, `$tag$…$tag$` or a lone dollar.
@@ -153,41 +114,16 @@ impl<'a> Lexer<'a> {
             self.at += 1 + digits;
             return Kind::Parameter;
         }
-        let tag =
-            rest.iter().take_while(|byte| is_ident_start(**byte) || byte.is_ascii_digit()).count();
-        if rest.get(tag) != Some(&b'$') {
-            self.at += 1;
-            return Kind::Operator;
-        }
-        let delimiter = &self.bytes[self.at..self.at + tag + 2];
-        let body = &self.bytes[self.at + tag + 2..];
-        self.at = match memchr::memmem::find(body, delimiter) {
-            Some(end) => self.at + 2 * (tag + 2) + end,
-            None => self.bytes.len(),
-        };
-        Kind::String
-    }
-
-    fn number(&mut self) -> Kind {
-        let mut exponent = false;
-        while let Some(byte) = self.peek(0) {
-            let part = match byte {
-                b'0'..=b'9' | b'.' | b'_' => true,
-                b'e' | b'E' => {
-                    exponent = true;
-                    true
-                }
-                b'+' | b'-' => exponent && matches!(self.bytes[self.at - 1], b'e' | b'E'),
-                // Hexadecimal, octal and binary numbers, from 16 on.
-                byte => byte.is_ascii_alphanumeric(),
-            };
-            // `1..10` is no number with two dots; a slice of an array has its colon before.
-            if !part || (byte == b'.' && self.peek(1) == Some(b'.')) {
-                break;
+        match dollar_quoted_end(self.bytes, self.at) {
+            Some(end) => {
+                self.at = end;
+                Kind::String
             }
-            self.at += 1;
+            None => {
+                self.at += 1;
+                Kind::Operator
+            }
         }
-        Kind::Number
     }
 
     fn word(&mut self) -> Kind {
@@ -253,8 +189,110 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// End of the string constant whose opening quote is at `at`; `escapes` is set for `E'…'`.
+pub(super) fn string_end(bytes: &[u8], at: usize, escapes: bool) -> usize {
+    let mut at = at + 1;
+    loop {
+        let rest = bytes.get(at..).unwrap_or(&[]);
+        let next = if escapes {
+            memchr::memchr2(b'\'', b'\\', rest)
+        } else {
+            memchr::memchr(b'\'', rest)
+        };
+        let Some(next) = next else { return bytes.len() };
+        at += next;
+        if bytes[at] == b'\\' || bytes.get(at + 1) == Some(&b'\'') {
+            at += 2;
+        } else {
+            return at + 1;
+        }
+    }
+}
+
+/// End of the quoted identifier whose opening quote is at `at`.
+pub(super) fn quoted_end(bytes: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    loop {
+        let rest = bytes.get(at..).unwrap_or(&[]);
+        let Some(next) = memchr::memchr(b'"', rest) else { return bytes.len() };
+        at += next;
+        if bytes.get(at + 1) != Some(&b'"') {
+            return at + 1;
+        }
+        at += 2;
+    }
+}
+
+/// End of the `$tag$…$tag$` that begins at `at`; `None` where the dollar opens no string.
+pub(super) fn dollar_quoted_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = &bytes[at + 1..];
+    let tag = rest.iter().take_while(|byte| is_ident_start(**byte) || byte.is_ascii_digit()).count();
+    if rest.get(tag) != Some(&b'$') {
+        return None;
+    }
+    let delimiter = &bytes[at..at + tag + 2];
+    let body = at + tag + 2;
+    Some(match memchr::memmem::find(&bytes[body..], delimiter) {
+        Some(end) => body + end + tag + 2,
+        None => bytes.len(),
+    })
+}
+
+/// End of the number that begins at `start`.
+pub(super) fn number_end(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    let mut exponent = false;
+    while let Some(byte) = bytes.get(at) {
+        let part = match byte {
+            b'0'..=b'9' | b'.' | b'_' => true,
+            b'e' | b'E' => {
+                exponent = true;
+                true
+            }
+            b'+' | b'-' => exponent && matches!(bytes[at - 1], b'e' | b'E'),
+            // Hexadecimal, octal and binary numbers, from 16 on.
+            byte => byte.is_ascii_alphanumeric(),
+        };
+        // `1..10` is no number with two dots; a slice of an array has its colon before.
+        if !part || (*byte == b'.' && bytes.get(at + 1) == Some(&b'.')) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// End of the `--` comment at `at`.
+pub(super) fn line_comment_end(bytes: &[u8], at: usize) -> usize {
+    memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end)
+}
+
+/// End of the block comment at `at`; they nest in PostgreSQL.
+pub(super) fn block_comment_end(bytes: &[u8], at: usize) -> usize {
+    let mut at = at;
+    let mut depth = 0usize;
+    while let Some(next) = memchr::memchr2(b'/', b'*', bytes.get(at..).unwrap_or(&[])) {
+        at += next;
+        match (bytes[at], bytes.get(at + 1)) {
+            (b'/', Some(b'*')) => {
+                depth += 1;
+                at += 2;
+            }
+            (b'*', Some(b'/')) => {
+                depth -= 1;
+                at += 2;
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
 /// Letters, underscore and every byte of a multi-byte character, as in the server's scanner.
-fn is_ident_start(byte: u8) -> bool {
+pub(super) fn is_ident_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 

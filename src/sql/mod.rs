@@ -18,3 +18,4 @@ pub mod resolve;
 pub mod rewrite;
 pub mod safety;
 pub mod scope;
+pub mod skeleton;

@@ -3,8 +3,10 @@
 //!
 //! Works on tokens, so that it never fails. Normalizing a normalized text changes nothing.
 
+use std::borrow::Cow;
+
 use super::ident::is_plain;
-use super::keyword::{is_reserved, is_shown_in_capitals};
+use super::keyword::is_shown_in_capitals;
 use super::lexer::{Kind, Token, tokens};
 use crate::model::literal::Literal;
 
@@ -14,20 +16,23 @@ pub struct Normalized<'a> {
     pub text: String,
     /// `slots[0]` stands behind `$1`.
     pub slots: Vec<Slot<'a>>,
+    /// Where literals begin that stay in the text: positions in `ORDER BY`, sizes of types.
+    pub kept: Vec<usize>,
 }
 
 /// What stood in the place of one `$n`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot<'a> {
-    source: Source<'a>,
+    pub source: Source<'a>,
     /// Elements of the list that shrank to this position; 1 for a scalar.
     pub elements: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Source<'a> {
+pub enum Source<'a> {
+    /// A literal in the text, or one of the words `TRUE`, `FALSE` and `NULL`.
     Constant {
-        token: &'a str,
+        token: Token<'a>,
         negative: bool,
     },
     /// `$n` in the text as sent, from 1.
@@ -39,50 +44,62 @@ impl Slot<'_> {
     pub fn value(&self, parameters: &[Literal]) -> Option<Literal> {
         match self.source {
             Source::Parameter(number) => parameters.get(number.checked_sub(1)?).cloned(),
-            Source::Constant { token, negative } => Some(constant(token, negative)),
+            Source::Constant { token, negative } => Some(word(token.text).unwrap_or_else(|| {
+                let value = unquote(token.text.as_bytes(), negative);
+                Literal::text(String::from_utf8_lossy(&value))
+            })),
         }
     }
-
-    /// The value was written in the text, not bound as a parameter.
-    pub fn is_inline(&self) -> bool {
-        matches!(self.source, Source::Constant { .. })
-    }
 }
 
-/// The value of a literal token, without quotes.
-fn constant(token: &str, negative: bool) -> Literal {
+/// The value of a constant that is a word.
+pub fn word(token: &str) -> Option<Literal> {
     if token.eq_ignore_ascii_case("null") {
-        return Literal::NULL;
+        return Some(Literal::NULL);
     }
-    if let Some(quote) = token.find('\'').filter(|at| *at <= 2) {
-        let body = token[quote + 1..].strip_suffix('\'').unwrap_or(&token[quote + 1..]);
-        let unquoted = body.replace("''", "'");
-        let escapes = token.starts_with(['e', 'E']);
-        return Literal::text(if escapes { unescape(&unquoted) } else { unquoted });
-    }
-    if let Some(rest) = token.strip_prefix('$') {
-        // $tag$…$tag$
-        let tag = rest.find('$').map_or(token.len(), |at| at + 2);
-        let body = token.get(tag..token.len().saturating_sub(tag)).unwrap_or("");
-        return Literal::text(body);
-    }
-    Literal::text(if negative { format!("-{token}") } else { token.to_owned() })
+    let is_word = token.starts_with(|c: char| c.is_ascii_alphabetic()) && !token.contains('\'');
+    is_word.then(|| Literal::text(token))
 }
 
-/// The backslash escapes of `E'…'` that applications really send.
-fn unescape(body: &str) -> String {
-    let mut out = String::with_capacity(body.len());
-    let mut chars = body.chars();
-    while let Some(c) = chars.next() {
-        match (c, c == '\\') {
-            (c, false) => out.push(c),
-            _ => match chars.next() {
-                Some('n') => out.push('\n'),
-                Some('t') => out.push('\t'),
-                Some('r') => out.push('\r'),
+/// The value of a string or number token, without quotes.
+pub fn unquote(token: &[u8], negative: bool) -> Cow<'_, [u8]> {
+    // An opening quote stands behind at most a prefix of two bytes, as in `U&'…'`.
+    if let Some(quote) = token.iter().take(3).position(|byte| *byte == b'\'') {
+        let body = &token[quote + 1..];
+        let body = body.strip_suffix(b"'").unwrap_or(body);
+        let escapes = matches!(token[0], b'e' | b'E');
+        let plain = !escapes || !body.contains(&b'\\');
+        if plain && memchr::memchr(b'\'', body).is_none() {
+            return Cow::Borrowed(body);
+        }
+        return Cow::Owned(unescape(body, escapes));
+    }
+    if let Some(rest) = token.strip_prefix(b"$") {
+        // $tag$…$tag$
+        let tag = memchr::memchr(b'$', rest).map_or(token.len(), |at| at + 2);
+        return Cow::Borrowed(token.get(tag..token.len().saturating_sub(tag)).unwrap_or(b""));
+    }
+    if negative { Cow::Owned([b"-", token].concat()) } else { Cow::Borrowed(token) }
+}
+
+/// Doubled quotes, and the backslash escapes of `E'…'` that applications really send.
+fn unescape(body: &[u8], escapes: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut bytes = body.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\'' => {
+                bytes.next();
+                out.push(b'\'');
+            }
+            b'\\' if escapes => match bytes.next() {
+                Some(b'n') => out.push(b'\n'),
+                Some(b't') => out.push(b'\t'),
+                Some(b'r') => out.push(b'\r'),
                 Some(other) => out.push(other),
                 None => {}
             },
+            other => out.push(other),
         }
     }
     out
@@ -98,12 +115,13 @@ pub fn normalize(sql: &str) -> Normalized<'_> {
         tokens: &tokens,
         out: String::with_capacity(sql.len().min(4096)),
         slots: Vec::new(),
+        kept: Vec::new(),
         depth: 0,
         by_list_depth: None,
         last: Last::Start,
     };
     writer.run();
-    Normalized { text: writer.out, slots: writer.slots }
+    Normalized { text: writer.out, slots: writer.slots, kept: writer.kept }
 }
 
 /// Words that may follow a position in an `ORDER BY` or `GROUP BY` list.
@@ -144,6 +162,7 @@ struct Writer<'t, 'a> {
     tokens: &'t [Token<'a>],
     out: String,
     slots: Vec<Slot<'a>>,
+    kept: Vec<usize>,
     depth: usize,
     /// Depth of the `ORDER BY` or `GROUP BY` list we are in: a bare integer there is a position.
     by_list_depth: Option<usize>,
@@ -289,6 +308,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             next.is(",") || next.is(")") || AFTER_POSITION.iter().any(|word| next.is_word(word))
         });
         if in_by_list && alone && token.text.bytes().all(|byte| byte.is_ascii_digit()) {
+            self.kept.push(token.start);
             self.emit(token.text, Last::Value);
         } else {
             self.value(token, false, 1);
@@ -311,7 +331,11 @@ impl<'t, 'a> Writer<'t, 'a> {
         if inside.is_empty() || !inside.iter().all(|t| t.kind == Kind::Number || t.is(",")) {
             return open;
         }
-        for token in &self.tokens[open..=close] {
+        for at in open..=close {
+            let token = self.tokens[at];
+            if token.kind == Kind::Number {
+                self.kept.push(token.start);
+            }
             let last = match token.text {
                 "(" => Last::Open,
                 ")" => Last::Close,
@@ -480,7 +504,7 @@ impl<'t, 'a> Writer<'t, 'a> {
     fn value(&mut self, token: Token<'a>, negative: bool, elements: usize) {
         let source = match token.kind {
             Kind::Parameter => Source::Parameter(token.text[1..].parse().unwrap_or(0)),
-            _ => Source::Constant { token: token.text, negative },
+            _ => Source::Constant { token, negative },
         };
         self.slots.push(Slot { source, elements });
         let number = self.slots.len();
@@ -507,11 +531,6 @@ impl<'t, 'a> Writer<'t, 'a> {
             _ => true,
         }
     }
-}
-
-/// The word is reserved and can therefore not be the name of a savepoint, a cursor or an alias.
-pub fn is_keyword(word: &str) -> bool {
-    is_reserved(&word.to_lowercase())
 }
 
 #[cfg(test)]

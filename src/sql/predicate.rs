@@ -208,7 +208,7 @@ fn is_constant(expr: &Expr, scope: &Scope<'_>, scans: &[Scan], catalog: Option<&
         // A name that resolves to nothing is no column (`current_date` and its kin).
         scope.column(name, scans, catalog).is_none()
             && matches!(name, Expr::Identifier(ident) if ident.quote_style.is_none()
-                && super::normalize::is_keyword(&ident.value))
+                && super::keyword::is_reserved(&ident.value.to_lowercase()))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::event::Fingerprint;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::Recommendation;
 use crate::model::shape::{Scan, Shape, StatementKind};
 use crate::model::workload::{Query, Sample, Workload};

@@ -11,7 +11,7 @@ use super::compare::{FEWEST_FOR_P95, compare, noise_pct};
 use super::plan::{LESS_TIME, Plan, Planned};
 use super::replay::{Outcome, Prepared, Replayed, Session, Sessions, run_round};
 use super::schedule::round;
-use crate::model::event::Fingerprint;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::plan::Plan as ServerPlan;
 use crate::model::recommendation::{IndexPlan, Recommendation};
 use crate::model::trial::{QueryTrial, Trial};

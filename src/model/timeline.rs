@@ -1,0 +1,70 @@
+//! Executions in the order the server finished them.
+
+/// One execution, small enough to keep by the hundred thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Execution {
+    /// When the server wrote the record (the end of the execution), microseconds since the epoch.
+    pub at_us: i64,
+    /// Place among executions of the same time.
+    pub order: u64,
+    /// At most 71 minutes.
+    pub duration_us: u32,
+    /// Index into the workload's queries.
+    pub query: u32,
+    /// Hash of database and user.
+    pub lane: u32,
+    /// Hash of the session.
+    pub session: u32,
+    /// Hash of the transaction or of the application's trace; zero where neither is known.
+    pub group: u32,
+    /// Start in [`Timeline::slots`]; one for each literal position of the query follows.
+    pub slots_start: u32,
+}
+
+/// What stood at a literal position, as far as it matters for comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SlotHash(pub u32);
+
+impl SlotHash {
+    pub const UNKNOWN: SlotHash = SlotHash(0);
+    pub const NULL: SlotHash = SlotHash(1);
+
+    pub fn scalar(hash: u64) -> SlotHash {
+        SlotHash((hash as u32 & !3) | 2)
+    }
+
+    pub fn list(hash: u64) -> SlotHash {
+        SlotHash(hash as u32 | 3)
+    }
+
+    pub fn is_scalar(self) -> bool {
+        self.0 & 3 == 2
+    }
+
+    /// A list of more than one element.
+    pub fn is_list(self) -> bool {
+        self.0 & 3 == 3
+    }
+}
+
+/// Executions ordered by time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timeline {
+    pub executions: Vec<Execution>,
+    pub slots: Vec<SlotHash>,
+    /// Executions seen; more than are kept where the bound was reached.
+    pub seen: u64,
+}
+
+impl Timeline {
+    /// The values of an execution of a query with `positions` literal positions.
+    pub fn slots(&self, execution: &Execution, positions: usize) -> &[SlotHash] {
+        let start = execution.slots_start as usize;
+        self.slots.get(start..start + positions).unwrap_or(&[])
+    }
+
+    /// Share of the executions that are kept, 0 to 1.
+    pub fn kept_share(&self) -> f64 {
+        if self.seen == 0 { 1.0 } else { self.executions.len() as f64 / self.seen as f64 }
+    }
+}
