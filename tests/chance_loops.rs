@@ -38,7 +38,7 @@ fn loops(parent: &str, choose: impl Fn(usize, &mut Random) -> bool) -> usize {
         .iter()
         .map(|query| sql::resolve::shape(&query.normalized, Some(&catalog)).ok())
         .collect();
-    let input = Input { workload: &workload, catalog: Some(&catalog), shapes: &shapes };
+    let input = Input::new(&workload, Some(&catalog), &shapes);
     (n_plus_one::RULE.find)(&input).len()
 }
 

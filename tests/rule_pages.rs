@@ -30,7 +30,7 @@ fn findings_of(rule: &Rule) -> Vec<String> {
         .iter()
         .map(|query| sql::resolve::shape(&query.normalized, Some(&catalog)).ok())
         .collect();
-    let input = Input { workload: &workload, catalog: Some(&catalog), shapes: &shapes };
+    let input = Input::new(&workload, Some(&catalog), &shapes);
     let mut found: Vec<String> = (rule.find)(&input)
         .iter()
         .map(|finding| {

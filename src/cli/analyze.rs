@@ -46,11 +46,11 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
 
 /// Runs the rules, without those that the configuration silences.
 pub fn find(gathered: &Gathered, config: &Config) -> Vec<Finding> {
-    let mut findings = rules::find_all(&rules::Input {
-        workload: &gathered.workload,
-        catalog: gathered.catalog.as_ref(),
-        shapes: &gathered.shapes,
-    });
+    let mut findings = rules::find_all(&rules::Input::new(
+        &gathered.workload,
+        gathered.catalog.as_ref(),
+        &gathered.shapes,
+    ));
     findings.retain(|finding| !config.analyze.ignore.iter().any(|rule| rule == finding.rule));
     findings
 }

@@ -15,10 +15,34 @@ pub struct Execution {
     pub lane: u32,
     /// Hash of the session.
     pub session: u32,
-    /// Hash of the transaction or of the application's trace; zero where neither is known.
-    pub group: u32,
+    /// What it belongs to beyond its session.
+    pub group: Group,
     /// Start in [`Timeline::slots`]; one for each literal position of the query follows.
     pub slots_start: u32,
+}
+
+/// The application's trace that a comment of the statement names, or the server's transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Group(pub u32);
+
+impl Group {
+    pub const UNKNOWN: Group = Group(0);
+
+    pub fn transaction(hash: u64) -> Group {
+        Group((hash as u32 & !3) | 2)
+    }
+
+    pub fn trace(hash: u64) -> Group {
+        Group(hash as u32 | 3)
+    }
+
+    pub fn is_trace(self) -> bool {
+        self.0 & 3 == 3
+    }
+
+    pub fn is_transaction(self) -> bool {
+        self.0 & 3 == 2
+    }
 }
 
 /// What stood at a literal position, as far as it matters for comparison.

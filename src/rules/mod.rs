@@ -1,14 +1,22 @@
 //! Detectors. One a file, its page beside it; each sees plain data and nothing else.
 
 pub mod duplicate_index;
+pub mod duplicate_query;
+pub mod episodes;
+pub mod links;
+pub mod loops;
 pub mod n_plus_one;
-pub mod n_plus_one_links;
 pub mod rls_disabled;
 pub mod support;
 pub mod unindexed_filter;
 pub mod unindexed_foreign_key;
 pub mod unindexed_join;
 pub mod unindexed_sort;
+pub mod write_loop;
+
+use std::cell::OnceCell;
+
+use loops::Loops;
 
 use crate::model::catalog::{Catalog, Table};
 use crate::model::finding::Finding;
@@ -21,6 +29,8 @@ pub struct Input<'a> {
     pub catalog: Option<&'a Catalog>,
     /// One for each query of the workload; `None` where the statement could not be parsed.
     pub shapes: &'a [Option<Shape>],
+    /// Worked out when the first rule asks: three rules look at the same loops.
+    loops: OnceCell<Loops>,
 }
 
 /// A detector.
@@ -39,6 +49,8 @@ pub struct Rule {
 /// Every rule, in the order of running and of documenting.
 pub const RULES: &[&Rule] = &[
     &n_plus_one::RULE,
+    &write_loop::RULE,
+    &duplicate_query::RULE,
     &unindexed_filter::RULE,
     &unindexed_sort::RULE,
     &unindexed_join::RULE,
@@ -68,6 +80,19 @@ pub struct ScanOf<'a> {
 }
 
 impl<'a> Input<'a> {
+    pub fn new(
+        workload: &'a Workload,
+        catalog: Option<&'a Catalog>,
+        shapes: &'a [Option<Shape>],
+    ) -> Self {
+        Input { workload, catalog, shapes, loops: OnceCell::new() }
+    }
+
+    /// The loops in the timeline.
+    pub fn loops(&self) -> &Loops {
+        self.loops.get_or_init(|| loops::find(self))
+    }
+
     /// Every scan of every statement that was understood.
     pub fn scans(&self) -> impl Iterator<Item = ScanOf<'a>> {
         let catalog = self.catalog;

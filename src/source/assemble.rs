@@ -498,7 +498,7 @@ fn statement(text: &[u8]) -> Option<Named<'_>> {
     } else {
         (false, text.strip_prefix(b"parse ")?)
     };
-    let colon = memchr::memmem::find(rest, b": ")?;
+    let colon = memchr::memchr_iter(b':', rest).find(|at| rest.get(at + 1) == Some(&b' '))?;
     Some(Named {
         text: &rest[colon + 2..],
         is_executed,

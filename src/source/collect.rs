@@ -14,7 +14,7 @@ use super::skips::{Place, Skips};
 use super::statement::{Counted, Role, Room, Statement};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::literal::Literal;
-use crate::model::timeline::{Execution, SlotHash};
+use crate::model::timeline::{Execution, Group, SlotHash};
 use crate::model::workload::{Coverage, Query, Sample, Workload};
 use crate::sql;
 use crate::sql::skeleton::{Skeleton, Span};
@@ -411,7 +411,7 @@ fn keep_sample(statement: &mut Statement, rank: u64, text: &[u8], values: &Value
 
 /// The application's trace that a comment names (sqlcommenter, W3C trace context): its executions
 /// belong together, whatever sessions they ran in.
-fn trace(comments: &[Span], text: &[u8]) -> Option<u32> {
+fn trace(comments: &[Span], text: &[u8]) -> Option<Group> {
     const KEY: &[u8] = b"traceparent='";
     const ID: usize = 32;
     comments.iter().find_map(|span| {
@@ -419,12 +419,15 @@ fn trace(comments: &[Span], text: &[u8]) -> Option<u32> {
         let at = memchr::memmem::find(comment, KEY)? + KEY.len();
         // version-trace-span-flags
         let id = comment.get(at + 3..at + 3 + ID)?;
-        id.iter().all(u8::is_ascii_hexdigit).then(|| xxh3_64(id) as u32 | 1)
+        id.iter().all(u8::is_ascii_hexdigit).then(|| Group::trace(xxh3_64(id)))
     })
 }
 
-/// Hash of the transaction; zero where there is none.
-fn transaction(id: &[u8]) -> u32 {
+fn transaction(id: &[u8]) -> Group {
     // `3/0` is a session between transactions.
-    if id.is_empty() || id.ends_with(b"/0") { 0 } else { xxh3_64(id) as u32 | 1 }
+    if id.is_empty() || id.ends_with(b"/0") {
+        Group::UNKNOWN
+    } else {
+        Group::transaction(xxh3_64(id))
+    }
 }

@@ -388,7 +388,12 @@ fn severity(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = text.iter().take(LONGEST).position(|byte| *byte == b':')?;
     let word = &text[..colon];
     let message = text[colon..].strip_prefix(b":  ")?;
-    SEVERITIES.iter().any(|known| known.as_bytes() == word).then_some((word, message))
+    is_severity(word).then_some((word, message))
+}
+
+fn is_severity(word: &[u8]) -> bool {
+    // These two are nearly all of a log of statements.
+    word == b"LOG" || word == b"DETAIL" || SEVERITIES.iter().any(|known| known.as_bytes() == word)
 }
 
 /// Where a severity begins anywhere in the line.

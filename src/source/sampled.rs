@@ -138,6 +138,7 @@ impl Sampled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::timeline::Group;
 
     fn gathered(seconds: std::ops::Range<i64>, a_second: i64) -> Sampled {
         let mut sampled = Sampled::default();
@@ -151,7 +152,7 @@ mod tests {
                     query: 0,
                     lane: 0,
                     session: 0,
-                    group: 0,
+                    group: Group::UNKNOWN,
                     slots_start: 0,
                 };
                 sampled.push(execution, &[SlotHash(n as u32)]);

@@ -67,7 +67,7 @@ impl Cut for StderrLog {
         let mut end = block.len();
         while let Some(at) = memchr::memrchr(b'\n', &block[..end]) {
             // The last line may be cut itself; if its prefix is whole, that does no harm.
-            if self.start(&block[at + 1..memchr_end(block, at + 1)]).is_some() {
+            if self.start(&block[at + 1..line_end(block, at + 1)]).is_some() {
                 return Some(at + 1);
             }
             end = at;
@@ -77,7 +77,7 @@ impl Cut for StderrLog {
 }
 
 /// End of the line that begins at `at`.
-fn memchr_end(block: &[u8], at: usize) -> usize {
+fn line_end(block: &[u8], at: usize) -> usize {
     memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |end| at + end)
 }
 
@@ -85,17 +85,19 @@ fn memchr_end(block: &[u8], at: usize) -> usize {
 struct Reader<'b> {
     block: &'b [u8],
     log: &'b StderrLog,
+    /// Where the present line begins and ends.
     at: usize,
+    end: usize,
     line: u64,
-    /// The record that begins at `at`.
+    /// The record that begins with the present line.
     next: Option<Start<'b>>,
     orphans: u64,
 }
 
 impl<'b> Reader<'b> {
     fn new(block: &'b [u8], log: &'b StderrLog) -> Self {
-        let mut reader = Reader { block, log, at: 0, line: 0, next: None, orphans: 0 };
-        reader.next = log.start(reader.line_at(0));
+        let mut reader = Reader { block, log, at: 0, end: 0, line: 0, next: None, orphans: 0 };
+        reader.look();
         while reader.next.is_none() && reader.at < block.len() {
             reader.orphans += 1;
             reader.step();
@@ -103,22 +105,23 @@ impl<'b> Reader<'b> {
         reader
     }
 
-    fn line_at(&self, at: usize) -> &'b [u8] {
-        let line = &self.block[at..memchr_end(self.block, at)];
-        line.strip_suffix(b"\r").unwrap_or(line)
+    fn look(&mut self) {
+        self.end = line_end(self.block, self.at);
+        let line = &self.block[self.at..self.end];
+        self.next = self.log.start(line.strip_suffix(b"\r").unwrap_or(line));
     }
 
     /// Goes to the next line.
     fn step(&mut self) {
-        self.at = (memchr_end(self.block, self.at) + 1).min(self.block.len());
+        self.at = (self.end + 1).min(self.block.len());
         self.line += 1;
-        self.next = self.log.start(self.line_at(self.at));
+        self.look();
     }
 
     fn record(&mut self) -> Option<Record<'b>> {
         let start = self.next.take()?;
         let line = self.line;
-        let first_end = memchr_end(self.block, self.at);
+        let first_end = self.end;
         self.step();
         while self.next.is_none() && self.at < self.block.len() {
             self.step();

@@ -16,12 +16,12 @@ pub struct KeySlot {
     pub column: String,
 }
 
-/// The scalar equality positions of a statement. `LIMIT`, ranges and lists are no keys of a loop.
+/// The equality positions of a statement. `LIMIT` and ranges are no keys of a loop.
 pub fn key_slots(shape: &Shape) -> Vec<KeySlot> {
     let mut slots = Vec::new();
     for scan in &shape.scans {
         for filter in &scan.filters {
-            if let (Operator::Equal, [number], Some(column)) =
+            if let (Operator::Equal | Operator::In, [number], Some(column)) =
                 (filter.operator, filter.slots.as_slice(), filter.key.column())
             {
                 slots.push(KeySlot {
@@ -149,6 +149,10 @@ fn by_name(
     slot: &KeySlot,
     catalog: Option<&Catalog>,
 ) -> Option<String> {
+    // Rows of the same table, looked up again one by one.
+    if scan.table == slot.table && scan.outputs.iter().any(|o| o == "*" || *o == slot.column) {
+        return Some(format!("both read {}", slot.table));
+    }
     // With a catalog that declares keys, a name alone would only add guesses.
     if catalog
         .is_some_and(|catalog| catalog.tables.iter().any(|table| !table.foreign_keys.is_empty()))

@@ -1,0 +1,81 @@
+//! Rows written one statement at a time.
+
+use serde_json::json;
+
+use super::loops::Found;
+use super::{Input, Rule};
+use crate::model::finding::{Finding, Level, Subject};
+use crate::model::shape::StatementKind;
+
+pub const RULE: Rule = Rule {
+    id: "write-loop",
+    summary: "rows written one statement at a time",
+    needs: "a log",
+    page: include_str!("write_loop.md"),
+    find,
+};
+
+fn find(input: &Input<'_>) -> Vec<Finding> {
+    input.loops().writes.iter().filter_map(|found| finding(input, found)).collect()
+}
+
+fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
+    let workload = input.workload;
+    let query = &workload.queries[found.child];
+    let shape = input.shapes[found.child].as_ref()?;
+    let target = shape.scans.iter().find(|scan| scan.target)?;
+    let parent = found.parent.as_ref().map(|parent| &workload.queries[parent.query]);
+    let executions = found.executions();
+    let most = found.loops.iter().map(|l| l.children.len()).max().unwrap_or(0);
+    let places = found.loops.iter().flat_map(|l| &l.children);
+    let total_us: u64 = places
+        .map(|place| u64::from(workload.timeline.executions[*place as usize].duration_us))
+        .sum();
+    let verb = match shape.kind {
+        StatementKind::Insert => "inserts into",
+        StatementKind::Delete => "deletes from",
+        _ => "updates",
+    };
+    let advice = match shape.kind {
+        StatementKind::Insert => format!(
+            "INSERT INTO {} (…) VALUES (…), (…), …, INSERT … SELECT FROM unnest($1, $2), or COPY",
+            target.table
+        ),
+        StatementKind::Delete => {
+            format!("DELETE FROM {} WHERE … = ANY($1)", target.table)
+        }
+        _ => format!(
+            "UPDATE {} SET … FROM unnest($1, $2) AS new (key, value) WHERE … = new.key",
+            target.table
+        ),
+    };
+    Some(Finding {
+        id: format!("{}:{}", RULE.id, query.fingerprint),
+        rule: RULE.id,
+        level: Level::Warning,
+        impact_pct: workload.share_pct(total_us),
+        subject: Subject {
+            table: Some(target.table.clone()),
+            columns: found.parent.iter().map(|parent| parent.slot.column.clone()).collect(),
+            query: Some(query.fingerprint),
+            parent_query: parent.map(|parent| parent.fingerprint),
+            ..Subject::default()
+        },
+        message: format!(
+            "one statement a row {verb} {}: {executions} executions in {} {}, up to {most} each",
+            target.table,
+            found.loops.len(),
+            if found.loops.len() == 1 { "loop" } else { "loops" },
+        ),
+        evidence: vec![json!({
+            "kind": "loop",
+            "provenance": "observed",
+            "child": query.normalized,
+            "parent": parent.map(|parent| &parent.normalized),
+            "loops": found.loops.len(),
+            "executions": executions,
+            "total_us": total_us,
+        })],
+        advice: Some(advice),
+    })
+}
