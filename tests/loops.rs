@@ -100,6 +100,12 @@ fn score(directory: &Path, format: &str, with_schema: bool) -> BTreeMap<&'static
         for rule in RULES {
             let score = scores.entry(rule).or_default();
             let found: Vec<_> = seen.findings.iter().filter(|(r, ..)| r == rule).collect();
+            // An object mapper may reload each row that it writes: a loop of reads inside of one of writes.
+            let groups = case["groups"].as_array();
+            let reads_too = groups.is_some_and(|g| g.iter().any(|g| g["kind"] == "read"));
+            if label == "write-loop" && rule == "n-plus-one" && reads_too {
+                continue;
+            }
             match (rule_of(label) == rule, found.is_empty()) {
                 (true, false) => score.hits += 1,
                 (true, true) => score.misses.push(id.to_owned()),

@@ -23,7 +23,8 @@ pub struct Shape {
     pub functions: Vec<String>,
     /// Takes row locks (`FOR UPDATE` and its kin).
     pub locks_rows: bool,
-    /// Returns one row whatever it reads: an aggregate without `GROUP BY`.
+    /// Returns one row whatever it reads: an aggregate without `GROUP BY`. For an `INSERT`: its rows
+    /// are written out.
     pub single_row: bool,
     /// Writes: DML at the top or inside a CTE, or `SELECT … INTO`.
     pub writes: bool,

@@ -100,7 +100,7 @@ pub fn link(
     parent.scans.iter().find_map(|scan| {
         foreign_key(scan, slot, catalog)
             .or_else(|| joins.tie(scan, slot))
-            .or_else(|| by_name(scan, child, slot, catalog))
+            .or_else(|| by_name(scan, child, slot))
     })
 }
 
@@ -142,22 +142,11 @@ fn gives(scan: &Scan, columns: &[String]) -> bool {
 }
 
 /// The parent returns a column that is named for the child's table and key, or the child's key is
-/// named for the parent's table. Only where no catalog says better.
-fn by_name(
-    scan: &Scan,
-    child: &Shape,
-    slot: &KeySlot,
-    catalog: Option<&Catalog>,
-) -> Option<String> {
+/// named for the parent's table.
+fn by_name(scan: &Scan, child: &Shape, slot: &KeySlot) -> Option<String> {
     // Rows of the same table, looked up again one by one.
     if scan.table == slot.table && scan.outputs.iter().any(|o| o == "*" || *o == slot.column) {
         return Some(format!("both read {}", slot.table));
-    }
-    // With a catalog that declares keys, a name alone would only add guesses.
-    if catalog
-        .is_some_and(|catalog| catalog.tables.iter().any(|table| !table.foreign_keys.is_empty()))
-    {
-        return None;
     }
     if scan.table == slot.table {
         return None;

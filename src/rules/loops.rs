@@ -4,27 +4,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Input;
-use super::episodes::{Episode, Transactions, cut, writes};
+use super::episodes::{Transactions, cut, writes};
 use super::links::{Joins, KeySlot, key_slots, link, yields_rows};
-use crate::model::shape::StatementKind;
+use crate::model::shape::{Operator, Shape, StatementKind};
 use crate::model::timeline::{Execution, SlotHash};
 
 /// Executions from which on a repetition is a loop. Sentry and others draw the line here, too: below
 /// it the time lost is not worth a change.
 pub const FEWEST_EXECUTIONS: usize = 5;
 /// Different keys from which on a repetition walks over rows and does not merely poll.
-const FEWEST_KEYS: usize = 3;
-/// Executions of one statement with one set of values from which on it is asked for nothing.
-const FEWEST_REPEATS: usize = 8;
-/// A parent is looked for this long before its first child, microseconds.
-const PARENT_WINDOW_US: i64 = 3_000_000;
-/// Pause between children of a loop that is spread over several sessions, microseconds.
-const SPREAD_PAUSE_US: i64 = 100_000;
-/// Executions of a child, and executions before each, that are looked at to find parents in other
-/// sessions.
-const PROBES: usize = 32;
-const LOOK_BACK: usize = 200;
-
+pub const FEWEST_KEYS: usize = 3;
 /// One walk over rows.
 #[derive(Debug, Clone)]
 pub struct Loop {
@@ -51,6 +40,8 @@ pub struct Parent {
     pub slot: KeySlot,
     /// In words, why its rows could be the keys.
     pub why: String,
+    /// Nothing but the order of executions ties the two together.
+    pub is_guess: bool,
 }
 
 /// A statement that was asked again with the same values.
@@ -75,18 +66,21 @@ impl Found {
 }
 
 /// What a statement can be in a loop.
-struct Part {
-    is_read: bool,
-    is_write: bool,
-    keys: Vec<KeySlot>,
+#[derive(Default)]
+pub(super) struct Part {
+    pub is_read: bool,
+    pub is_write: bool,
+    /// It writes one row, or those of one key.
+    pub writes_one_row: bool,
+    pub keys: Vec<KeySlot>,
     /// It can return several rows.
-    yields: bool,
+    pub yields: bool,
 }
 
 impl Part {
     fn of(input: &Input<'_>, query: usize) -> Part {
         let Some(shape) = &input.shapes[query] else {
-            return Part { is_read: false, is_write: false, keys: Vec::new(), yields: false };
+            return Part::default();
         };
         let mut keys = key_slots(shape);
         // A long list is eager loading by parts.
@@ -97,12 +91,34 @@ impl Part {
         Part {
             is_read: shape.kind == StatementKind::Select
                 && !shape.locks_rows
-                && !shape.scans.is_empty(),
+                && reads_user_tables(shape),
             is_write: writes(shape.kind),
+            writes_one_row: writes_one_row(input, query, shape),
             keys,
-            yields: yields_rows(shape, input.catalog),
+            yields: reads_user_tables(shape) && yields_rows(shape, input.catalog),
         }
     }
+}
+
+/// An `INSERT` of one row of values, or an `UPDATE` or `DELETE` by a single key.
+fn writes_one_row(input: &Input<'_>, query: usize, shape: &Shape) -> bool {
+    let lists = input.workload.queries[query].slots.iter().map(|slot| slot.lists).max();
+    let Some(target) = shape.scans.iter().find(|scan| scan.target) else { return false };
+    match shape.kind {
+        StatementKind::Insert => shape.single_row && lists.unwrap_or(0) == 0,
+        kind => {
+            writes(kind) && target.filters.iter().any(|filter| filter.operator == Operator::Equal)
+        }
+    }
+}
+
+/// Drivers ask the system catalogs on their own account.
+fn reads_user_tables(shape: &Shape) -> bool {
+    let is_system = |name: &crate::model::name::TableName| {
+        matches!(name.schema.as_str(), "pg_catalog" | "information_schema")
+            || name.name.starts_with("pg_")
+    };
+    shape.scans.iter().any(|scan| !is_system(&scan.table))
 }
 
 /// Finds all loops.
@@ -115,17 +131,17 @@ pub fn find(input: &Input<'_>) -> Loops {
         links: HashMap::new(),
         transactions,
     };
-    let mut reads: BTreeMap<(usize, usize), Owned> = BTreeMap::new();
-    let mut inserts: BTreeMap<usize, Vec<Loop>> = BTreeMap::new();
+    let mut owned: BTreeMap<(usize, usize), Owned> = BTreeMap::new();
+    let mut writes: BTreeMap<usize, Vec<Loop>> = BTreeMap::new();
     let mut repeated: BTreeMap<usize, Vec<Vec<u32>>> = BTreeMap::new();
     for episode in &episodes {
-        search.in_episode(episode, &mut reads);
-        search.rows_one_by_one(episode, &mut inserts);
+        search.in_episode(episode, &mut owned);
+        search.rows_one_by_one(episode, &mut writes);
         search.asked_again(episode, &mut repeated);
     }
-    search.spread(&mut reads);
-    let mut loops = search.best(reads);
-    for (child, found) in inserts {
+    search.spread(&mut owned);
+    let mut loops = search.best(owned);
+    for (child, found) in writes {
         if !loops.writes.iter().any(|known| known.child == child) {
             loops.writes.push(Found { child, parent: None, loops: found });
         }
@@ -137,17 +153,17 @@ pub fn find(input: &Input<'_>) -> Loops {
 
 /// Executions of a child by the execution of a parent that they follow.
 #[derive(Default)]
-struct Owned {
-    loops: Vec<Loop>,
+pub(super) struct Owned {
+    pub loops: Vec<Loop>,
     /// Parent's executions that few children follow, and those children.
-    short: usize,
-    short_children: usize,
+    pub short: usize,
+    pub short_children: usize,
 }
 
 impl Owned {
     /// More long runs than statements in any order would show: of the runs that are short, one learns
     /// how likely a run goes on, and so how many would be long by chance.
-    fn is_beyond_chance(&self) -> bool {
+    pub fn is_beyond_chance(&self) -> bool {
         let long: usize = self.loops.iter().map(|l| l.children.len()).sum();
         if long >= self.short_children {
             return true;
@@ -159,27 +175,31 @@ impl Owned {
     }
 }
 
-struct Search<'a> {
-    input: &'a Input<'a>,
-    parts: Vec<Part>,
+pub(super) struct Search<'a> {
+    pub input: &'a Input<'a>,
+    pub parts: Vec<Part>,
     joins: Joins<'a>,
     /// How rows of a parent could give keys to a child, for the pairs that were asked about.
     links: HashMap<(u32, u32), Option<(KeySlot, String)>>,
-    transactions: Transactions,
+    pub transactions: Transactions,
 }
 
 impl<'a> Search<'a> {
-    fn timeline(&self) -> &'a [Execution] {
+    pub fn timeline(&self) -> &'a [Execution] {
         &self.input.workload.timeline.executions
     }
 
-    fn slots(&self, place: u32) -> &'a [SlotHash] {
+    pub fn query(&self, place: u32) -> u32 {
+        self.timeline()[place as usize].query
+    }
+
+    pub fn slots(&self, place: u32) -> &'a [SlotHash] {
         let execution = &self.timeline()[place as usize];
         let positions = self.input.workload.queries[execution.query as usize].slots.len();
         self.input.workload.timeline.slots(execution, positions)
     }
 
-    fn link(&mut self, parent: u32, child: u32) -> Option<&(KeySlot, String)> {
+    pub fn link(&mut self, parent: u32, child: u32) -> Option<&(KeySlot, String)> {
         let (input, joins, parts) = (self.input, &self.joins, &self.parts);
         self.links
             .entry((parent, child))
@@ -197,219 +217,50 @@ impl<'a> Search<'a> {
             .as_ref()
     }
 
-    /// Loops within one episode.
-    fn in_episode(&mut self, episode: &Episode, reads: &mut BTreeMap<(usize, usize), Owned>) {
-        let mut by_query: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for place in &episode.places {
-            by_query.entry(self.timeline()[*place as usize].query).or_default().push(*place);
-        }
-        for (child, places) in &by_query {
-            let part = &self.parts[*child as usize];
-            if places.len() < FEWEST_EXECUTIONS || part.keys.is_empty() {
-                continue;
-            }
-            for (parent, owners) in &by_query {
-                let Some((slot, _)) = self.link(*parent, *child) else { continue };
-                let slot = slot.clone();
-                let owned = reads.entry((*child as usize, *parent as usize)).or_default();
-                self.own(owners, places, &slot, owned);
-            }
-        }
+    /// Different values at the slot that varies most.
+    pub fn distinct_keys(&self, child: u32, places: &[u32]) -> usize {
+        let keys = self.parts[child as usize].keys.iter();
+        let distinct = keys.map(|slot| {
+            let values: HashSet<SlotHash> = places
+                .iter()
+                .filter_map(|place| self.slots(*place).get(usize::from(slot.number) - 1).copied())
+                .filter(|hash| hash.is_scalar() || hash.is_list())
+                .collect();
+            values.len()
+        });
+        distinct.max().unwrap_or(0)
     }
 
-    /// Gives each child's execution to the parent's execution before it.
-    fn own(&self, owners: &[u32], places: &[u32], slot: &KeySlot, owned: &mut Owned) {
-        let timeline = self.timeline();
-        let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for place in places {
-            let before = owners.partition_point(|owner| owner < place);
-            let Some(owner) = before.checked_sub(1).map(|at| owners[at]) else { continue };
-            if !self.transactions.are_together(self.input, owner, *place) {
-                continue;
-            }
-            let last = groups.get(&owner).and_then(|group| group.last()).copied().unwrap_or(owner);
-            let gap_us = timeline[*place as usize].at_us - timeline[last as usize].at_us;
-            if gap_us <= PARENT_WINDOW_US {
-                groups.entry(owner).or_default().push(*place);
-            }
-        }
-        owned.short += owners.len() - groups.len();
-        for (owner, children) in groups {
-            let keys = self.keys(&children, slot);
-            if children.len() >= FEWEST_EXECUTIONS && keys >= FEWEST_KEYS {
-                owned.loops.push(Loop { parent: Some(owner), children, keys });
-            } else {
-                owned.short += 1;
-                owned.short_children += children.len();
-            }
-        }
-    }
-
-    /// Different values at a slot.
-    fn keys(&self, places: &[u32], slot: &KeySlot) -> usize {
-        let keys: HashSet<SlotHash> = places
-            .iter()
-            .filter_map(|place| self.slots(*place).get(usize::from(slot.number) - 1).copied())
-            .filter(|hash| hash.is_scalar() || hash.is_list())
-            .collect();
-        keys.len()
-    }
-
-    /// Writes of single rows in one transaction, whatever came before.
-    fn rows_one_by_one(&self, episode: &Episode, inserts: &mut BTreeMap<usize, Vec<Loop>>) {
-        let mut units: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
-        for place in &episode.places {
-            let query = self.timeline()[*place as usize].query;
-            if self.parts[query as usize].is_write
-                && self.transactions.of(*place) != 0
-            {
-                units.entry((self.transactions.of(*place), query)).or_default().push(*place);
-            }
-        }
-        for ((_, query), places) in units {
-            if places.len() < FEWEST_EXECUTIONS {
-                continue;
-            }
-            let different: HashSet<&[SlotHash]> =
-                places.iter().map(|place| self.slots(*place)).collect();
-            if different.len() >= FEWEST_KEYS {
-                let keys = different.len();
-                inserts.entry(query as usize).or_default().push(Loop {
-                    parent: None,
-                    children: places,
-                    keys,
-                });
-            }
-        }
-    }
-
-    /// Reads with the same values, again and again in one unit of work.
-    fn asked_again(&self, episode: &Episode, repeated: &mut BTreeMap<usize, Vec<Vec<u32>>>) {
-        let mut same: BTreeMap<(u32, u32, &[SlotHash]), Vec<u32>> = BTreeMap::new();
-        for place in &episode.places {
-            let query = self.timeline()[*place as usize].query;
-            let slots = self.slots(*place);
-            let known = !slots.is_empty() && slots.iter().all(|hash| *hash != SlotHash::UNKNOWN);
-            if self.parts[query as usize].is_read && known {
-                let unit = self.transactions.of(*place);
-                same.entry((unit, query, slots)).or_default().push(*place);
-            }
-        }
-        for ((_, query, _), places) in same {
-            if places.len() >= FEWEST_REPEATS {
-                repeated.entry(query as usize).or_default().push(places);
-            }
-        }
-    }
-
-    /// Loops whose children ran in other sessions than their parent: pools and concurrent code.
-    fn spread(&mut self, reads: &mut BTreeMap<(usize, usize), Owned>) {
-        let explained: HashSet<usize> = reads
-            .iter()
-            .filter(|(_, owned)| !owned.loops.is_empty() && owned.is_beyond_chance())
-            .map(|((child, _), _)| *child)
-            .collect();
-        let mut places: HashMap<u32, Vec<u32>> = HashMap::new();
-        for (place, execution) in self.timeline().iter().enumerate() {
-            places.entry(execution.query).or_default().push(place as u32);
-        }
-        let mut children: Vec<u32> = places
-            .iter()
-            .filter(|(query, own)| {
-                let part = &self.parts[**query as usize];
-                own.len() >= FEWEST_EXECUTIONS
-                    && part.is_read
-                    && !part.keys.is_empty()
-                    && !explained.contains(&(**query as usize))
-            })
-            .map(|(query, _)| *query)
-            .collect();
-        children.sort_unstable();
-        for child in children {
-            let own = &places[&child];
-            for parent in self.before(own) {
-                let Some((slot, _)) = self.link(parent, child) else { continue };
-                let slot = slot.clone();
-                let mut owned = Owned::default();
-                self.own_across(&places[&parent], own, &slot, &mut owned);
-                // Of statements that come in any order, some follow one another by chance.
-                let in_loops: usize = owned.loops.iter().map(|l| l.children.len()).sum();
-                if in_loops * 2 >= own.len() {
-                    reads.insert((child as usize, parent as usize), owned);
-                }
-            }
-        }
-    }
-
-    /// Statements that yield rows and ran shortly before some of these executions.
-    fn before(&self, own: &[u32]) -> Vec<u32> {
-        let timeline = self.timeline();
-        let step = own.len().div_ceil(PROBES).max(1);
-        let mut found: Vec<u32> = Vec::new();
-        for place in own.iter().step_by(step) {
-            let at = &timeline[*place as usize];
-            let earlier = timeline[..*place as usize].iter().rev().take(LOOK_BACK);
-            for execution in earlier.take_while(|e| at.at_us - e.at_us <= PARENT_WINDOW_US) {
-                if execution.lane == at.lane
-                    && self.parts[execution.query as usize].yields
-                    && !found.contains(&execution.query)
-                {
-                    found.push(execution.query);
-                }
-            }
-        }
-        found.sort_unstable();
-        found
-    }
-
-    /// As [`Search::own`], over all sessions of a lane.
-    fn own_across(&self, owners: &[u32], places: &[u32], slot: &KeySlot, owned: &mut Owned) {
-        let timeline = self.timeline();
-        let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for place in places {
-            let at = &timeline[*place as usize];
-            let before = owners.partition_point(|owner| owner < place);
-            let owner = owners[..before].iter().rev().take(LOOK_BACK).find(|owner| {
-                let parent = &timeline[**owner as usize];
-                parent.lane == at.lane && !(parent.group.is_trace() && parent.group != at.group)
-            });
-            let Some(owner) = owner else { continue };
-            let last = groups.get(owner).and_then(|group| group.last()).copied().unwrap_or(*owner);
-            if at.at_us - timeline[last as usize].at_us <= SPREAD_PAUSE_US {
-                groups.entry(*owner).or_default().push(*place);
-            }
-        }
-        for (owner, children) in groups {
-            let keys = self.keys(&children, slot);
-            if children.len() >= FEWEST_EXECUTIONS && keys >= FEWEST_KEYS {
-                owned.loops.push(Loop { parent: Some(owner), children, keys });
-            }
-        }
+    /// Pause of the application between an execution and the one before it, microseconds.
+    pub fn pause_us(&self, earlier: u32, later: u32) -> i64 {
+        let (a, b) = (&self.timeline()[earlier as usize], &self.timeline()[later as usize]);
+        b.at_us - i64::from(b.duration_us) - a.at_us
     }
 
     /// The parent that explains most executions of a child; of two, the one that ran closer to them.
-    fn best(&mut self, reads: BTreeMap<(usize, usize), Owned>) -> Loops {
-        let timeline = self.timeline();
-        let mut best: BTreeMap<usize, (Found, (usize, i64))> = BTreeMap::new();
-        for ((child, parent), owned) in reads {
+    fn best(&mut self, owned: BTreeMap<(usize, usize), Owned>) -> Loops {
+        let mut best: BTreeMap<usize, (Found, (bool, usize, i64))> = BTreeMap::new();
+        for ((child, parent), owned) in owned {
             if owned.loops.is_empty() || !owned.is_beyond_chance() {
                 continue;
             }
-            let Some((slot, why)) = self.link(parent as u32, child as u32).cloned() else {
+            let linked = self.link(parent as u32, child as u32).cloned();
+            let is_guess = linked.is_none();
+            let Some((slot, why)) = linked.or_else(|| {
+                let slot = self.parts[child].keys.first()?.clone();
+                Some((slot, "the order of executions alone".to_owned()))
+            }) else {
                 continue;
             };
             let distance: i64 = owned
                 .loops
                 .iter()
-                .filter_map(|l| Some((l.parent?, l.children.first()?)))
-                .map(|(owner, first)| {
-                    timeline[*first as usize].at_us - timeline[owner as usize].at_us
-                })
+                .filter_map(|l| Some(self.pause_us(l.parent?, *l.children.first()?)))
                 .sum();
-            let parent = Some(Parent { query: parent, slot, why });
+            let mean = -(distance / owned.loops.len().max(1) as i64);
+            let parent = Some(Parent { query: parent, slot, why, is_guess });
             let found = Found { child, parent, loops: owned.loops };
-            let mean = -(distance / found.loops.len().max(1) as i64);
-            let rank = (found.executions(), mean);
+            let rank = (!is_guess, found.executions(), mean);
             if best.get(&child).is_none_or(|(_, known)| rank > *known) {
                 best.insert(child, (found, rank));
             }

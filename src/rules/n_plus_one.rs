@@ -83,7 +83,7 @@ fn finding(input: &Input<'_>, found: &Found, above: &Parent) -> Finding {
     Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),
         rule: RULE.id,
-        level: Level::Warning,
+        level: if above.is_guess { Level::Info } else { Level::Warning },
         impact_pct: workload.share_pct(total_us),
         subject: subject(query, parent, slot),
         message: format!(

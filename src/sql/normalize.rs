@@ -423,11 +423,17 @@ impl<'t, 'a> Writer<'t, 'a> {
     /// The rows behind `VALUES`: only the first is written.
     fn values(&mut self, open: usize) -> usize {
         let mut end = self.close_of(open);
+        let first_slot = self.slots.len();
         self.copy(open, end);
+        let mut rows = 1;
         while self.tokens.get(end).is_some_and(|t| t.is(","))
             && self.tokens.get(end + 1).is_some_and(|t| t.is("("))
         {
             end = self.close_of(end + 1);
+            rows += 1;
+        }
+        for slot in &mut self.slots[first_slot..] {
+            slot.elements *= rows;
         }
         end
     }

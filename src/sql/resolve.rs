@@ -146,8 +146,13 @@ impl Resolver<'_> {
             let columns: Vec<String> = insert.columns.iter().filter_map(last_name).collect();
             self.mark_target(&scope, &columns);
         }
-        if let Some(source) = &insert.source {
-            self.query(source, parent);
+        match &insert.source {
+            Some(source) => {
+                self.query(source, parent);
+                self.shape.single_row = matches!(*source.body, SetExpr::Values(_));
+            }
+            // INSERT … DEFAULT VALUES
+            None => self.shape.single_row = true,
         }
     }
 
