@@ -1,6 +1,7 @@
 //! Loops in labelled logs of real applications: how many are found, and how many found are none.
 //!
-//! `PGASSAY_LOOPS_DIR` names another directory with a `labels.json` of the same form.
+//! `PGASSAY_LOOPS_DIR=… cargo test --test loops -- --ignored --nocapture` scores another directory with a
+//! `labels.json` of the same form.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -137,29 +138,56 @@ fn print(name: &str, scores: &BTreeMap<&'static str, Score>) {
     }
 }
 
-fn directory() -> PathBuf {
-    std::env::var_os("PGASSAY_LOOPS_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/nplus1"),
-        PathBuf::from,
-    )
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-#[test]
-fn loops_are_found_in_logs_alone_and_nothing_else_is() {
-    for format in ["log", "csv", "json"] {
-        let scores = score(&directory(), format, false);
-        print(&format!("{format}, alone"), &scores);
-        for (rule, score) in &scores {
-            assert!(score.precision() >= 0.95 && score.recall() >= 0.95, "{rule} in {format}");
+/// Fails unless each rule finds nearly all of its loops and next to nothing else.
+fn holds(scores: &BTreeMap<&'static str, Score>, precision: f64, recall: f64) {
+    for (rule, score) in scores {
+        if score.hits + score.misses.len() + score.false_alarms.len() > 0 {
+            assert!(score.precision() >= precision, "{rule}: precision {}", score.precision());
+            assert!(score.recall() >= recall, "{rule}: recall {}", score.recall());
         }
     }
 }
 
 #[test]
+fn loops_are_found_in_logs_alone_and_nothing_else_is() {
+    for format in ["log", "csv", "json"] {
+        let scores = score(&data("nplus1"), format, false);
+        print(&format!("{format}, alone"), &scores);
+        holds(&scores, 0.95, 0.95);
+    }
+}
+
+#[test]
 fn with_a_schema_all_are_found() {
-    let scores = score(&directory(), "csv", true);
+    let scores = score(&data("nplus1"), "csv", true);
     print("csv, schema", &scores);
-    for (rule, score) in &scores {
-        assert!(score.precision() >= 0.95 && score.recall() >= 0.95, "{rule}");
+    holds(&scores, 1.0, 1.0);
+}
+
+/// 24 ways to reach a database: object mappers and drivers of six languages, poolers, pgbench, psql.
+#[test]
+fn loops_of_many_object_mappers_are_found() {
+    for with_schema in [false, true] {
+        let scores = score(&data("orm"), "csv", with_schema);
+        print(if with_schema { "many, schema" } else { "many, alone" }, &scores);
+        for (rule, score) in &scores {
+            // Which repetitions are one question too many is a matter of taste; loops are not.
+            let precision = if *rule == "duplicate-query" { 0.85 } else { 0.95 };
+            assert!(score.precision() >= precision, "{rule}: precision {}", score.precision());
+            assert!(score.recall() >= 0.9, "{rule}: recall {}", score.recall());
+        }
+    }
+}
+
+#[test]
+#[ignore = "scores the directory that PGASSAY_LOOPS_DIR names"]
+fn a_directory_of_ones_own() {
+    let directory = PathBuf::from(std::env::var_os("PGASSAY_LOOPS_DIR").unwrap());
+    for (format, with_schema) in [("log", false), ("csv", true)] {
+        print(format, &score(&directory, format, with_schema));
     }
 }

@@ -21,6 +21,8 @@ pub struct Shape {
     pub scans: Vec<Scan>,
     /// Names of the functions called, lower case, with their schema where given.
     pub functions: Vec<String>,
+    /// A function stands in a `FROM` list.
+    pub reads_function: bool,
     /// Takes row locks (`FOR UPDATE` and its kin).
     pub locks_rows: bool,
     /// Returns one row whatever it reads: an aggregate without `GROUP BY`. For an `INSERT`: its rows

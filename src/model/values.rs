@@ -77,7 +77,8 @@ impl Values {
             Some(last) if self.kept.len() > 2 && self.kept_count() < self.seen => {
                 // k values lie within this part of all possible hashes.
                 let share = (last.hash as f64 / u64::MAX as f64).max(f64::MIN_POSITIVE);
-                (((self.kept.len() - 1) as f64 / share) as u64).clamp(self.kept.len() as u64, self.seen)
+                (((self.kept.len() - 1) as f64 / share) as u64)
+                    .clamp(self.kept.len() as u64, self.seen)
             }
             _ => self.kept.len() as u64,
         }
@@ -105,7 +106,10 @@ mod tests {
     use super::*;
 
     fn hash(n: u64) -> u64 {
-        (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        (n + 1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9)
     }
 
     fn values(numbers: impl Iterator<Item = u64>) -> Values {
@@ -117,7 +121,8 @@ mod tests {
     #[test]
     fn halves_merge_to_the_whole_in_any_order() {
         let whole = values((0..3_000).map(|n| n % 100));
-        let parts = || [values((0..1_000).map(|n| n % 100)), values((1_000..3_000).map(|n| n % 100))];
+        let parts =
+            || [values((0..1_000).map(|n| n % 100)), values((1_000..3_000).map(|n| n % 100))];
         let [mut one, two] = parts();
         one.merge(two, MOST_VALUES);
         let [three, mut four] = parts();

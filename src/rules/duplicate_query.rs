@@ -29,7 +29,8 @@ fn finding(input: &Input<'_>, repeated: &Repeated) -> Finding {
         |place: &u32| u64::from(workload.timeline.executions[*place as usize].duration_us);
     let executions: usize = repeated.units.iter().map(Vec::len).sum();
     let total_us: u64 = repeated.units.iter().flatten().map(duration_us).sum();
-    let first_us: u64 = repeated.units.iter().filter_map(|unit| unit.first()).map(duration_us).sum();
+    let first_us: u64 =
+        repeated.units.iter().filter_map(|unit| unit.first()).map(duration_us).sum();
     let most = repeated.units.iter().map(Vec::len).max().unwrap_or(0);
     Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),

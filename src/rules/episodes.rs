@@ -64,11 +64,7 @@ pub fn cut(input: &Input<'_>) -> (Vec<Episode>, Transactions) {
 }
 
 fn key(execution: &Execution) -> (bool, u32) {
-    if execution.group.is_trace() {
-        (true, execution.group.0)
-    } else {
-        (false, execution.session)
-    }
+    if execution.group.is_trace() { (true, execution.group.0) } else { (false, execution.session) }
 }
 
 impl Transactions {
@@ -111,6 +107,9 @@ impl Control {
 pub fn writes(kind: StatementKind) -> bool {
     matches!(
         kind,
-        StatementKind::Insert | StatementKind::Update | StatementKind::Delete | StatementKind::Merge
+        StatementKind::Insert
+            | StatementKind::Update
+            | StatementKind::Delete
+            | StatementKind::Merge
     )
 }

@@ -19,7 +19,12 @@ pub struct KeySlot {
 /// The equality positions of a statement. `LIMIT` and ranges are no keys of a loop.
 pub fn key_slots(shape: &Shape) -> Vec<KeySlot> {
     let mut slots = Vec::new();
-    for scan in &shape.scans {
+    for (at, scan) in shape.scans.iter().enumerate() {
+        // `WHERE id >= (SELECT id FROM t WHERE id = $1) ORDER BY id LIMIT 20` is a page, not a row.
+        let pages = |other: &Scan| other.table == scan.table && other.limited;
+        if shape.scans.iter().enumerate().any(|(other, scan)| other != at && pages(scan)) {
+            continue;
+        }
         for filter in &scan.filters {
             if let (Operator::Equal | Operator::In, [number], Some(column)) =
                 (filter.operator, filter.slots.as_slice(), filter.key.column())
@@ -159,7 +164,7 @@ fn by_name(scan: &Scan, child: &Shape, slot: &KeySlot) -> Option<String> {
     }
     // child author.id, parent returns author_id
     let named = scan.outputs.iter().find(|output| refers(&singular(output), &own));
-    if let Some(output) = named.filter(|_| !refers(&key, &own) && child.scans.len() == 1) {
+    if let Some(output) = named.filter(|_| is_row_key(&key) && child.scans.len() == 1) {
         return Some(format!("{output} is named for {}", slot.table));
     }
     // Both have the column: thread_id here and there.
@@ -171,6 +176,11 @@ fn by_name(scan: &Scan, child: &Shape, slot: &KeySlot) -> Option<String> {
 fn refers(column: &str, table: &str) -> bool {
     let stem = column.strip_suffix("id").unwrap_or(column).trim_end_matches('_');
     !stem.is_empty() && (stem == table || table.ends_with(&format!("_{stem}")))
+}
+
+/// A column that by its name picks rows of its own table.
+fn is_row_key(column: &str) -> bool {
+    matches!(column, "id" | "uuid" | "guid" | "uid" | "pk" | "key" | "code")
 }
 
 /// Lower case, words joined by `_`, the last one singular: enough to compare names.

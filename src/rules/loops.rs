@@ -95,9 +95,23 @@ impl Part {
             is_write: writes(shape.kind),
             writes_one_row: writes_one_row(input, query, shape),
             keys,
-            yields: reads_user_tables(shape) && yields_rows(shape, input.catalog),
+            yields: (reads_user_tables(shape) && yields_rows(shape, input.catalog))
+                || reads_user_function(shape),
         }
     }
+}
+
+/// Rows of a function that is not one of the server's own about itself.
+fn reads_user_function(shape: &Shape) -> bool {
+    let is_system = |name: &String| {
+        ["pg_", "current_", "version", "set_config", "inet_", "txid_", "now"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    };
+    shape.reads_function
+        && shape.scans.is_empty()
+        && !shape.single_row
+        && !shape.functions.iter().all(is_system)
 }
 
 /// An `INSERT` of one row of values, or an `UPDATE` or `DELETE` by a single key.
@@ -130,6 +144,7 @@ pub fn find(input: &Input<'_>) -> Loops {
         joins: Joins::new(input),
         links: HashMap::new(),
         transactions,
+        runs: runs(input),
     };
     let mut owned: BTreeMap<(usize, usize), Owned> = BTreeMap::new();
     let mut writes: BTreeMap<usize, Vec<Loop>> = BTreeMap::new();
@@ -146,9 +161,16 @@ pub fn find(input: &Input<'_>) -> Loops {
             loops.writes.push(Found { child, parent: None, loops: found });
         }
     }
-    loops.repeated =
-        repeated.into_iter().map(|(query, units)| Repeated { query, units }).collect();
+    loops.repeated = repeated.into_iter().map(|(query, units)| Repeated { query, units }).collect();
     loops
+}
+
+fn runs(input: &Input<'_>) -> Vec<usize> {
+    let mut runs = vec![0; input.shapes.len()];
+    for execution in &input.workload.timeline.executions {
+        runs[execution.query as usize] += 1;
+    }
+    runs
 }
 
 /// Executions of a child by the execution of a parent that they follow.
@@ -182,6 +204,8 @@ pub(super) struct Search<'a> {
     /// How rows of a parent could give keys to a child, for the pairs that were asked about.
     links: HashMap<(u32, u32), Option<(KeySlot, String)>>,
     pub transactions: Transactions,
+    /// Executions of each query in the timeline.
+    runs: Vec<usize>,
 }
 
 impl<'a> Search<'a> {
@@ -217,7 +241,8 @@ impl<'a> Search<'a> {
             .as_ref()
     }
 
-    /// Different values at the slot that varies most.
+    /// Different values at the slot that varies most. Values that the log does not have count as
+    /// different: a server can be told not to write them.
     pub fn distinct_keys(&self, child: u32, places: &[u32]) -> usize {
         let keys = self.parts[child as usize].keys.iter();
         let distinct = keys.map(|slot| {
@@ -226,7 +251,9 @@ impl<'a> Search<'a> {
                 .filter_map(|place| self.slots(*place).get(usize::from(slot.number) - 1).copied())
                 .filter(|hash| hash.is_scalar() || hash.is_list())
                 .collect();
-            values.len()
+            let slot = usize::from(slot.number) - 1;
+            let unknown = |place: &&u32| self.slots(**place).get(slot) == Some(&SlotHash::UNKNOWN);
+            values.len() + places.iter().filter(unknown).count()
         });
         distinct.max().unwrap_or(0)
     }
@@ -246,6 +273,11 @@ impl<'a> Search<'a> {
             }
             let linked = self.link(parent as u32, child as u32).cloned();
             let is_guess = linked.is_none();
+            // Eager loading asks once for each answer of its parent, in whatever session.
+            let takes_lists = self.input.workload.queries[child].slots.iter().any(|s| s.lists > 0);
+            if (is_guess || takes_lists) && self.runs[child] <= 2 * self.runs[parent] {
+                continue;
+            }
             let Some((slot, why)) = linked.or_else(|| {
                 let slot = self.parts[child].keys.first()?.clone();
                 Some((slot, "the order of executions alone".to_owned()))

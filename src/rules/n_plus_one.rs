@@ -75,8 +75,7 @@ fn finding(input: &Input<'_>, found: &Found, above: &Parent) -> Finding {
     let duration_us = |place: &u32| u64::from(at(place).duration_us);
     let total_us: u64 = loops.iter().flat_map(|l| &l.children).map(duration_us).sum();
     // One statement for the whole loop costs about as much as its slowest part.
-    let kept_us: u64 =
-        loops.iter().filter_map(|l| l.children.iter().map(duration_us).max()).sum();
+    let kept_us: u64 = loops.iter().filter_map(|l| l.children.iter().map(duration_us).max()).sum();
     let sessions: HashSet<u32> =
         loops.iter().flat_map(|l| &l.children).map(|place| at(place).session).collect();
     let slot = &above.slot;

@@ -13,7 +13,7 @@ const LONGEST_CHAIN: usize = 3;
 /// Executions of one statement with one set of values from which on it is asked for nothing.
 const FEWEST_REPEATS: usize = 8;
 /// Writes of single rows from which on they are a loop where no transaction holds them together.
-const FEWEST_LOOSE_WRITES: usize = 10;
+const FEWEST_LOOSE_WRITES: usize = 15;
 /// Pause of the application within one piece of work, microseconds. Where no transaction says what
 /// belongs together, longer pauses are those of a poll, or of requests that follow one another.
 const TIGHT_PAUSE_US: i64 = 2_000;
@@ -122,9 +122,12 @@ impl Search<'_> {
             for (parent, owners) in &view.by_query {
                 let before = owners.partition_point(|owner| *owner < place);
                 let Some(owner) = before.checked_sub(1).map(|at| owners[at]) else { continue };
+                // Each row may be written in a transaction of its own.
+                let is_together = self.parts[child as usize].is_write
+                    || self.transactions.are_together(self.input, owner, place);
                 if nearest.is_none_or(|known| owner > known)
+                    && is_together
                     && self.link(*parent, child).is_some()
-                    && self.transactions.are_together(self.input, owner, place)
                 {
                     nearest = Some(owner);
                 }
@@ -182,19 +185,15 @@ impl Search<'_> {
 
     /// No name and no key ties the child to any parent. What is left is the order: a statement that
     /// gives rows, and at once nothing but lookups by other keys each time.
-    fn guess(
-        &self,
-        child: u32,
-        view: &View<'_>,
-        owned: &mut BTreeMap<(usize, usize), Owned>,
-    ) {
+    fn guess(&self, child: u32, view: &View<'_>, owned: &mut BTreeMap<(usize, usize), Owned>) {
         let places = &view.episode.places;
         let own = &view.by_query[&child];
         let mut from = 0;
         while let Some(first) = own.get(from) {
             let at = places.partition_point(|place| place < first);
             let parent = places[..at].iter().rev().find(|place| {
-                self.parts[self.query(**place) as usize].is_read
+                let part = &self.parts[self.query(**place) as usize];
+                part.is_read || part.yields
             });
             let end = self.end_of_run(&places[at..], parent.map(|place| self.query(*place)));
             let run = &places[at..at + end];

@@ -20,9 +20,13 @@ pub enum Said<'a> {
     /// An execution, with its time when it is in the same message.
     Executed(Executed<'a>),
     /// Parse or bind: part of an execution to come.
-    Prepared { duration_us: u64 },
+    Prepared {
+        duration_us: u64,
+    },
     /// `log_duration` alone: the time of what was said before.
-    Took { duration_us: u64 },
+    Took {
+        duration_us: u64,
+    },
     /// `auto_explain`.
     Plan,
     Other,
@@ -276,7 +280,7 @@ impl Stretch {
         }
         let open = self.open.entry(session).or_default();
         if open.state.is_none() && open.settles(&item) {
-            open.state = Some(State::default());
+            open.state = Some(State { pending: None, prepared_us: open.begun_us() });
         }
         match &mut open.state {
             Some(state) => state.take(item, collector),
@@ -295,7 +299,8 @@ impl Stretch {
         }
         for (session, after) in next.open {
             if self.settled.remove(&session) {
-                self.open.insert(session, Session { head: Vec::new(), state: Some(State::default()) });
+                self.open
+                    .insert(session, Session { head: Vec::new(), state: Some(State::default()) });
             }
             let Some(before) = self.open.get_mut(&session) else {
                 self.open.insert(session, after);
@@ -341,6 +346,30 @@ impl Stretch {
 }
 
 impl Session {
+    /// Takes out of the head what belongs to an execution after those in it, microseconds.
+    fn begun_us(&mut self) -> u64 {
+        let Some(last) = self.head.iter().rposition(|item| matches!(item, Loose::Executed(_)))
+        else {
+            return 0;
+        };
+        let lacks_time = |item: &Loose| matches!(item, Loose::Executed(waiting) if waiting.duration_us.is_none());
+        let mut lacks_time = lacks_time(&self.head[last]);
+        let mut begun_us = 0;
+        for item in self.head.split_off(last + 1) {
+            match item {
+                Loose::Took { .. } if lacks_time => {
+                    lacks_time = false;
+                    self.head.push(item);
+                }
+                Loose::Prepared(duration_us) | Loose::Took { duration_us, .. } => {
+                    begun_us += duration_us;
+                }
+                item => self.head.push(item),
+            }
+        }
+        begun_us
+    }
+
     /// From this message on the past no longer matters.
     fn settles(&self, item: &Loose) -> bool {
         match item {
@@ -461,9 +490,9 @@ pub fn said(text: &[u8]) -> Said<'_> {
 /// `12.345 ms` in microseconds, and what follows.
 fn milliseconds(text: &[u8]) -> Option<(u64, &[u8])> {
     let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
-    let whole = text[..end].iter().fold(0u64, |sum, digit| {
-        sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-    });
+    let whole = text[..end]
+        .iter()
+        .fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
     let mut rest = &text[end..];
     let mut fraction_us = 0;
     if let Some(digits) = rest.strip_prefix(b".") {

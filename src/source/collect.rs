@@ -121,7 +121,6 @@ impl Collector {
         if text.is_empty() || text == b";" {
             return;
         }
-        self.coverage.statements += 1;
         let mut buffers = std::mem::take(&mut self.buffers);
         let key = buffers.skeleton.scan(text);
         let found = self.known.find(key, text, &buffers.skeleton.literals);
@@ -133,21 +132,26 @@ impl Collector {
                 self.known.put_back(at, plan);
             }
             None => {
-                let plan = self.meet(key, text, &buffers.skeleton.literals);
-                self.executed(event, text, &plan, &mut buffers);
-                self.known.keep(plan, text, &buffers.skeleton.literals);
+                if let Some(plan) = self.meet(key, text, &buffers.skeleton.literals) {
+                    self.executed(event, text, &plan, &mut buffers);
+                    self.known.keep(plan, text, &buffers.skeleton.literals);
+                }
             }
         }
         self.buffers = buffers;
     }
 
-    /// Normalizes a text that was not seen before in this form.
-    fn meet(&mut self, key: u64, text: &[u8], literals: &[Span]) -> Plan {
+    /// Normalizes a text that was not seen before in this form; `None` for one that holds nothing but
+    /// a comment.
+    fn meet(&mut self, key: u64, text: &[u8], literals: &[Span]) -> Option<Plan> {
         let lossy = String::from_utf8_lossy(text);
         let normalized = sql::normalize::normalize(&lossy);
+        if normalized.text.is_empty() {
+            return None;
+        }
         let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
         let statement = self.statement(fingerprint, &normalized.text, normalized.slots.len());
-        match &lossy {
+        Some(match &lossy {
             Cow::Borrowed(_) => Plan::of(statement, key, &normalized, literals),
             Cow::Owned(repaired) => {
                 // Replaced bytes shift what follows them, but not the order of literals.
@@ -155,7 +159,7 @@ impl Collector {
                 skeleton.scan(repaired.as_bytes());
                 Plan::of(statement, key, &normalized, &skeleton.literals)
             }
-        }
+        })
     }
 
     fn executed(&mut self, event: &Event<'_>, text: &[u8], plan: &Plan, buffers: &mut Buffers) {
@@ -167,6 +171,7 @@ impl Collector {
             parameters.clear();
         }
         let room = Room::for_statements(self.statements.len());
+        self.coverage.statements += 1;
         let statement = &mut self.statements[plan.statement as usize];
         statement.logged_calls += 1;
         if event.queryid.is_some() && statement.queryid != event.queryid {
@@ -175,7 +180,8 @@ impl Collector {
         if let Some(duration_us) = event.duration_us {
             statement.durations.record(duration_us);
         }
-        let values = Values { text, literals: &skeleton.literals, parameters, detail: event.parameters };
+        let values =
+            Values { text, literals: &skeleton.literals, parameters, detail: event.parameters };
         let mut all = 0u64;
         for (slot, kept) in plan.slots.iter().zip(&mut statement.slots) {
             if slot.elements > 1 {

@@ -169,10 +169,8 @@ fn field(block: &[u8], at: usize) -> Option<(Field, usize)> {
     if block.get(at) != Some(&b'"') {
         let rest = block.get(at..).unwrap_or(b"");
         // Fields without quotes are short.
-        let length = rest
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'\n' | b'\r'))
-            .unwrap_or(rest.len());
+        let length =
+            rest.iter().position(|byte| matches!(byte, b',' | b'\n' | b'\r')).unwrap_or(rest.len());
         return Some((Field { start: at, end: at + length, doubled: false }, at + length));
     }
     let start = at + 1;

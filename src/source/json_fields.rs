@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn members_are_found_and_unescaped() {
-        let line = r#"{"a":"x","b" : -12, "c":{"d":["}",1]},"e":"q\"\\\n\u00e9\ud83d\ude00","f":null}"#;
+        let line =
+            r#"{"a":"x","b" : -12, "c":{"d":["}",1]},"e":"q\"\\\n\u00e9\ud83d\ude00","f":null}"#;
         let mut found = Vec::new();
         assert!(members(line.as_bytes(), &mut |key, value| {
             let mut buffer = Vec::new();
@@ -186,7 +187,17 @@ mod tests {
 
     #[test]
     fn what_breaks_off_is_no_object() {
-        for text in ["", "{", "{\"a\"", "{\"a\":", "{\"a\":\"x", "{\"a\":1", "[1]", "{\"a\":{\"b\"}", "{\"a\" 1}"] {
+        for text in [
+            "",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":\"x",
+            "{\"a\":1",
+            "[1]",
+            "{\"a\":{\"b\"}",
+            "{\"a\" 1}",
+        ] {
             assert!(!members(text.as_bytes(), &mut |_, _| {}), "{text}");
         }
         assert!(members(b" {} ", &mut |_, _| {}));

@@ -47,6 +47,8 @@ pub struct Options {
     pub log_line_prefix: Option<String>,
     /// Threads that read side by side; one for each core when not given.
     pub threads: Option<usize>,
+    /// Bytes that a thread reads at a time; what the processor's cache holds when not given.
+    pub block_bytes: Option<usize>,
 }
 
 /// Why a source gave nothing at all.
@@ -91,7 +93,7 @@ pub fn read(
     options: &Options,
     collector: &mut Collector,
 ) -> Result<Format, SourceError> {
-    let mut blocks = Blocks::new(compressed::open(input)?);
+    let mut blocks = Blocks::new(compressed::open(input)?, options.block_bytes);
     let head = blocks.peek(HEAD_BYTES)?;
     if head.is_empty() {
         return Err(SourceError::Empty);
@@ -196,8 +198,7 @@ fn read_log(
         part
     };
     let parts: Vec<Collector> = std::thread::scope(|scope| {
-        let running: Vec<_> =
-            parts.into_iter().map(|part| scope.spawn(|| work(part))).collect();
+        let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| work(part))).collect();
         running
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

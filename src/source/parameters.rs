@@ -48,7 +48,8 @@ impl Parameter {
 /// `$2 = ` itself, so the list is read quote by quote and never split.
 pub fn find(detail: &[u8], out: &mut Vec<Parameter>) -> bool {
     out.clear();
-    let list = detail.strip_prefix(b"parameters: ").or_else(|| detail.strip_prefix(b"Parameters: "));
+    let list =
+        detail.strip_prefix(b"parameters: ").or_else(|| detail.strip_prefix(b"Parameters: "));
     let Some(list) = list else { return false };
     let mut at = detail.len() - list.len();
     while detail.get(at) == Some(&b'$') {

@@ -55,15 +55,17 @@ impl Plan {
             .iter()
             .map(|slot| {
                 let from = match slot.source {
-                    Source::Parameter(number) => From::Parameter(u32::try_from(number).unwrap_or(0)),
+                    Source::Parameter(number) => {
+                        From::Parameter(u32::try_from(number).unwrap_or(0))
+                    }
                     Source::Constant { token, negative } => match ordinal(token.start) {
                         Some(ordinal) => From::Literal { ordinal, negative },
                         None => {
                             let fixed = word(token.text);
                             is_general &= fixed.is_some();
-                            From::Fixed(fixed.unwrap_or_else(|| {
-                                slot.value(&[]).unwrap_or(Literal::NULL)
-                            }))
+                            From::Fixed(
+                                fixed.unwrap_or_else(|| slot.value(&[]).unwrap_or(Literal::NULL)),
+                            )
                         }
                     },
                 };
@@ -73,15 +75,7 @@ impl Plan {
         let kept: Option<Box<[u32]>> = normalized.kept.iter().map(|at| ordinal(*at)).collect();
         is_general &= kept.is_some();
         let uses_parameters = slots.iter().any(|slot| matches!(slot.from, From::Parameter(_)));
-        Plan {
-            statement,
-            slots,
-            uses_parameters,
-
-            form,
-            kept: kept.unwrap_or_default(),
-            is_general,
-        }
+        Plan { statement, slots, uses_parameters, form, kept: kept.unwrap_or_default(), is_general }
     }
 }
 

@@ -417,7 +417,10 @@ mod tests {
     fn debian_default_and_its_background_processes() {
         let line = "2026-11-22 18:15:51.505 UTC [17525] app@np1 LOG:  hello: x";
         let (fields, severity, message) = split("%m [%p] %q%u@%d ", line);
-        assert_eq!((fields.pid, fields.user, fields.database), (&b"17525"[..], &b"app"[..], &b"np1"[..]));
+        assert_eq!(
+            (fields.pid, fields.user, fields.database),
+            (&b"17525"[..], &b"app"[..], &b"np1"[..])
+        );
         assert_eq!((severity, message), (&b"LOG"[..], &b"hello: x"[..]));
         let line = "2026-11-22 18:15:51.505 UTC [17] LOG:  checkpoint starting";
         assert_eq!(split("%m [%p] %q%u@%d ", line).0.user, b"");

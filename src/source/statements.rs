@@ -14,8 +14,7 @@ pub fn read_csv(bytes: &[u8], collector: &mut Collector) -> Result<(), SourceErr
         .iter()
         .max_by_key(|delimiter| first.iter().filter(|byte| byte == delimiter).count())
         .unwrap_or(&b',');
-    let mut csv =
-        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(bytes);
+    let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(bytes);
     let headers: Vec<String> = match csv.byte_headers() {
         Ok(headers) => headers
             .iter()

@@ -151,9 +151,9 @@ impl Framer for StderrLog {
                     && record.start.severity == Severity::Log
                     && session(&next.start.fields) == session(&record.start.fields)
             });
-            let is_whole = ahead.as_ref().is_some_and(|next| {
-                session(&next.start.fields) == session(&record.start.fields)
-            });
+            let is_whole = ahead
+                .as_ref()
+                .is_some_and(|next| session(&next.start.fields) == session(&record.start.fields));
             hand_over(&record, own_detail.as_ref(), is_whole, assembler, scratch);
             if own_detail.is_some() {
                 ahead = reader.record();

@@ -194,11 +194,8 @@ pub(super) fn string_end(bytes: &[u8], at: usize, escapes: bool) -> usize {
     let mut at = at + 1;
     loop {
         let rest = bytes.get(at..).unwrap_or(&[]);
-        let next = if escapes {
-            memchr::memchr2(b'\'', b'\\', rest)
-        } else {
-            memchr::memchr(b'\'', rest)
-        };
+        let next =
+            if escapes { memchr::memchr2(b'\'', b'\\', rest) } else { memchr::memchr(b'\'', rest) };
         let Some(next) = next else { return bytes.len() };
         at += next;
         if bytes[at] == b'\\' || bytes.get(at + 1) == Some(&b'\'') {
@@ -226,7 +223,8 @@ pub(super) fn quoted_end(bytes: &[u8], at: usize) -> usize {
 /// End of the `$tag$…$tag$` that begins at `at`; `None` where the dollar opens no string.
 pub(super) fn dollar_quoted_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = &bytes[at + 1..];
-    let tag = rest.iter().take_while(|byte| is_ident_start(**byte) || byte.is_ascii_digit()).count();
+    let tag =
+        rest.iter().take_while(|byte| is_ident_start(**byte) || byte.is_ascii_digit()).count();
     if rest.get(tag) != Some(&b'$') {
         return None;
     }

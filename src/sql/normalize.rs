@@ -31,10 +31,7 @@ pub struct Slot<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Source<'a> {
     /// A literal in the text, or one of the words `TRUE`, `FALSE` and `NULL`.
-    Constant {
-        token: Token<'a>,
-        negative: bool,
-    },
+    Constant { token: Token<'a>, negative: bool },
     /// `$n` in the text as sent, from 1.
     Parameter(usize),
 }

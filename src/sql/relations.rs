@@ -107,6 +107,7 @@ impl Resolver<'_> {
             TableFactor::Table { name, alias: own, args, .. } => {
                 let own = own.as_ref().map(|a| fold(&a.name)).or(alias);
                 if args.is_some() {
+                    self.shape.reads_function = true;
                     let alias = own.or_else(|| last_name(name)).unwrap_or_default();
                     scope.relations.push(Relation { alias, source: Source::Opaque });
                 } else {
@@ -126,6 +127,7 @@ impl Resolver<'_> {
                 self.from(std::slice::from_ref(table_with_joins), scope);
             }
             TableFactor::Function { alias: own, name, .. } => {
+                self.shape.reads_function = true;
                 let alias = own.as_ref().map(|a| fold(&a.name)).or_else(|| last_name(name));
                 scope
                     .relations

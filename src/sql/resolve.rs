@@ -44,6 +44,7 @@ fn empty(kind: StatementKind) -> Shape {
         kind,
         scans: Vec::new(),
         functions: Vec::new(),
+        reads_function: false,
         locks_rows: false,
         single_row: false,
         writes: false,

@@ -98,7 +98,9 @@ struct Event {
 /// What begins at `at`; `None` for a byte that means nothing there.
 fn event(text: &[u8], at: usize, class: u8) -> Option<Event> {
     let before = |back: usize| at.checked_sub(back).and_then(|place| text.get(place)).copied();
-    let is_ident = |byte: Option<u8>| byte.is_some_and(|b| is_ident_start(b) || b.is_ascii_digit() || b == b'$');
+    let is_ident = |byte: Option<u8>| {
+        byte.is_some_and(|b| is_ident_start(b) || b.is_ascii_digit() || b == b'$')
+    };
     if class & DIGIT != 0 {
         let start = if before(1) == Some(b'.') { at - 1 } else { at };
         let end = number_end(text, start);
@@ -215,16 +217,32 @@ mod tests {
 
     #[test]
     fn literals_are_found_and_do_not_count() {
-        let (one, found) = literals("SELECT a1, t2.b FROM t WHERE c = 42 AND d = 'it''s' AND e=-.5e-3 AND f = E'\\'' LIMIT $1");
+        let (one, found) = literals(
+            "SELECT a1, t2.b FROM t WHERE c = 42 AND d = 'it''s' AND e=-.5e-3 AND f = E'\\'' LIMIT $1",
+        );
         assert_eq!(found, ["42", "'it''s'", ".5e-3", "E'\\''"]);
-        let (two, _) = literals("SELECT a1, t2.b FROM t WHERE c = 7 AND d = '' AND e=-1.5 AND f = E'x' LIMIT $1");
+        let (two, _) = literals(
+            "SELECT a1, t2.b FROM t WHERE c = 7 AND d = '' AND e=-1.5 AND f = E'x' LIMIT $1",
+        );
         assert_eq!(one, two);
     }
 
     #[test]
     fn what_is_no_literal_counts() {
-        let all = ["a = $1", "a = $2", "a1 = $1", "\"a\" = $1", "\"1\" = $1", "\"2\" = $1", "a = 1", "a = 1.5", "a=1", "a = '1'"];
-        let hashes: std::collections::HashSet<u64> = all.iter().map(|sql| literals(sql).0).collect();
+        let all = [
+            "a = $1",
+            "a = $2",
+            "a1 = $1",
+            "\"a\" = $1",
+            "\"1\" = $1",
+            "\"2\" = $1",
+            "a = 1",
+            "a = 1.5",
+            "a=1",
+            "a = '1'",
+        ];
+        let hashes: std::collections::HashSet<u64> =
+            all.iter().map(|sql| literals(sql).0).collect();
         assert_eq!(hashes.len(), all.len());
     }
 
@@ -242,7 +260,12 @@ mod tests {
     fn every_literal_of_the_lexer_is_found_where_it_stands() {
         let sql = "x'1f' b'01' U&'d' n'1' $$a 'b'$$ $t$5$t$ $1 a$1 e1 1e5 0x1F 1_000 .5 a.5 \"q9\" 'ü' ü9 5";
         let slow: Vec<&str> = super::super::lexer::tokens(sql)
-            .filter(|token| matches!(token.kind, super::super::lexer::Kind::String | super::super::lexer::Kind::Number))
+            .filter(|token| {
+                matches!(
+                    token.kind,
+                    super::super::lexer::Kind::String | super::super::lexer::Kind::Number
+                )
+            })
             .map(|token| token.text)
             .collect();
         assert_eq!(literals(sql).1, slow);

@@ -1,0 +1,22 @@
+-- CamelCase quoted tables and columns, as Prisma / TypeORM make them
+create table "User"("id" serial primary key, "email" text not null unique, "displayName" text, "tenantId" int not null default 1);
+create table "Setting"("key" text primary key, "value" jsonb not null default '{}');
+create table "Author"("id" serial primary key, "fullName" text not null, "countryCode" text);
+create table "Book"("id" serial primary key, "title" text not null, "authorId" int not null references "Author"("id") on update cascade, "createdById" int references "User"("id"), "publishedAt" timestamp(3) not null, "price" double precision not null, "stockCount" int not null default 0);
+create table "Review"("id" serial primary key, "bookId" int not null references "Book"("id") on update cascade on delete cascade, "userId" int not null references "User"("id"), "rating" int not null, "body" text, "createdAt" timestamp(3) not null default now());
+create table "Tag"("id" serial primary key, "name" text not null unique);
+create table "_BookToTag"("A" int not null references "Book"("id") on delete cascade on update cascade, "B" int not null references "Tag"("id") on delete cascade on update cascade);
+create unique index "_BookToTag_AB_unique" on "_BookToTag"("A","B"); create index "_BookToTag_B_index" on "_BookToTag"("B");
+create table "UserSession"("sid" text primary key, "userId" int not null references "User"("id"), "expiresAt" timestamp(3) not null);
+create table "Attachment"("id" serial primary key, "ownerType" text not null, "ownerId" int not null, "url" text not null);
+insert into "User"("email","displayName","tenantId") select 'u'||i||'@x.io','User '||i,1+i%5 from generate_series(1,300) i;
+insert into "Setting" select 'feature.'||i,jsonb_build_object('on',i%2=0) from generate_series(1,20) i;
+insert into "Author"("fullName","countryCode") select 'Author '||i,(array['US','DE','JP'])[1+i%3] from generate_series(1,400) i;
+insert into "Book"("title","authorId","createdById","publishedAt","price","stockCount") select 'Book '||i,1+(i*7)%400,1+i%300,timestamp '2000-01-01'+i*interval '1 day',(i%90)+.99,i%50 from generate_series(1,2400) i;
+insert into "Review"("bookId","userId","rating","body","createdAt") select 1+(i*13)%2400,1+i%300,1+i%5,'it''s "fine" '||i,timestamp '2020-01-01'+i*interval '1 hour' from generate_series(1,9600) i;
+insert into "Tag"("name") select 'tag'||i from generate_series(1,30) i;
+insert into "_BookToTag" select distinct 1+(i*11)%2400,1+i%30 from generate_series(1,5000) i;
+insert into "UserSession" select md5(i::text),1+i%300,timestamp '2030-01-01' from generate_series(1,400) i;
+insert into "Attachment"("ownerType","ownerId","url") select (array['Author','Book'])[1+i%2],1+i%400,'https://cdn/'||i from generate_series(1,3000) i;
+create index on "Book"("authorId"); create index on "Review"("bookId"); create index on "Attachment"("ownerType","ownerId");
+analyze;
