@@ -160,7 +160,7 @@ impl<'c> Assembler<'c> {
     }
 
     fn log(&mut self, message: &Message<'_>) {
-        match said(message.text) {
+        match said(without_sqlstate(message.text)) {
             Said::Executed(executed) => self.executed(message, &executed),
             Said::Prepared { duration_us } => {
                 let session = self.session(message.session);
@@ -458,6 +458,18 @@ fn flush(waiting: Option<Box<Waiting>>, collector: &mut Collector) {
             is_continued: waiting.is_continued,
             order: waiting.order,
         });
+    }
+}
+
+/// The text without the SQLSTATE that `log_error_verbosity = verbose` puts before it.
+fn without_sqlstate(text: &[u8]) -> &[u8] {
+    match text {
+        [_, _, _, _, _, b':', b' ', rest @ ..]
+            if text[..5].iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) =>
+        {
+            rest
+        }
+        _ => text,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod csv_log;
 pub mod detect;
 pub mod json_fields;
 pub mod json_log;
+mod loose_prefix;
 pub mod message;
 pub mod parameters;
 pub mod plan;

@@ -77,7 +77,13 @@ enum Part {
 pub struct Prefix {
     parts: Vec<Part>,
     source: String,
+    /// No prefix fits all lines: each is read by what its parts look like.
+    is_loose: bool,
 }
+
+/// Share of the lines that a detected prefix has to fit, percent. Below, its parts vary more than any
+/// one line shows.
+const FITS_PCT: usize = 97;
 
 impl Prefix {
     /// # Errors
@@ -114,7 +120,7 @@ impl Prefix {
         if !text.is_empty() {
             parts.push(Part::Text(text));
         }
-        Ok(Prefix { parts, source: source.to_owned() })
+        Ok(Prefix { parts, source: source.to_owned(), is_loose: false })
     }
 
     /// The prefix that fits most lines: one of those in wide use, or one read off the lines
@@ -137,7 +143,15 @@ impl Prefix {
                 best = Some((count, prefix));
             }
         }
-        best.map(|(_, prefix)| prefix)
+        let (count, prefix) = best?;
+        if count * 100 < lines.len() * FITS_PCT {
+            let loose = Prefix { is_loose: true, ..Prefix::compile("").ok()? };
+            let fits = lines.iter().filter(|line| loose.split(line.as_bytes()).is_some()).count();
+            if fits > count {
+                return Some(loose);
+            }
+        }
+        Some(prefix)
     }
 
     pub fn source(&self) -> &str {
@@ -146,6 +160,9 @@ impl Prefix {
 
     /// The fields, severity and message of a line that begins a record.
     pub fn split<'a>(&self, line: &'a [u8]) -> Option<(Fields<'a>, &'a [u8], &'a [u8])> {
+        if self.is_loose {
+            return super::loose_prefix::split(line);
+        }
         let mut fields = Fields::default();
         let rest = match straight(&self.parts, line, &mut fields) {
             Some(rest) => rest,
@@ -300,7 +317,8 @@ fn ends(letter: char, line: &[u8], next: Option<&Part>) -> Vec<usize> {
     }
     let run = |allowed: fn(&u8) -> bool| {
         let (end, padded) = run_end(line, allowed);
-        vec![end, padded]
+        // A value may also be missing.
+        vec![end, padded, 0]
     };
     match (allowed(letter), next) {
         (Some(allowed), _) => run(allowed),
@@ -332,7 +350,8 @@ fn run_end(line: &[u8], allowed: fn(&u8) -> bool) -> (usize, usize) {
     let blanks = |from: usize| line[from..].iter().take_while(|byte| **byte == b' ').count();
     let start = blanks(0);
     let end = start + line[start..].iter().take_while(|byte| allowed(byte)).count();
-    (end, end + blanks(end))
+    // No value at all: then the blanks belong to what follows, or are its padding.
+    if end == start { (0, start) } else { (end, end + blanks(end)) }
 }
 
 /// The first place from `from` on where the next text stands.
@@ -383,7 +402,7 @@ fn store<'a>(letter: char, value: &'a [u8], fields: &mut Fields<'a>) {
 }
 
 /// The severity at the start of `text`, and the message behind it.
-fn severity(text: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn severity(text: &[u8]) -> Option<(&[u8], &[u8])> {
     const LONGEST: usize = 10;
     let colon = text.iter().take(LONGEST).position(|byte| *byte == b':')?;
     let word = &text[..colon];
@@ -398,10 +417,15 @@ fn is_severity(word: &[u8]) -> bool {
 
 /// Where a severity begins anywhere in the line.
 pub fn severity_at(line: &str) -> Option<usize> {
-    line.match_indices(":  ").find_map(|(colon, _)| {
-        let start =
-            line[..colon].rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
-        SEVERITIES.contains(&&line[start..colon]).then_some(start)
+    severity_in(line.as_bytes())
+}
+
+/// As [`severity_at`], of bytes.
+pub(super) fn severity_in(line: &[u8]) -> Option<usize> {
+    memchr::memmem::find_iter(line, b":  ").find_map(|colon| {
+        let word = line[..colon].iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count();
+        let start = colon - word;
+        is_severity(&line[start..colon]).then_some(start)
     })
 }
 
