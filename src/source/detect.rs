@@ -1,6 +1,9 @@
 //! Tells the format of an input from its beginning.
 
-use super::prefix::severity_at;
+use super::blocks::Lines;
+use super::json_record::{self, Found, objects, records};
+use super::prefix::{severity_at, severity_in};
+use super::syslog;
 use super::time::looks_like_time;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +11,8 @@ pub enum Format {
     Stderr,
     Csv,
     Json,
+    Syslog,
+    WrappedJson,
     StatementsCsv,
     StatementsJson,
 }
@@ -18,6 +23,8 @@ impl Format {
             Format::Stderr => "stderr log",
             Format::Csv => "csvlog",
             Format::Json => "jsonlog",
+            Format::Syslog => "syslog",
+            Format::WrappedJson => "records inside of JSON",
             Format::StatementsCsv => "pg_stat_statements (CSV)",
             Format::StatementsJson => "pg_stat_statements (JSON)",
         }
@@ -45,6 +52,12 @@ pub fn detect(head: &[u8]) -> Option<Format> {
     if text.lines().any(is_csv_record) {
         return Some(Format::Csv);
     }
+    if is_wrapped_json(head) {
+        return Some(Format::WrappedJson);
+    }
+    if is_syslog(head) {
+        return Some(Format::Syslog);
+    }
     text.lines().any(|line| severity_at(line).is_some()).then_some(Format::Stderr)
 }
 
@@ -58,6 +71,32 @@ fn json_line(line: &str) -> Option<Format> {
         return Some(Format::StatementsJson);
     }
     (value.contains_key("message") && value.contains_key("error_severity")).then_some(Format::Json)
+}
+
+/// Some object holds a record of the server, in parts or as text.
+fn is_wrapped_json(head: &[u8]) -> bool {
+    let starts = head.trim_ascii_start().first();
+    if !matches!(starts, Some(b'{' | b'[')) {
+        return false;
+    }
+    let mut found = Found::default();
+    objects(head).take(200).flat_map(records).any(|record| {
+        let whole = found.read(record);
+        let text = found.get(json_record::TEXT);
+        let inner =
+            text.starts_with(b"{") && memchr::memmem::find(text, b"error_severity").is_some();
+        whole
+            && (!found.get(json_record::SEVERITY).is_empty()
+                || inner
+                || severity_in(text).is_some())
+    })
+}
+
+/// Most lines with a severity have a wrapping around it.
+fn is_syslog(head: &[u8]) -> bool {
+    let lines = || Lines::of(head).filter(|line| severity_in(line).is_some()).take(50);
+    let wrapped = lines().filter(|line| syslog::unwrap(line).is_some()).count();
+    wrapped > 0 && wrapped * 2 > lines().count()
 }
 
 /// Begins with a time and a comma, and has a server's number of columns before the message.

@@ -102,7 +102,7 @@ fn string_end(text: &[u8], at: usize) -> Option<(usize, bool)> {
 }
 
 /// One past the object or array at `at`.
-fn nested_end(text: &[u8], at: usize) -> Option<usize> {
+pub(super) fn nested_end(text: &[u8], at: usize) -> Option<usize> {
     let mut depth = 0usize;
     let mut at = at;
     loop {

@@ -76,7 +76,9 @@ fn fields(head: &[u8]) -> Fields<'_> {
 }
 
 fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'@' | b'=' | b'-') || *byte >= 0x80
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'_' | b'.' | b'/' | b'@' | b'=' | b'-')
+        || *byte >= 0x80
 }
 
 /// `6b0384c2.4a02`: start of the session and process id, hexadecimal.
@@ -89,7 +91,9 @@ fn is_session(token: &[u8]) -> bool {
 /// Length of a zone with the blank before it.
 fn zone_length(rest: &[u8]) -> usize {
     match rest.strip_prefix(b" ") {
-        Some(zone) if zone.first().is_some_and(|b| b.is_ascii_uppercase() || b"+-<".contains(b)) => {
+        Some(zone)
+            if zone.first().is_some_and(|b| b.is_ascii_uppercase() || b"+-<".contains(b)) =>
+        {
             let is_part = |b: &&u8| b.is_ascii_alphanumeric() || b"+-:<>".contains(*b);
             1 + zone.iter().take_while(is_part).count()
         }
@@ -104,13 +108,34 @@ mod tests {
     #[test]
     fn parts_are_told_by_their_looks() {
         for (line, session, time) in [
-            ("[     18998] shop-web            |2026-11-23 00:11:46.875 UTC LOG:  x", "18998", "2026-11-23 00:11:46.875 UTC"),
-            ("2026-11-23 00:11:50 UTC 2026-11-23 00:11:50.206 UTC [19214] app LOG:  x", "19214", "2026-11-23 00:11:50.206 UTC"),
-            ("127.0.0.1 2026-11-23 00:11:48.569 +01:30 19106 LOG:  x", "19106", "2026-11-23 00:11:48.569 +01:30"),
-            ("2026-11-23 00:11:46 UTC 6b0384c2.4a12 18 0 1/0 SELECT client backend  100 LOG:  x", "6b0384c2.4a12", "2026-11-23 00:11:46 UTC"),
-            ("2026-11-23 00:11:51.821 UTC [19323] client backend [18] shop-web LOG:  x", "19323", "2026-11-23 00:11:51.821 UTC"),
+            (
+                "[     18998] shop-web            |2026-11-23 00:11:46.875 UTC LOG:  x",
+                "18998",
+                "2026-11-23 00:11:46.875 UTC",
+            ),
+            (
+                "2026-11-23 00:11:50 UTC 2026-11-23 00:11:50.206 UTC [19214] app LOG:  x",
+                "19214",
+                "2026-11-23 00:11:50.206 UTC",
+            ),
+            (
+                "127.0.0.1 2026-11-23 00:11:48.569 +01:30 19106 LOG:  x",
+                "19106",
+                "2026-11-23 00:11:48.569 +01:30",
+            ),
+            (
+                "2026-11-23 00:11:46 UTC 6b0384c2.4a12 18 0 1/0 SELECT client backend  100 LOG:  x",
+                "6b0384c2.4a12",
+                "2026-11-23 00:11:46 UTC",
+            ),
+            (
+                "2026-11-23 00:11:51.821 UTC [19323] client backend [18] shop-web LOG:  x",
+                "19323",
+                "2026-11-23 00:11:51.821 UTC",
+            ),
         ] {
-            let (fields, word, message) = split(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
+            let (fields, word, message) =
+                split(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
             assert_eq!(super::session(&fields), session.as_bytes(), "{line}");
             assert_eq!(fields.time, time.as_bytes(), "{line}");
             assert_eq!((word, message), (&b"LOG"[..], &b"x"[..]));

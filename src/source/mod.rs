@@ -15,6 +15,7 @@ pub mod csv_log;
 pub mod detect;
 pub mod json_fields;
 pub mod json_log;
+pub mod json_record;
 mod loose_prefix;
 pub mod message;
 pub mod parameters;
@@ -25,8 +26,10 @@ pub mod skips;
 pub mod statement;
 pub mod statements;
 pub mod stderr_log;
+pub mod syslog;
 pub mod time;
 pub mod understand;
+pub mod wrapped_log;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -37,6 +40,7 @@ use blocks::{Blocks, Cut};
 use collect::Collector;
 use detect::Format;
 use time::Clock;
+use wrapped_log::{WrappedLog, Wrapping};
 
 /// Bytes looked at to tell the format. A csvlog record of a long statement has to fit.
 const HEAD_BYTES: usize = 256 * 1024;
@@ -57,7 +61,9 @@ pub struct Options {
 pub enum SourceError {
     #[error("the input is empty")]
     Empty,
-    #[error("no known format: not stderr, csvlog or jsonlog, nor an export of pg_stat_statements")]
+    #[error(
+        "no known format: not stderr, csvlog, jsonlog or syslog, not a cloud's JSON around them, nor an export of pg_stat_statements"
+    )]
     UnknownFormat,
     #[error("no line matches log_line_prefix {0:?}")]
     Prefix(String),
@@ -71,6 +77,14 @@ pub enum SourceError {
 pub trait Framer: Cut {
     /// Hands the messages of a block to the assembler, and returns the number of lines.
     fn block(&self, block: &[u8], assembler: &mut Assembler<'_>, scratch: &mut Scratch) -> u64;
+
+    /// One thread has to read all blocks, in order.
+    fn is_sequential(&self) -> bool {
+        false
+    }
+
+    /// Hands over what was still under way at the end of the input.
+    fn finish(&self, _assembler: &mut Assembler<'_>, _scratch: &mut Scratch) {}
 }
 
 /// Buffers of one thread.
@@ -105,6 +119,8 @@ pub fn read(
         Format::Stderr => Box::new(stderr_log::StderrLog::new(head, options)?),
         Format::Csv => Box::new(csv_log::CsvLog),
         Format::Json => Box::new(json_log::JsonLog),
+        Format::Syslog => Box::new(WrappedLog::new(Wrapping::Syslog, head, options)?),
+        Format::WrappedJson => Box::new(WrappedLog::new(Wrapping::Json, head, options)?),
         Format::StatementsCsv | Format::StatementsJson => {
             return read_statements(blocks, format, collector);
         }
@@ -175,7 +191,8 @@ fn read_log(
     collector: &mut Collector,
 ) -> Option<std::io::Error> {
     let available = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = options.threads.unwrap_or_else(available).max(1);
+    let threads =
+        if framer.is_sequential() { 1 } else { options.threads.unwrap_or_else(available).max(1) };
     let parts: Vec<Collector> = (0..threads).map(|_| collector.fork()).collect();
     let blocks = Mutex::new(blocks);
     let joined = Mutex::new(Joined {
@@ -195,6 +212,13 @@ fn read_log(
             let lines = framer.block(&block, &mut assembler, &mut scratch);
             let stretch = assembler.finish();
             lock(&joined).add(piece, stretch, lines);
+        }
+        if framer.is_sequential() {
+            let piece = lock(&joined).next;
+            let mut assembler = Assembler::new(&mut part, piece);
+            framer.finish(&mut assembler, &mut scratch);
+            let stretch = assembler.finish();
+            lock(&joined).add(piece, stretch, 0);
         }
         part
     };
