@@ -80,7 +80,10 @@ fn is_wrapped_json(head: &[u8]) -> bool {
         return false;
     }
     let mut found = Found::default();
-    objects(head).take(200).flat_map(records).any(|record| {
+    // A list of records in one object may be larger than what is looked at.
+    let inside = memchr::memchr(b'{', head).map_or(head, |at| &head[at + 1..]);
+    let whole = objects(head).take(200).flat_map(records);
+    whole.chain(objects(inside).take(200)).any(|record| {
         let whole = found.read(record);
         let text = found.get(json_record::TEXT);
         let inner =

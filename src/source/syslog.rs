@@ -34,7 +34,9 @@ fn without_priority(line: &[u8]) -> &[u8] {
 
 /// The time at the start of a line, and what follows the blank behind it.
 fn time(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = if let Some(end) = looks_like_time(line) {
+    // The server writes a blank between date and time.
+    let is_iso = line.get(10) == Some(&b'T');
+    let end = if let Some(end) = looks_like_time(line).filter(|_| is_iso) {
         // 2026-11-23T00:16:27.246436+00:00
         end + line[end..].iter().take_while(|byte| !byte.is_ascii_whitespace()).count()
     } else if line.get(3) == Some(&b' ') && looks_like_time(line.get(4..)?).is_some() {
@@ -137,7 +139,11 @@ pub fn without_number(payload: &[u8]) -> (&[u8], bool) {
             break;
         }
     }
-    (rest, goes_on)
+    // A blank at the start of a piece may belong to the text, but not before a tab or a beginning.
+    let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+    let trimmed = &rest[blanks..];
+    let is_padding = !goes_on || trimmed.first() == Some(&b'\t');
+    (if is_padding { trimmed } else { rest }, goes_on)
 }
 
 /// Undoes `#011` and `#012`, with which rsyslog writes control characters.
@@ -202,6 +208,7 @@ mod tests {
             assert_eq!(parts(line), Some((time, source, "x")), "{line}");
         }
         assert_eq!(parts("2026-11-23 00:16:27.070 UTC [29639] app@shop LOG:  x"), None);
+        assert_eq!(parts("2026-11-23 00:16:27 UTC [29639]: [3-1] LOG:  x"), None);
         assert_eq!(parts("hello"), None);
     }
 
@@ -209,7 +216,9 @@ mod tests {
     fn numbers_and_labels_are_taken_off_and_escapes_undone() {
         assert_eq!(without_number(b"[7-1] 2026"), (&b"2026"[..], false));
         assert_eq!(without_number(b"[7-2] #011x"), (&b"#011x"[..], true));
-        assert_eq!(without_number(b"[DATABASE] [5-1]  x"), (&b" x"[..], false));
+        assert_eq!(without_number(b"[DATABASE] [5-1]  x"), (&b"x"[..], false));
+        assert_eq!(without_number(b"[5-2]  \tx"), (&b"\tx"[..], true));
+        assert_eq!(without_number(b"[5-2]  x"), (&b" x"[..], true));
         assert_eq!(without_number(b"[12] LOG"), (&b"LOG"[..], false));
         let mut out = Vec::new();
         unescape(b"a#011b#012c #1 #999", &mut out);

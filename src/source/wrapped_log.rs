@@ -13,6 +13,7 @@ use super::json_record::{self, Found, objects, records};
 use super::message::{Message, Severity};
 use super::prefix::{Prefix, severity_in};
 use super::syslog::{self, without_number};
+use super::time::looks_like_time;
 use super::{Framer, Options, Scratch, SourceError};
 
 /// Messages under way at the same time; beyond that the oldest is taken for complete.
@@ -257,8 +258,9 @@ fn json(object: &[u8], line: u64, found: &mut Found, take: &mut dyn FnMut(Payloa
         let inner = text.to_vec();
         return json(&inner, line, found, take);
     }
-    let is_record = !found.get(json_record::SEVERITY).is_empty() && severity_in(text).is_none();
-    if is_record {
+    // Some providers give the parts, and the line with its prefix all the same.
+    let has_prefix = looks_like_time(text).is_some() && severity_in(text).is_some();
+    if !found.get(json_record::SEVERITY).is_empty() && !has_prefix {
         return take(Payload::Record { found, line });
     }
     let (text, goes_on) = without_number(text);
