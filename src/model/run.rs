@@ -84,6 +84,9 @@ pub struct RunQuery {
     pub provenance: String,
     /// Share of the time of the workload, percent.
     pub share_pct: f64,
+    /// The plan of the slowest execution that `auto_explain` logged, without values.
+    #[serde(default)]
+    pub observed_plan: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -36,6 +36,13 @@ pub struct Sample {
     pub parameters: Vec<Literal>,
 }
 
+/// A plan by which the statement ran, as the server logged it; values are left out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObservedPlan {
+    pub duration_us: u64,
+    pub text: String,
+}
+
 /// One distinct statement.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -57,6 +64,8 @@ pub struct Query {
     pub samples: Vec<Sample>,
     /// One entry for each `$n` of `normalized`.
     pub slots: Vec<Values>,
+    /// The plan of the slowest execution that `auto_explain` logged.
+    pub plan: Option<ObservedPlan>,
 }
 
 impl Query {

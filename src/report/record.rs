@@ -88,6 +88,7 @@ fn run_query(workload: &Workload, query: &Query, shape: Option<&Shape>) -> RunQu
         parsed: shape.is_some(),
         provenance: Provenance::Observed.word().to_owned(),
         share_pct: workload.share_pct(query.total_us),
+        observed_plan: query.plan.as_ref().map(|plan| plan.text.clone()),
     }
 }
 

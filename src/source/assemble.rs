@@ -11,6 +11,7 @@ use std::mem::take;
 use foldhash::{HashMap, HashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::auto_explain;
 use super::collect::Collector;
 use super::message::{Event, Message, Severity};
 
@@ -27,8 +28,13 @@ pub enum Said<'a> {
     Took {
         duration_us: u64,
     },
-    /// `auto_explain`.
-    Plan,
+    /// `auto_explain`: a plan, and the time of the execution.
+    Plan {
+        duration_us: u64,
+        text: &'a [u8],
+    },
+    /// A record of pgaudit.
+    Audit,
     Other,
 }
 
@@ -171,9 +177,15 @@ impl<'c> Assembler<'c> {
                 let took = Loose::Took { duration_us, at_us: message.at_us };
                 self.stretch.take(session, took, self.collector);
             }
-            Said::Plan => {
-                self.collector.skip_at("auto_explain plan", 1, message.line);
-            }
+            Said::Plan { duration_us, text } => match auto_explain::read(text) {
+                Some(explained) => self.collector.planned(&explained, duration_us),
+                None => self.collector.skip_at(
+                    "auto_explain plan in a format other than text and json",
+                    1,
+                    message.line,
+                ),
+            },
+            Said::Audit => self.collector.skip_at("pgaudit record", 1, message.line),
             Said::Other => {}
         }
     }
@@ -480,6 +492,7 @@ pub fn said(text: &[u8]) -> Said<'_> {
             Some(Named { text, is_extended, is_continued, is_executed: true }) => {
                 Said::Executed(Executed { text, duration_us: None, is_extended, is_continued })
             }
+            _ if text.starts_with(b"AUDIT: ") => Said::Audit,
             _ => Said::Other,
         };
     };
@@ -494,8 +507,10 @@ pub fn said(text: &[u8]) -> Said<'_> {
             Said::Executed(Executed { text, duration_us, is_extended, is_continued })
         }
         Some(_) => Said::Prepared { duration_us },
-        None if rest.starts_with(b"plan:") => Said::Plan,
-        None => Said::Other,
+        None => match rest.strip_prefix(b"plan:") {
+            Some(text) => Said::Plan { duration_us, text },
+            None => Said::Other,
+        },
     }
 }
 
@@ -576,7 +591,11 @@ mod tests {
         assert_eq!(read("duration: 2 ms"), Said::Took { duration_us: 2000 });
         assert_eq!(read("statement: SELECT 'a: b'"), executed(None, "SELECT 'a: b'", false));
         assert_eq!(read("execute <unnamed>: SELECT 1"), executed(None, "SELECT 1", true));
-        assert_eq!(read("duration: 2 ms  plan:\nQuery Text: x"), Said::Plan);
+        assert!(matches!(
+            read("duration: 2 ms  plan:\nQuery Text: x"),
+            Said::Plan { duration_us: 2000, text: b"\nQuery Text: x" }
+        ));
+        assert_eq!(read("AUDIT: SESSION,1,1,READ,SELECT,,,x,<none>"), Said::Audit);
         assert_eq!(read("checkpoint starting: time"), Said::Other);
         assert_eq!(read("duration: ms  statement: BEGIN"), Said::Other);
     }

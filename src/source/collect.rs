@@ -6,6 +6,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::auto_explain::Explained;
 use super::message::Event;
 use super::parameters::{self, Parameter, is_truncated};
 use super::plan::{Known, Plan};
@@ -15,7 +16,7 @@ use super::statement::{Counted, Role, Room, Statement};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::literal::Literal;
 use crate::model::timeline::{Execution, Group, SlotHash};
-use crate::model::workload::{Coverage, Query, Sample, Workload};
+use crate::model::workload::{Coverage, ObservedPlan, Query, Sample, Workload};
 use crate::sql;
 use crate::sql::skeleton::{Skeleton, Span};
 
@@ -243,6 +244,18 @@ impl Collector {
         }
     }
 
+    /// Takes a plan that was logged. The execution itself is mostly logged, too.
+    pub fn planned(&mut self, explained: &Explained, duration_us: u64) {
+        let normalized = sql::normalize::normalize(&explained.statement);
+        if normalized.text.is_empty() {
+            return;
+        }
+        let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
+        let at = self.statement(fingerprint, &normalized.text, normalized.slots.len());
+        let plan = ObservedPlan { duration_us, text: explained.plan.clone() };
+        self.statements[at as usize].note_plan(plan);
+    }
+
     /// Takes the counters of one statement.
     pub fn counted(&mut self, text: &str, queryid: Option<i64>, counted: &Counted) {
         if counted.calls == 0 {
@@ -309,11 +322,15 @@ impl Collector {
     }
 
     /// The workload: queries by time, executions in order.
-    pub fn finish(self) -> Workload {
+    pub fn finish(mut self) -> Workload {
+        if !self.statements.iter().any(Statement::is_executed) {
+            self.statements.iter_mut().for_each(Statement::count_planned);
+        }
         let mut ranked: Vec<(usize, Query)> =
             self.statements.into_iter().map(Statement::finish).enumerate().collect();
         ranked.sort_by(|(_, a), (_, b)| {
-            (b.total_us, b.calls, a.fingerprint).cmp(&(a.total_us, a.calls, b.fingerprint))
+            let key = |query: &Query| (query.calls > 0, query.total_us, query.calls);
+            key(b).cmp(&key(a)).then(a.fingerprint.cmp(&b.fingerprint))
         });
         let mut position = vec![0u32; ranked.len()];
         let mut slots = vec![0usize; ranked.len()];
@@ -323,7 +340,10 @@ impl Collector {
         }
         let timeline =
             self.timeline.finish(|old| slots[old as usize], |old| position[old as usize]);
-        let queries: Vec<Query> = ranked.into_iter().map(|(_, query)| query).collect();
+        // By time, then calls: those of which only a plan was seen come last.
+        let executed = ranked.partition_point(|(_, query)| query.calls > 0);
+        let queries: Vec<Query> =
+            ranked.into_iter().take(executed).map(|(_, query)| query).collect();
         let mut coverage = self.coverage;
         // Both a log and the counters may have seen an execution; it is counted once.
         coverage.statements = queries.iter().map(|query| query.calls).sum();

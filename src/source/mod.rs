@@ -8,6 +8,7 @@
 //! ```
 
 pub mod assemble;
+pub mod auto_explain;
 pub mod blocks;
 pub mod collect;
 pub mod compressed;

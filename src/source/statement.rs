@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::duration::Durations;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::values::{MOST_VALUES, Values};
-use crate::model::workload::{Query, Sample};
+use crate::model::workload::{ObservedPlan, Query, Sample};
 
 /// What `pg_stat_statements` counted of a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -74,6 +74,9 @@ pub struct Statement {
     /// The executions with the smallest ranks: the same whatever the order of reading.
     pub samples: Vec<(u64, Sample)>,
     pub slots: Vec<Values>,
+    /// Executions that `auto_explain` logged, and the plan of the slowest.
+    planned: Durations,
+    plan: Option<ObservedPlan>,
 }
 
 impl Statement {
@@ -88,6 +91,8 @@ impl Statement {
             counted: Counted::default(),
             samples: Vec::new(),
             slots: vec![Values::default(); slots],
+            planned: Durations::new(),
+            plan: None,
         }
     }
 
@@ -97,6 +102,16 @@ impl Statement {
             (Some(known), Some(new)) => Some(known.min(new)),
             (known, new) => known.or(new),
         };
+    }
+
+    /// Of several plans, that of the slowest execution stays.
+    pub fn note_plan(&mut self, plan: ObservedPlan) {
+        self.planned.record(plan.duration_us);
+        self.keep_plan(Some(plan));
+    }
+
+    fn keep_plan(&mut self, plan: Option<ObservedPlan>) {
+        self.plan = self.plan.take().max(plan);
     }
 
     pub fn count(&mut self, counted: &Counted) {
@@ -137,6 +152,8 @@ impl Statement {
         self.durations.merge(&other.durations);
         self.logged_calls += other.logged_calls;
         self.count(&other.counted);
+        self.planned.merge(&other.planned);
+        self.keep_plan(other.plan);
         for (rank, sample) in other.samples {
             if self.wants_sample(rank, room) {
                 self.keep_sample(rank, sample, room);
@@ -145,6 +162,17 @@ impl Statement {
         for (slot, theirs) in self.slots.iter_mut().zip(other.slots) {
             slot.merge(theirs, room.values);
         }
+    }
+
+    /// Executions that were logged or counted.
+    pub fn is_executed(&self) -> bool {
+        self.logged_calls > 0 || self.counted.calls > 0
+    }
+
+    /// Takes the executions from what `auto_explain` wrote, where nothing else did.
+    pub fn count_planned(&mut self) {
+        self.logged_calls = self.planned.count();
+        self.durations = std::mem::take(&mut self.planned);
     }
 
     /// Counters of the server cover more than a log, or the log covers what the counters lost: the
@@ -172,6 +200,7 @@ impl Statement {
             blocks: self.counted.blocks.map(scale),
             samples: self.samples.into_iter().map(|(_, sample)| sample).collect(),
             slots: self.slots,
+            plan: self.plan,
         }
     }
 }
