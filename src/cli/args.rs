@@ -29,6 +29,8 @@ pub enum Command {
     Demo(Demo),
     /// Examine connection, privileges, extensions and statistics.
     Doctor(Doctor),
+    /// Gather logs and counters into one file, or merge such files.
+    Capture(Capture),
     /// Findings and recommendations from logs, exports and a database.
     Analyze(Analyze),
     /// Replay with and without each recommendation, inside transactions that are rolled back.
@@ -71,7 +73,7 @@ pub struct Connection {
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
-    /// Logs and exports of pg_stat_statements; `-` is standard input. Formats are detected.
+    /// Logs, exports of pg_stat_statements, captures; `-` is standard input. Formats are detected.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Read pg_stat_statements over the connection.
@@ -136,6 +138,20 @@ pub struct Demo {
 pub struct Doctor {
     #[command(flatten)]
     pub connection: Connection,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Capture {
+    #[command(flatten)]
+    pub sources: Sources,
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Where to write the capture; it holds parameters, mode 0600. `-` is standard output.
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub output: PathBuf,
+    /// No bars and no phases on standard error.
+    #[arg(long, short = 'q')]
+    pub quiet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

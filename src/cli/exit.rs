@@ -121,6 +121,10 @@ impl Failure {
                 Exit::Unreadable,
                 "give the server's setting: --log-line-prefix \"$(psql -Atc 'SHOW log_line_prefix')\"".to_owned(),
             ),
+            SourceError::Capture(_) => (
+                Exit::Unreadable,
+                "was it written by another version of pgassay? capture again from the logs".to_owned(),
+            ),
             SourceError::BadPrefix(_) => (Exit::Usage, "compare it with SHOW log_line_prefix".to_owned()),
             SourceError::Io(_) => (Exit::Unreadable, "check that the file is there and readable".to_owned()),
         };

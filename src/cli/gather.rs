@@ -1,7 +1,7 @@
 //! Reads all sources of a command into one workload, and the catalog beside it.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args;
 use super::config::Config;
@@ -47,17 +47,24 @@ pub enum Wanted {
     DatabaseAlone,
 }
 
-/// Reads files, counters and catalog.
+/// What was read, before anything is made of it.
+pub struct Collected {
+    pub collector: Collector,
+    pub live: Option<Live>,
+    pub warnings: Vec<String>,
+}
+
+/// Reads files and counters.
 ///
 /// # Errors
-/// When a source cannot be read at all, or nothing in any of them was understood.
-pub fn gather(
+/// When a source cannot be read at all.
+pub fn collect(
     sources: &args::Sources,
     connection: &args::Connection,
     config: &Config,
     wanted: Wanted,
     progress: &Progress,
-) -> Result<Gathered, Failure> {
+) -> Result<Collected, Failure> {
     let wants_live = wanted != Wanted::Anything
         || sources.pg_stat_statements
         || (sources.schema.is_none() && is_given(connection, config));
@@ -84,8 +91,25 @@ pub fn gather(
     if let Some(live) = live.as_ref().filter(|_| tries_counters || sources.pg_stat_statements) {
         read_counters(sources, live, &mut collector, &mut warnings)?;
     }
+    Ok(Collected { collector, live, warnings })
+}
+
+/// Reads files, counters and catalog.
+///
+/// # Errors
+/// When a source cannot be read at all, or nothing in any of them was understood.
+pub fn gather(
+    sources: &args::Sources,
+    connection: &args::Connection,
+    config: &Config,
+    wanted: Wanted,
+    progress: &Progress,
+) -> Result<Gathered, Failure> {
+    let Collected { collector, live, mut warnings } =
+        collect(sources, connection, config, wanted, progress)?;
+    let captured = collector.catalog().cloned();
     let mut workload = collector.finish();
-    let (catalog, target) = catalog(sources, live.as_ref(), &mut workload)?;
+    let (catalog, target) = catalog(sources, live.as_ref(), captured, &mut workload)?;
     let phase = progress.phase("resolving statements", 0);
     let shapes = source::understand::understand(&mut workload, catalog.as_ref());
     drop(phase);
@@ -110,7 +134,13 @@ fn read_files(
 ) -> Result<(), Failure> {
     let options =
         Options { log_line_prefix: sources.log_line_prefix.clone(), ..Options::default() };
+    let mut files = Vec::new();
     for file in &sources.files {
+        files.extend(expand(file));
+    }
+    // A rotated set may be given in any order; what one file leaves open another goes on with.
+    files.sort_by_cached_key(|file| begins(file));
+    for file in &files {
         let name = if file.as_os_str() == "-" {
             "standard input".to_owned()
         } else {
@@ -125,6 +155,27 @@ fn read_files(
         outcome.map_err(|error| Failure::source(&name, &error))?;
     }
     Ok(())
+}
+
+/// The files that a pattern names, for shells that leave patterns alone.
+fn expand(path: &Path) -> Vec<PathBuf> {
+    let is_pattern = |text: &str| text.contains(['*', '?', '[']) && !path.exists();
+    let found: Vec<PathBuf> = match path.to_str().filter(|text| is_pattern(text)) {
+        Some(pattern) => glob::glob(pattern).into_iter().flatten().filter_map(Result::ok).collect(),
+        None => Vec::new(),
+    };
+    if found.is_empty() { vec![path.to_owned()] } else { found }
+}
+
+/// When a file begins; `None`, which comes first, where that cannot be told.
+fn begins(path: &Path) -> Option<(i64, i64)> {
+    if path.as_os_str() == "-" {
+        return None;
+    }
+    // A named pipe can be read only once.
+    let file = File::open(path).ok()?;
+    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    source::begins(file)
 }
 
 fn open_file(path: &Path) -> Result<File, Failure> {
@@ -186,6 +237,7 @@ fn nothing_understood(workload: &Workload) -> Failure {
 fn catalog(
     sources: &args::Sources,
     live: Option<&Live>,
+    captured: Option<Catalog>,
     workload: &mut Workload,
 ) -> Result<(Option<Catalog>, Option<Target>), Failure> {
     if let Some(live) = live {
@@ -194,7 +246,12 @@ fn catalog(
         let target = record::target(&catalog, Some(description));
         return Ok((Some(catalog), Some(target)));
     }
-    let Some(path) = &sources.schema else { return Ok((None, None)) };
+    let Some(path) = &sources.schema else {
+        let target = captured.as_ref().map(|catalog| {
+            record::target(catalog, Some("catalog in the capture, no connection".to_owned()))
+        });
+        return Ok((captured, target));
+    };
     let bytes = std::fs::read(path).map_err(|error| {
         Failure::unreadable(format!("cannot read {}", path.display()), error.to_string())
             .with_help("pg_dump --schema-only makes a schema")

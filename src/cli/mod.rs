@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub mod args;
+pub mod capture;
 pub mod check;
 pub mod config;
 pub mod connection;
@@ -55,6 +56,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Capture(args) => capture::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Trial(args) => trial::run(&args),
         Command::Check(args) => check::run(&args),

@@ -1,9 +1,11 @@
 //! What a database holds: tables, columns, indexes, constraints, row-level rules, statistics.
 
+use serde::{Deserialize, Serialize};
+
 use super::name::TableName;
 
 /// Where a catalog was read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// From a server, with statistics.
     Live,
@@ -20,7 +22,7 @@ impl Origin {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Catalog {
     pub origin: Origin,
     pub database: Option<String>,
@@ -34,7 +36,7 @@ pub struct Catalog {
     pub extensions: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableKind {
     Table,
     Partitioned,
@@ -43,7 +45,7 @@ pub enum TableKind {
     Foreign,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Table {
     pub name: TableName,
     pub kind: TableKind,
@@ -63,7 +65,7 @@ pub struct Table {
     pub granted_to: Vec<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     /// As `format_type` prints it, such as `timestamp with time zone`.
@@ -77,7 +79,7 @@ pub struct Column {
 }
 
 /// One key of an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexKey {
     /// A column's name, or an expression in the server's spelling.
     pub expression: String,
@@ -101,7 +103,7 @@ impl IndexKey {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     pub name: String,
     pub schema: String,
@@ -121,7 +123,7 @@ pub struct Index {
     pub definition: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignKey {
     pub name: String,
     pub columns: Vec<String>,
@@ -129,7 +131,7 @@ pub struct ForeignKey {
     pub referenced_columns: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     pub name: String,
     pub command: String,

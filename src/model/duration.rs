@@ -49,6 +49,27 @@ impl Durations {
         }
     }
 
+    /// From counts of values and the exact total, as [`Durations::counts`] gave them.
+    pub fn from_counts(counts: &[(u64, u64)], total_us: u128) -> Durations {
+        let mut durations = Durations::new();
+        counts.iter().for_each(|(value, count)| durations.keep(*value, *count));
+        durations.total_us = total_us;
+        durations
+    }
+
+    /// Values with their counts, ascending: the same for all that was recorded in any order.
+    pub fn counts(&self) -> (Vec<(u64, u64)>, u128) {
+        let counts = match &self.kept {
+            Kept::Singles(singles) => {
+                let mut counts: std::collections::BTreeMap<u64, u64> = Default::default();
+                singles.iter().for_each(|single| *counts.entry(*single).or_default() += 1);
+                counts.into_iter().collect()
+            }
+            Kept::Histogram(_) => self.buckets(),
+        };
+        (counts, self.total_us)
+    }
+
     pub fn merge(&mut self, other: &Durations) {
         self.total_us += other.total_us;
         match &other.kept {

@@ -22,11 +22,12 @@ pub struct Values {
     kept: Vec<Kept>,
 }
 
+/// A value, how often it came, and the hash it is kept by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Kept {
-    hash: u64,
-    count: u64,
-    value: Literal,
+pub struct Kept {
+    pub hash: u64,
+    pub count: u64,
+    pub value: Literal,
 }
 
 impl Values {
@@ -46,6 +47,17 @@ impl Values {
             }
             Err(_) => {}
         }
+    }
+
+    /// The parts of a sketch, as they were written.
+    pub fn from_parts(seen: u64, lists: u64, elements: u64, mut kept: Vec<Kept>) -> Values {
+        kept.sort_by_key(|kept| kept.hash);
+        Values { seen, lists, elements, kept }
+    }
+
+    /// The kept values, by hash.
+    pub fn kept(&self) -> &[Kept] {
+        &self.kept
     }
 
     /// Forgets all but the `most` values with the smallest hashes.

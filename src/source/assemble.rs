@@ -6,9 +6,10 @@
 //! A log is read in pieces, several at a time, so a piece may begin in the middle of an execution.
 //! What depends on what came before is kept loose, and settled when the pieces are joined in order.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 
-use foldhash::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::auto_explain;
@@ -38,6 +39,19 @@ pub enum Said<'a> {
     Other,
 }
 
+impl Said<'_> {
+    /// How long what was said has taken, microseconds.
+    fn duration_us(&self) -> u64 {
+        match self {
+            Said::Executed(executed) => executed.duration_us.unwrap_or(0),
+            Said::Prepared { duration_us }
+            | Said::Took { duration_us }
+            | Said::Plan { duration_us, .. } => *duration_us,
+            Said::Audit | Said::Other => 0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Executed<'a> {
     pub text: &'a [u8],
@@ -49,7 +63,7 @@ pub struct Executed<'a> {
 }
 
 /// An execution that has to wait, with what it borrowed copied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Waiting {
     at_us: Option<i64>,
     session: u64,
@@ -61,11 +75,13 @@ struct Waiting {
     queryid: Option<i64>,
     is_extended: bool,
     is_continued: bool,
+    /// Neither parameters nor time can follow.
+    is_complete: bool,
     order: u64,
 }
 
 /// A message that has to wait until it is known what came before it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Loose {
     Executed(Box<Waiting>),
     Prepared(u64),
@@ -75,7 +91,7 @@ enum Loose {
 }
 
 /// What a session has under way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct State {
     /// An execution whose parameters or time may still follow.
     pending: Option<Box<Waiting>>,
@@ -84,7 +100,7 @@ struct State {
 }
 
 /// What is known of a session from some place in the log on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Session {
     /// Messages before the first from which on the past no longer matters.
     head: Vec<Loose>,
@@ -92,13 +108,39 @@ struct Session {
     state: Option<State>,
 }
 
-/// The loose ends of a stretch of a log.
-#[derive(Debug, Default)]
-pub struct Stretch {
-    /// Sessions whose past no longer matters and that have nothing under way.
-    settled: HashSet<u64>,
-    open: HashMap<u64, Session>,
+/// When a stretch was written, microseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Span {
+    /// First and last record.
+    first_us: i64,
+    last_us: i64,
+    /// Earliest start of what its records tell of.
+    start_us: i64,
 }
+
+impl Span {
+    fn and(self, other: Span) -> Span {
+        Span {
+            first_us: self.first_us.min(other.first_us),
+            last_us: self.last_us.max(other.last_us),
+            start_us: self.start_us.min(other.start_us),
+        }
+    }
+}
+
+/// The loose ends of a stretch of a log.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Stretch {
+    span: Option<Span>,
+    /// Parse and bind, or times, stood apart from their executions.
+    has_parts: bool,
+    /// Sessions whose past no longer matters and that have nothing under way.
+    settled: BTreeSet<u64>,
+    open: BTreeMap<u64, Session>,
+}
+
+/// Time between records of one log that follow at once, microseconds.
+const NEXT_US: i64 = 5_000;
 
 /// Joins the messages of one piece of a log to events and hands them to a collector.
 pub struct Assembler<'c> {
@@ -152,10 +194,12 @@ impl<'c> Assembler<'c> {
         match message.severity {
             Severity::Log => self.log(message),
             Severity::Detail => {
+                self.stretch.note(message.at_us, 0);
                 let session = self.session(message.session);
                 self.stretch.take(session, Loose::Detail(message.text.into()), self.collector);
             }
             Severity::Error => {
+                self.stretch.note(message.at_us, 0);
                 let session = self.session(message.session);
                 if !self.stretch.settled.contains(&session) {
                     self.stretch.take(session, Loose::Failed, self.collector);
@@ -166,7 +210,10 @@ impl<'c> Assembler<'c> {
     }
 
     fn log(&mut self, message: &Message<'_>) {
-        match said(without_sqlstate(message.text)) {
+        let said = said(without_sqlstate(message.text));
+        self.stretch.note(message.at_us, said.duration_us());
+        self.stretch.has_parts |= matches!(said, Said::Prepared { .. } | Said::Took { .. });
+        match said {
             Said::Executed(executed) => self.executed(message, &executed),
             Said::Prepared { duration_us } => {
                 let session = self.session(message.session);
@@ -203,7 +250,7 @@ impl<'c> Assembler<'c> {
             // Zero is the server's "not computed".
             queryid: message.queryid.filter(|id| *id != 0),
             is_continued: executed.is_continued,
-            order: (self.piece << PIECE_BITS) | self.events,
+            order: self.collector.order_of((self.piece << PIECE_BITS) | self.events),
         };
         self.events += 1;
         // Nearly every execution is whole, and is counted without being copied.
@@ -212,8 +259,8 @@ impl<'c> Assembler<'c> {
         if complete && self.stretch.passes(session, executed.is_extended, self.collector, &event) {
             return;
         }
-        let waiting = Loose::Executed(Box::new(Waiting::of(&event, executed.is_extended)));
-        self.stretch.take(session, waiting, self.collector);
+        let waiting = Waiting::of(&event, executed.is_extended, complete);
+        self.stretch.take(session, Loose::Executed(Box::new(waiting)), self.collector);
     }
 
     fn session(&mut self, name: &[u8]) -> u64 {
@@ -239,6 +286,53 @@ impl<'c> Assembler<'c> {
 }
 
 impl Stretch {
+    fn note(&mut self, at_us: Option<i64>, duration_us: u64) {
+        let Some(at_us) = at_us else { return };
+        let start_us = at_us - i64::try_from(duration_us).unwrap_or(0);
+        let span = Span { first_us: at_us, last_us: at_us, start_us };
+        self.span = Some(self.span.map_or(span, |known| known.and(span)));
+    }
+
+    /// Time of the first and of the last record: what stretches are ordered by.
+    pub fn order(&self) -> Option<(i64, i64)> {
+        self.span.map(|span| (span.first_us, span.last_us))
+    }
+
+    /// That stretch goes on where this one ends, as far as can be told: it begins at once, or what it
+    /// lacks is what this one has under way. Else a third may belong between the two.
+    pub fn is_next(&self, next: &Stretch) -> bool {
+        let at_once = match (self.span, next.span) {
+            (Some(ours), Some(theirs)) => theirs.start_us <= ours.last_us + NEXT_US,
+            _ => true,
+        };
+        // Without parse and bind in the log, an execution lacks nothing.
+        let is_whole = !self.has_parts && !next.has_parts;
+        at_once || is_whole || self.fits(next)
+    }
+
+    fn fits(&self, next: &Stretch) -> bool {
+        let nothing = State::default();
+        let ends = self.open.iter().all(|(id, session)| {
+            let is_neutral = session.state.as_ref().is_none_or(|state| *state == nothing);
+            is_neutral || next.open.get(id).is_some_and(|after| !after.head.is_empty())
+        });
+        let begins =
+            next.open.iter().filter(|(_, after)| !after.head.is_empty()).all(|(id, after)| {
+                let before = match self.open.get(id) {
+                    Some(Session { state: Some(state), .. }) => state,
+                    // What came before is not settled itself, or the session is new.
+                    Some(Session { state: None, .. }) => return true,
+                    None => &nothing,
+                };
+                match after.head.first() {
+                    Some(Loose::Executed(_)) => before.prepared_us > 0,
+                    Some(Loose::Took { .. } | Loose::Detail(_)) => before.pending.is_some(),
+                    _ => true,
+                }
+            });
+        ends && begins
+    }
+
     /// Counts a complete execution at once if nothing that came before can change it.
     fn passes(
         &mut self,
@@ -288,7 +382,7 @@ impl Stretch {
                 return;
             }
             self.settled.remove(&session);
-            self.open.insert(session, Session { head: Vec::new(), state: Some(State::default()) });
+            self.open.insert(session, Session::settled());
         }
         let open = self.open.entry(session).or_default();
         if open.state.is_none() && open.settles(&item) {
@@ -302,6 +396,11 @@ impl Stretch {
 
     /// Joins the stretch that follows in the log.
     pub fn join(&mut self, next: Stretch, collector: &mut Collector) {
+        self.span = match (self.span, next.span) {
+            (Some(ours), Some(theirs)) => Some(ours.and(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
+        self.has_parts |= next.has_parts;
         for session in next.settled {
             if let Some(before) = self.open.remove(&session) {
                 self.settle(session, before, collector);
@@ -310,27 +409,14 @@ impl Stretch {
             }
         }
         for (session, after) in next.open {
-            if self.settled.remove(&session) {
-                self.open
-                    .insert(session, Session { head: Vec::new(), state: Some(State::default()) });
+            for item in after.head {
+                self.take(session, item, collector);
             }
-            let Some(before) = self.open.get_mut(&session) else {
-                self.open.insert(session, after);
-                continue;
-            };
-            match &mut before.state {
-                None => {
-                    before.head.extend(after.head);
-                    before.state = after.state;
-                }
-                Some(state) => {
-                    after.head.into_iter().for_each(|item| state.take(item, collector));
-                    if let Some(later) = after.state {
-                        flush(state.pending.take(), collector);
-                        *state = later;
-                    }
-                }
-            }
+            let Some(later) = after.state else { continue };
+            self.settled.remove(&session);
+            let open = self.open.entry(session).or_default();
+            flush(open.state.take().and_then(|state| state.pending), collector);
+            open.state = Some(later);
         }
     }
 
@@ -346,6 +432,25 @@ impl Stretch {
         }
     }
 
+    /// Time and place of the executions that are still loose.
+    pub fn loose_orders(&mut self) -> impl Iterator<Item = (Option<i64>, &mut u64)> {
+        self.open.values_mut().flat_map(Session::waiting).map(|w| (w.at_us, &mut w.order))
+    }
+
+    /// Sessions with nothing under way need not be remembered one by one.
+    pub fn tidy(&mut self) {
+        let done: Vec<u64> = self
+            .open
+            .iter()
+            .filter(|(_, session)| **session == Session::settled())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in done {
+            self.open.remove(&id);
+            self.settled.insert(id);
+        }
+    }
+
     /// Counts what is still loose: nothing came before, and nothing more will come.
     pub fn close(self, collector: &mut Collector) {
         for session in self.open.into_values() {
@@ -358,6 +463,19 @@ impl Stretch {
 }
 
 impl Session {
+    fn waiting(&mut self) -> impl Iterator<Item = &mut Waiting> {
+        let head = self.head.iter_mut().filter_map(|item| match item {
+            Loose::Executed(waiting) => Some(waiting.as_mut()),
+            _ => None,
+        });
+        head.chain(self.state.iter_mut().filter_map(|state| state.pending.as_deref_mut()))
+    }
+
+    /// Nothing is under way, and the past does not matter.
+    fn settled() -> Session {
+        Session { head: Vec::new(), state: Some(State::default()) }
+    }
+
     /// Takes out of the head what belongs to an execution after those in it, microseconds.
     fn begun_us(&mut self) -> u64 {
         let Some(last) = self.head.iter().rposition(|item| matches!(item, Loose::Executed(_)))
@@ -408,7 +526,11 @@ impl State {
                     // Its time is still to come, and these are part of it.
                     None => self.prepared_us = prepared_us,
                 }
-                self.pending = Some(waiting);
+                if waiting.is_complete {
+                    flush(Some(waiting), collector);
+                } else {
+                    self.pending = Some(waiting);
+                }
             }
             Loose::Prepared(duration_us) => self.prepared_us += duration_us,
             Loose::Took { duration_us, at_us } => match self.pending.take() {
@@ -439,7 +561,7 @@ impl State {
 }
 
 impl Waiting {
-    fn of(event: &Event<'_>, is_extended: bool) -> Waiting {
+    fn of(event: &Event<'_>, is_extended: bool, is_complete: bool) -> Waiting {
         Waiting {
             at_us: event.at_us,
             session: event.session,
@@ -451,6 +573,7 @@ impl Waiting {
             queryid: event.queryid,
             is_extended,
             is_continued: event.is_continued,
+            is_complete,
             order: event.order,
         }
     }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::assemble::Stretch;
 use super::auto_explain::Explained;
+use super::capture::{Captured, Parts};
 use super::message::Event;
 use super::parameters::{self, Parameter, is_truncated};
 use super::plan::{Known, Plan};
 use super::sampled::Sampled;
 use super::skips::{Place, Skips};
 use super::statement::{Counted, Role, Room, Statement};
+use crate::model::catalog::Catalog;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::literal::Literal;
 use crate::model::timeline::{Execution, Group, SlotHash};
@@ -22,6 +25,9 @@ use crate::sql::skeleton::{Skeleton, Span};
 
 /// Longest text kept for replay, bytes: longer ones are bulk loads, not requests.
 const SAMPLE_BYTES: usize = 64 * 1024;
+
+/// Bits of an event's order within one source.
+const INPUT_BITS: u32 = 52;
 
 /// Gathers executions and counters. Collectors merge: in any order, to the same result.
 #[derive(Default)]
@@ -33,7 +39,11 @@ pub struct Collector {
     window: Option<(i64, i64)>,
     coverage: Coverage,
     source: Arc<str>,
+    /// Number of the source, in the uppermost bits of the order of its events.
+    input: u64,
     piece: u64,
+    stretches: Vec<Stretch>,
+    pub(super) catalog: Option<Captured>,
     skips: Skips,
     read_before: u64,
     buffers: Buffers,
@@ -77,12 +87,14 @@ impl Collector {
     /// Starts a source; `name` stands in coverage examples from here on.
     pub fn begin(&mut self, name: &str) {
         self.source = name.into();
+        self.input += 1;
         self.read_before = self.coverage.statements;
     }
 
     /// An empty collector for another part of the present source.
     pub fn fork(&self) -> Collector {
-        Collector { source: Arc::clone(&self.source), ..Collector::default() }
+        let source = Arc::clone(&self.source);
+        Collector { source, input: self.input, ..Collector::default() }
     }
 
     /// Something of the present source was understood.
@@ -289,6 +301,60 @@ impl Collector {
         }
     }
 
+    /// The catalog that came with a capture.
+    pub fn catalog(&self) -> Option<&Catalog> {
+        self.catalog.as_ref().map(|captured| &captured.catalog)
+    }
+
+    /// Puts a catalog beside the workload.
+    pub fn set_catalog(&mut self, catalog: Catalog) {
+        let until_us = self.window.map(|(_, last)| last);
+        self.catalog = Some(Captured { until_us, catalog });
+    }
+
+    /// Executions gathered so far.
+    pub fn executions(&self) -> u64 {
+        self.statements.iter().map(|s| s.logged_calls.max(s.counted.calls)).sum()
+    }
+
+    /// Distinct statements gathered so far.
+    pub fn distinct(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// Lines read so far.
+    pub fn lines_read(&self) -> u64 {
+        self.coverage.lines
+    }
+
+    /// Keeps the loose ends of a log until it is known what comes before and after it.
+    pub fn leave_open(&mut self, stretch: Stretch) {
+        self.stretches.push(stretch);
+    }
+
+    /// Joins stretches that follow one another.
+    pub(super) fn join_stretches(&mut self, follows: impl Fn(&Stretch, &Stretch) -> bool) {
+        let mut stretches = std::mem::take(&mut self.stretches);
+        stretches.sort_by_key(Stretch::order);
+        // What two of them settle may be what a third waits for.
+        loop {
+            let before = stretches.len();
+            let mut joined: Vec<Stretch> = Vec::new();
+            for next in stretches {
+                match joined.last_mut() {
+                    Some(last) if follows(last, &next) => last.join(next, self),
+                    _ => joined.push(next),
+                }
+            }
+            joined.iter_mut().for_each(Stretch::tidy);
+            stretches = joined;
+            if stretches.len() == before {
+                break;
+            }
+        }
+        self.stretches = stretches;
+    }
+
     /// Takes over what another collector gathered.
     pub fn merge(&mut self, other: Collector) {
         let before = self.statements.len();
@@ -317,12 +383,73 @@ impl Collector {
             (Some(ours), Some(theirs)) => Some((ours.0.min(theirs.0), ours.1.max(theirs.1))),
             (ours, theirs) => ours.or(theirs),
         };
+        self.stretches.extend(other.stretches);
+        self.catalog = self.catalog.take().max(other.catalog);
         self.coverage.merge(other.coverage);
         self.skips.merge(other.skips);
     }
 
+    /// Everything, for a capture.
+    pub(super) fn parts(&mut self) -> Parts<'_> {
+        self.join_stretches(Stretch::is_next);
+        let stretches = std::mem::take(&mut self.stretches);
+        let statements = &self.statements;
+        let positions = |query: u32| statements[query as usize].slots.len();
+        self.timeline.prune(positions);
+        let (executions_seen, windows_below) = self.timeline.limits();
+        let (executions, slots) = self.timeline.in_order(positions);
+        Parts {
+            statements,
+            executions,
+            slots,
+            executions_seen,
+            windows_below,
+            window: self.window,
+            coverage: &self.coverage,
+            stretches,
+            catalog: self.catalog.as_ref(),
+        }
+    }
+
+    /// Takes a statement of a capture.
+    pub(super) fn adopt(&mut self, statement: Statement) {
+        self.index.insert(statement.fingerprint, self.statements.len() as u32);
+        self.statements.push(statement);
+    }
+
+    /// Place of an event of the present source among all.
+    pub(super) fn order_of(&self, place: u64) -> u64 {
+        (self.input << INPUT_BITS) | place
+    }
+
+    pub(super) fn adopt_execution(&mut self, execution: Execution, slots: &[SlotHash]) {
+        self.timeline.push(execution, slots);
+    }
+
+    pub(super) fn adopt_rest(
+        &mut self,
+        window: Option<(i64, i64)>,
+        limits: (u64, u64),
+        (lines, statements, skipped): (u64, u64, Vec<(String, u64)>),
+        stretches: Vec<Stretch>,
+        catalog: Option<Captured>,
+    ) {
+        self.window = window;
+        self.timeline.set_limits(limits);
+        self.coverage.lines = lines;
+        self.coverage.statements = statements;
+        for (reason, count) in skipped {
+            self.skip(&reason, count, || "in the capture".to_owned());
+        }
+        self.stretches = stretches;
+        self.catalog = catalog;
+    }
+
     /// The workload: queries by time, executions in order.
     pub fn finish(mut self) -> Workload {
+        self.join_stretches(|_, _| true);
+        let stretches = std::mem::take(&mut self.stretches);
+        stretches.into_iter().for_each(|stretch| stretch.close(&mut self));
         if !self.statements.iter().any(Statement::is_executed) {
             self.statements.iter_mut().for_each(Statement::count_planned);
         }

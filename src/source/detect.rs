@@ -15,6 +15,7 @@ pub enum Format {
     WrappedJson,
     StatementsCsv,
     StatementsJson,
+    Capture,
 }
 
 impl Format {
@@ -27,12 +28,16 @@ impl Format {
             Format::WrappedJson => "records inside of JSON",
             Format::StatementsCsv => "pg_stat_statements (CSV)",
             Format::StatementsJson => "pg_stat_statements (JSON)",
+            Format::Capture => "capture",
         }
     }
 }
 
 /// The format, `None` when nothing fits.
 pub fn detect(head: &[u8]) -> Option<Format> {
+    if head.starts_with(super::capture::MAGIC) {
+        return Some(Format::Capture);
+    }
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let text = String::from_utf8_lossy(head);
     let first = text.trim_start().lines().next().unwrap_or("");

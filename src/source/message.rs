@@ -63,6 +63,6 @@ pub struct Event<'a> {
     pub queryid: Option<i64>,
     /// Goes on with rows of an execution that was counted before.
     pub is_continued: bool,
-    /// Place among events of the same time.
+    /// Place among events of the same time: source, piece, place in the piece.
     pub order: u64,
 }

@@ -10,6 +10,7 @@
 pub mod assemble;
 pub mod auto_explain;
 pub mod blocks;
+pub mod capture;
 pub mod collect;
 pub mod compressed;
 pub mod csv_log;
@@ -70,6 +71,8 @@ pub enum SourceError {
     Prefix(String),
     #[error("log_line_prefix: {0}")]
     BadPrefix(String),
+    #[error("a capture that cannot be read: {0}")]
+    Capture(String),
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -122,6 +125,7 @@ pub fn read(
         Format::Json => Box::new(json_log::JsonLog),
         Format::Syslog => Box::new(WrappedLog::new(Wrapping::Syslog, head, options)?),
         Format::WrappedJson => Box::new(WrappedLog::new(Wrapping::Json, head, options)?),
+        Format::Capture => return read_capture(blocks, collector),
         Format::StatementsCsv | Format::StatementsJson => {
             return read_statements(blocks, format, collector);
         }
@@ -129,6 +133,31 @@ pub fn read(
     let broken = read_log(blocks, framer.as_ref(), options, collector);
     report_break(broken, collector)?;
     Ok(format)
+}
+
+/// When an input begins, and for a capture ends, microseconds since the epoch: what inputs are
+/// ordered by. `None` where that cannot be told.
+pub fn begins(input: impl Read + Send) -> Option<(i64, i64)> {
+    let mut blocks = Blocks::new(compressed::open(input).ok()?, None);
+    let head = blocks.peek(HEAD_BYTES).ok()?;
+    if head.starts_with(capture::MAGIC) {
+        return capture::begins(head);
+    }
+    let mut at = 0;
+    while at < head.len() {
+        if let Some(end) = time::looks_like_time(&head[at..]) {
+            let zone = head[at + end..]
+                .iter()
+                .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'+' | b'-'));
+            let text = &head[at..at + end + zone.take(6).count()];
+            let text = text.trim_ascii_end();
+            if let Some(at_us) = Clock::default().read(text) {
+                return Some((at_us, at_us));
+            }
+        }
+        at += 1;
+    }
+    None
 }
 
 fn read_statements(
@@ -143,6 +172,15 @@ fn read_statements(
     }
     report_break(broken, collector)?;
     Ok(format)
+}
+
+fn read_capture(blocks: Blocks<'_>, collector: &mut Collector) -> Result<Format, SourceError> {
+    let (bytes, broken) = blocks.into_rest();
+    if let Some(error) = broken {
+        return Err(error.into());
+    }
+    capture::read(&bytes, collector).map_err(SourceError::Capture)?;
+    Ok(Format::Capture)
 }
 
 /// An input that breaks off is reported, and is an error when nothing came before.
@@ -233,7 +271,7 @@ fn read_log(
     let Joined { collector, whole, lines, .. } =
         joined.into_inner().unwrap_or_else(PoisonError::into_inner);
     parts.into_iter().for_each(|part| collector.merge(part));
-    whole.close(collector);
+    collector.leave_open(whole);
     collector.end(&lines);
     blocks.into_inner().unwrap_or_else(PoisonError::into_inner).broken
 }

@@ -120,6 +120,25 @@ impl Sampled {
         self.executions.retain(|execution| window_hash(execution.at_us) < limit);
     }
 
+    /// Executions by time, and their slots, once everything fits.
+    pub fn in_order(&mut self, positions: impl Fn(u32) -> usize) -> (Vec<Execution>, &[SlotHash]) {
+        self.prune(positions);
+        let mut executions = self.executions.clone();
+        executions.sort_unstable_by_key(|execution| (execution.at_us, execution.order));
+        (executions, &self.slots)
+    }
+
+    /// Executions seen, and the hash from which on windows are left out.
+    pub fn limits(&self) -> (u64, u64) {
+        (self.seen, self.limit)
+    }
+
+    pub fn set_limits(&mut self, (seen, limit): (u64, u64)) {
+        self.seen = seen;
+        self.limit = limit;
+        self.last = None;
+    }
+
     /// The timeline in order; `query` gives the final number of a query.
     pub fn finish(
         mut self,

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::duration::Durations;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::values::{MOST_VALUES, Values};
 use crate::model::workload::{ObservedPlan, Query, Sample};
 
 /// What `pg_stat_statements` counted of a statement.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counted {
     pub calls: u64,
     pub total_us: u64,
@@ -75,8 +77,8 @@ pub struct Statement {
     pub samples: Vec<(u64, Sample)>,
     pub slots: Vec<Values>,
     /// Executions that `auto_explain` logged, and the plan of the slowest.
-    planned: Durations,
-    plan: Option<ObservedPlan>,
+    pub planned: Durations,
+    pub plan: Option<ObservedPlan>,
 }
 
 impl Statement {

@@ -1,0 +1,76 @@
+//! `capture`: logs, counters and captures into one capture.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::args;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::gather::{Collected, Wanted, collect};
+use super::progress::Progress;
+
+/// # Errors
+/// When a source cannot be read, nothing was in it, or the capture cannot be written.
+pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
+    let config = config::load()?;
+    let progress = Progress::new(args.quiet);
+    let Collected { mut collector, live, warnings } =
+        collect(&args.sources, &args.connection, &config, Wanted::Anything, &progress)?;
+    if let Some(live) = &live {
+        collector.set_catalog(crate::pg::catalog::load(&live.connection)?);
+    }
+    let executions = collector.executions();
+    if executions == 0 {
+        return Err(Failure::unreadable("nothing to capture", "no source holds a statement")
+            .with_help(
+                "does the server log statements? log_min_duration_statement = 0, or log_statement = 'all'",
+            ));
+    }
+    let bytes = crate::source::capture::write(&mut collector)
+        .map_err(|error| Failure::unreadable("cannot pack the capture", error.to_string()))?;
+    if args.output.as_os_str() == "-" {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(&bytes).and_then(|()| out.flush());
+    } else {
+        write(&args.output, &bytes)?;
+    }
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    eprintln!(
+        "captured {executions} executions of {} distinct statements from {} lines: {}, {} bytes",
+        collector.distinct(),
+        collector.lines_read(),
+        args.output.display(),
+        bytes.len(),
+    );
+    if args.output.as_os_str() != "-" {
+        eprintln!("next     pgassay analyze {}", args.output.display());
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes beside the target and renames, so that what was there before stays until the new capture is
+/// whole; only the owner may read it.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| {
+        Failure::unreadable(format!("cannot write {}", path.display()), error.to_string())
+            .with_help("is the directory there, and may you write to it?")
+    };
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.part", std::process::id()));
+    let beside = Path::new(&beside);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(beside, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(beside);
+        fail(error)
+    })
+}
