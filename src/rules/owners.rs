@@ -37,6 +37,8 @@ enum Unit {
 struct View<'e> {
     episode: &'e Episode,
     by_query: BTreeMap<u32, Vec<u32>>,
+    /// The queries of the episode whose rows could be the keys of each that was asked about.
+    parents: HashMap<u32, Vec<u32>>,
     /// The parent's execution nearest before each that was asked about.
     nearest: HashMap<u32, Option<u32>>,
 }
@@ -63,7 +65,7 @@ impl Search<'_> {
             })
             .map(|(query, _)| *query)
             .collect();
-        let mut view = View { episode, by_query, nearest: HashMap::new() };
+        let mut view = View { episode, by_query, parents: HashMap::new(), nearest: HashMap::new() };
         for child in children {
             let (loops, rest) = self.own(child, &mut view);
             let explained: usize = loops.values().chain(rest.values()).map(Vec::len).sum();
@@ -117,22 +119,24 @@ impl Search<'_> {
             return *known;
         }
         let child = self.query(place);
-        let mut nearest = None;
-        if !self.parts[child as usize].keys.is_empty() {
-            for (parent, owners) in &view.by_query {
-                let before = owners.partition_point(|owner| *owner < place);
-                let Some(owner) = before.checked_sub(1).map(|at| owners[at]) else { continue };
-                // Each row may be written in a transaction of its own.
-                let is_together = self.parts[child as usize].is_write
-                    || self.transactions.are_together(self.input, owner, place);
-                if nearest.is_none_or(|known| owner > known)
-                    && is_together
-                    && self.link(*parent, child).is_some()
-                {
-                    nearest = Some(owner);
-                }
-            }
+        if !view.parents.contains_key(&child) {
+            let is_child = !self.parts[child as usize].keys.is_empty();
+            let queries = view.by_query.keys().copied().filter(|_| is_child);
+            let parents = queries.filter(|parent| self.link(*parent, child).is_some()).collect();
+            view.parents.insert(child, parents);
         }
+        // Each row may be written in a transaction of its own.
+        let is_write = self.parts[child as usize].is_write;
+        let last_before = |parent: &u32| {
+            let owners = &view.by_query[parent];
+            let before = owners.partition_point(|owner| *owner < place);
+            before.checked_sub(1).map(|at| owners[at])
+        };
+        let nearest = view.parents[&child]
+            .iter()
+            .filter_map(last_before)
+            .filter(|owner| is_write || self.transactions.are_together(self.input, *owner, place))
+            .max();
         view.nearest.insert(place, nearest);
         nearest
     }

@@ -69,7 +69,7 @@ impl Cut for CsvLog {
     fn cut(&self, block: &[u8]) -> Option<usize> {
         let quotes = memchr::memchr_iter(b'"', block).count();
         let is_start = |at: usize| at == block.len() || begins(&block[at..]);
-        let mut behind = 0;
+        let mut behind: usize = 0;
         let mut fallback = None;
         let mut end = block.len();
         while let Some(at) = memchr::memrchr2(b'"', b'\n', &block[..end]) {
@@ -77,7 +77,7 @@ impl Cut for CsvLog {
             if block[at] == b'"' {
                 behind += 1;
             } else if is_start(at + 1) && at + 1 < block.len() {
-                if (quotes - behind) % 2 == 0 {
+                if (quotes - behind).is_multiple_of(2) {
                     return Some(at + 1);
                 }
                 fallback = fallback.or(Some(at + 1));

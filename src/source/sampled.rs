@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::timeline::{Execution, SlotHash, Timeline};
 
-/// Executions kept: about 25 MB, and the search for loops in them takes a second.
-const MOST: usize = 1 << 19;
+/// Executions kept: about 12 MB, and the search for loops in them takes a tenth of a second.
+const MOST: usize = 1 << 18;
 /// Executions gathered beyond that before some are let go.
 const SLACK: usize = MOST / 4;
 /// Length of the stretches that are kept or left out whole, microseconds. A loop takes milliseconds,

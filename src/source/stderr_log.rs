@@ -1,10 +1,13 @@
 //! The server's plain log: a prefix, a severity, a message, and continuation lines.
 
+use std::ops::Range;
+
 use super::assemble::Assembler;
 use super::blocks::Cut;
 use super::csv_log::number;
 use super::message::{Message, Severity};
-use super::prefix::{Fields, Prefix, severity_at};
+use super::prefix::{Fields, Prefix, severity, severity_at};
+use super::time::looks_like_time;
 use super::{Framer, Options, Scratch, SourceError};
 
 /// A stderr log with its prefix.
@@ -59,6 +62,66 @@ impl StderrLog {
         let (fields, word, message) = self.prefix.split(line)?;
         Some(Start { fields, severity: Severity::of(word), message })
     }
+
+    /// As [`StderrLog::start`]; a line whose prefix is that of the record before, but for the time,
+    /// need not be taken apart.
+    fn start_after<'a>(
+        &self,
+        line: &'a [u8],
+        before: &mut Option<Before<'a>>,
+    ) -> Option<Start<'a>> {
+        if let Some(start) = before.as_ref().and_then(|before| before.again(line)) {
+            return Some(start);
+        }
+        let start = self.start(line)?;
+        *before = Before::of(line, &start);
+        Some(start)
+    }
+}
+
+/// The prefix of the last record.
+struct Before<'b> {
+    prefix: &'b [u8],
+    /// Where its time stands.
+    time: Range<usize>,
+    fields: Fields<'b>,
+}
+
+impl<'b> Before<'b> {
+    fn of(line: &'b [u8], start: &Start<'b>) -> Option<Before<'b>> {
+        let fields = start.fields;
+        if fields.time.is_empty() {
+            return None;
+        }
+        let at = fields.time.as_ptr() as usize - line.as_ptr() as usize;
+        let time = at..at + fields.time.len();
+        // Without the severity, whose length varies.
+        let severity = line.len() - start.message.len();
+        let word = line[..severity].iter().rev().skip(3).take_while(|b| b.is_ascii_alphanumeric());
+        let prefix = &line[..severity - 3 - word.count()];
+        (time.end <= prefix.len()).then_some(Before { prefix, time, fields })
+    }
+
+    fn again<'a>(&self, line: &'a [u8]) -> Option<Start<'a>>
+    where
+        'b: 'a,
+    {
+        let Range { start, end } = self.time.clone();
+        let same = line.get(..start)? == &self.prefix[..start]
+            && line.get(end..self.prefix.len())? == &self.prefix[end..];
+        let time = line.get(start..end).filter(|_| same)?;
+        // The zone and the length of the fraction are those of before.
+        let whole = looks_like_time(time)?;
+        if time[whole..] != self.fields.time[whole..] {
+            return None;
+        }
+        let (word, message) = severity(&line[self.prefix.len()..])?;
+        Some(Start {
+            fields: Fields { time, ..self.fields },
+            severity: Severity::of(word),
+            message,
+        })
+    }
 }
 
 impl Cut for StderrLog {
@@ -91,12 +154,14 @@ struct Reader<'b> {
     line: u64,
     /// The record that begins with the present line.
     next: Option<Start<'b>>,
+    before: Option<Before<'b>>,
     orphans: u64,
 }
 
 impl<'b> Reader<'b> {
     fn new(block: &'b [u8], log: &'b StderrLog) -> Self {
-        let mut reader = Reader { block, log, at: 0, end: 0, line: 0, next: None, orphans: 0 };
+        let mut reader =
+            Reader { block, log, at: 0, end: 0, line: 0, next: None, before: None, orphans: 0 };
         reader.look();
         while reader.next.is_none() && reader.at < block.len() {
             reader.orphans += 1;
@@ -108,7 +173,8 @@ impl<'b> Reader<'b> {
     fn look(&mut self) {
         self.end = line_end(self.block, self.at);
         let line = &self.block[self.at..self.end];
-        self.next = self.log.start(line.strip_suffix(b"\r").unwrap_or(line));
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.next = self.log.start_after(line, &mut self.before);
     }
 
     /// Goes to the next line.

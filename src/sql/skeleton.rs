@@ -200,7 +200,7 @@ fn classify(block: &[u8; BLOCK]) -> [u8; BLOCK] {
             | u8::from(b == b'$')
             | u8::from(b == b'-')
             | u8::from(b == b'/');
-        *flag = digit * DIGIT | (digit | letter | other) * IDENT | special * SPECIAL;
+        *flag = (digit * DIGIT) | ((digit | letter | other) * IDENT) | (special * SPECIAL);
     }
     flags
 }
