@@ -5,6 +5,7 @@
 
 pub mod ddl;
 pub mod fingerprint;
+mod help;
 pub mod ident;
 pub mod index_ddl;
 pub mod keyword;

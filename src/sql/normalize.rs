@@ -249,7 +249,7 @@ impl<'t, 'a> Writer<'t, 'a> {
         let lower = token.text.to_lowercase();
         let next = self.tokens.get(at + 1);
         let is_constant = matches!(lower.as_str(), "true" | "false" | "null");
-        if is_constant && !self.follows(at, &["is", "not", "nulls", "default"]) {
+        if is_constant && !self.is_no_value(at) {
             self.value(token, false, 1);
             return at + 1;
         }
@@ -267,6 +267,18 @@ impl<'t, 'a> Writer<'t, 'a> {
             _ if self.is_type_name(at) => self.type_modifier(at + 1),
             _ => at + 1,
         }
+    }
+
+    /// `TRUE`, `FALSE` or `NULL` at `at` is part of a test, a label (`AS true`) or an option
+    /// (`NULL ON NULL`).
+    fn is_no_value(&self, at: usize) -> bool {
+        let is = |at: usize, words: &[&str]| {
+            self.tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
+        };
+        self.follows(at, &["is", "not", "nulls", "default", "as"])
+            || self.last == Last::Dot
+            || (is(at + 1, &["on"]) && is(at + 2, &["null", "empty", "error"]))
+            || (self.follows(at, &["on"]) && at > 1 && is(at - 2, &["null", "absent"]))
     }
 
     /// The token before `at` is one of these words.
@@ -313,11 +325,19 @@ impl<'t, 'a> Writer<'t, 'a> {
         at + 1
     }
 
-    /// The word at `at` names a type: `x::numeric(10, 2)` or `CAST(x AS numeric(10, 2))`.
+    /// The word at `at` names a type: `x::numeric(10, 2)`, `CAST(x AS numeric(10, 2))` or, in a list
+    /// of columns, `price numeric(10, 2)`.
     fn is_type_name(&self, at: usize) -> bool {
+        let Some(before) = at.checked_sub(1).map(|before| self.tokens[before]) else {
+            return false;
+        };
+        let is_column = match before.kind {
+            Kind::QuotedIdent => true,
+            Kind::Word => !is_shown_in_capitals(&before.text.to_lowercase()),
+            _ => false,
+        };
         self.tokens.get(at + 1).is_some_and(|next| next.is("("))
-            && (self.follows(at, &["as", "varying", "character"])
-                || at.checked_sub(1).is_some_and(|before| self.tokens[before].is("::")))
+            && (before.is("::") || before.is_word("as") || is_column)
     }
 
     /// Keeps `(10, 2)` behind a type's name as it is.

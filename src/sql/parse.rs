@@ -6,6 +6,7 @@ use sqlparser::ast::Statement;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use super::help::help;
 use super::lexer::{Kind, Token, tokens};
 
 /// Longest text that is parsed, bytes. Longer ones are generated, and a parser in front of them is a
@@ -15,6 +16,10 @@ const MAX_BYTES: usize = 128 * 1024;
 /// Most links of operator, `AND`, `OR` or set operation in one text, for the same reason. A 2 MiB
 /// stack holds more than 10,000.
 const MAX_LINKS: usize = 4_000;
+
+/// Deepest nesting that is parsed. Query builders write `((a OR b) OR c) OR d`, one level for each
+/// condition; walking and dropping a tree of this depth fits into a 2 MiB stack.
+const MAX_DEPTH: usize = 400;
 
 /// Why a statement has no syntax tree. Holds no literal: what is parsed is normalized.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +59,10 @@ pub fn parse_all(text: &str) -> Result<Vec<Statement>, ParseError> {
     if list.iter().filter(|token| is_link(token)).count() > MAX_LINKS {
         return Err(ParseError::TooLarge);
     }
-    Parser::parse_sql(&PostgreSqlDialect {}, &help(&list))
+    Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(MAX_DEPTH)
+        .try_with_sql(&help(&list))
+        .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| ParseError::Syntax(error.to_string()))
 }
 
@@ -66,71 +74,6 @@ fn is_link(token: &Token<'_>) -> bool {
         }
         _ => false,
     }
-}
-
-/// The text again, with what the parser misreads written as something it reads and that means the
-/// same for tables, predicates and order.
-fn help(list: &[Token<'_>]) -> String {
-    let mut out = String::new();
-    let mut at = 0;
-    while at < list.len() {
-        let token = list[at];
-        let next = |ahead: usize| list.get(at + ahead);
-        let next_is = |ahead: usize, word: &str| next(ahead).is_some_and(|t| t.is_word(word));
-        let before = |word: &str| at > 0 && list[at - 1].is_word(word);
-        // `FROM ONLY t` would be read as a table called "only".
-        if token.is_word("only")
-            && (["from", "update", "join", "into", "using", "table"].iter().any(|w| before(w))
-                || (at > 0 && list[at - 1].is(",")))
-            && next(1)
-                .is_some_and(|t| matches!(t.kind, Kind::Word | Kind::QuotedIdent) || t.is("("))
-        {
-            at += 1;
-            continue;
-        }
-        // `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock as `FOR UPDATE` and `FOR SHARE` do.
-        if token.is_word("no") && before("for") && next_is(1, "key") {
-            at += 2;
-            continue;
-        }
-        if token.is_word("key") && before("for") && next_is(1, "share") {
-            at += 1;
-            continue;
-        }
-        // `interval $1` is what a normalized `interval '1 day'` looks like.
-        if token.kind == Kind::Word
-            && ["interval", "date", "timestamp", "timestamptz", "time"]
-                .iter()
-                .any(|w| token.is_word(w))
-            && next(1).is_some_and(|t| t.kind == Kind::Parameter)
-        {
-            let parameter = list[at + 1].text;
-            push(&mut out, &format!("{parameter}::{}", token.text));
-            at += 2;
-            continue;
-        }
-        // `extract($1 from x)`: which field does not matter here.
-        if token.kind == Kind::Parameter
-            && next_is(1, "from")
-            && at >= 2
-            && list[at - 1].is("(")
-            && list[at - 2].is_word("extract")
-        {
-            push(&mut out, "epoch");
-            at += 1;
-            continue;
-        }
-        push(&mut out, token.text);
-        at += 1;
-    }
-    out
-}
-
-fn push(out: &mut String, text: &str) {
-    if !out.is_empty() {
-        out.push(' ');
-    }
-    out.push_str(text);
 }
 
 #[cfg(test)]
@@ -166,7 +109,32 @@ mod tests {
         assert_eq!(parse(&format!("SELECT {sums}")), Err(ParseError::TooLarge));
         let links = vec!["a"; MAX_LINKS - 1].join("+");
         assert!(parse(&format!("SELECT {links}")).is_ok());
-        let nested = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
-        assert!(parse(&nested).is_err());
+        let nested = |depth: usize| {
+            [
+                ("(", ")"),
+                ("NOT ", ""),
+                ("(SELECT ", ")"),
+                ("f(", ")"),
+                ("CASE WHEN ", " THEN 1 END"),
+            ]
+            .map(|(open, close)| {
+                format!("SELECT {}a{} FROM t", open.repeat(depth), close.repeat(depth))
+            })
+        };
+        for sql in nested(10_000) {
+            assert!(parse(&sql).is_err());
+        }
+        for sql in nested(100) {
+            let tree = parse(&sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+            assert!(super::super::resolve::shape(&tree.to_string(), None).is_ok());
+        }
+    }
+
+    #[test]
+    fn conditions_that_a_query_builder_nested_are_parsed() {
+        let condition = (0..120).fold("a".to_owned(), |inner, _| format!("({inner} OR b = $1)"));
+        let shape =
+            super::super::resolve::shape(&format!("SELECT * FROM t WHERE {condition}"), None);
+        assert_eq!(shape.unwrap().scans.len(), 1);
     }
 }

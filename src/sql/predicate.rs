@@ -257,7 +257,7 @@ pub fn slots(expr: &Expr) -> Vec<u16> {
 }
 
 /// The queries directly inside an expression, not those inside of them.
-pub fn subqueries(expr: &Expr) -> Vec<Query> {
+pub fn subqueries(node: &impl Visit) -> Vec<Query> {
     struct Subqueries(Vec<Query>, usize);
     impl Visitor for Subqueries {
         type Break = ();
@@ -274,7 +274,7 @@ pub fn subqueries(expr: &Expr) -> Vec<Query> {
         }
     }
     let mut found = Subqueries(Vec::new(), 0);
-    let _ = expr.visit(&mut found);
+    let _ = node.visit(&mut found);
     found.0
 }
 

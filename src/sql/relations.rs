@@ -107,6 +107,7 @@ impl Resolver<'_> {
             TableFactor::Table { name, alias: own, args, .. } => {
                 let own = own.as_ref().map(|a| fold(&a.name)).or(alias);
                 if args.is_some() {
+                    self.subqueries(args, scope);
                     self.shape.reads_function = true;
                     let alias = own.or_else(|| last_name(name)).unwrap_or_default();
                     scope.relations.push(Relation { alias, source: Source::Opaque });
@@ -126,7 +127,8 @@ impl Resolver<'_> {
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 self.from(std::slice::from_ref(table_with_joins), scope);
             }
-            TableFactor::Function { alias: own, name, .. } => {
+            TableFactor::Function { alias: own, name, args, .. } => {
+                self.subqueries(args, scope);
                 self.shape.reads_function = true;
                 let alias = own.as_ref().map(|a| fold(&a.name)).or_else(|| last_name(name));
                 scope
@@ -135,6 +137,7 @@ impl Resolver<'_> {
             }
             TableFactor::TableFunction { alias: own, .. }
             | TableFactor::UNNEST { alias: own, .. } => {
+                self.subqueries(factor, scope);
                 let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
                 scope.relations.push(Relation { alias, source: Source::Opaque });
             }

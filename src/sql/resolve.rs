@@ -3,7 +3,7 @@
 use sqlparser::ast::{
     AssignmentTarget, Cte, Expr, FromTable, Insert, LimitClause, ObjectName, ObjectNamePart,
     OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableObject, Update,
-    UpdateTableFromKind,
+    UpdateTableFromKind, Visit,
 };
 
 use super::parse::{ParseError, parse};
@@ -114,8 +114,8 @@ impl Resolver<'_> {
     fn statement(&mut self, statement: &Statement, parent: Option<&Scope<'_>>) -> Outputs {
         match statement {
             Statement::Query(query) => return self.query(query, parent),
-            Statement::Insert(insert) => self.insert(insert, parent),
-            Statement::Update(update) => self.update(update, parent),
+            Statement::Insert(insert) => return self.insert(insert, parent),
+            Statement::Update(update) => return self.update(update, parent),
             Statement::Delete(delete) => {
                 let mut scope = Scope::new(parent);
                 let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) =
@@ -134,13 +134,15 @@ impl Resolver<'_> {
                 self.mark_target(&scope, &[]);
                 self.factor(&merge.source, &mut scope, None);
                 self.filter(Some(&merge.on), &scope);
+                self.subqueries(&merge.clauses, &scope);
+                self.subqueries(&merge.output, &scope);
             }
             _ => {}
         }
         Outputs::new()
     }
 
-    fn insert(&mut self, insert: &Insert, parent: Option<&Scope<'_>>) {
+    fn insert(&mut self, insert: &Insert, parent: Option<&Scope<'_>>) -> Outputs {
         let mut scope = Scope::new(parent);
         if let TableObject::TableName(name) = &insert.table {
             self.table(name, None, &mut scope);
@@ -155,9 +157,11 @@ impl Resolver<'_> {
             // INSERT … DEFAULT VALUES
             None => self.shape.single_row = true,
         }
+        self.subqueries(&insert.on, &scope);
+        self.returning(insert.returning.as_deref(), &scope)
     }
 
-    fn update(&mut self, update: &Update, parent: Option<&Scope<'_>>) {
+    fn update(&mut self, update: &Update, parent: Option<&Scope<'_>>) -> Outputs {
         let mut scope = Scope::new(parent);
         self.from(std::slice::from_ref(&update.table), &mut scope);
         let columns: Vec<String> = update
@@ -180,6 +184,7 @@ impl Resolver<'_> {
             self.subqueries(&assignment.value, &scope);
         }
         self.filter(update.selection.as_ref(), &scope);
+        self.returning(update.returning.as_deref(), &scope)
     }
 
     fn mark_target(&mut self, scope: &Scope<'_>, written: &[String]) {
@@ -197,6 +202,11 @@ impl Resolver<'_> {
         self.depth += 1;
         let mut scope = Scope::new(parent);
         if let Some(with) = &query.with {
+            if with.recursive {
+                // They may name themselves and one another, and are no tables there.
+                let names = with.cte_tables.iter().map(|cte| fold(&cte.alias.name));
+                scope.ctes.extend(names.map(|name| (name, Outputs::new())));
+            }
             for cte in &with.cte_tables {
                 let outputs = self.cte(cte, &scope);
                 scope.ctes.push((fold(&cte.alias.name), outputs));
@@ -244,7 +254,11 @@ impl Resolver<'_> {
                 self.shape.writes = true;
                 self.statement(statement, Some(parent))
             }
-            SetExpr::Values(_) | SetExpr::Table(_) => Outputs::new(),
+            SetExpr::Values(values) => {
+                self.subqueries(values, parent);
+                Outputs::new()
+            }
+            SetExpr::Table(_) => Outputs::new(),
         }
     }
 
@@ -383,9 +397,9 @@ impl Resolver<'_> {
         }
     }
 
-    /// Visits every query inside an expression, with our names in sight.
-    fn subqueries(&mut self, expr: &Expr, scope: &Scope<'_>) {
-        for query in super::predicate::subqueries(expr) {
+    /// Visits every query inside an expression or a clause, with our names in sight.
+    pub(super) fn subqueries(&mut self, node: &impl Visit, scope: &Scope<'_>) {
+        for query in super::predicate::subqueries(node) {
             self.query(&query, Some(scope));
         }
     }
