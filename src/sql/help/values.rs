@@ -75,7 +75,6 @@ impl Helper<'_, '_> {
                 // (f(x)).*: every column of a composite value.
                 self.mark(1, "*") && self.after_mark(")") && self.instead(2, "")
             }
-            Kind::Punctuation if token.text == "::" => false,
             Kind::QuotedIdent => {
                 // U&"…"
                 token.text.starts_with(['u', 'U']) && self.instead(1, &token.text[2..])
@@ -94,7 +93,9 @@ impl Helper<'_, '_> {
 
     fn operator(&mut self, text: &str) -> bool {
         if text == "::" {
-            return false;
+            // t.*::type: the row as a value.
+            let is_row = self.after_mark("*") && self.before(2).is_some_and(|token| token.is("."));
+            return is_row && self.type_at(1).is_some_and(|(_, end)| self.instead(end, ""));
         }
         // Comparison of whole records, byte by byte.
         if let Some(plain) = text.strip_prefix('*')
@@ -146,6 +147,20 @@ impl Helper<'_, '_> {
         }
         if self.words(&["collation", "for"]) && self.mark(2, "(") {
             return self.instead(2, "pg_collation_for");
+        }
+        // OPERATOR(pg_catalog.=), as in the queries of foreign keys.
+        if self.word(0, "operator") && self.mark(1, "(") {
+            let close = self.close_of(self.at + 1);
+            let builtin = self.word(2, "pg_catalog") || !self.mark(3, ".");
+            let Some(operator) = self.list.get(close.saturating_sub(2)) else { return false };
+            let text = match builtin {
+                true => operator.text.to_owned(),
+                false => {
+                    let parts = self.list[self.at..close].iter().map(|token| token.text);
+                    parts.collect::<Vec<_>>().join(" ")
+                }
+            };
+            return self.instead(close - self.at, &text);
         }
         // A cast with a collation behind it is a key that no index on the column serves.
         if self.word(0, "collate") && self.is_after_cast() {
