@@ -155,7 +155,7 @@ fn looser(normalized: &str, steps: usize) -> String {
 }
 
 /// Elements between commas once each and sorted, lists inside of lists first.
-fn unordered<'w>(words: &mut dyn Iterator<Item = &'w str>) -> String {
+fn unordered(words: &mut dyn Iterator<Item = &str>) -> String {
     let (mut out, mut elements, mut element) = (String::new(), BTreeSet::new(), String::new());
     loop {
         let word = words.next();

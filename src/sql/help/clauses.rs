@@ -55,7 +55,8 @@ impl Helper<'_, '_> {
     /// Length of the clause that begins here.
     fn search_or_cycle(&self) -> Option<usize> {
         let is_cycle = self.word(0, "cycle");
-        if !is_cycle && !(self.word(0, "search") && self.word_of(1, &["depth", "breadth"])) {
+        let is_search = self.word(0, "search") && self.word_of(1, &["depth", "breadth"]);
+        if !is_cycle && !is_search {
             return None;
         }
         let last = if is_cycle { "using" } else { "set" };
