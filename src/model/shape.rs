@@ -30,6 +30,14 @@ pub struct Shape {
     pub single_row: bool,
     /// Writes: DML at the top or inside a CTE, or `SELECT … INTO`.
     pub writes: bool,
+    /// The outermost query has a `WHERE`.
+    pub conditional: bool,
+    /// The outermost query has a `LIMIT`.
+    pub limited: bool,
+    /// The outermost query has a `GROUP BY` or a `DISTINCT`.
+    pub grouped: bool,
+    /// Literal positions behind `OFFSET`, of any query of the statement.
+    pub offsets: Vec<u16>,
 }
 
 /// One occurrence of a base table.
@@ -49,8 +57,12 @@ pub struct Scan {
     pub target: bool,
     /// Columns of this scan in the select list of the outermost query; `*` for all.
     pub outputs: Vec<String>,
+    /// The outermost select list has a `*` for this scan.
+    pub whole_row: bool,
     /// Columns that an `UPDATE` sets or an `INSERT` fills.
     pub written: Vec<String>,
+    /// Those of them that take a literal, and its position in the normalized text from 1.
+    pub assigned: Vec<(String, u16)>,
 }
 
 /// The left side of a predicate.

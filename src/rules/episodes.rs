@@ -21,6 +21,7 @@ pub struct Episode {
 
 /// The explicit transaction of each execution: zero outside of one. By `BEGIN` and `COMMIT`, where
 /// the log has them.
+#[derive(Debug, Default)]
 pub struct Transactions(Vec<u32>);
 
 /// Cuts the timeline.

@@ -57,6 +57,8 @@ pub struct Loops {
     pub reads: Vec<Found>,
     pub writes: Vec<Found>,
     pub repeated: Vec<Repeated>,
+    /// The explicit transactions that the timeline was cut by.
+    pub transactions: Transactions,
 }
 
 impl Found {
@@ -161,6 +163,7 @@ pub fn find(input: &Input<'_>) -> Loops {
             loops.writes.push(Found { child, parent: None, loops: found });
         }
     }
+    loops.transactions = search.transactions;
     loops.repeated = repeated.into_iter().map(|(query, units)| Repeated { query, units }).collect();
     loops
 }

@@ -1,15 +1,22 @@
 //! Detectors. One a file, its page beside it; each sees plain data and nothing else.
 
+pub mod chatty_transaction;
+pub mod deep_offset;
 pub mod duplicate_index;
 pub mod duplicate_query;
 pub mod episodes;
 pub mod links;
 pub mod loops;
 pub mod n_plus_one;
+pub mod non_sargable_predicate;
 pub mod owners;
 pub mod rls_disabled;
+pub mod secret_in_log;
+mod secrets;
+pub mod select_star_wide;
 pub mod spread;
 pub mod support;
+pub mod unbounded_select;
 pub mod unindexed_filter;
 pub mod unindexed_foreign_key;
 pub mod unindexed_join;
@@ -53,12 +60,18 @@ pub const RULES: &[&Rule] = &[
     &n_plus_one::RULE,
     &write_loop::RULE,
     &duplicate_query::RULE,
+    &chatty_transaction::RULE,
     &unindexed_filter::RULE,
     &unindexed_sort::RULE,
     &unindexed_join::RULE,
     &unindexed_foreign_key::RULE,
+    &non_sargable_predicate::RULE,
+    &deep_offset::RULE,
+    &unbounded_select::RULE,
+    &select_star_wide::RULE,
     &duplicate_index::RULE,
     &rls_disabled::RULE,
+    &secret_in_log::RULE,
 ];
 
 /// Runs every rule; findings by share of time, then by level, then by id.

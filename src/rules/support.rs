@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::catalog::{Index, Table};
+use crate::model::catalog::{Index, IndexKey, Table};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
 use crate::model::shape::{Key, Operator, Predicate, Scan};
@@ -11,7 +11,12 @@ use crate::model::workload::{Query, Workload};
 /// Tables below this many rows are read whole faster than through an index (about ten pages).
 const SMALL_TABLE_ROWS: f64 = 500.0;
 /// Statements faster than this in the mean, microseconds, do not wait for a scan that matters.
-const FAST_MEAN_US: u64 = 500;
+pub const FAST_MEAN_US: u64 = 500;
+/// Without a catalog: blocks read for each row returned from which on a scan is suspected. An index
+/// reads a handful.
+pub const SUSPECT_BLOCKS_PER_ROW: u64 = 100;
+/// Without a catalog and without block counts: mean from which on a scan is suspected, microseconds.
+pub const SUSPECT_MEAN_US: u64 = 20_000;
 
 /// Worth an index: the table is not small and the statement not fast already, as far as is known.
 pub fn is_worth_an_index(query: &Query, table: &Table) -> bool {
@@ -27,8 +32,8 @@ pub fn is_sargable(predicate: &Predicate) -> bool {
 
 /// An index begins with the key of the predicate and its method serves the operator.
 pub fn index_serves(index: &Index, predicate: &Predicate) -> bool {
-    let leads = index.keys.first().is_some_and(|key| same_key(&key.expression, &predicate.key));
-    let holds = index.keys.iter().any(|key| same_key(&key.expression, &predicate.key));
+    let leads = index.keys.first().is_some_and(|key| same_key(key, &predicate.key));
+    let holds = index.keys.iter().any(|key| same_key(key, &predicate.key));
     match (index.method.as_str(), predicate.operator) {
         _ if !index.valid => false,
         // A pattern needs an operator class that knows patterns; GIN and GiST serve any of their keys.
@@ -68,16 +73,17 @@ pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
             .keys
             .iter()
             .take_while(|key| {
-                scan.filters.iter().any(|filter| {
-                    filter.operator == Operator::Equal && same_key(&key.expression, &filter.key)
-                }) && !scan.sort.first().is_some_and(|sort| same_key(&key.expression, &sort.key))
+                scan.filters
+                    .iter()
+                    .any(|filter| filter.operator == Operator::Equal && same_key(key, &filter.key))
+                    && !scan.sort.first().is_some_and(|sort| same_key(key, &sort.key))
             })
             .count();
         let rest = &index.keys[fixed..];
         let run = |reverse: bool| {
             rest.len() >= scan.sort.len()
                 && scan.sort.iter().zip(rest).all(|(sort, key)| {
-                    same_key(&key.expression, &sort.key)
+                    same_key(key, &sort.key)
                         && (key.descending != reverse) == sort.descending
                         && (key.nulls_first != reverse) == sort.nulls_first
                 })
@@ -88,12 +94,12 @@ pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
 
 /// An index key, as the server spells it, and a key of a statement mean the same.
 ///
-/// The server writes `lower(email)` for a varchar as `lower((email)::text)`, so casts, blanks and
-/// parentheses are left out of the comparison.
-pub fn same_key(index: &str, key: &Key) -> bool {
+/// The server writes `lower(email)` for a varchar as `lower((email)::text)`, so casts to text, blanks
+/// and parentheses are left out of the comparison.
+pub fn same_key(index: &IndexKey, key: &Key) -> bool {
     match key {
-        Key::Column(name) => index == name,
-        Key::Expression { sql, .. } => bare(index) == bare(sql),
+        Key::Column(name) => index.expression == *name,
+        Key::Expression { sql, .. } => !index.is_column && bare(&index.expression) == bare(sql),
     }
 }
 
@@ -106,6 +112,11 @@ fn bare(expression: &str) -> String {
         let end = cast
             .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ' '))
             .unwrap_or(cast.len());
+        let to = cast[..end].trim().to_lowercase();
+        if !matches!(to.as_str(), "text" | "varchar" | "character varying") {
+            out.push_str("::");
+            out.push_str(&to);
+        }
         rest = &cast[end..];
     }
     out.push_str(rest);
@@ -222,10 +233,16 @@ mod tests {
 
     #[test]
     fn the_servers_spelling_of_an_expression_is_the_statements() {
-        let key = Key::Expression { sql: "lower(email)".into(), columns: vec!["email".into()] };
-        assert!(same_key("lower((email)::text)", &key));
-        assert!(same_key("lower(email)", &key));
-        assert!(!same_key("upper(email)", &key));
-        assert!(!same_key("email", &key));
+        let index = |expression: &str, is_column: bool| IndexKey {
+            is_column,
+            ..IndexKey::column(expression)
+        };
+        let key =
+            |sql: &str| Key::Expression { sql: sql.to_owned(), columns: vec!["email".into()] };
+        assert!(same_key(&index("lower((email)::text)", false), &key("lower(email)")));
+        assert!(same_key(&index("lower(email)", false), &key("lower(email)")));
+        assert!(same_key(&index("(at)::date", false), &key("at::DATE")));
+        assert!(!same_key(&index("upper(email)", false), &key("lower(email)")));
+        assert!(!same_key(&index("email", true), &key("email::DATE")));
     }
 }

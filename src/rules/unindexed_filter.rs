@@ -1,9 +1,13 @@
 //! Filters that no index serves.
 
-use super::support::{Grouped, is_filter_served, is_sargable, is_worth_an_index};
+use super::non_sargable_predicate::is_cured_by_an_index;
+use super::support::{
+    Grouped, SUSPECT_BLOCKS_PER_ROW, SUSPECT_MEAN_US, is_filter_served, is_sargable,
+    is_worth_an_index,
+};
 use super::{Input, Rule, ScanOf};
 use crate::model::finding::{Finding, Level};
-use crate::model::shape::StatementKind;
+use crate::model::shape::{Key, StatementKind};
 use serde_json::json;
 
 pub const RULE: Rule = Rule {
@@ -13,12 +17,6 @@ pub const RULE: Rule = Rule {
     page: include_str!("unindexed_filter.md"),
     find,
 };
-
-/// Without a catalog: blocks read for each row returned from which on a scan is suspected. An index
-/// reads a handful.
-const SUSPECT_BLOCKS_PER_ROW: u64 = 100;
-/// Without a catalog and without block counts: mean from which on a scan is suspected, microseconds.
-const SUSPECT_MEAN_US: u64 = 20_000;
 
 fn find(input: &Input<'_>) -> Vec<Finding> {
     let mut groups = Grouped::new(RULE.id);
@@ -54,10 +52,16 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     groups.finish(input.workload)
 }
 
-/// Columns and expressions of the filters that an index could serve.
+/// Columns and expressions of the filters that an index could serve. Expressions that another
+/// condition would serve better are the matter of `non-sargable-predicate`.
 fn columns(found: &ScanOf<'_>) -> Vec<String> {
     let mut columns: Vec<String> = Vec::new();
     for filter in found.scan.filters.iter().filter(|filter| is_sargable(filter)) {
+        if let Key::Expression { sql, .. } = &filter.key
+            && !is_cured_by_an_index(sql)
+        {
+            continue;
+        }
         let name = filter.key.sql().to_owned();
         if !columns.contains(&name) {
             columns.push(name);

@@ -280,6 +280,17 @@ impl Collector {
         let statement = &mut self.statements[at as usize];
         statement.note_queryid(queryid);
         statement.count(counted);
+        // Utility statements keep their constants: the server does not replace them.
+        if statement.role != Role::Data {
+            let room = Room::for_statements(self.statements.len());
+            let statement = &mut self.statements[at as usize];
+            for (slot, values) in normalized.slots.iter().zip(&mut statement.slots) {
+                if let Some(literal) = slot.value(&[]) {
+                    let hash = literal.expose().map_or(0, |value| xxh3_64(value.as_bytes()));
+                    values.add(hash, room.values, || literal);
+                }
+            }
+        }
     }
 
     fn statement(&mut self, fingerprint: Fingerprint, normalized: &str, slots: usize) -> u32 {

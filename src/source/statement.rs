@@ -34,7 +34,9 @@ impl Role {
     pub fn of(normalized: &str) -> Role {
         let verb = normalized.split([' ', '(']).next().unwrap_or("");
         match verb {
-            "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES" => Role::Data,
+            "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES" | "TABLE" => {
+                Role::Data
+            }
             "" if normalized.starts_with('(') => Role::Data,
             "BEGIN" | "COMMIT" | "END" | "start" | "abort" => Role::Transaction,
             "ROLLBACK" if !normalized.starts_with("ROLLBACK TO") => Role::Transaction,

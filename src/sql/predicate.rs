@@ -182,7 +182,21 @@ pub fn key(
     }
     let inner = match expr {
         Expr::Nested(inner) => return key(inner, scope, scans, catalog),
-        Expr::Function(_) | Expr::Cast { .. } | Expr::BinaryOp { .. } => expr,
+        Expr::Cast { expr: inner, data_type, .. }
+            if let Some((scan, column)) = scope.column(inner, scans, catalog)
+                && is_relabelling(&scans[scan], &column, &data_type.to_string(), catalog) =>
+        {
+            return Some((scan, Key::Column(column)));
+        }
+        Expr::Function(_)
+        | Expr::Cast { .. }
+        | Expr::BinaryOp { .. }
+        | Expr::Extract { .. }
+        | Expr::Substring { .. }
+        | Expr::Trim { .. }
+        | Expr::Ceil { .. }
+        | Expr::Floor { .. }
+        | Expr::AtTimeZone { .. } => expr,
         _ => return None,
     };
     let mut owner = None;
@@ -199,6 +213,35 @@ pub fn key(
     let mut unqualified = inner.clone();
     let _ = VisitMut::visit(&mut unqualified, &mut Unqualify);
     Some((owner?, Key::Expression { sql: unqualified.to_string(), columns }))
+}
+
+/// A cast between types of the same bytes, which an index on the column serves as if it were not
+/// there; so are those to the pseudo-types in the server's own queries.
+fn is_relabelling(scan: &Scan, column: &str, to: &str, catalog: Option<&Catalog>) -> bool {
+    let family = |name: &str| -> String {
+        let name = name.to_lowercase();
+        match name.split('(').next().unwrap_or("").trim() {
+            "text" | "varchar" | "character varying" => "text",
+            "timestamp" | "timestamp without time zone" => "timestamp",
+            "timestamptz" | "timestamp with time zone" => "timestamptz",
+            "int" | "int4" | "integer" => "integer",
+            "bigint" | "int8" => "bigint",
+            "bool" | "boolean" => "boolean",
+            other => other,
+        }
+        .to_owned()
+    };
+    if to.to_lowercase().starts_with("pg_catalog.any") {
+        return true;
+    }
+    // A length cuts values off.
+    if to.contains('(') {
+        return false;
+    }
+    let table = catalog.and_then(|catalog| catalog.table(&scan.table));
+    table
+        .and_then(|table| table.column(column))
+        .is_some_and(|column| family(&column.type_name) == family(to))
 }
 
 /// Holds no column of the scans around it: a constant, a parameter, a call without columns, or a

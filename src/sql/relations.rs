@@ -177,7 +177,9 @@ impl Resolver<'_> {
             limited: false,
             target: false,
             outputs: Vec::new(),
+            whole_row: false,
             written: Vec::new(),
+            assigned: Vec::new(),
         });
         let source = Source::Scan(self.shape.scans.len() - 1);
         scope.relations.push(Relation { alias, source });

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::parse::{ParseError, parse};
-use super::predicate::{Conjunct, classify, conjuncts, functions, key};
+use super::predicate::{Conjunct, classify, conjuncts, functions, key, slots};
 use super::scope::{Outputs, Relation, Scope, Source, fold};
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Operator, Predicate, Shape, SortKey, StatementKind};
@@ -48,6 +48,10 @@ fn empty(kind: StatementKind) -> Shape {
         locks_rows: false,
         single_row: false,
         writes: false,
+        conditional: false,
+        limited: false,
+        grouped: false,
+        offsets: Vec::new(),
     }
 }
 
@@ -121,7 +125,7 @@ impl Resolver<'_> {
                 let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) =
                     &delete.from;
                 self.from(from, &mut scope);
-                self.mark_target(&scope, &[]);
+                self.mark_target(&scope, &[], Vec::new());
                 if let Some(using) = &delete.using {
                     self.from(using, &mut scope);
                 }
@@ -131,7 +135,7 @@ impl Resolver<'_> {
             Statement::Merge(merge) => {
                 let mut scope = Scope::new(parent);
                 self.factor(&merge.table, &mut scope, None);
-                self.mark_target(&scope, &[]);
+                self.mark_target(&scope, &[], Vec::new());
                 self.factor(&merge.source, &mut scope, None);
                 self.filter(Some(&merge.on), &scope);
                 self.subqueries(&merge.clauses, &scope);
@@ -146,8 +150,11 @@ impl Resolver<'_> {
         let mut scope = Scope::new(parent);
         if let TableObject::TableName(name) = &insert.table {
             self.table(name, None, &mut scope);
-            let columns: Vec<String> = insert.columns.iter().filter_map(last_name).collect();
-            self.mark_target(&scope, &columns);
+            let mut columns: Vec<String> = insert.columns.iter().filter_map(last_name).collect();
+            if columns.is_empty() {
+                columns = self.columns_of_target(&scope);
+            }
+            self.mark_target(&scope, &columns, inserted(insert, &columns));
         }
         match &insert.source {
             Some(source) => {
@@ -174,7 +181,13 @@ impl Resolver<'_> {
                 AssignmentTarget::Tuple(names) => names.iter().filter_map(last_name).collect(),
             })
             .collect();
-        self.mark_target(&scope, &columns);
+        let assigned = update.assignments.iter().filter_map(|assignment| {
+            match (&assignment.target, slots(&assignment.value).as_slice()) {
+                (AssignmentTarget::ColumnName(name), [slot]) => Some((last_name(name)?, *slot)),
+                _ => None,
+            }
+        });
+        self.mark_target(&scope, &columns, assigned.collect());
         if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) =
             &update.from
         {
@@ -187,11 +200,22 @@ impl Resolver<'_> {
         self.returning(update.returning.as_deref(), &scope)
     }
 
-    fn mark_target(&mut self, scope: &Scope<'_>, written: &[String]) {
+    fn mark_target(&mut self, scope: &Scope<'_>, written: &[String], assigned: Vec<(String, u16)>) {
         if let Some(Relation { source: Source::Scan(scan), .. }) = scope.relations.first() {
             self.shape.scans[*scan].target = true;
             self.shape.scans[*scan].written = written.to_vec();
+            self.shape.scans[*scan].assigned = assigned;
         }
+    }
+
+    /// An `INSERT` without a list of columns fills them in order.
+    fn columns_of_target(&self, scope: &Scope<'_>) -> Vec<String> {
+        let Some(Relation { source: Source::Scan(scan), .. }) = scope.relations.first() else {
+            return Vec::new();
+        };
+        let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
+        let columns = table.map(|table| table.columns.iter().map(|c| c.name.clone()).collect());
+        columns.unwrap_or_default()
     }
 
     fn returning(&mut self, items: Option<&[SelectItem]>, scope: &Scope<'_>) -> Outputs {
@@ -218,6 +242,12 @@ impl Resolver<'_> {
             Some(OrderByKind::Expressions(keys)) => keys,
             _ => &[],
         };
+        if let Some(LimitClause::LimitOffset { offset: Some(offset), .. }) = &query.limit_clause {
+            self.shape.offsets.extend(slots(&offset.value));
+        }
+        if self.depth == 1 {
+            self.shape.limited = is_limited(query);
+        }
         let outputs = self.set_expr(&query.body, &scope, order_by, is_limited(query));
         self.depth -= 1;
         outputs
@@ -281,6 +311,8 @@ impl Resolver<'_> {
             sqlparser::ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
         if self.depth == 1 {
             self.shape.single_row = !grouped && aggregates(&select.projection);
+            self.shape.conditional |= select.selection.is_some() || select.having.is_some();
+            self.shape.grouped |= grouped || select.distinct.is_some();
         }
         if !grouped && select.distinct.is_none() {
             self.sort(order_by, &scope, limited);
@@ -337,12 +369,13 @@ impl Resolver<'_> {
     }
 
     /// All columns of one relation or of all: by name where the catalog knows them, else as `*`.
-    fn wildcard(&self, alias: Option<&str>, scope: &Scope<'_>, outputs: &mut Outputs) {
+    fn wildcard(&mut self, alias: Option<&str>, scope: &Scope<'_>, outputs: &mut Outputs) {
         for relation in
             scope.relations.iter().filter(|r| alias.is_none_or(|alias| r.alias == alias))
         {
             match &relation.source {
                 Source::Scan(scan) => {
+                    self.shape.scans[*scan].whole_row |= self.depth == 1;
                     let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
                     match table {
                         Some(table) => outputs.extend(
@@ -445,6 +478,22 @@ pub(super) fn part(part: &ObjectNamePart) -> Option<String> {
 /// The last part of a name: the table or the column.
 pub fn last_name(name: &ObjectName) -> Option<String> {
     name.0.last().and_then(part)
+}
+
+/// Columns that an `INSERT` fills with a literal each, by its first row.
+fn inserted(insert: &Insert, columns: &[String]) -> Vec<(String, u16)> {
+    let Some(SetExpr::Values(values)) = insert.source.as_ref().map(|query| &*query.body) else {
+        return Vec::new();
+    };
+    let first = values.rows.first().into_iter().flat_map(|row| row.iter());
+    columns
+        .iter()
+        .zip(first)
+        .filter_map(|(column, value)| match slots(value).as_slice() {
+            [slot] => Some((column.clone(), *slot)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Some item of a select list is an aggregate and no window.
