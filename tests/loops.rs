@@ -22,9 +22,13 @@ struct Seen {
 }
 
 fn analyze(path: &Path, schema: Option<&Path>) -> Seen {
-    let mut collector = Collector::new();
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    read(file, "case", &Options::default(), &mut collector).unwrap();
+    analyze_log(file, schema)
+}
+
+fn analyze_log(log: impl std::io::Read + Send, schema: Option<&Path>) -> Seen {
+    let mut collector = Collector::new();
+    read(log, "case", &Options::default(), &mut collector).unwrap();
     let mut workload = collector.finish();
     let catalog = schema.map(|schema| {
         let text = std::fs::read_to_string(schema).unwrap();
@@ -76,6 +80,18 @@ impl Score {
 
 /// Scores every case of a directory in one format, rule by rule.
 fn score(directory: &Path, format: &str, with_schema: bool) -> BTreeMap<&'static str, Score> {
+    score_by(directory, format, with_schema, &|path, schema, _| analyze(path, schema))
+}
+
+/// What looks at one case: its log, its schema, its name.
+type Look<'l> = &'l dyn Fn(&Path, Option<&Path>, &str) -> Seen;
+
+fn score_by(
+    directory: &Path,
+    format: &str,
+    with_schema: bool,
+    look: Look<'_>,
+) -> BTreeMap<&'static str, Score> {
     let labels: Value =
         serde_json::from_str(&std::fs::read_to_string(directory.join("labels.json")).unwrap())
             .unwrap();
@@ -97,7 +113,7 @@ fn score(directory: &Path, format: &str, with_schema: bool) -> BTreeMap<&'static
             Some(name) => directory.join("schemas").join(format!("{name}.sql")),
             None => directory.join("schema.sql"),
         };
-        let seen = analyze(path, with_schema.then_some(schema.as_path()));
+        let seen = look(path, with_schema.then_some(schema.as_path()), id);
         for rule in RULES {
             let score = scores.entry(rule).or_default();
             let found: Vec<_> = seen.findings.iter().filter(|(r, ..)| r == rule).collect();
@@ -180,6 +196,106 @@ fn loops_of_many_object_mappers_are_found() {
             assert!(score.precision() >= precision, "{rule}: precision {}", score.precision());
             assert!(score.recall() >= 0.9, "{rule}: recall {}", score.recall());
         }
+    }
+}
+
+/// Traffic of others around a case: executions that a real server logged, in an order and at times
+/// drawn at random, so that whatever follows one another does so by chance.
+mod traffic {
+    use std::path::Path;
+
+    use flate2::read::GzDecoder;
+    use pgassay::stats::random::Random;
+
+    /// Sessions beside the case.
+    const SESSIONS: usize = 50;
+    /// Executions a second of all of them together.
+    const RATE: u64 = 800;
+    /// Before the first and after the last record of the case.
+    const MARGIN_MS: i64 = 2_000;
+
+    /// Records of a csvlog, gzip or not.
+    pub fn records(path: &Path) -> Vec<csv::StringRecord> {
+        let file = std::fs::File::open(path).unwrap();
+        let is_packed = path.extension().is_some_and(|extension| extension == "gz");
+        let reader: Box<dyn std::io::Read> =
+            if is_packed { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(reader);
+        reader.records().map(Result::unwrap).collect()
+    }
+
+    fn time_ms(record: &csv::StringRecord) -> i64 {
+        let text = record[0].trim_end_matches(" UTC").replace(' ', "T") + "Z";
+        text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+    }
+
+    fn is_execution(record: &csv::StringRecord) -> bool {
+        record[13].starts_with("duration: ")
+            && ["SELECT", "INSERT", "UPDATE"].iter().any(|verb| record[13].contains(verb))
+    }
+
+    /// The case among others, as a csvlog.
+    pub fn mixed(case: &[csv::StringRecord], others: &[csv::StringRecord], seed: u64) -> Vec<u8> {
+        let others: Vec<_> = others.iter().filter(|record| is_execution(record)).collect();
+        let mut random = Random::new(seed);
+        let login = case.iter().find(|record| !record[1].is_empty()).unwrap();
+        let times = case.iter().map(time_ms);
+        let from_ms = times.clone().min().unwrap() - MARGIN_MS;
+        let until_ms = times.max().unwrap() + MARGIN_MS;
+        let count = (until_ms - from_ms) as u64 * RATE / 1_000;
+        let mut all: Vec<(i64, csv::StringRecord)> =
+            case.iter().map(|record| (time_ms(record), record.clone())).collect();
+        for line in 0..count {
+            let at_ms = from_ms + random.below((until_ms - from_ms) as usize) as i64;
+            let session = 900_000 + random.below(SESSIONS) as u64;
+            let other = others[random.below(others.len())];
+            let at = jiff::Timestamp::from_millisecond(at_ms).unwrap();
+            let time = at.strftime("%Y-%m-%d %H:%M:%S%.3f UTC").to_string();
+            let mut fields: Vec<String> = other.iter().map(str::to_owned).collect();
+            fields[0] = time;
+            fields[1] = login[1].to_owned();
+            fields[2] = login[2].to_owned();
+            fields[3] = session.to_string();
+            fields[5] = format!("6b000000.{session:x}");
+            fields[6] = line.to_string();
+            // Each in a transaction of its own.
+            fields[9] = format!("{}/{line}", session - 899_000);
+            all.push((at_ms, fields.into()));
+        }
+        all.sort_by_key(|(at_ms, _)| *at_ms);
+        let mut writer =
+            csv::WriterBuilder::new().has_headers(false).flexible(true).from_writer(Vec::new());
+        all.iter().for_each(|(_, record)| writer.write_record(record).unwrap());
+        writer.into_inner().unwrap()
+    }
+}
+
+/// 50 other sessions at the same time: once those of another application on the same database, once
+/// lookups of the same tables.
+#[test]
+fn loops_are_found_among_the_traffic_of_others() {
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample_logs/shop.csv");
+    let same = ["n05_sa_requests", "n06_sa_autocommit_tight", "n10_dj_select_related"]
+        .map(|name| data("nplus1").join(format!("{name}.csv.gz")));
+    let kinds = [
+        ("another application", traffic::records(&shop)),
+        ("the same tables", same.iter().flat_map(|path| traffic::records(path)).collect()),
+    ];
+    for (kind, others) in &kinds {
+        let look = |path: &Path, schema: Option<&Path>, id: &str| {
+            let seed =
+                id.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
+            let log = traffic::mixed(&traffic::records(path), others, seed);
+            if let Some(directory) = std::env::var_os("PGASSAY_MIXED_DIR") {
+                std::fs::write(Path::new(&directory).join(format!("{id}.csv")), &log).unwrap();
+            }
+            analyze_log(std::io::Cursor::new(log), schema)
+        };
+        let scores = score_by(&data("nplus1"), "csv", false, &look);
+        print(kind, &scores);
+        let loops = &scores["n-plus-one"];
+        assert!(loops.precision() >= 0.95 && loops.recall() >= 0.9, "{kind}");
     }
 }
 

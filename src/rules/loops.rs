@@ -183,12 +183,17 @@ pub(super) struct Owned {
     /// Parent's executions that few children follow, and those children.
     pub short: usize,
     pub short_children: usize,
+    /// Parent's executions that many children follow, with as much else in between.
+    pub mixed: usize,
 }
 
 impl Owned {
     /// More long runs than statements in any order would show: of the runs that are short, one learns
     /// how likely a run goes on, and so how many would be long by chance.
     pub fn is_beyond_chance(&self) -> bool {
+        if self.mixed * 3 > self.loops.len() {
+            return false;
+        }
         let long: usize = self.loops.iter().map(|l| l.children.len()).sum();
         if long >= self.short_children {
             return true;
@@ -278,6 +283,10 @@ impl<'a> Search<'a> {
             let is_guess = linked.is_none();
             // Eager loading asks once for each answer of its parent, in whatever session.
             let takes_lists = self.input.workload.queries[child].slots.iter().any(|s| s.lists > 0);
+            // The same code does the same each time.
+            if is_guess && 2 * owned.loops.len() < self.runs[parent] {
+                continue;
+            }
             if (is_guess || takes_lists) && self.runs[child] <= 2 * self.runs[parent] {
                 continue;
             }

@@ -21,6 +21,9 @@ const TIGHT_PAUSE_US: i64 = 2_000;
 /// the two together, percent.
 const PURE_PCT: usize = 90;
 
+/// The same where names or keys tie the two together, but no transaction does.
+const ONE_PIECE_PCT: usize = 75;
+
 type Groups = BTreeMap<u32, Vec<u32>>;
 
 /// What belongs together, as far as the log says.
@@ -143,7 +146,7 @@ impl Search<'_> {
 
     /// Adds what an episode shows of a child to what is known of it under each parent.
     fn note(
-        &self,
+        &mut self,
         child: u32,
         loops: Groups,
         rest: Groups,
@@ -156,9 +159,14 @@ impl Search<'_> {
             *followed.entry(parent).or_default() += 1;
             let keys = self.distinct_keys(child, &children);
             let children = self.without_pause(owner, children);
-            if children.len() >= FEWEST_EXECUTIONS {
-                let known = owned.entry((child as usize, parent as usize)).or_default();
+            if children.len() < FEWEST_EXECUTIONS {
+                continue;
+            }
+            let known = owned.entry((child as usize, parent as usize)).or_default();
+            if self.is_of_one_piece(owner, &children, view) {
                 known.loops.push(Loop { parent: Some(owner), children, keys });
+            } else {
+                known.mixed += 1;
             }
         }
         for (owner, children) in rest {
@@ -173,6 +181,36 @@ impl Search<'_> {
             let known = owned.entry((child as usize, parent as usize)).or_default();
             known.short += view.by_query[&parent].len().saturating_sub(count);
         }
+    }
+
+    /// A transaction or a trace holds the loop together, or little else runs in between: a session
+    /// that executes whatever comes has lookups behind every query, too.
+    fn is_of_one_piece(&mut self, owner: u32, children: &[u32], view: &View<'_>) -> bool {
+        let Some(last) = children.last() else { return false };
+        let is_held = self.timeline()[owner as usize].group.is_trace()
+            || (self.transactions.of(owner) != 0
+                && self.transactions.of(owner) == self.transactions.of(*last));
+        if is_held {
+            return true;
+        }
+        let places = &view.episode.places;
+        let from = places.partition_point(|place| *place <= owner);
+        let to = places.partition_point(|place| place <= last);
+        let run = &places[from.min(to)..to];
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        for place in run {
+            *counts.entry(self.query(*place)).or_default() += 1;
+        }
+        let child = self.query(*last);
+        let mut related = 0;
+        for (query, count) in counts {
+            // What comes about as often belongs to the same rows; what looks up their rows, too.
+            let as_often = count * 2 >= children.len() && count * 2 <= 3 * children.len();
+            if as_often || self.link(child, query).is_some() {
+                related += count;
+            }
+        }
+        related * 100 >= run.len() * ONE_PIECE_PCT
     }
 
     /// What comes after a longer pause belongs to something else.

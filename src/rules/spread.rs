@@ -12,6 +12,8 @@ const PARENT_WINDOW_US: i64 = 3_000_000;
 /// Executions of a child that are looked at to find parents, and executions before each.
 const PROBES: usize = 32;
 const LOOK_BACK: usize = 200;
+/// How many times their usual rate executions come in a loop.
+const BURST: f64 = 2.0;
 
 impl Search<'_> {
     pub fn spread(&mut self, owned: &mut BTreeMap<(usize, usize), Owned>) {
@@ -45,7 +47,9 @@ impl Search<'_> {
                 }
             }
             owners.sort_unstable();
-            let loops = self.own_across(child, &owners, own);
+            let mut loops = self.own_across(child, &owners, own);
+            loops.values_mut().for_each(|found| found.retain(|l| self.is_a_burst(l, own)));
+            loops.retain(|_, found| !found.is_empty());
             // Of statements that come in any order, some follow one another by chance.
             let in_loops: usize = loops.values().flatten().map(|l| l.children.len()).sum();
             if in_loops * 2 >= own.len() {
@@ -108,6 +112,20 @@ impl Search<'_> {
             }
         }
         loops
+    }
+
+    /// More executions than would come in this time anyway, by their rate in the rest of the log.
+    fn is_a_burst(&self, found: &Loop, own: &[u32]) -> bool {
+        let at_us = |place: &u32| self.timeline()[*place as usize].at_us;
+        let (Some(first), Some(last)) = (own.first(), own.last()) else { return false };
+        let (Some(parent), Some(end)) = (found.parent, found.children.last()) else { return false };
+        let span_us = (at_us(end) - at_us(&parent)).max(1) as f64;
+        let rest_us = (at_us(last) - at_us(first)) as f64 - span_us;
+        let others = own.len() - found.children.len();
+        if others == 0 || rest_us <= 0.0 {
+            return true;
+        }
+        found.children.len() as f64 >= BURST * span_us * others as f64 / rest_us
     }
 
     /// Executions of the parent from shortly before this one to the last of the children.
