@@ -1,6 +1,6 @@
 //! Loops within one session: each execution of a child goes to the parent's execution before it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::episodes::Episode;
 use super::loops::{FEWEST_EXECUTIONS, FEWEST_KEYS, Loop, Owned, Search};
@@ -23,6 +23,8 @@ const PURE_PCT: usize = 90;
 
 /// The same where names or keys tie the two together, but no transaction does.
 const ONE_PIECE_PCT: usize = 75;
+/// Share of the rounds of such a loop that run the same statements, percent.
+const REGULAR_PCT: usize = 60;
 
 type Groups = BTreeMap<u32, Vec<u32>>;
 
@@ -201,16 +203,43 @@ impl Search<'_> {
         for place in run {
             *counts.entry(self.query(*place)).or_default() += 1;
         }
-        let child = self.query(*last);
+        let (parent, child) = (self.query(owner), self.query(*last));
         let mut related = 0;
-        for (query, count) in counts {
+        for (query, count) in &counts {
             // What comes about as often belongs to the same rows; what looks up their rows, too.
             let as_often = count * 2 >= children.len() && count * 2 <= 3 * children.len();
-            if as_often || self.link(child, query).is_some() {
+            if as_often || self.link(child, *query).is_some() {
                 related += count;
             }
         }
-        related * 100 >= run.len() * ONE_PIECE_PCT
+        let lookups: HashSet<u32> = counts
+            .keys()
+            .copied()
+            .filter(|query| {
+                *query == child
+                    || self.link(parent, *query).is_some()
+                    || self.link(child, *query).is_some()
+            })
+            .collect();
+        related * 100 >= run.len() * ONE_PIECE_PCT && self.is_regular(run, &lookups)
+    }
+
+    /// Most rounds of a loop run the same statements between its lookups, or none.
+    fn is_regular(&self, run: &[u32], lookups: &HashSet<u32>) -> bool {
+        let mut rounds: HashMap<BTreeSet<u32>, usize> = HashMap::new();
+        let mut between = BTreeSet::new();
+        let mut count = 0;
+        for place in run {
+            let query = self.query(*place);
+            if lookups.contains(&query) {
+                *rounds.entry(std::mem::take(&mut between)).or_default() += 1;
+                count += 1;
+            } else {
+                between.insert(query);
+            }
+        }
+        let most = rounds.values().max().copied().unwrap_or(0);
+        most * 100 >= count * REGULAR_PCT
     }
 
     /// What comes after a longer pause belongs to something else.
