@@ -292,10 +292,12 @@ fn loops_are_found_among_the_traffic_of_others() {
             }
             analyze_log(std::io::Cursor::new(log), schema)
         };
-        let scores = score_by(&data("nplus1"), "csv", false, &look);
-        print(kind, &scores);
-        let loops = &scores["n-plus-one"];
-        assert!(loops.precision() >= 0.95 && loops.recall() >= 0.9, "{kind}");
+        for set in ["nplus1", "orm"] {
+            let scores = score_by(&data(set), "csv", false, &look);
+            print(&format!("{kind}, {set}"), &scores);
+            let loops = &scores["n-plus-one"];
+            assert!(loops.precision() >= 0.95 && loops.recall() >= 0.9, "{kind}, {set}");
+        }
     }
 }
 
