@@ -2,6 +2,7 @@
 
 use super::args;
 use super::config::{self, Config};
+use super::confirm::confirm_loops;
 use super::connection::{confirmation, flags_again};
 use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Wanted, gather, run_of};
@@ -44,14 +45,15 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     Ok(if limit.is_some() && worst >= limit { Exit::Gate } else { Exit::Done })
 }
 
-/// Runs the rules, without those that the configuration silences.
+/// Runs the rules, without those that the configuration silences. With a database, loops are held
+/// against the rows that gave their keys.
 pub fn find(gathered: &Gathered, config: &Config) -> Vec<Finding> {
-    let mut findings = rules::find_all(&rules::Input::new(
-        &gathered.workload,
-        gathered.catalog.as_ref(),
-        &gathered.shapes,
-    ));
+    let input = rules::Input::new(&gathered.workload, gathered.catalog.as_ref(), &gathered.shapes);
+    let mut findings = rules::find_all(&input);
     findings.retain(|finding| !config.analyze.ignore.iter().any(|rule| rule == finding.rule));
+    if let Some(live) = &gathered.live {
+        confirm_loops(&live.connection, &input, &mut findings);
+    }
     findings
 }
 

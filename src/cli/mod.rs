@@ -5,6 +5,7 @@ pub mod args;
 pub mod capture;
 pub mod check;
 pub mod config;
+mod confirm;
 pub mod connection;
 pub mod demo;
 pub mod doctor;

@@ -8,12 +8,14 @@ use std::time::Instant;
 use futures_core::Stream;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Row, SimpleQueryMessage, Statement};
+use tokio_postgres::{Row, SimpleQueryMessage, SimpleQueryRow, Statement};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::connect::Connection;
 use super::error::PgError;
 use crate::model::literal::Literal;
+use crate::model::workload::Sample;
+use crate::sql::ident::quote_literal;
 
 /// A value in the server's text form, for whatever type the server infers.
 #[derive(Debug)]
@@ -125,6 +127,42 @@ impl Connection {
             digest = digest.wrapping_add(hasher.digest());
         }
         Ok(Answer { rows: rows.len() as u64, digest, latency_us })
+    }
+
+    /// At most `most` rows of a query with its parameters, values in their text form.
+    ///
+    /// Only for statements that passed the guard: it goes over the simple protocol, which alone gives
+    /// every type as text.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn rows_as_text(
+        &self,
+        sample: &Sample,
+        most: usize,
+    ) -> Result<Vec<Vec<Option<String>>>, PgError> {
+        let text = sample.text.trim_end().trim_end_matches(';');
+        // A comment at the end must not swallow what follows.
+        self.batch(&format!(
+            "PREPARE pgassay_rows AS SELECT * FROM (\n{text}\n) AS whole LIMIT {most}"
+        ))?;
+        let values: Vec<String> = sample.parameters.iter().map(quote_literal).collect();
+        let arguments =
+            if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };
+        let what = || "cannot run a query again".to_owned();
+        let sql = format!("EXECUTE pgassay_rows{arguments}");
+        let messages = self.exchange(what, self.client().simple_query(&sql));
+        let _ = self.batch("DEALLOCATE pgassay_rows");
+        let row = |row: &SimpleQueryRow| {
+            (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()
+        };
+        Ok(messages?
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(data) => Some(row(data)),
+                _ => None,
+            })
+            .collect())
     }
 
     /// First column of a statement of our own, over the simple protocol; for `EXPLAIN EXECUTE`, which

@@ -1,6 +1,7 @@
-//! Identifiers: when they need quotes, and names for the indexes we make.
+//! Identifiers and constants as SQL: when they need quotes, and names for the indexes we make.
 
 use super::keyword::is_reserved;
+use crate::model::literal::Literal;
 use crate::model::name::TableName;
 
 /// Longest identifier the server keeps, bytes (`NAMEDATALEN - 1`).
@@ -14,6 +15,14 @@ pub fn quote(name: &str) -> String {
 /// `schema.name`, both quoted where needed.
 pub fn quote_table(table: &TableName) -> String {
     format!("{}.{}", quote(&table.schema), quote(&table.name))
+}
+
+/// The value as a constant, whatever the server's settings for strings.
+pub fn quote_literal(value: &Literal) -> String {
+    match value.expose() {
+        Some(text) => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+        None => "NULL".to_owned(),
+    }
 }
 
 /// Lower case, no quotes needed.

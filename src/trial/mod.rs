@@ -1,6 +1,7 @@
 //! Replays statements with and without a change, and judges the difference.
 
 pub mod compare;
+pub mod confirm;
 pub mod decide;
 pub mod parameters;
 pub mod plan;

@@ -157,3 +157,37 @@ fn a_partitioned_table_gets_sql_that_a_partitioned_table_takes() {
         owner.batch(sql.as_str().unwrap()).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
+
+/// A page of listings and a lookup for each: once for sellers that the page named, once for others.
+#[test]
+fn a_loop_is_held_against_the_rows_that_gave_its_keys() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let page =
+        "SELECT id, seller_id, title FROM listings WHERE category_id = $1 ORDER BY id LIMIT 12";
+    let lookup = "SELECT id, email FROM users WHERE id = $1";
+    let sellers: Vec<String> = shop
+        .connect()
+        .query(&page.replace("$1", "3"), &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get::<_, i64>("seller_id").to_string())
+        .collect();
+    let strangers: Vec<String> = (0..12).map(|n| (9_000_000 + n).to_string()).collect();
+    let directory = tempfile::tempdir().unwrap();
+    for (keys, confirmed, level) in [(sellers, true, "warning"), (strangers, false, "info")] {
+        let log = directory.path().join(format!("{level}.log"));
+        let values: Vec<[&str; 1]> = keys.iter().map(|key| [key.as_str()]).collect();
+        let mut entries: Vec<(&str, &[&str], f64)> = vec![(page, &["3"], 5.0)];
+        entries.extend(values.iter().map(|value| (lookup, value.as_slice(), 1.0)));
+        write_log(&log, &entries);
+        let output = run(&["analyze", "--format", "json", log.to_str().unwrap()], &shop.flags());
+        let run = json(&output);
+        let findings = run["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["rule"] == "n-plus-one").unwrap();
+        let evidence = found["evidence"].as_array().unwrap();
+        let last = evidence.iter().find(|e| e["kind"] == "confirmation").unwrap();
+        assert_eq!(last["confirmed"], confirmed, "{last}");
+        assert_eq!(found["level"], level, "{found}");
+    }
+}
