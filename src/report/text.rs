@@ -193,8 +193,15 @@ fn loop_lines(out: &mut String, finding: &RunFinding) {
             );
         }
     }
-    if let Some(advice) = finding.advice.as_ref().filter(|_| finding.rule == "n-plus-one") {
+    if let Some(advice) = finding.advice.as_ref().filter(|_| finding.rule != "secret-in-log") {
         let _ = writeln!(out, "    instead  {}", middle_cut(advice, 160));
+    }
+    for evidence in &finding.evidence {
+        if let (Some(mapper), Some(preload)) =
+            (evidence["mapper"].as_str(), evidence["preload"].as_str())
+        {
+            let _ = writeln!(out, "    or       {mapper}: {preload}");
+        }
     }
 }
 

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::links::{Joins, KeySlot, key_slots, link, yields_rows};
 use super::loops::{FEWEST_EXECUTIONS, Found, Parent};
+use super::mappers::recognize;
+use super::span::Span;
 use super::{Input, Rule};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::shape::StatementKind;
-use crate::model::workload::Query;
-use crate::sql::rewrite::batched;
+use crate::model::workload::{Query, Workload};
+use crate::sql::batch::batched;
 
 pub const RULE: Rule = Rule {
     id: "n-plus-one",
@@ -79,6 +81,8 @@ fn finding(input: &Input<'_>, found: &Found, above: &Parent) -> Finding {
     let sessions: HashSet<u32> =
         loops.iter().flat_map(|l| &l.children).map(|place| at(place).session).collect();
     let slot = &above.slot;
+    let span = Span::of(workload, loops);
+    let mapper = query.samples.iter().find_map(|sample| recognize(&sample.text));
     Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),
         rule: RULE.id,
@@ -104,10 +108,24 @@ fn finding(input: &Input<'_>, found: &Found, above: &Parent) -> Finding {
             "sessions": sessions.len(),
             "total_us": total_us,
             "wasted_us": total_us.saturating_sub(kept_us),
+            "wall_us": span.wall_us,
+            "first_at": span.first_at,
+            "last_at": span.last_at,
+            "worst_minute": span.worst_minute,
+            "worst_minute_executions": span.worst_executions,
+            "rows": query.rows,
+            "timeline_kept_pct": kept_pct(workload),
             "link": above.why,
+            "mapper": mapper.map(|mapper| mapper.name),
+            "preload": mapper.map(|mapper| mapper.preload),
         })],
         advice: advice(query, slot),
     }
+}
+
+/// Share of the executions that were kept in order; loops are counted among these.
+fn kept_pct(workload: &Workload) -> f64 {
+    (workload.timeline.kept_share() * 1_000.0).round() / 10.0
 }
 
 fn subject(query: &Query, parent: &Query, slot: &KeySlot) -> Subject {
@@ -121,7 +139,7 @@ fn subject(query: &Query, parent: &Query, slot: &KeySlot) -> Subject {
 }
 
 fn advice(query: &Query, slot: &KeySlot) -> Option<String> {
-    batched(&query.normalized, &slot.column, slot.number)
+    batched(&query.normalized, &slot.table, &slot.column, slot.number)
 }
 
 fn suspicion(

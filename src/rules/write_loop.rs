@@ -3,9 +3,12 @@
 use serde_json::json;
 
 use super::loops::Found;
+use super::span::Span;
 use super::{Input, Rule};
 use crate::model::finding::{Finding, Level, Subject};
+use crate::model::name::TableName;
 use crate::model::shape::StatementKind;
+use crate::sql::batch::many_rows;
 
 pub const RULE: Rule = Rule {
     id: "write-loop",
@@ -36,19 +39,10 @@ fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
         StatementKind::Delete => "deletes from",
         _ => "updates",
     };
-    let advice = match shape.kind {
-        StatementKind::Insert => format!(
-            "INSERT INTO {} (…) VALUES (…), (…), …, INSERT … SELECT FROM unnest($1, $2), or COPY",
-            target.table
-        ),
-        StatementKind::Delete => {
-            format!("DELETE FROM {} WHERE … = ANY($1)", target.table)
-        }
-        _ => format!(
-            "UPDATE {} SET … FROM unnest($1, $2) AS new (key, value) WHERE … = new.key",
-            target.table
-        ),
-    };
+    let table = input.catalog.and_then(|catalog| catalog.table(&target.table));
+    let advice = many_rows(&query.normalized, shape, table)
+        .unwrap_or_else(|| in_words(shape.kind, &target.table));
+    let span = Span::of(workload, &found.loops);
     Some(Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),
         rule: RULE.id,
@@ -75,7 +69,25 @@ fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
             "loops": found.loops.len(),
             "executions": executions,
             "total_us": total_us,
+            "wall_us": span.wall_us,
+            "first_at": span.first_at,
+            "last_at": span.last_at,
+            "worst_minute": span.worst_minute,
+            "worst_minute_executions": span.worst_executions,
         })],
         advice: Some(advice),
     })
+}
+
+/// What to do with a statement that computes what it writes.
+fn in_words(kind: StatementKind, table: &TableName) -> String {
+    match kind {
+        StatementKind::Insert => format!(
+            "INSERT INTO {table} (…) VALUES (…), (…), …, INSERT … SELECT FROM unnest($1, $2), or COPY"
+        ),
+        StatementKind::Delete => format!("DELETE FROM {table} WHERE … = ANY($1)"),
+        _ => format!(
+            "UPDATE {table} SET … FROM unnest($1, $2) AS new (key, value) WHERE … = new.key"
+        ),
+    }
 }

@@ -280,6 +280,15 @@ fn names(expr: &Expr) -> Vec<Expr> {
     names.0
 }
 
+/// The `$n` that is the whole expression, casts aside.
+pub fn slot_alone(expr: &Expr) -> Option<u16> {
+    match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => slot_alone(inner),
+        Expr::Value(_) => slots(expr).first().copied(),
+        _ => None,
+    }
+}
+
 /// `$n` positions in an expression.
 pub fn slots(expr: &Expr) -> Vec<u16> {
     struct Slots(Vec<u16>);

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::parse::{ParseError, parse};
-use super::predicate::{Conjunct, classify, conjuncts, functions, key, slots};
+use super::predicate::{Conjunct, classify, conjuncts, functions, key, slot_alone, slots};
 use super::scope::{Outputs, Relation, Scope, Source, fold};
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Operator, Predicate, Shape, SortKey, StatementKind};
@@ -181,12 +181,13 @@ impl Resolver<'_> {
                 AssignmentTarget::Tuple(names) => names.iter().filter_map(last_name).collect(),
             })
             .collect();
-        let assigned = update.assignments.iter().filter_map(|assignment| {
-            match (&assignment.target, slots(&assignment.value).as_slice()) {
-                (AssignmentTarget::ColumnName(name), [slot]) => Some((last_name(name)?, *slot)),
-                _ => None,
-            }
-        });
+        let assigned =
+            update.assignments.iter().filter_map(|assignment| match &assignment.target {
+                AssignmentTarget::ColumnName(name) => {
+                    Some((last_name(name)?, slot_alone(&assignment.value)?))
+                }
+                AssignmentTarget::Tuple(_) => None,
+            });
         self.mark_target(&scope, &columns, assigned.collect());
         if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) =
             &update.from
@@ -489,15 +490,12 @@ fn inserted(insert: &Insert, columns: &[String]) -> Vec<(String, u16)> {
     columns
         .iter()
         .zip(first)
-        .filter_map(|(column, value)| match slots(value).as_slice() {
-            [slot] => Some((column.clone(), *slot)),
-            _ => None,
-        })
+        .filter_map(|(column, value)| Some((column.clone(), slot_alone(value)?)))
         .collect()
 }
 
 /// Some item of a select list is an aggregate and no window.
-fn aggregates(items: &[SelectItem]) -> bool {
+pub(super) fn aggregates(items: &[SelectItem]) -> bool {
     const AGGREGATES: &[&str] = &[
         "count",
         "sum",

@@ -4,6 +4,7 @@
 //! they fail. CI sets it.
 
 mod analyze;
+mod batched;
 mod check;
 mod connections;
 mod demo;
