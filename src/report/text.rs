@@ -193,7 +193,7 @@ fn loop_lines(out: &mut String, finding: &RunFinding) {
             );
         }
     }
-    if let Some(advice) = finding.advice.as_ref().filter(|_| finding.rule != "secret-in-log") {
+    if let Some(advice) = finding.advice.as_ref().filter(|_| finding.subject.query.is_some()) {
         let _ = writeln!(out, "    instead  {}", middle_cut(advice, 160));
     }
     for evidence in &finding.evidence {
