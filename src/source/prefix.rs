@@ -158,6 +158,12 @@ impl Prefix {
         &self.source
     }
 
+    /// The line may have stopped at `%q`: the next one, of the same process, may go on there.
+    pub fn may_go_on(&self, fields: &Fields<'_>) -> bool {
+        self.parts.contains(&Part::Stop)
+            && [fields.user, fields.database, fields.application].iter().all(|f| f.is_empty())
+    }
+
     /// The fields, severity and message of a line that begins a record.
     pub fn split<'a>(&self, line: &'a [u8]) -> Option<(Fields<'a>, &'a [u8], &'a [u8])> {
         if self.is_loose {

@@ -74,7 +74,8 @@ impl StderrLog {
             return Some(start);
         }
         let start = self.start(line)?;
-        *before = Before::of(line, &start);
+        *before =
+            if self.prefix.may_go_on(&start.fields) { None } else { Before::of(line, &start) };
         Some(start)
     }
 }
@@ -125,12 +126,12 @@ impl<'b> Before<'b> {
 }
 
 impl Cut for StderrLog {
-    /// Before the last line that begins a record.
+    /// Before the last whole line that begins a record: of a line that is cut itself, another part
+    /// may look like the prefix.
     fn cut(&self, block: &[u8]) -> Option<usize> {
-        let mut end = block.len();
+        let mut end = memchr::memrchr(b'\n', block)?;
         while let Some(at) = memchr::memrchr(b'\n', &block[..end]) {
-            // The last line may be cut itself; if its prefix is whole, that does no harm.
-            if self.start(&block[at + 1..line_end(block, at + 1)]).is_some() {
+            if self.start(&block[at + 1..end]).is_some() {
                 return Some(at + 1);
             }
             end = at;
