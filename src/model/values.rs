@@ -40,7 +40,7 @@ impl Values {
 
     fn keep(&mut self, hash: u64, count: u64, most: usize, value: impl FnOnce() -> Literal) {
         match self.kept.binary_search_by_key(&hash, |kept| kept.hash) {
-            Ok(at) => self.kept[at].count += count,
+            Ok(at) => self.kept[at].count = self.kept[at].count.saturating_add(count),
             Err(at) if at < most => {
                 self.kept.insert(at, Kept { hash, count, value: value() });
                 self.kept.truncate(most);
@@ -66,9 +66,9 @@ impl Values {
     }
 
     pub fn merge(&mut self, other: Values, most: usize) {
-        self.seen += other.seen;
-        self.lists += other.lists;
-        self.elements += other.elements;
+        self.seen = self.seen.saturating_add(other.seen);
+        self.lists = self.lists.saturating_add(other.lists);
+        self.elements = self.elements.saturating_add(other.elements);
         for kept in other.kept {
             self.keep(kept.hash, kept.count, most, || kept.value);
         }
@@ -97,7 +97,7 @@ impl Values {
     }
 
     fn kept_count(&self) -> u64 {
-        self.kept.iter().map(|kept| kept.count).sum()
+        self.kept.iter().fold(0, |sum, kept| sum.saturating_add(kept.count))
     }
 
     /// The kept values with their counts, most frequent first.

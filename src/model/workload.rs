@@ -98,9 +98,9 @@ pub struct Coverage {
 
 impl Coverage {
     pub fn merge(&mut self, other: Coverage) {
-        self.lines += other.lines;
-        self.statements += other.statements;
-        self.understood += other.understood;
+        self.lines = self.lines.saturating_add(other.lines);
+        self.statements = self.statements.saturating_add(other.statements);
+        self.understood = self.understood.saturating_add(other.understood);
         for skipped in other.skipped {
             self.skip(&skipped.reason, skipped.count, || skipped.example);
         }
@@ -109,7 +109,7 @@ impl Coverage {
     /// Counts `count` more of `reason`; the first example stays.
     pub fn skip(&mut self, reason: &str, count: u64, example: impl FnOnce() -> String) {
         match self.skipped.iter_mut().find(|known| known.reason == reason) {
-            Some(known) => known.count += count,
+            Some(known) => known.count = known.count.saturating_add(count),
             None => {
                 self.skipped.push(Skipped { reason: reason.to_owned(), count, example: example() })
             }
@@ -132,7 +132,7 @@ pub struct Workload {
 impl Workload {
     /// Time over all queries, microseconds.
     pub fn total_us(&self) -> u64 {
-        self.queries.iter().map(|query| query.total_us).sum()
+        self.queries.iter().fold(0, |sum: u64, query| sum.saturating_add(query.total_us))
     }
 
     /// Share of the time, percent; zero when no time was observed.

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::assemble::Stretch;
 use super::auto_explain::Explained;
 use super::capture::{Captured, Parts};
+use super::execution_values::{Value, Values};
 use super::message::Event;
 use super::parameters::{self, Parameter, is_truncated};
 use super::plan::{Known, Plan};
@@ -57,28 +58,6 @@ struct Buffers {
     slots: Vec<SlotHash>,
 }
 
-/// The value at one position of one execution.
-enum Value<'a> {
-    Null,
-    Bytes(Cow<'a, [u8]>),
-}
-
-impl Value<'_> {
-    fn hash(&self) -> u64 {
-        match self {
-            Value::Null => 0,
-            Value::Bytes(bytes) => xxh3_64(bytes),
-        }
-    }
-
-    fn literal(&self) -> Literal {
-        match self {
-            Value::Null => Literal::NULL,
-            Value::Bytes(bytes) => Literal::text(String::from_utf8_lossy(bytes)),
-        }
-    }
-}
-
 impl Collector {
     pub fn new() -> Self {
         Collector::default()
@@ -103,7 +82,7 @@ impl Collector {
     }
 
     pub fn lines(&mut self, count: u64) {
-        self.coverage.lines += count;
+        self.coverage.lines = self.coverage.lines.saturating_add(count);
     }
 
     /// The piece of the source that is read from here on.
@@ -273,7 +252,7 @@ impl Collector {
         if counted.calls == 0 {
             return;
         }
-        self.coverage.statements += counted.calls;
+        self.coverage.statements = self.coverage.statements.saturating_add(counted.calls);
         let normalized = sql::normalize::normalize(text);
         let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
         let at = self.statement(fingerprint, &normalized.text, normalized.slots.len());
@@ -325,7 +304,8 @@ impl Collector {
 
     /// Executions gathered so far.
     pub fn executions(&self) -> u64 {
-        self.statements.iter().map(|s| s.logged_calls.max(s.counted.calls)).sum()
+        let calls = self.statements.iter().map(|s| s.logged_calls.max(s.counted.calls));
+        calls.fold(0, u64::saturating_add)
     }
 
     /// Distinct statements gathered so far.
@@ -484,7 +464,8 @@ impl Collector {
             ranked.into_iter().take(executed).map(|(_, query)| query).collect();
         let mut coverage = self.coverage;
         // Both a log and the counters may have seen an execution; it is counted once.
-        coverage.statements = queries.iter().map(|query| query.calls).sum();
+        coverage.statements =
+            queries.iter().fold(0, |sum: u64, query| sum.saturating_add(query.calls));
         let mut warnings = Vec::new();
         if timeline.seen > timeline.executions.len() as u64 {
             warnings.push(format!(
@@ -494,60 +475,6 @@ impl Collector {
             ));
         }
         Workload { queries, timeline, window: self.window, coverage, warnings }
-    }
-}
-
-/// What the values of one execution are read from.
-struct Values<'a> {
-    text: &'a [u8],
-    literals: &'a [Span],
-    parameters: &'a [Parameter],
-    detail: &'a [u8],
-}
-
-impl<'a> Values<'a> {
-    fn parameter(&self, number: u32) -> Option<Value<'a>> {
-        let parameter = self.parameters.get((number as usize).checked_sub(1)?)?;
-        Some(parameter.bytes(self.detail).map_or(Value::Null, Value::Bytes))
-    }
-
-    fn at(&self, slot: &super::plan::Slot) -> Option<Value<'a>> {
-        use super::plan::From;
-        match &slot.from {
-            From::Parameter(number) => self.parameter(*number),
-            From::Literal { ordinal, negative } => {
-                let token = self.literals.get(*ordinal as usize)?.of(self.text);
-                Some(Value::Bytes(sql::normalize::unquote(token, *negative)))
-            }
-            From::Fixed(value) => Some(match value.expose() {
-                None => Value::Null,
-                Some(text) => Value::Bytes(Cow::Owned(text.as_bytes().to_vec())),
-            }),
-        }
-    }
-
-    /// Hash of all elements of a list.
-    fn list_hash(&self, slot: &super::plan::Slot) -> u64 {
-        use super::plan::From;
-        match &slot.from {
-            From::Parameter(number) => {
-                (*number..*number + slot.elements).fold(0, |hash, number| {
-                    let element = self.parameter(number).map_or(0, |value| value.hash());
-                    xxh3_64_with_seed(&element.to_le_bytes(), hash)
-                })
-            }
-            From::Literal { ordinal, .. } => {
-                let first = *ordinal as usize;
-                let last = first + slot.elements as usize - 1;
-                match (self.literals.get(first), self.literals.get(last)) {
-                    (Some(first), Some(last)) => {
-                        xxh3_64(&self.text[first.start..last.end.max(first.start)])
-                    }
-                    _ => 0,
-                }
-            }
-            From::Fixed(_) => 0,
-        }
     }
 }
 

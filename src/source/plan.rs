@@ -4,7 +4,8 @@ use foldhash::{HashMap, HashMapExt};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::model::literal::Literal;
-use crate::sql::normalize::{Normalized, Source, word};
+use crate::sql::constant::word;
+use crate::sql::normalize::{Normalized, Source};
 use crate::sql::skeleton::Span;
 
 /// Forms remembered. Beyond that all are forgotten and met again.

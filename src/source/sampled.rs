@@ -106,7 +106,7 @@ impl Sampled {
 
     /// Takes over what another gathered; `query` gives our number of its queries.
     pub fn merge(&mut self, other: Sampled, query: impl Fn(u32) -> u32) {
-        self.seen += other.seen;
+        self.seen = self.seen.saturating_add(other.seen);
         self.limit = self.limit.min(other.limit);
         self.last = None;
         let offset = self.slots.len() as u32;

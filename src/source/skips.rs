@@ -26,7 +26,7 @@ impl Skips {
     pub fn add(&mut self, reason: &'static str, count: u64, place: Place) {
         match self.0.iter_mut().find(|known| known.reason == reason) {
             Some(known) => {
-                known.count += count;
+                known.count = known.count.saturating_add(count);
                 known.place = known.place.min(place);
             }
             None => self.0.push(Skip { reason, count, place }),

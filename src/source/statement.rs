@@ -119,11 +119,13 @@ impl Statement {
     }
 
     pub fn count(&mut self, counted: &Counted) {
-        self.counted.calls += counted.calls;
-        self.counted.total_us += counted.total_us;
-        self.counted.rows += counted.rows;
+        // Exports are files, and files can say anything.
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.counted.calls, counted.calls);
+        add(&mut self.counted.total_us, counted.total_us);
+        add(&mut self.counted.rows, counted.rows);
         if let Some(blocks) = counted.blocks {
-            *self.counted.blocks.get_or_insert(0) += blocks;
+            add(self.counted.blocks.get_or_insert(0), blocks);
         }
     }
 
@@ -154,7 +156,7 @@ impl Statement {
     pub fn merge(&mut self, other: Statement, room: Room) {
         self.note_queryid(other.queryid);
         self.durations.merge(&other.durations);
-        self.logged_calls += other.logged_calls;
+        self.logged_calls = self.logged_calls.saturating_add(other.logged_calls);
         self.count(&other.counted);
         self.planned.merge(&other.planned);
         self.keep_plan(other.plan);

@@ -39,7 +39,10 @@ pub fn understand(workload: &mut Workload, catalog: Option<&Catalog>) -> Vec<Opt
     });
     for (query, shape) in queries.iter().zip(&shapes) {
         match shape {
-            Ok(_) => workload.coverage.understood += query.calls,
+            Ok(_) => {
+                let understood = &mut workload.coverage.understood;
+                *understood = understood.saturating_add(query.calls);
+            }
             Err(error) => {
                 let reason = match error {
                     ParseError::Syntax(_) => "statement not parsed".to_owned(),

@@ -4,6 +4,7 @@
 //! distinct statement, and a statement that it cannot read still has a fingerprint.
 
 pub mod batch;
+pub mod constant;
 pub mod ddl;
 pub mod fingerprint;
 mod help;
@@ -21,3 +22,5 @@ pub mod rewrite;
 pub mod safety;
 pub mod scope;
 pub mod skeleton;
+mod utility;
+mod writes;

@@ -3,8 +3,7 @@
 //!
 //! Works on tokens, so that it never fails. Normalizing a normalized text changes nothing.
 
-use std::borrow::Cow;
-
+use super::constant::{unquote, word};
 use super::ident::is_plain;
 use super::keyword::is_shown_in_capitals;
 use super::lexer::{Kind, Token, tokens};
@@ -47,59 +46,6 @@ impl Slot<'_> {
             })),
         }
     }
-}
-
-/// The value of a constant that is a word.
-pub fn word(token: &str) -> Option<Literal> {
-    if token.eq_ignore_ascii_case("null") {
-        return Some(Literal::NULL);
-    }
-    let is_word = token.starts_with(|c: char| c.is_ascii_alphabetic()) && !token.contains('\'');
-    is_word.then(|| Literal::text(token))
-}
-
-/// The value of a string or number token, without quotes.
-pub fn unquote(token: &[u8], negative: bool) -> Cow<'_, [u8]> {
-    // An opening quote stands behind at most a prefix of two bytes, as in `U&'…'`.
-    if let Some(quote) = token.iter().take(3).position(|byte| *byte == b'\'') {
-        let body = &token[quote + 1..];
-        let body = body.strip_suffix(b"'").unwrap_or(body);
-        let escapes = matches!(token[0], b'e' | b'E');
-        let plain = !escapes || !body.contains(&b'\\');
-        if plain && memchr::memchr(b'\'', body).is_none() {
-            return Cow::Borrowed(body);
-        }
-        return Cow::Owned(unescape(body, escapes));
-    }
-    if let Some(rest) = token.strip_prefix(b"$") {
-        // $tag$…$tag$
-        let tag = memchr::memchr(b'$', rest).map_or(token.len(), |at| at + 2);
-        return Cow::Borrowed(token.get(tag..token.len().saturating_sub(tag)).unwrap_or(b""));
-    }
-    if negative { Cow::Owned([b"-", token].concat()) } else { Cow::Borrowed(token) }
-}
-
-/// Doubled quotes, and the backslash escapes of `E'…'` that applications really send.
-fn unescape(body: &[u8], escapes: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len());
-    let mut bytes = body.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\'' => {
-                bytes.next();
-                out.push(b'\'');
-            }
-            b'\\' if escapes => match bytes.next() {
-                Some(b'n') => out.push(b'\n'),
-                Some(b't') => out.push(b'\t'),
-                Some(b'r') => out.push(b'\r'),
-                Some(other) => out.push(other),
-                None => {}
-            },
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 /// Normalizes one statement.
@@ -207,6 +153,10 @@ impl<'t, 'a> Writer<'t, 'a> {
             self.out = format!("SET {kind} $1");
             return true;
         };
+        let is_name = |t: &Token<'_>| matches!(t.kind, Kind::Word | Kind::QuotedIdent) || t.is(".");
+        if !self.tokens[..at].iter().all(is_name) {
+            return false;
+        }
         self.copy(0, at);
         self.out.push_str(" = $1");
         true

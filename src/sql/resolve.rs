@@ -1,14 +1,14 @@
 //! A statement's shape: which tables it scans, by which predicates, joins and order.
 
 use sqlparser::ast::{
-    AssignmentTarget, Cte, Expr, FromTable, Insert, LimitClause, ObjectName, ObjectNamePart,
-    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableObject, Update,
-    UpdateTableFromKind, Visit,
+    Cte, Expr, FromTable, LimitClause, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query,
+    Select, SelectItem, SetExpr, Statement, Visit,
 };
 
 use super::parse::{ParseError, parse};
-use super::predicate::{Conjunct, classify, conjuncts, functions, key, slot_alone, slots};
-use super::scope::{Outputs, Relation, Scope, Source, fold};
+use super::predicate::{Conjunct, classify, conjuncts, functions, key, slots};
+use super::scope::{Outputs, Scope, Source, fold};
+use super::utility::is_utility;
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Operator, Predicate, Shape, SortKey, StatementKind};
 
@@ -55,58 +55,6 @@ fn empty(kind: StatementKind) -> Shape {
     }
 }
 
-/// Statements that need no parser to be understood: they read no table by predicate.
-fn is_utility(normalized: &str) -> bool {
-    const VERBS: &[&str] = &[
-        "begin",
-        "start",
-        "commit",
-        "end",
-        "rollback",
-        "abort",
-        "savepoint",
-        "release",
-        "set",
-        "reset",
-        "show",
-        "discard",
-        "deallocate",
-        "prepare",
-        "close",
-        "fetch",
-        "move",
-        "declare",
-        "listen",
-        "unlisten",
-        "notify",
-        "lock",
-        "analyze",
-        "vacuum",
-        "checkpoint",
-        "copy",
-        "truncate",
-        "create",
-        "alter",
-        "drop",
-        "grant",
-        "revoke",
-        "comment",
-        "reindex",
-        "cluster",
-        "refresh",
-        "do",
-        "call",
-        "security",
-        "reassign",
-        "import",
-        "load",
-        "explain",
-        "execute",
-    ];
-    let verb = normalized.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
-    VERBS.contains(&verb.as_str())
-}
-
 pub(super) struct Resolver<'c> {
     pub(super) catalog: Option<&'c Catalog>,
     pub(super) shape: Shape,
@@ -146,80 +94,7 @@ impl Resolver<'_> {
         Outputs::new()
     }
 
-    fn insert(&mut self, insert: &Insert, parent: Option<&Scope<'_>>) -> Outputs {
-        let mut scope = Scope::new(parent);
-        if let TableObject::TableName(name) = &insert.table {
-            self.table(name, None, &mut scope);
-            let mut columns: Vec<String> = insert.columns.iter().filter_map(last_name).collect();
-            if columns.is_empty() {
-                columns = self.columns_of_target(&scope);
-            }
-            self.mark_target(&scope, &columns, inserted(insert, &columns));
-        }
-        match &insert.source {
-            Some(source) => {
-                self.query(source, parent);
-                self.shape.single_row = matches!(*source.body, SetExpr::Values(_));
-            }
-            // INSERT … DEFAULT VALUES
-            None => self.shape.single_row = true,
-        }
-        self.subqueries(&insert.on, &scope);
-        self.returning(insert.returning.as_deref(), &scope)
-    }
-
-    fn update(&mut self, update: &Update, parent: Option<&Scope<'_>>) -> Outputs {
-        let mut scope = Scope::new(parent);
-        self.from(std::slice::from_ref(&update.table), &mut scope);
-        let columns: Vec<String> = update
-            .assignments
-            .iter()
-            .flat_map(|assignment| match &assignment.target {
-                AssignmentTarget::ColumnName(name) => {
-                    last_name(name).into_iter().collect::<Vec<_>>()
-                }
-                AssignmentTarget::Tuple(names) => names.iter().filter_map(last_name).collect(),
-            })
-            .collect();
-        let assigned =
-            update.assignments.iter().filter_map(|assignment| match &assignment.target {
-                AssignmentTarget::ColumnName(name) => {
-                    Some((last_name(name)?, slot_alone(&assignment.value)?))
-                }
-                AssignmentTarget::Tuple(_) => None,
-            });
-        self.mark_target(&scope, &columns, assigned.collect());
-        if let Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) =
-            &update.from
-        {
-            self.from(from, &mut scope);
-        }
-        for assignment in &update.assignments {
-            self.subqueries(&assignment.value, &scope);
-        }
-        self.filter(update.selection.as_ref(), &scope);
-        self.returning(update.returning.as_deref(), &scope)
-    }
-
-    fn mark_target(&mut self, scope: &Scope<'_>, written: &[String], assigned: Vec<(String, u16)>) {
-        if let Some(Relation { source: Source::Scan(scan), .. }) = scope.relations.first() {
-            self.shape.scans[*scan].target = true;
-            self.shape.scans[*scan].written = written.to_vec();
-            self.shape.scans[*scan].assigned = assigned;
-        }
-    }
-
-    /// An `INSERT` without a list of columns fills them in order.
-    fn columns_of_target(&self, scope: &Scope<'_>) -> Vec<String> {
-        let Some(Relation { source: Source::Scan(scan), .. }) = scope.relations.first() else {
-            return Vec::new();
-        };
-        let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
-        let columns = table.map(|table| table.columns.iter().map(|c| c.name.clone()).collect());
-        columns.unwrap_or_default()
-    }
-
-    fn returning(&mut self, items: Option<&[SelectItem]>, scope: &Scope<'_>) -> Outputs {
+    pub(super) fn returning(&mut self, items: Option<&[SelectItem]>, scope: &Scope<'_>) -> Outputs {
         items.map(|items| self.projection(items, scope)).unwrap_or_default()
     }
 
@@ -394,7 +269,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn filter(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
+    pub(super) fn filter(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
         for conjunct in condition.into_iter().flat_map(conjuncts) {
             self.conjunct(conjunct, scope, &|_| true);
         }
@@ -479,19 +354,6 @@ pub(super) fn part(part: &ObjectNamePart) -> Option<String> {
 /// The last part of a name: the table or the column.
 pub fn last_name(name: &ObjectName) -> Option<String> {
     name.0.last().and_then(part)
-}
-
-/// Columns that an `INSERT` fills with a literal each, by its first row.
-fn inserted(insert: &Insert, columns: &[String]) -> Vec<(String, u16)> {
-    let Some(SetExpr::Values(values)) = insert.source.as_ref().map(|query| &*query.body) else {
-        return Vec::new();
-    };
-    let first = values.rows.first().into_iter().flat_map(|row| row.iter());
-    columns
-        .iter()
-        .zip(first)
-        .filter_map(|(column, value)| Some((column.clone(), slot_alone(value)?)))
-        .collect()
 }
 
 /// Some item of a select list is an aggregate and no window.

@@ -1,0 +1,53 @@
+//! Statements that are no DML.
+
+/// Statements that need no parser to be understood: they read no table by predicate.
+pub fn is_utility(normalized: &str) -> bool {
+    const VERBS: &[&str] = &[
+        "begin",
+        "start",
+        "commit",
+        "end",
+        "rollback",
+        "abort",
+        "savepoint",
+        "release",
+        "set",
+        "reset",
+        "show",
+        "discard",
+        "deallocate",
+        "prepare",
+        "close",
+        "fetch",
+        "move",
+        "declare",
+        "listen",
+        "unlisten",
+        "notify",
+        "lock",
+        "analyze",
+        "vacuum",
+        "checkpoint",
+        "copy",
+        "truncate",
+        "create",
+        "alter",
+        "drop",
+        "grant",
+        "revoke",
+        "comment",
+        "reindex",
+        "cluster",
+        "refresh",
+        "do",
+        "call",
+        "security",
+        "reassign",
+        "import",
+        "load",
+        "explain",
+        "execute",
+    ];
+    let verb = normalized.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
+    VERBS.contains(&verb.as_str())
+}
