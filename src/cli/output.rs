@@ -77,7 +77,7 @@ pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
 }
 
 fn render(format: &Format, run: &Run) -> Result<String, Failure> {
-    (format.render)(run).map_err(|error| {
+    format.write(run).map_err(|error| {
         Failure::usage(format!("cannot render {}", format.name), error.to_string())
     })
 }

@@ -26,6 +26,16 @@ pub struct Format {
     pub render: fn(&Run) -> Result<String, RenderError>,
 }
 
+impl Format {
+    /// The run in this format, fit for a terminal and for XML.
+    ///
+    /// # Errors
+    /// A fault of ours in a template.
+    pub fn write(&self, run: &Run) -> Result<String, RenderError> {
+        (self.render)(run).map(words::printable)
+    }
+}
+
 /// Every format, in the order of the help.
 pub const FORMATS: &[Format] = &[
     Format { name: "text", extension: "txt", render: text::render },

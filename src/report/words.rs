@@ -86,6 +86,16 @@ pub fn spelled(number: usize) -> String {
     WORDS.get(number).map_or_else(|| count(number as u64), |word| (*word).to_owned())
 }
 
+/// Without control characters: a name from somebody's log must not steer the reader's terminal, and
+/// XML has no way to write them.
+pub fn printable(text: String) -> String {
+    let is_harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    if text.chars().all(is_harmless) {
+        return text;
+    }
+    text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
+}
+
 /// Cuts the middle out of a long text, on whole characters.
 pub fn middle_cut(text: &str, most: usize) -> String {
     let length = text.chars().count();
@@ -130,5 +140,11 @@ mod tests {
         assert_eq!(middle_cut("short", 20), "short");
         let cut = middle_cut("SELECT a, b, c FROM listings WHERE category_id = $1", 24);
         assert!(cut.chars().count() <= 24 && cut.contains('…'), "{cut}");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\tc\n".to_owned()), "a\u{fffd}[31mb\tc\n");
+        assert_eq!(printable("plain".to_owned()), "plain");
     }
 }

@@ -32,6 +32,8 @@ struct Waiting {
     is_continued: bool,
     /// Neither parameters nor time can follow.
     is_complete: bool,
+    /// Parse and bind, where the time of the execution itself is still to come.
+    begun_us: u64,
     order: u64,
 }
 
@@ -481,7 +483,7 @@ impl State {
                     }
                     Some(_) => {}
                     // Its time is still to come, and these are part of it.
-                    None if waiting.is_extended => self.prepared_us = prepared_us,
+                    None if waiting.is_extended => waiting.begun_us = prepared_us,
                     // The simple protocol has no parse or bind.
                     None => {}
                 }
@@ -496,8 +498,7 @@ impl State {
             }
             Loose::Took { duration_us, at_us } => match self.pending.take() {
                 Some(mut pending) if pending.duration_us.is_none() => {
-                    pending.duration_us =
-                        Some(duration_us.saturating_add(take(&mut self.prepared_us)));
+                    pending.duration_us = Some(duration_us.saturating_add(pending.begun_us));
                     pending.at_us = at_us.or(pending.at_us);
                     flush(Some(pending), collector);
                 }
@@ -536,6 +537,7 @@ impl Waiting {
             is_extended,
             is_continued: event.is_continued,
             is_complete,
+            begun_us: 0,
             order: event.order,
         }
     }
