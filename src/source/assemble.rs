@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::auto_explain;
 use super::collect::Collector;
 use super::message::{Event, Message, Severity};
+use super::prepared::is_execute;
 use super::said::{Executed, Said, said};
 
 /// An execution that has to wait, with what it borrowed copied.
@@ -211,8 +212,9 @@ impl<'c> Assembler<'c> {
         };
         self.events += 1;
         // Nearly every execution is whole, and is counted without being copied.
+        let has_detail = executed.is_extended || is_execute(executed.text);
         let complete = executed.duration_us.is_some()
-            && (message.is_whole || !message.detail.is_empty() || !executed.is_extended);
+            && (message.is_whole || !message.detail.is_empty() || !has_detail);
         if complete && self.stretch.passes(session, executed.is_extended, self.collector, &event) {
             return;
         }

@@ -13,6 +13,7 @@ use super::execution_values::{Value, Values};
 use super::message::Event;
 use super::parameters::{self, Parameter, is_truncated};
 use super::plan::{Known, Plan};
+use super::prepared;
 use super::sampled::Sampled;
 use super::skips::{Place, Skips};
 use super::statement::{Counted, Role, Room, Statement};
@@ -109,6 +110,11 @@ impl Collector {
 
     /// Takes one execution.
     pub fn event(&mut self, event: &Event<'_>) {
+        if event.parameters.starts_with(b"prepare: ")
+            && let Some((text, parameters)) = prepared::executed(event.text, event.parameters)
+        {
+            return self.event(&Event { text: &text, parameters: &parameters, ..*event });
+        }
         let text = event.text.trim_ascii();
         if text.is_empty() || text == b";" {
             return;

@@ -24,6 +24,7 @@ pub mod message;
 pub mod parameters;
 pub mod plan;
 pub mod prefix;
+mod prepared;
 pub mod said;
 pub mod sampled;
 pub mod skips;

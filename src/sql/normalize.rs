@@ -149,7 +149,10 @@ impl<'t, 'a> Writer<'t, 'a> {
             {
                 return false;
             }
-            let kind = self.tokens.get(1).map_or("", |token| token.text).to_uppercase();
+            let kind = self.tokens.get(1).filter(|token| token.kind == Kind::Word);
+            let Some(kind) = kind.map(|token| token.text.to_ascii_uppercase()) else {
+                return false;
+            };
             self.out = format!("SET {kind} $1");
             return true;
         };
@@ -196,7 +199,8 @@ impl<'t, 'a> Writer<'t, 'a> {
 
     fn word(&mut self, at: usize) -> usize {
         let token = self.tokens[at];
-        let lower = token.text.to_lowercase();
+        // Beyond ASCII the server leaves letters as they are.
+        let lower = token.text.to_ascii_lowercase();
         let next = self.tokens.get(at + 1);
         let is_constant = matches!(lower.as_str(), "true" | "false" | "null");
         if is_constant && !self.is_no_value(at) {
