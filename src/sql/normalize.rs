@@ -287,7 +287,7 @@ impl<'t, 'a> Writer<'t, 'a> {
         };
         let is_column = match before.kind {
             Kind::QuotedIdent => true,
-            Kind::Word => !is_shown_in_capitals(&before.text.to_lowercase()),
+            Kind::Word => !is_shown_in_capitals(&before.text.to_ascii_lowercase()),
             _ => false,
         };
         self.tokens.get(at + 1).is_some_and(|next| next.is("("))

@@ -106,6 +106,6 @@ fn find_output(outputs: &Outputs, column: &str) -> Option<Origin> {
 pub fn fold(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
+        None => ident.value.to_ascii_lowercase(),
     }
 }
