@@ -1,6 +1,6 @@
 //! A workload: every distinct statement with what was observed of it, and the order of executions.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::duration::Durations;
 use super::fingerprint::Fingerprint;
@@ -127,12 +127,16 @@ pub struct Workload {
     pub window: Option<(i64, i64)>,
     pub coverage: Coverage,
     pub warnings: Vec<String>,
+    /// Summed when first asked for; the queries are complete by then.
+    pub total_us: OnceLock<u64>,
 }
 
 impl Workload {
     /// Time over all queries, microseconds.
     pub fn total_us(&self) -> u64 {
-        self.queries.iter().fold(0, |sum: u64, query| sum.saturating_add(query.total_us))
+        *self.total_us.get_or_init(|| {
+            self.queries.iter().fold(0, |sum: u64, query| sum.saturating_add(query.total_us))
+        })
     }
 
     /// Share of the time, percent; zero when no time was observed.

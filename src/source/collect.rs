@@ -480,7 +480,14 @@ impl Collector {
                 timeline.seen
             ));
         }
-        Workload { queries, timeline, window: self.window, coverage, warnings }
+        Workload {
+            queries,
+            timeline,
+            window: self.window,
+            coverage,
+            warnings,
+            total_us: Default::default(),
+        }
     }
 }
 
