@@ -22,6 +22,10 @@ pub struct Baseline {
     pub database: Option<String>,
     /// Estimated rows of each table, to tell growth from regression.
     pub table_rows: BTreeMap<String, f64>,
+    /// Shortest time of each statement that reads no table of the user, microseconds: how fast the
+    /// machine was. Empty in a baseline that was written before there were such statements.
+    #[serde(default)]
+    pub machine_us: Vec<f64>,
     pub queries: Vec<BaselineQuery>,
 }
 

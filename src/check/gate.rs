@@ -1,7 +1,9 @@
 //! Tonight against the baseline, statement by statement.
 //!
 //! Plans and buffers decide first: they do not depend on how busy the machine is. Time decides the
-//! rest, by floors for each parameter set, with the shift that all statements share taken out.
+//! rest, by floors for each parameter set, with the shift that all statements share taken out. Where
+//! there are too few of them to share one, statements that read no table of the user say how fast the
+//! machine is.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +21,9 @@ const TIME_BAND: f64 = 1.10;
 const TIME_SLACK_US: f64 = 100.0;
 /// Statements from which on a shift of all of them can be told from a change of one.
 const FEWEST_FOR_SHIFT: usize = 5;
+/// What a statement must stand out by beyond the band, as a part of the common shift: a machine that is
+/// half as fast as it was does not slow every statement alike.
+const SHIFT_DOUBT: f64 = 1.0 / 3.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -70,7 +75,7 @@ pub struct Checked {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compared {
     pub checked: Vec<Checked>,
-    /// Logarithm of the factor that all statements shifted by; `None` with too few of them.
+    /// Logarithm of the factor that all statements shifted by, or the machine where they are too few.
     pub shift: Option<f64>,
 }
 
@@ -81,12 +86,20 @@ impl Compared {
     }
 }
 
-/// Compares each statement of the baseline with its outcome of tonight.
+/// Logarithm of how much slower the machine is than it was; `None` when one of the two was not timed.
+pub fn machine_shift(before_us: &[f64], now_us: &[f64]) -> Option<f64> {
+    let ratios = log_ratios(before_us.iter().copied().zip(now_us.iter().copied()));
+    median(&ratios)
+}
+
+/// Compares each statement of the baseline with its outcome of tonight. `machine` is
+/// [`machine_shift`].
 pub fn compare(
     baseline: &[BaselineQuery],
     tonight: &[Outcome],
     rows_before: &BTreeMap<String, f64>,
     rows_now: &BTreeMap<String, f64>,
+    machine: Option<f64>,
 ) -> Compared {
     let effects: Vec<Option<f64>> = baseline
         .iter()
@@ -94,7 +107,7 @@ pub fn compare(
         .map(|(query, outcome)| effect(&query.measured, outcome.as_ref().ok()?))
         .collect();
     let known: Vec<f64> = effects.iter().flatten().copied().collect();
-    let shift = if known.len() >= FEWEST_FOR_SHIFT { median(&known) } else { None };
+    let shift = if known.len() >= FEWEST_FOR_SHIFT { median(&known) } else { machine };
     let checked = baseline
         .iter()
         .zip(tonight)
@@ -102,7 +115,7 @@ pub fn compare(
         .map(|((query, outcome), effect)| {
             let growth = growth(&query.tables, rows_before, rows_now);
             let effect = effect.map(|effect| effect - shift.unwrap_or(0.0));
-            check(query, outcome, effect, growth)
+            check(query, outcome, effect, Limit { growth, shift: shift.unwrap_or(0.0) })
         })
         .collect();
     Compared { checked, shift }
@@ -114,14 +127,32 @@ fn percent(factor: f64) -> f64 {
 
 /// Median over the parameter sets of the logarithm of tonight's floor over the baseline's.
 fn effect(before: &[Measured], now: &[Measured]) -> Option<f64> {
-    let ratios: Vec<f64> = before
-        .iter()
-        .zip(now)
-        .filter(|(before, now)| before.floor_us > 0.0 && now.floor_us > 0.0)
-        .map(|(before, now)| (now.floor_us / before.floor_us).ln())
+    median(&log_ratios(before.iter().zip(now).map(|(before, now)| (before.floor_us, now.floor_us))))
+}
+
+/// Logarithm of the second over the first of each pair, where both are times.
+fn log_ratios(pairs: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
+    pairs
+        .filter(|(before, now)| *before > 0.0 && *now > 0.0)
+        .map(|(before, now)| (now / before).ln())
         .filter(|ratio| ratio.is_finite())
-        .collect();
-    median(&ratios)
+        .collect()
+}
+
+/// What a statement may take longer without an alarm.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    /// Growth of its tables, as a factor.
+    growth: f64,
+    /// Logarithm of the common shift.
+    shift: f64,
+}
+
+impl Limit {
+    /// The factor that is allowed once the common shift is taken out.
+    fn factor(self) -> f64 {
+        TIME_BAND * self.growth * (self.shift.abs() * SHIFT_DOUBT).exp()
+    }
 }
 
 /// The largest growth of the tables of a statement, as a factor; never below one.
@@ -132,7 +163,8 @@ fn growth(tables: &[String], before: &BTreeMap<String, f64>, now: &BTreeMap<Stri
         .fold(1.0, f64::max)
 }
 
-fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: f64) -> Checked {
+fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, limit: Limit) -> Checked {
+    let growth = limit.growth;
     let done = |status, reason: String| Checked {
         fingerprint: query.fingerprint.clone(),
         normalized: query.normalized.clone(),
@@ -156,7 +188,7 @@ fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: 
     let (status, reason) = by_buffers(query, growth, (before_buffers, now_buffers), plan_changed);
     let checked =
         Checked { buffers: Some((before_buffers, now_buffers)), ..done(status, reason.clone()) };
-    match effect.filter(|effect| is_slower(&query.measured, now, *effect, growth)) {
+    match effect.filter(|effect| is_slower(&query.measured, now, *effect, limit)) {
         Some(effect) if status != Status::Regressed => {
             let plan = if plan_changed { ", with another plan" } else { "" };
             Checked {
@@ -171,10 +203,10 @@ fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, growth: 
 }
 
 /// Slower by more than the band and by more than anybody notices.
-fn is_slower(before: &[Measured], now: &[Measured], effect: f64, growth: f64) -> bool {
+fn is_slower(before: &[Measured], now: &[Measured], effect: f64, limit: Limit) -> bool {
     let floors = |list: &[Measured]| median(&list.iter().map(|m| m.floor_us).collect::<Vec<_>>());
     let gained = floors(now).zip(floors(before)).map_or(0.0, |(now, before)| now - before);
-    effect.exp() > TIME_BAND * growth && gained > TIME_SLACK_US
+    effect.exp() > limit.factor() && gained > TIME_SLACK_US
 }
 
 /// What plans and buffers say: the same every time on the same data.
@@ -203,9 +235,10 @@ fn by_buffers(
 }
 
 /// Whether the shortest times of a second look still call the statement slower; `shift` is the common
-/// shift of the first look, as a factor's logarithm.
+/// shift, as a factor's logarithm.
 pub fn is_still_slower(before: &[Measured], again: &[Measured], shift: f64, growth: f64) -> bool {
-    effect(before, again).is_some_and(|effect| is_slower(before, again, effect - shift, growth))
+    let limit = Limit { growth, shift };
+    effect(before, again).is_some_and(|effect| is_slower(before, again, effect - shift, limit))
 }
 
 /// Takes the alarm of a statement back that was slower once and not again.
@@ -246,7 +279,7 @@ mod tests {
     fn statuses(before: &[BaselineQuery], now: Vec<Measured>, growth: f64) -> Vec<Status> {
         let tonight: Vec<Outcome> = now.into_iter().map(|m| Ok(vec![m])).collect();
         let rows = |n: f64| BTreeMap::from([("t".to_owned(), n)]);
-        compare(before, &tonight, &rows(1_000.0), &rows(1_000.0 * growth))
+        compare(before, &tonight, &rows(1_000.0), &rows(1_000.0 * growth), None)
             .checked
             .iter()
             .map(|checked| checked.status)
@@ -287,11 +320,26 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_tells_a_slow_night_from_few_slow_statements() {
+        let before = [query("a", "p", 10, 1_000.0)];
+        let rows = BTreeMap::new();
+        let status = |floor_us, machine: [f64; 3]| {
+            let now: Vec<Outcome> = vec![Ok(vec![measured("p", 10, floor_us)])];
+            let shift = machine_shift(&[100.0, 200.0, 300.0], &machine);
+            compare(&before, &now, &rows, &rows, shift).checked[0].status
+        };
+        assert_eq!(status(1_500.0, [100.0, 200.0, 300.0]), Status::Regressed);
+        assert_eq!(status(1_500.0, [150.0, 280.0, 460.0]), Status::Unchanged);
+        assert_eq!(status(3_000.0, [150.0, 280.0, 460.0]), Status::Regressed);
+        assert_eq!(machine_shift(&[], &[1.0]), None);
+    }
+
+    #[test]
     fn a_flag_of_time_alone_needs_a_second_look() {
         let before = [query("a", "p", 10, 1_000.0)];
         let slow: Vec<Outcome> = vec![Ok(vec![measured("p", 10, 1_500.0)])];
         let rows = BTreeMap::new();
-        let checked = &compare(&before, &slow, &rows, &rows).checked[0];
+        let checked = &compare(&before, &slow, &rows, &rows, None).checked[0];
         assert_eq!(checked.status, Status::Regressed);
         let mut cleared = checked.clone();
         clear(&mut cleared);

@@ -17,6 +17,14 @@ use crate::trial::replay::{Prepared, Session};
 /// in 0.055 % of the statements of a busy machine, three passes in 3 %.
 pub const PASSES: usize = 6;
 
+/// Statements that read no table of the user. Their times tell a slow machine from a slow statement:
+/// arithmetic, hashing with a sort, and pages of the catalog.
+const MACHINE: [&str; 3] = [
+    "SELECT sum(n * n) FROM generate_series(1, 20000) AS n",
+    "SELECT count(DISTINCT md5(n::text)) FROM generate_series(1, 4000) AS n",
+    "SELECT count(*) FROM pg_catalog.pg_proc WHERE proname LIKE '%a%'",
+];
+
 /// Parameter sets of one statement, and what they cost or why they cannot be measured.
 pub type Outcome = Result<Vec<Measured>, String>;
 
@@ -25,6 +33,13 @@ pub type Outcome = Result<Vec<Measured>, String>;
 pub struct Limits {
     pub statement_timeout_ms: u64,
     pub lock_timeout_ms: u64,
+}
+
+/// What was measured, and how fast the machine was meanwhile.
+pub struct Night {
+    pub outcomes: Vec<Outcome>,
+    /// Shortest time of each of the statements that read no table of the user, microseconds.
+    pub machine_us: Vec<f64>,
 }
 
 /// Measures every statement. `progress` is told the passes done and to do.
@@ -37,11 +52,13 @@ pub fn measure(
     limits: Limits,
     random: &mut Random,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Outcome>, PgError> {
+) -> Result<Night, PgError> {
     let mut outcomes = plans(settings, statements, limits)?;
+    let mut machine_us = vec![f64::INFINITY; MACHINE.len()];
     progress(1, PASSES + 1);
     for pass in 0..PASSES {
         let mut session = timed_session(settings, limits)?;
+        time_machine(&mut session, &mut machine_us)?;
         let mut order: Vec<(usize, usize)> = statements
             .iter()
             .enumerate()
@@ -63,7 +80,19 @@ pub fn measure(
         }
         progress(pass + 2, PASSES + 1);
     }
-    Ok(outcomes)
+    Ok(Night { outcomes, machine_us })
+}
+
+/// Times the statements that tell how fast the machine is, twice each: a pass over the user's
+/// statements has many chances to find a quiet moment, and these shall not have fewer.
+fn time_machine(session: &mut Prepared, floors_us: &mut [f64]) -> Result<(), PgError> {
+    for (text, floor_us) in MACHINE.iter().zip(floors_us) {
+        let sample = Sample { text: (*text).into(), parameters: Vec::new() };
+        for _ in 0..2 {
+            *floor_us = floor_us.min(session.execute(&sample)?.latency_us);
+        }
+    }
+    Ok(())
 }
 
 /// Passes of a second look, at least and at most.
@@ -75,7 +104,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 ///
 /// A shortest time can only fall: each further pass gives a statement another chance to find a quiet
 /// moment, and one that has really become slower finds none. Ends early when `is_cleared` says, of the
-/// shortest times so far, that no statement is slower any more.
+/// shortest times so far and those of the machine, that no statement is slower any more. Returns the
+/// machine's.
 ///
 /// # Errors
 /// As [`measure`].
@@ -84,14 +114,16 @@ pub fn look_again(
     statements: &[Vec<Sample>],
     first: &mut [Vec<Measured>],
     limits: Limits,
-    is_cleared: &dyn Fn(&[Vec<Measured>]) -> bool,
-) -> Result<(), PgError> {
+    is_cleared: &dyn Fn(&[Vec<Measured>], &[f64]) -> bool,
+) -> Result<Vec<f64>, PgError> {
+    let mut machine_us = vec![f64::INFINITY; MACHINE.len()];
     for list in first.iter_mut() {
         list.iter_mut().for_each(|measured| measured.floor_us = f64::INFINITY);
     }
     for pass in 1..=*SECOND_LOOK.end() {
         sleep(PAUSE);
         let mut session = timed_session(settings, limits)?;
+        time_machine(&mut session, &mut machine_us)?;
         for (samples, measured) in statements.iter().zip(first.iter_mut()) {
             for (sample, measured) in samples.iter().zip(measured) {
                 match session.execute(sample) {
@@ -102,11 +134,11 @@ pub fn look_again(
                 }
             }
         }
-        if SECOND_LOOK.contains(&pass) && is_cleared(first) {
+        if SECOND_LOOK.contains(&pass) && is_cleared(first, &machine_us) {
             break;
         }
     }
-    Ok(())
+    Ok(machine_us)
 }
 
 /// Why a statement fails; which one it is stands beside it.

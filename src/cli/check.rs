@@ -9,9 +9,9 @@ use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Live, Wanted, gather, run_of};
 use super::output;
 use super::progress::Progress;
-use crate::check::baseline::{self, Baseline, BaselineQuery, StoredSample};
+use crate::check::baseline::{self, Baseline, BaselineQuery, Measured, StoredSample};
 use crate::check::gate::{self, Checked, Compared, Status};
-use crate::check::measure::{Limits, Outcome, PASSES, look_again, measure};
+use crate::check::measure::{Limits, Night, PASSES, look_again, measure};
 use crate::model::run::{Run, RunCheck};
 use crate::model::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Sample};
@@ -108,7 +108,7 @@ fn measured(
     random: &mut Random,
     progress: &Progress,
     name: &str,
-) -> Result<Vec<Outcome>, Failure> {
+) -> Result<Night, Failure> {
     let statements: Vec<Vec<Sample>> = queries
         .iter()
         .map(|query| query.samples.iter().map(StoredSample::to_sample).collect())
@@ -128,8 +128,8 @@ fn save(
     progress: &Progress,
 ) -> Result<Exit, Failure> {
     let mut queries = statements(gathered, live, random);
-    let outcomes = measured(live, &queries, args, random, progress, "measuring the baseline")?;
-    for (query, outcome) in queries.iter_mut().zip(outcomes) {
+    let night = measured(live, &queries, args, random, progress, "measuring the baseline")?;
+    for (query, outcome) in queries.iter_mut().zip(night.outcomes) {
         match outcome {
             Ok(measured) if query.why_not.is_none() => query.measured = measured,
             Ok(_) => {}
@@ -150,6 +150,7 @@ fn save(
         server_version: target.and_then(|target| target.server_version.clone()),
         database: target.and_then(|target| target.database.clone()),
         table_rows: table_rows(gathered),
+        machine_us: night.machine_us,
         queries,
     };
     output::unless_interrupted()?;
@@ -210,7 +211,8 @@ fn compare(
             .with_help("pgassay check … --save-baseline F writes one")
     })?;
     let rows_now = table_rows(gathered);
-    let outcomes = measured(live, &baseline.queries, args, random, progress, "measuring")?;
+    let night = measured(live, &baseline.queries, args, random, progress, "measuring")?;
+    let outcomes = &night.outcomes;
     if let Some(Err(why)) = outcomes.first().filter(|_| outcomes.iter().all(Result::is_err)) {
         let from = baseline.database.as_deref().unwrap_or("another");
         return Err(Failure::unreadable("no statement of the baseline runs in this database", why)
@@ -219,8 +221,10 @@ fn compare(
                 live.settings.database
             )));
     }
-    let mut compared = gate::compare(&baseline.queries, &outcomes, &baseline.table_rows, &rows_now);
-    second_look(args, live, &baseline, &outcomes, &mut compared, progress)?;
+    let machine = gate::machine_shift(&baseline.machine_us, &night.machine_us);
+    let mut compared =
+        gate::compare(&baseline.queries, outcomes, &baseline.table_rows, &rows_now, machine);
+    second_look(args, live, &baseline, &night, &mut compared, progress)?;
     let mut run = run_of("check", gathered);
     warn(&mut run, &baseline, gathered, &compared);
     run.checks = compared.checked.iter().map(checked).collect();
@@ -236,7 +240,7 @@ fn second_look(
     args: &args::Check,
     live: &Live,
     baseline: &Baseline,
-    outcomes: &[Outcome],
+    night: &Night,
     compared: &mut Compared,
     progress: &Progress,
 ) -> Result<(), Failure> {
@@ -247,23 +251,35 @@ fn second_look(
         return Ok(());
     }
     let _phase = progress.phase("looking again", 0);
-    let shift = compared.shift.unwrap_or(0.0);
+    // The machine may have become faster or slower since the first look.
+    let shift = |machine_us: &[f64]| {
+        let first = compared.shift.unwrap_or(0.0);
+        first + gate::machine_shift(&night.machine_us, machine_us).unwrap_or(0.0)
+    };
     let before = |at: usize| baseline.queries[flagged[at]].measured.as_slice();
     let statements: Vec<Vec<Sample>> = flagged
         .iter()
         .map(|at| baseline.queries[*at].samples.iter().map(StoredSample::to_sample).collect())
         .collect();
     let mut again: Vec<_> =
-        flagged.iter().map(|at| outcomes[*at].clone().unwrap_or_default()).collect();
+        flagged.iter().map(|at| night.outcomes[*at].clone().unwrap_or_default()).collect();
     let growth: Vec<f64> = flagged.iter().map(|at| compared.checked[*at].growth).collect();
-    look_again(&live.settings, &statements, &mut again, limits(args), &|so_far| {
-        !so_far
-            .iter()
-            .enumerate()
-            .any(|(at, again)| gate::is_still_slower(before(at), again, shift, growth[at]))
-    })?;
-    for (at, place) in flagged.iter().enumerate() {
-        if !gate::is_still_slower(before(at), &again[at], shift, growth[at]) {
+    let slower = |at: usize, again: &[Measured], machine_us: &[f64]| {
+        gate::is_still_slower(before(at), again, shift(machine_us), growth[at])
+    };
+    let machine_us = look_again(
+        &live.settings,
+        &statements,
+        &mut again,
+        limits(args),
+        &|so_far: &[Vec<Measured>], machine_us: &[f64]| {
+            !so_far.iter().enumerate().any(|(at, again)| slower(at, again, machine_us))
+        },
+    )?;
+    let cleared: Vec<bool> =
+        again.iter().enumerate().map(|(at, again)| !slower(at, again, &machine_us)).collect();
+    for (place, cleared) in flagged.iter().zip(cleared) {
+        if cleared {
             gate::clear(&mut compared.checked[*place]);
         }
     }
