@@ -100,31 +100,39 @@ const SECOND_LOOK: std::ops::RangeInclusive<usize> = 6..=60;
 /// Pause between the passes of a second look: it has to outlast what disturbed the first.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// What a second look has seen so far.
+pub struct Look {
+    /// Of each statement, its parameter sets with the shortest times.
+    pub measured: Vec<Vec<Measured>>,
+    /// As in [`Night`].
+    pub machine_us: Vec<f64>,
+}
+
 /// Looks again at statements that only time has flagged, in fresh sessions and with pauses.
 ///
 /// A shortest time can only fall: each further pass gives a statement another chance to find a quiet
-/// moment, and one that has really become slower finds none. Ends early when `is_cleared` says, of the
-/// shortest times so far and those of the machine, that no statement is slower any more. Returns the
-/// machine's.
+/// moment, and one that has really become slower finds none. Ends early when `is_cleared` says of
+/// what was seen so far that no statement is slower any more.
 ///
 /// # Errors
 /// As [`measure`].
 pub fn look_again(
     settings: &Settings,
     statements: &[Vec<Sample>],
-    first: &mut [Vec<Measured>],
+    first: &[&[Measured]],
     limits: Limits,
-    is_cleared: &dyn Fn(&[Vec<Measured>], &[f64]) -> bool,
-) -> Result<Vec<f64>, PgError> {
-    let mut machine_us = vec![f64::INFINITY; MACHINE.len()];
-    for list in first.iter_mut() {
-        list.iter_mut().for_each(|measured| measured.floor_us = f64::INFINITY);
-    }
+    is_cleared: &dyn Fn(&Look) -> bool,
+) -> Result<Look, PgError> {
+    let unmeasured = |measured: &Measured| Measured { floor_us: f64::INFINITY, ..measured.clone() };
+    let mut look = Look {
+        measured: first.iter().map(|list| list.iter().map(unmeasured).collect()).collect(),
+        machine_us: vec![f64::INFINITY; MACHINE.len()],
+    };
     for pass in 1..=*SECOND_LOOK.end() {
         sleep(PAUSE);
         let mut session = timed_session(settings, limits)?;
-        time_machine(&mut session, &mut machine_us)?;
-        for (samples, measured) in statements.iter().zip(first.iter_mut()) {
+        time_machine(&mut session, &mut look.machine_us)?;
+        for (samples, measured) in statements.iter().zip(&mut look.measured) {
             for (sample, measured) in samples.iter().zip(measured) {
                 match session.execute(sample) {
                     Ok(answer) => measured.floor_us = measured.floor_us.min(answer.latency_us),
@@ -134,11 +142,11 @@ pub fn look_again(
                 }
             }
         }
-        if SECOND_LOOK.contains(&pass) && is_cleared(first, &machine_us) {
+        if SECOND_LOOK.contains(&pass) && is_cleared(&look) {
             break;
         }
     }
-    Ok(machine_us)
+    Ok(look)
 }
 
 /// Why a statement fails; which one it is stands beside it.

@@ -11,7 +11,7 @@ use super::output;
 use super::progress::Progress;
 use crate::check::baseline::{self, Baseline, BaselineQuery, Measured, StoredSample};
 use crate::check::gate::{self, Checked, Compared, Status};
-use crate::check::measure::{Limits, Night, PASSES, look_again, measure};
+use crate::check::measure::{Limits, Look, Night, PASSES, look_again, measure};
 use crate::model::run::{Run, RunCheck};
 use crate::model::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Sample};
@@ -261,25 +261,20 @@ fn second_look(
         .iter()
         .map(|at| baseline.queries[*at].samples.iter().map(StoredSample::to_sample).collect())
         .collect();
-    let mut again: Vec<_> =
-        flagged.iter().map(|at| night.outcomes[*at].clone().unwrap_or_default()).collect();
+    let first: Vec<&[Measured]> = flagged
+        .iter()
+        .map(|at| night.outcomes[*at].as_ref().map_or(&[][..], Vec::as_slice))
+        .collect();
     let growth: Vec<f64> = flagged.iter().map(|at| compared.checked[*at].growth).collect();
-    let slower = |at: usize, again: &[Measured], machine_us: &[f64]| {
-        gate::is_still_slower(before(at), again, shift(machine_us), growth[at])
+    let is_slower = |look: &Look, at: usize| {
+        let shift = shift(&look.machine_us);
+        gate::is_still_slower(before(at), &look.measured[at], shift, growth[at])
     };
-    let machine_us = look_again(
-        &live.settings,
-        &statements,
-        &mut again,
-        limits(args),
-        &|so_far: &[Vec<Measured>], machine_us: &[f64]| {
-            !so_far.iter().enumerate().any(|(at, again)| slower(at, again, machine_us))
-        },
-    )?;
-    let cleared: Vec<bool> =
-        again.iter().enumerate().map(|(at, again)| !slower(at, again, &machine_us)).collect();
-    for (place, cleared) in flagged.iter().zip(cleared) {
-        if cleared {
+    let look = look_again(&live.settings, &statements, &first, limits(args), &|look| {
+        !(0..flagged.len()).any(|at| is_slower(look, at))
+    })?;
+    for (at, place) in flagged.iter().enumerate() {
+        if !is_slower(&look, at) {
             gate::clear(&mut compared.checked[*place]);
         }
     }
