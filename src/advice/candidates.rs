@@ -1,277 +1,306 @@
-//! One recommendation for each index that findings ask for, none of them part of another.
+//! Every index that some statement of the workload could use, each once.
 
-use crate::model::catalog::{Catalog, Index, IndexKey, Table, TableKind};
-use crate::model::finding::{Finding, Level};
-use crate::model::recommendation::{IndexPlan, Kind, Recommendation, State};
-use crate::model::shape::{Scan, Shape};
+use std::collections::HashMap;
+
+use super::keys::{Wanted, Wants, values, wants};
+use super::pinned;
+use crate::model::catalog::{Catalog, IndexKey, Table};
+use crate::model::recommendation::IndexPlan;
+use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::model::workload::{Query, Workload};
-use crate::sql::ident::quote_table;
-use crate::sql::index_ddl::{Build, create, drop, name};
 
-use super::index_keys::candidates;
+/// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
+/// second table.
+const MOST_INCLUDED: usize = 6;
+const MOST_INCLUDED_BYTES: u32 = 128;
+/// Tables below this many rows are read whole faster than through an index (about ten pages).
+const SMALL_TABLE_ROWS: f64 = 500.0;
+/// A table from this size on, bytes, may be worth an index of block ranges.
+const HUGE_TABLE_BYTES: u64 = 1 << 30;
+/// Order on disk that an index of block ranges needs.
+const ORDERLY: f32 = 0.95;
 
-/// What recommendations are made from.
-pub struct Input<'a> {
-    pub workload: &'a Workload,
-    pub catalog: &'a Catalog,
-    pub shapes: &'a [Option<Shape>],
-    pub findings: &'a [Finding],
+/// An index, and the statements that asked for one like it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub plan: IndexPlan,
+    /// Positions in the workload.
+    pub queries: Vec<usize>,
 }
 
-/// A candidate with the findings behind it and the time of the statements it would serve.
-struct Candidate {
-    plan: IndexPlan,
-    because: Vec<String>,
-    total_us: u64,
-}
-
-/// Recommendations by the time of the statements they serve, longest first.
-pub fn recommend(input: &Input<'_>) -> Vec<Recommendation> {
-    let mut found: Vec<Candidate> = Vec::new();
-    for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
-        for scan in shape.iter().flat_map(|shape| &shape.scans) {
-            from_scan(input, query, scan, &mut found);
+/// Candidates over the whole workload, in order of appearance.
+pub fn candidates(
+    workload: &Workload,
+    shapes: &[Option<Shape>],
+    catalog: &Catalog,
+) -> Vec<Candidate> {
+    let mut found = Found::default();
+    for (at, (query, shape)) in workload.queries.iter().zip(shapes).enumerate() {
+        let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
+        let conditions = pinned::conditions(query, shape, catalog);
+        for (scan, conditions) in shape.scans.iter().zip(&conditions) {
+            let Some(table) = catalog.table(&scan.table).filter(|table| is_worth_it(table)) else {
+                continue;
+            };
+            for plan in of_scan(query, table, scan, conditions) {
+                found.add(plan, at);
+            }
         }
     }
-    from_foreign_keys(input, &mut found);
-    let mut merged = merge(found);
-    merged.retain(|candidate| {
-        input
-            .catalog
-            .table(&candidate.plan.table)
-            .is_none_or(|table| !exists(table, &candidate.plan))
+    found.candidates.retain(|candidate| {
+        catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
     });
-    merged.sort_by(|a, b| {
-        b.total_us.cmp(&a.total_us).then_with(|| name(&a.plan).cmp(&name(&b.plan)))
-    });
-    let mut taken = Vec::new();
-    let mut recommendations: Vec<Recommendation> = merged
-        .into_iter()
-        .map(|candidate| create_index(input.catalog, candidate, &mut taken))
-        .collect();
-    recommendations.extend(drops(input));
-    recommendations
+    found.candidates
 }
 
-/// The table is in a state in which an index of this plan would say nothing new.
-fn exists(table: &Table, plan: &IndexPlan) -> bool {
+#[derive(Default)]
+struct Found {
+    candidates: Vec<Candidate>,
+    places: HashMap<String, usize>,
+}
+
+impl Found {
+    fn add(&mut self, plan: IndexPlan, query: usize) {
+        let name = crate::sql::index_ddl::create(&plan, "", crate::sql::index_ddl::Build::Plain);
+        match self.places.get(&name) {
+            Some(at) => {
+                let queries = &mut self.candidates[*at].queries;
+                if queries.last() != Some(&query) {
+                    queries.push(query);
+                }
+            }
+            None => {
+                self.places.insert(name, self.candidates.len());
+                self.candidates.push(Candidate { plan, queries: vec![query] });
+            }
+        }
+    }
+}
+
+fn is_worth_it(table: &Table) -> bool {
+    table.is_indexable() && table.rows.is_none_or(|rows| rows >= SMALL_TABLE_ROWS)
+}
+
+/// The table has an index that does all that one of this plan would.
+pub fn is_there(table: &Table, plan: &IndexPlan) -> bool {
     table.indexes.iter().any(|index| {
         index.valid
             && index.method == plan.method
             && index.predicate == plan.predicate
             && index.keys.starts_with(&plan.keys)
-    })
-}
-
-fn from_scan(input: &Input<'_>, query: &Query, scan: &Scan, found: &mut Vec<Candidate>) {
-    let Some(table) = input.catalog.table(&scan.table).filter(|table| table.is_indexable()) else {
-        return;
-    };
-    let fingerprint = query.fingerprint.to_string();
-    let about: Vec<&Finding> = input
-        .findings
-        .iter()
-        .filter(|finding| {
-            finding.rule.starts_with("unindexed-")
-                && finding.level >= Level::Warning
-                && finding.subject.table.as_ref() == Some(&scan.table)
-                && names(finding, &fingerprint)
-        })
-        .collect();
-    if about.is_empty() {
-        return;
-    }
-    let join_column = about
-        .iter()
-        .find(|finding| finding.rule == "unindexed-join")
-        .and_then(|finding| finding.subject.columns.first())
-        .filter(|column| scan.joins.iter().any(|join| join.column == **column));
-    for plan in candidates(table, scan, join_column.map(String::as_str)) {
-        found.push(Candidate {
-            plan,
-            because: about.iter().map(|finding| finding.id.clone()).collect(),
-            total_us: query.total_us,
-        });
-    }
-}
-
-/// The finding's evidence lists the statement.
-fn names(finding: &Finding, fingerprint: &str) -> bool {
-    finding.evidence.iter().any(|evidence| {
-        evidence["fingerprints"]
-            .as_array()
-            .is_some_and(|list| list.iter().any(|known| known.as_str() == Some(fingerprint)))
-    })
-}
-
-/// A foreign key whose referenced rows are deleted; the rest stay without: an index that serves
-/// nothing costs every write.
-fn from_foreign_keys(input: &Input<'_>, found: &mut Vec<Candidate>) {
-    for finding in input.findings {
-        if finding.rule != "unindexed-foreign-key" || finding.level < Level::Warning {
-            continue;
-        }
-        let Some(table) = &finding.subject.table else { continue };
-        found.push(Candidate {
-            plan: IndexPlan {
-                table: table.clone(),
-                method: "btree".to_owned(),
-                keys: finding.subject.columns.iter().map(IndexKey::column).collect(),
-                include: Vec::new(),
-                predicate: None,
-            },
-            because: vec![finding.id.clone()],
-            total_us: 0,
-        });
-    }
-}
-
-/// Folds equal candidates together, and btree candidates into those that begin with their keys.
-fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
-    let mut kept: Vec<Candidate> = Vec::new();
-    // Longest first, so that whatever could take a candidate in is there already.
-    let mut ordered = found;
-    ordered.sort_by_key(|candidate| std::cmp::Reverse(candidate.plan.keys.len()));
-    for candidate in ordered {
-        let home = kept.iter_mut().find(|known| {
-            known.plan.table == candidate.plan.table
-                && known.plan.method == candidate.plan.method
-                && known.plan.predicate == candidate.plan.predicate
-                && serves(&known.plan.keys, &candidate.plan.keys)
-        });
-        match home {
-            Some(known) => {
-                for id in candidate.because {
-                    if !known.because.contains(&id) {
-                        known.because.push(id);
-                    }
-                }
-                known.total_us += candidate.total_us;
-            }
-            None => kept.push(candidate),
-        }
-    }
-    kept
-}
-
-/// An index on `long` does what one on `short` would: it begins with the same keys, in the same
-/// directions or, from some key to the end, in all the opposite ones. The keys before that one are
-/// pinned by equalities, so the index is read backwards within them.
-fn serves(long: &[IndexKey], short: &[IndexKey]) -> bool {
-    let same_key = |a: &IndexKey, b: &IndexKey| {
-        a.expression == b.expression && a.operator_class == b.operator_class
-    };
-    if long.starts_with(short) {
-        return true;
-    }
-    let turned = long.iter().zip(short).position(|(a, b)| a != b).unwrap_or(short.len());
-    long.len() == short.len()
-        && long.iter().zip(short).all(|(a, b)| same_key(a, b))
-        && long[turned..]
-            .iter()
-            .zip(&short[turned..])
-            .all(|(a, b)| a.descending != b.descending && a.nulls_first != b.nulls_first)
-}
-
-fn create_index(
-    catalog: &Catalog,
-    candidate: Candidate,
-    taken: &mut Vec<String>,
-) -> Recommendation {
-    let plan = candidate.plan;
-    let mut index = name(&plan);
-    // The same columns in other directions are another index, and need another name.
-    let mut number = 2;
-    while taken.contains(&index) {
-        index = format!("{}_{number}", name(&plan));
-        number += 1;
-    }
-    taken.push(index.clone());
-    let mut sql = Vec::new();
-    let trigrams =
-        plan.keys.iter().any(|key| key.operator_class.as_deref() == Some("gin_trgm_ops"));
-    if trigrams && !catalog.extensions.iter().any(|extension| extension == "pg_trgm") {
-        sql.push("CREATE EXTENSION IF NOT EXISTS pg_trgm".to_owned());
-    }
-    // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
-    let partitioned =
-        catalog.table(&plan.table).is_some_and(|table| table.kind == TableKind::Partitioned);
-    let build = if partitioned { Build::Plain } else { Build::Concurrently };
-    sql.push(create(&plan, &index, build));
-    Recommendation {
-        id: format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index)),
-        kind: Kind::CreateIndex,
-        table: Some(plan.table.clone()),
-        sql,
-        // The extension stays: something else may have come to need it.
-        undo: vec![drop(&plan.table.schema, &index, build)],
-        because: candidate.because,
-        state: State::Proposed,
-        why: partitioned.then(|| {
-            "the table is partitioned, so the build cannot be concurrent: writes wait for it"
-                .to_owned()
-        }),
-        estimated: None,
-        index: Some(plan),
-    }
-}
-
-fn drops(input: &Input<'_>) -> Vec<Recommendation> {
-    let mut recommendations = Vec::new();
-    for finding in input.findings.iter().filter(|finding| finding.rule == "duplicate-index") {
-        let table = finding.subject.table.as_ref().and_then(|name| input.catalog.table(name));
-        let index: Option<&Index> = table.and_then(|table| {
-            table.indexes.iter().find(|index| Some(&index.name) == finding.subject.index.as_ref())
-        });
-        let (Some(table), Some(index)) = (table, index) else { continue };
-        recommendations.push(Recommendation {
-            id: format!("drop-{}", index.name),
-            kind: Kind::DropIndex,
-            table: Some(table.name.clone()),
-            sql: vec![drop(&index.schema, &index.name, Build::Concurrently)],
-            undo: vec![concurrently(&index.definition)],
-            because: vec![finding.id.clone()],
-            state: State::Proposed,
-            why: Some(format!("another index of {} does the same", quote_table(&table.name))),
-            estimated: None,
-            index: None,
-        });
-    }
-    recommendations
-}
-
-/// The statement that makes an index, without blocking writers.
-fn concurrently(definition: &str) -> String {
-    definition.replacen("CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1).replacen(
-        "CREATE UNIQUE INDEX ",
-        "CREATE UNIQUE INDEX CONCURRENTLY ",
-        1,
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(list: &[(&str, bool)]) -> Vec<IndexKey> {
-        list.iter()
-            .map(|(name, descending)| IndexKey {
-                descending: *descending,
-                nulls_first: *descending,
-                ..IndexKey::column(*name)
+            && plan.include.iter().all(|column| {
+                index.include.contains(column)
+                    || index.keys.iter().any(|key| key.is_column && key.expression == *column)
             })
-            .collect()
+    })
+}
+
+fn plan(table: &Table, method: &str, keys: Vec<IndexKey>) -> IndexPlan {
+    IndexPlan {
+        table: table.name.clone(),
+        method: method.to_owned(),
+        keys,
+        include: Vec::new(),
+        predicate: None,
+    }
+}
+
+/// Every index that could serve one scan.
+fn of_scan(
+    query: &Query,
+    table: &Table,
+    scan: &Scan,
+    conditions: &[Option<String>],
+) -> Vec<IndexPlan> {
+    let wants = wants(query, table, scan, conditions);
+    let mut plans = Vec::new();
+    for partial in partials(&wants) {
+        // The scan on its own, and looked up by the rows of each other scan that it is joined to.
+        for join in std::iter::once(None).chain(wants.joins.iter().map(Some)) {
+            let equal = equal_keys(&wants, join, &partial);
+            let tails = tails(&wants, join.is_some(), &partial);
+            for (number, tail) in tails.into_iter().enumerate() {
+                let keys = joined(&equal, tail);
+                if keys.is_empty() {
+                    continue;
+                }
+                let bare =
+                    IndexPlan { predicate: partial.predicate(), ..plan(table, "btree", keys) };
+                // The first tail is the one that does most; the others are for less space.
+                if number == 0 {
+                    plans.extend(covering(table, scan, conditions, &partial, &bare));
+                }
+                plans.push(bare);
+            }
+        }
+    }
+    for filter in &scan.filters {
+        plans.extend(inverted(query, table, filter));
+        plans.extend(block_ranges(table, filter));
+    }
+    plans
+}
+
+/// The index that serves one scan best as far as can be told without a planner, and those for what a
+/// btree cannot find. `join` is set when the scan is looked up by the rows of another.
+pub fn simplest(query: &Query, table: &Table, scan: &Scan, join: Option<&str>) -> Vec<IndexPlan> {
+    let wants = wants(query, table, scan, &vec![None; scan.filters.len()]);
+    let join = join.and_then(|column| {
+        wants.joins.iter().find(|wanted| wanted.columns.first().is_some_and(|own| own == column))
+    });
+    let partial = Partial::default();
+    let equal = equal_keys(&wants, join, &partial);
+    // An order that no LIMIT cuts off is cheaper to make than to keep.
+    let is_ordered = join.is_none() && scan.limited;
+    let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
+    let keys = joined(&equal, tail);
+    let btree = (!keys.is_empty()).then(|| plan(table, "btree", keys));
+    let by_part = scan.filters.iter().filter_map(|filter| inverted(query, table, filter));
+    btree.into_iter().chain(by_part).collect()
+}
+
+/// Conditions that move from the keys to the `WHERE` of a partial index.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Partial {
+    conditions: Vec<String>,
+}
+
+impl Partial {
+    fn holds(&self, wanted: &Wanted) -> bool {
+        wanted.condition.as_ref().is_some_and(|condition| self.conditions.contains(condition))
     }
 
-    #[test]
-    fn an_index_is_read_in_both_directions() {
-        let down = keys(&[("status", false), ("created_at", true)]);
-        assert!(serves(&down, &keys(&[("status", false), ("created_at", false)])));
-        assert!(serves(&down, &keys(&[("status", false)])));
-        assert!(!serves(&keys(&[("status", false)]), &down));
-        // Turned only in the middle, no direction of reading gives the order.
-        let mixed = keys(&[("a", false), ("b", true), ("c", false)]);
-        assert!(!serves(&mixed, &keys(&[("a", false), ("b", false), ("c", false)])));
-        assert!(serves(&mixed, &keys(&[("a", false), ("b", false), ("c", true)])));
+    fn predicate(&self) -> Option<String> {
+        (!self.conditions.is_empty()).then(|| self.conditions.join(" AND "))
     }
+}
+
+/// No condition, all that there are, and each alone.
+fn partials(wants: &Wants) -> Vec<Partial> {
+    let all: Vec<String> = wants
+        .equal
+        .iter()
+        .chain(&wants.lists)
+        .filter_map(|wanted| wanted.condition.clone())
+        .chain(wants.only_conditions.iter().cloned())
+        .collect();
+    let mut partials = vec![Partial::default()];
+    if all.len() > 1 {
+        partials.push(Partial { conditions: all.clone() });
+    }
+    partials.extend(all.into_iter().map(|condition| Partial { conditions: vec![condition] }));
+    partials
+}
+
+fn equal_keys(wants: &Wants, join: Option<&Wanted>, partial: &Partial) -> Vec<IndexKey> {
+    let own = wants.equal.iter().filter(|wanted| !partial.holds(wanted));
+    joined(&[], join.into_iter().chain(own).map(|wanted| wanted.key.clone()).collect())
+}
+
+/// What may follow the keys that are compared with one value; the one that does most first.
+fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Vec<IndexKey>> {
+    let lists: Vec<&Wanted> = wants.lists.iter().filter(|wanted| !partial.holds(wanted)).collect();
+    let mut tails: Vec<Vec<IndexKey>> = Vec::new();
+    if !is_joined && !wants.sort.is_empty() {
+        tails.push(wants.sort.clone());
+    }
+    // A list or a range ends the use of later keys, so there is at most one of either.
+    for list in &lists {
+        for range in &wants.ranges {
+            tails.push(vec![list.key.clone(), range.key.clone()]);
+        }
+        tails.push(vec![list.key.clone()]);
+    }
+    tails.extend(wants.ranges.iter().map(|range| vec![range.key.clone()]));
+    tails.push(Vec::new());
+    tails
+}
+
+/// Keys one after the other, each expression once.
+fn joined(first: &[IndexKey], second: Vec<IndexKey>) -> Vec<IndexKey> {
+    let mut keys = first.to_vec();
+    for key in second {
+        if !keys.iter().any(|known| known.expression == key.expression) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// The same index with the other columns that the statement reads, so that it need not look into the
+/// table; `None` where they are too many, or rows are too few to matter.
+fn covering(
+    table: &Table,
+    scan: &Scan,
+    conditions: &[Option<String>],
+    partial: &Partial,
+    bare: &IndexPlan,
+) -> Option<IndexPlan> {
+    // Of an expression the planner knows no statistics before it is indexed: it expects many rows where
+    // there is one, and to save looking into the table for them.
+    let is_guess = bare.keys.iter().any(|key| !key.is_column);
+    let is_short = scan.limited && !scan.sort.is_empty();
+    if scan.target || is_short || is_guess || scan.columns.is_empty() {
+        return None;
+    }
+    let only_in_condition = |column: &str| {
+        !scan.outputs.iter().any(|output| output == column)
+            && scan.filters.iter().zip(conditions).any(|(filter, condition)| {
+                filter.key.column() == Some(column)
+                    && condition.as_ref().is_some_and(|own| partial.conditions.contains(own))
+            })
+    };
+    let include: Vec<String> = scan
+        .columns
+        .iter()
+        .filter(|column| !bare.keys.iter().any(|key| key.is_column && key.expression == **column))
+        .filter(|column| !only_in_condition(column))
+        .cloned()
+        .collect();
+    let width = |column: &String| Some(table.column(column)?.width_bytes.unwrap_or(8));
+    let bytes: Option<u32> = include.iter().map(width).sum();
+    (!include.is_empty()
+        && include.len() <= MOST_INCLUDED
+        && bytes.is_some_and(|bytes| bytes <= MOST_INCLUDED_BYTES))
+    .then(|| IndexPlan { include, ..bare.clone() })
+}
+
+/// GIN for what a btree cannot find: text by a part of it, elements of arrays and documents.
+fn inverted(query: &Query, table: &Table, filter: &Predicate) -> Option<IndexPlan> {
+    let column = table.column(filter.key.column()?)?;
+    let type_name = column.type_name.as_str();
+    let is_text = ["text", "character varying", "varchar"].iter().any(|t| type_name.starts_with(t))
+        && !type_name.ends_with("[]");
+    let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
+    let class = match filter.operator {
+        Operator::ILike if is_text => Some("gin_trgm_ops".to_owned()),
+        Operator::Like if is_text && by_part() => Some("gin_trgm_ops".to_owned()),
+        // Smaller and quicker, and knows nothing but containment and paths.
+        Operator::Contains if type_name == "jsonb" && is_path(filter) => {
+            Some("jsonb_path_ops".to_owned())
+        }
+        Operator::Contains
+            if type_name == "jsonb" || type_name == "tsvector" || type_name.ends_with("[]") =>
+        {
+            None
+        }
+        _ => return None,
+    };
+    let key = IndexKey { operator_class: class, ..IndexKey::column(&column.name) };
+    Some(plan(table, "gin", vec![key]))
+}
+
+/// `@>`, `@?` and `@@`, which the path operator class knows; `?` and its kin it does not.
+fn is_path(filter: &Predicate) -> bool {
+    ["@>", "@?", "@@"].iter().any(|operator| filter.sql.contains(operator))
+}
+
+/// A summary of block ranges: next to nothing in space, where the order of rows follows the column.
+fn block_ranges(table: &Table, filter: &Predicate) -> Option<IndexPlan> {
+    let Key::Column(name) = &filter.key else { return None };
+    let column = table.column(name)?;
+    let orderly = column.correlation.is_some_and(|correlation| correlation.abs() >= ORDERLY);
+    let huge = table.size_bytes.is_some_and(|bytes| bytes >= HUGE_TABLE_BYTES);
+    (filter.operator == Operator::Range && orderly && huge)
+        .then(|| plan(table, "brin", vec![IndexKey::column(name)]))
 }

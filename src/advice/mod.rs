@@ -1,9 +1,13 @@
-//! Findings to recommendations, each with its undo. Pure: planner costs come in through
-//! [`crate::model::whatif::WhatIf`].
+//! Findings and planner costs to recommendations, each with its undo. Pure: costs come in through
+//! [`crate::model::whatif`].
 
+pub mod advise;
 pub mod candidates;
-pub mod estimate;
-pub mod index_keys;
-
-pub use candidates::recommend;
-pub use estimate::estimate;
+pub mod costs;
+pub mod keys;
+pub mod offline;
+pub mod pinned;
+pub mod recommend;
+pub mod select;
+pub mod size;
+pub mod writes;

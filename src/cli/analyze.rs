@@ -1,5 +1,6 @@
 //! `analyze`: findings and recommendations.
 
+use super::advice::{Building, recommend};
 use super::args;
 use super::config::{self, Config};
 use super::confirm::confirm_loops;
@@ -8,11 +9,9 @@ use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Wanted, gather, run_of};
 use super::output;
 use super::progress::Progress;
-use crate::advice;
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::Recommendation;
 use crate::pg::guard;
-use crate::pg::hypothetical::{HypoPg, RolledBackBuild};
 use crate::report::record;
 use crate::rules;
 
@@ -25,12 +24,19 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let wanted = if args.build { Wanted::Database } else { Wanted::Anything };
     let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
     let findings = find(&gathered, &config);
-    let mut recommendations = recommend(&gathered, &findings);
-    if args.build {
-        estimate_by_building(&gathered, &mut recommendations, args, &progress)?;
-    } else {
-        estimate(&gathered, &mut recommendations, &progress)?;
-    }
+    let writable = match &gathered.live {
+        Some(live) if args.build => {
+            let database = &live.settings.database;
+            let confirmed =
+                confirmation(args.confirm.as_deref(), database, "This builds indexes in");
+            Some(guard::consent(&live.connection, confirmed.as_deref())?)
+        }
+        _ => None,
+    };
+    let building = writable
+        .as_ref()
+        .map(|writable| Building { writable, lock_timeout_ms: args.connection.lock_timeout });
+    let recommendations = recommend(&gathered, &findings, &args.limits, building, &progress)?;
     let mut run = run_of("analyze", &gathered);
     run.findings = findings.iter().map(record::finding).collect();
     run.recommendations = recommendations.iter().map(|r| record::recommendation(r, &[])).collect();
@@ -55,58 +61,6 @@ pub fn find(gathered: &Gathered, config: &Config) -> Vec<Finding> {
         confirm_loops(&live.connection, &input, &mut findings);
     }
     findings
-}
-
-/// Recommendations, without costs as yet.
-pub fn recommend(gathered: &Gathered, findings: &[Finding]) -> Vec<Recommendation> {
-    let Some(catalog) = &gathered.catalog else { return Vec::new() };
-    advice::recommend(&advice::candidates::Input {
-        workload: &gathered.workload,
-        catalog,
-        shapes: &gathered.shapes,
-        findings,
-    })
-}
-
-/// Costs by HypoPG, or the reason there are none.
-///
-/// # Errors
-/// When the server goes away.
-pub fn estimate(
-    gathered: &Gathered,
-    recommendations: &mut [Recommendation],
-    progress: &Progress,
-) -> Result<(), Failure> {
-    let Some(live) = &gathered.live else {
-        let why = "no database to ask, only a schema";
-        advice::estimate::without_planner(recommendations, why);
-        return Ok(());
-    };
-    let Some(mut hypopg) = HypoPg::open(&live.connection)? else {
-        let why = "HypoPG is not installed in this database; CREATE EXTENSION hypopg, or analyze --build on staging";
-        advice::estimate::without_planner(recommendations, why);
-        return Ok(());
-    };
-    let _phase = progress.phase("asking the planner", 0);
-    advice::estimate(recommendations, &gathered.workload, &gathered.shapes, &mut hypopg);
-    output::unless_interrupted()
-}
-
-fn estimate_by_building(
-    gathered: &Gathered,
-    recommendations: &mut [Recommendation],
-    args: &args::Analyze,
-    progress: &Progress,
-) -> Result<(), Failure> {
-    let Some(live) = &gathered.live else { return Ok(()) };
-    let database = &live.settings.database;
-    let confirmed = confirmation(args.confirm.as_deref(), database, "This builds indexes in");
-    let writable = guard::consent(&live.connection, confirmed.as_deref())?;
-    let mut builds =
-        RolledBackBuild::new(&live.connection, &writable, args.connection.lock_timeout);
-    let _phase = progress.phase("building candidates, to be rolled back", 0);
-    advice::estimate(recommendations, &gathered.workload, &gathered.shapes, &mut builds);
-    output::unless_interrupted()
 }
 
 fn next(

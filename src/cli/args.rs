@@ -154,6 +154,42 @@ pub struct Capture {
     pub quiet: bool,
 }
 
+/// How much may be recommended.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct Limits {
+    /// Size of all new indexes together, such as 200MB.
+    #[arg(long, value_name = "SIZE")]
+    pub budget: Option<Size>,
+    /// New indexes, at most.
+    #[arg(long, value_name = "N")]
+    pub max_indexes: Option<usize>,
+}
+
+/// A number of bytes, as `200MB`; units are those of the server, powers of 1,024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+        let unit = match text[end..].trim().to_lowercase().as_str() {
+            "" | "b" => 1_u64,
+            "k" | "kb" | "kib" => 1 << 10,
+            "m" | "mb" | "mib" => 1 << 20,
+            "g" | "gb" | "gib" => 1 << 30,
+            "t" | "tb" | "tib" => 1 << 40,
+            other => return Err(format!("{other} is no unit of size; kB, MB, GB and TB are")),
+        };
+        match text[..end].parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Size((number * unit as f64) as u64)),
+            _ => Err("a size is a number and a unit, such as 200MB".to_owned()),
+        }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 pub struct Analyze {
     #[command(flatten)]
@@ -162,6 +198,8 @@ pub struct Analyze {
     pub connection: Connection,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub limits: Limits,
     /// Cost candidates by building them in a rolled-back transaction; locks, so staging only.
     #[arg(long)]
     pub build: bool,
@@ -181,6 +219,8 @@ pub struct Trial {
     pub connection: Connection,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub limits: Limits,
     /// Try only this recommendation; repeats.
     #[arg(long, value_name = "ID")]
     pub only: Vec<String>,

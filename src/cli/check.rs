@@ -268,7 +268,7 @@ fn second_look(
     let growth: Vec<f64> = flagged.iter().map(|at| compared.checked[*at].growth).collect();
     let is_slower = |look: &Look, at: usize| {
         let shift = shift(&look.machine_us);
-        gate::is_still_slower(before(at), &look.measured[at], shift, growth[at])
+        gate::is_still_slower(before(at), &look.measured[at], shift, growth[at], compared.band)
     };
     let look = look_again(&live.settings, &statements, &first, limits(args), &|look| {
         !(0..flagged.len()).any(|at| is_slower(look, at))

@@ -1,6 +1,7 @@
 //! The command line. Alone prints, reads the environment and knows exit codes.
 
-pub mod analyze;
+pub mod advice;
+mod analyze;
 pub mod args;
 pub mod capture;
 pub mod check;

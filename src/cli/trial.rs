@@ -1,6 +1,7 @@
 //! `trial`: the proof.
 
-use super::analyze::{estimate, find, recommend};
+use super::advice::recommend;
+use super::analyze::find;
 use super::args;
 use super::config;
 use super::connection::confirmation;
@@ -27,8 +28,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     let progress = Progress::new(args.output.quiet);
     let gathered = gather(&args.sources, &args.connection, &config, Wanted::Database, &progress)?;
     let findings = find(&gathered, &config);
-    let mut recommendations = recommend(&gathered, &findings);
-    estimate(&gathered, &mut recommendations, &progress)?;
+    let mut recommendations = recommend(&gathered, &findings, &args.limits, None, &progress)?;
     select(&mut recommendations, &args.only)?;
     let Some(live) = &gathered.live else {
         return Err(

@@ -54,6 +54,9 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     pub policies: Vec<Policy>,
     pub row_security: bool,
+    /// The query behind a view, where it is known.
+    #[serde(default)]
+    pub definition: Option<String>,
     /// Estimated rows; `None` without statistics.
     pub rows: Option<f64>,
     /// Size of the heap, bytes; `None` without a server.
@@ -76,6 +79,28 @@ pub struct Column {
     pub null_fraction: Option<f64>,
     /// Mean width, bytes.
     pub width_bytes: Option<u32>,
+    /// Shares of the rows that the most frequent values have, largest first.
+    #[serde(default)]
+    pub frequencies: Vec<f32>,
+    /// How far the order of the rows on disk is that of the values, from -1 to 1.
+    #[serde(default)]
+    pub correlation: Option<f32>,
+    /// How values are stored and compared; `None` without a server.
+    #[serde(default)]
+    pub storage: Option<Storage>,
+}
+
+/// How the values of a column are stored and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// Bytes of every value; `None` where they differ.
+    pub length_bytes: Option<u16>,
+    /// Addresses of values are multiples of this.
+    pub alignment_bytes: u8,
+    /// Equal values have equal bytes, so that a btree keeps them once (13 and later).
+    pub deduplicates: bool,
+    /// Values are ordered by their bytes, so that a plain btree serves `LIKE 'prefix%'`.
+    pub bytewise: bool,
 }
 
 /// One key of an index.

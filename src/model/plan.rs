@@ -9,6 +9,10 @@ pub struct Plan {
     pub shape: u64,
     /// The planner's total cost, in its own unit.
     pub cost: f64,
+    /// The same if no `LIMIT` stopped it early.
+    pub full_cost: f64,
+    /// Relations that are scanned, with the rows expected of them and the cost of the scan.
+    pub scans: Vec<(String, f64, f64)>,
     /// Indexes the plan reads.
     pub indexes: Vec<String>,
     /// Shared and local blocks hit and read; `None` when not executed.

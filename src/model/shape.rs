@@ -57,6 +57,9 @@ pub struct Scan {
     pub target: bool,
     /// Columns of this scan in the select list of the outermost query; `*` for all.
     pub outputs: Vec<String>,
+    /// Columns that the statement reads, wherever they stand; `*` where all are read and the catalog
+    /// does not name them.
+    pub columns: Vec<String>,
     /// The outermost select list has a `*` for this scan.
     pub whole_row: bool,
     /// Columns that an `UPDATE` sets or an `INSERT` fills.
@@ -124,6 +127,8 @@ pub struct Predicate {
     pub operator: Operator,
     /// Literal positions on the other side, as numbered in the normalized text from 1.
     pub slots: Vec<u16>,
+    /// The condition, columns unqualified, with `$n` where the normalized text has them.
+    pub sql: String,
 }
 
 /// An equality between columns of two scans.

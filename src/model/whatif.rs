@@ -1,33 +1,74 @@
-//! The one door through which planner costs reach the advice.
+//! The doors through which planner costs reach the advice.
 
+use super::name::TableName;
 use super::recommendation::IndexPlan;
 use super::workload::Query;
 
-/// Asks a planner what a statement would cost. Implemented by `pg` in two ways: with HypoPG, and by
-/// building inside a transaction that is rolled back.
+/// Asks a planner what statements would cost with indexes that are not there. Implemented by `pg` with
+/// HypoPG.
 pub trait WhatIf {
-    /// The planner's total cost of `query` with nothing but what is there, in the planner's unit.
+    /// Whether the planner can be shown the index at all.
+    ///
+    /// # Errors
+    /// A sentence why not: the method is one that cannot be pretended, or the server would refuse to
+    /// build it.
+    fn check(&mut self, index: &IndexPlan) -> Result<(), String>;
+
+    /// The plan of `query` with what is there and with all of `indexes`.
     ///
     /// # Errors
     /// A sentence when the server cannot plan the statement.
-    fn cost(&mut self, query: &Query) -> Result<f64, String>;
+    fn plan(&mut self, query: &Query, indexes: &[&IndexPlan]) -> Result<Planned, String>;
 
-    /// Makes `index` visible to the planner, asks for the cost of each of `queries`, and takes the
-    /// index away again.
+    /// Rows of the table that the planner expects to meet `condition`.
     ///
     /// # Errors
-    /// A sentence when the index cannot be made.
-    fn costs_with(&mut self, index: &IndexPlan, queries: &[&Query]) -> Result<WithIndex, String>;
+    /// A sentence when the server cannot plan it.
+    fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String>;
 
     /// What the costs come from, in words.
     fn method(&self) -> &'static str;
+
+    /// Plans asked for so far.
+    fn asked(&self) -> u64;
 }
 
-/// What a planner said with an index in place.
+/// Builds indexes and takes them away again: for those that cannot be pretended.
+pub trait Build {
+    /// Builds `index` alone, plans each of `queries` with it, and rolls back.
+    ///
+    /// # Errors
+    /// A sentence when the index cannot be built.
+    fn alone(&mut self, index: &IndexPlan, queries: &[&Query]) -> Result<Built, String>;
+}
+
+/// What a planner said of one statement.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Planned {
+    /// Total cost, in the planner's unit: the mean over the executions that were planned.
+    pub cost: f64,
+    /// The same if nothing stopped early: what the chosen plan costs when the rows that a `LIMIT` waits
+    /// for come last.
+    pub full_cost: f64,
+    /// Of the indexes that were offered, those that some execution used; by position.
+    pub used: Vec<usize>,
+    /// Rows that the scans of each table were expected to give, and their cost.
+    pub scans: Vec<PlannedScan>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
-pub struct WithIndex {
-    /// One for each statement asked for; `None` where it could not be planned.
-    pub costs: Vec<Option<f64>>,
-    /// Size of the index, bytes; `None` where it is not known.
-    pub size_bytes: Option<u64>,
+pub struct PlannedScan {
+    pub relation: String,
+    pub rows: f64,
+    pub cost: f64,
+}
+
+/// What was seen of an index that was built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    pub size_bytes: u64,
+    pub build_ms: f64,
+    /// One for each statement asked for; `None` where it could not be planned. `used` is empty, or
+    /// holds the index.
+    pub plans: Vec<Option<Planned>>,
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::error::PgError;
 use crate::model::catalog::{
-    Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Table, TableKind,
+    Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Storage, Table, TableKind,
 };
 use crate::model::name::TableName;
 
@@ -70,6 +70,7 @@ fn table(row: &Row) -> Table {
         writes: row.get::<_, Option<i64>>(6).and_then(|writes| u64::try_from(writes).ok()),
         never_analyzed,
         granted_to: row.get(9),
+        definition: row.get(10),
     }
 }
 
@@ -81,6 +82,19 @@ fn column(row: &Row) -> Column {
         distinct: row.get(4),
         null_fraction: row.get(5),
         width_bytes: row.get::<_, Option<i32>>(6).and_then(|width| u32::try_from(width).ok()),
+        frequencies: row.get::<_, Option<Vec<f32>>>(7).unwrap_or_default(),
+        correlation: row.get(8),
+        storage: Some(Storage {
+            length_bytes: u16::try_from(row.get::<_, i16>(9)).ok(),
+            alignment_bytes: match row.get::<_, &str>(10) {
+                "d" => 8,
+                "i" => 4,
+                "s" => 2,
+                _ => 1,
+            },
+            deduplicates: row.get(11),
+            bytewise: row.get(12),
+        }),
     }
 }
 

@@ -13,6 +13,7 @@ pub fn read(explained: &Value) -> Plan {
     let root = &explained[0]["Plan"];
     let mut plan = Plan { cost: root["Total Cost"].as_f64().unwrap_or(0.0), ..Plan::default() };
     let mut shape = Xxh3::new();
+    plan.full_cost = plan.cost + cut_off(root);
     node(root, 0, &mut plan, &mut shape);
     plan.shape = shape.digest();
     let executed = root.get("Actual Rows").is_some();
@@ -27,6 +28,18 @@ pub fn read(explained: &Value) -> Plan {
         plan.rows_scanned = None;
     }
     plan
+}
+
+/// Cost that the outermost `LIMIT` leaves out.
+fn cut_off(value: &Value) -> f64 {
+    let child = &value["Plans"][0];
+    let cost = |value: &Value| value["Total Cost"].as_f64().unwrap_or(0.0);
+    match value["Node Type"].as_str() {
+        Some("Limit") => (cost(child) - cost(value)).max(0.0) + cut_off(child),
+        // Nodes that hand on what they get, row by row.
+        Some("LockRows" | "Result" | "Subquery Scan" | "ProjectSet" | "Unique") => cut_off(child),
+        _ => 0.0,
+    }
 }
 
 fn node(value: &Value, depth: usize, plan: &mut Plan, shape: &mut Xxh3) {
@@ -65,6 +78,10 @@ fn node(value: &Value, depth: usize, plan: &mut Plan, shape: &mut Xxh3) {
     if let Some(keys) = value["Sort Key"].as_array() {
         let keys: Vec<String> = keys.iter().filter_map(Value::as_str).map(redact).collect();
         let _ = writeln!(plan.text, "{}  Sort Key: {}", "  ".repeat(depth), keys.join(", "));
+    }
+    if let Some(relation) = text("Relation Name") {
+        let cost = value["Total Cost"].as_f64().unwrap_or(0.0);
+        plan.scans.push((relation.to_owned(), rows, cost));
     }
     if kind.contains("Scan") {
         let loops = value["Actual Loops"].as_f64().unwrap_or(1.0);

@@ -130,7 +130,13 @@ fn apply(catalog: &mut Catalog, statement: &Statement) {
         Statement::CreateView(view) => {
             let kind =
                 if view.materialized { TableKind::MaterializedView } else { TableKind::View };
-            catalog.tables.push(empty_table(table_name(&view.name), kind));
+            let mut table = empty_table(table_name(&view.name), kind);
+            if kind == TableKind::View {
+                table.definition = Some(view.query.to_string());
+                table.columns =
+                    view.columns.iter().map(|named| column(&fold(&named.name), "")).collect();
+            }
+            catalog.tables.push(table);
         }
         Statement::CreateIndex(create) => create_index(catalog, create),
         Statement::CreateExtension(create) => catalog.extensions.push(fold(&create.name)),
@@ -193,6 +199,7 @@ fn empty_table(name: TableName, kind: TableKind) -> Table {
         foreign_keys: Vec::new(),
         policies: Vec::new(),
         row_security: false,
+        definition: None,
         rows: None,
         size_bytes: None,
         writes: None,
@@ -209,6 +216,9 @@ fn column(name: &str, type_name: &str) -> Column {
         distinct: None,
         null_fraction: None,
         width_bytes: None,
+        frequencies: Vec::new(),
+        correlation: None,
+        storage: None,
     }
 }
 

@@ -20,7 +20,10 @@ pub fn quote_table(table: &TableName) -> String {
 /// The value as a constant, whatever the server's settings for strings.
 pub fn quote_literal(value: &Literal) -> String {
     match value.expose() {
-        Some(text) => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+        Some(text) if text.contains('\\') => {
+            format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+        }
+        Some(text) => format!("'{}'", text.replace('\'', "''")),
         None => "NULL".to_owned(),
     }
 }

@@ -46,7 +46,8 @@ pub fn classify<'e>(
     let filter = |left: &Expr, operator: Operator, right: &[&Expr]| match key_of(left) {
         Some((scan, key)) if right.iter().all(|side| is_constant(side, scope, scans, catalog)) => {
             let slots = right.iter().flat_map(|side| slots(side)).collect();
-            Conjunct::Filter { scan, predicate: Predicate { key, operator, slots } }
+            let sql = unqualified(expr);
+            Conjunct::Filter { scan, predicate: Predicate { key, operator, slots, sql } }
         }
         _ => Conjunct::Other,
     };
@@ -143,7 +144,10 @@ fn any_of<'e>(
             }
         }
     }
-    found.map(|(scan, predicate)| Conjunct::Filter { scan, predicate })
+    found.map(|(scan, predicate)| Conjunct::Filter {
+        scan,
+        predicate: Predicate { sql: unqualified(expr), ..predicate },
+    })
 }
 
 fn operator(op: &BinaryOperator) -> Operator {
@@ -210,9 +214,14 @@ pub fn key(
             columns.push(column);
         }
     }
-    let mut unqualified = inner.clone();
-    let _ = VisitMut::visit(&mut unqualified, &mut Unqualify);
-    Some((owner?, Key::Expression { sql: unqualified.to_string(), columns }))
+    Some((owner?, Key::Expression { sql: unqualified(inner), columns }))
+}
+
+/// The expression as SQL, without the names of relations before its columns.
+fn unqualified(expr: &Expr) -> String {
+    let mut expr = expr.clone();
+    let _ = VisitMut::visit(&mut expr, &mut Unqualify);
+    expr.to_string()
 }
 
 /// A cast between types of the same bytes, which an index on the column serves as if it were not
@@ -256,7 +265,7 @@ fn is_constant(expr: &Expr, scope: &Scope<'_>, scans: &[Scan], catalog: Option<&
 }
 
 /// Columns named outside sub-queries.
-fn names(expr: &Expr) -> Vec<Expr> {
+pub fn names(node: &impl Visit) -> Vec<Expr> {
     struct Names(Vec<Expr>, usize);
     impl Visitor for Names {
         type Break = ();
@@ -276,7 +285,7 @@ fn names(expr: &Expr) -> Vec<Expr> {
         }
     }
     let mut names = Names(Vec::new(), 0);
-    let _ = expr.visit(&mut names);
+    let _ = node.visit(&mut names);
     names.0
 }
 

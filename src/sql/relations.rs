@@ -1,15 +1,19 @@
 //! The `FROM` side of a statement: tables, joins, and what their conditions tie together.
 
 use sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, TableFactor, TableWithJoins,
+    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, Statement, TableFactor, TableWithJoins,
 };
 
+use super::parse::parse;
 use super::predicate::conjuncts;
 use super::resolve::{Resolver, last_name, part};
-use super::scope::{Relation, Scope, Source, fold};
-use crate::model::catalog::TableKind;
+use super::scope::{Outputs, Relation, Scope, Source, fold};
+use crate::model::catalog::{Table, TableKind};
 use crate::model::name::TableName;
 use crate::model::shape::{Join, Scan};
+
+/// Views inside of views that are looked into: a definition that names itself has no end.
+const MOST_VIEWS: usize = 16;
 
 impl Resolver<'_> {
     pub(super) fn from(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) {
@@ -37,6 +41,7 @@ impl Resolver<'_> {
         };
         match constraint {
             JoinConstraint::On(condition) => {
+                self.reads(condition, scope);
                 let right: Vec<usize> = scope.relations[first_joined..]
                     .iter()
                     .filter_map(
@@ -80,6 +85,8 @@ impl Resolver<'_> {
         };
         let (left, right) = scope.relations.split_at(first_joined.min(scope.relations.len()));
         if let (Some(left), Some(right)) = (side(left), side(right)) {
+            self.read(left.clone());
+            self.read(right.clone());
             self.link(left, right);
         }
     }
@@ -145,6 +152,23 @@ impl Resolver<'_> {
         }
     }
 
+    /// What a view gives, with its definition resolved as if it stood in the statement; `None` for
+    /// what is no view, or one whose definition is not known or not understood.
+    fn view(&mut self, view: &Table) -> Option<Outputs> {
+        let definition = view.definition.as_ref()?;
+        if self.views >= MOST_VIEWS {
+            return None;
+        }
+        let Ok(Statement::Query(query)) = parse(definition) else { return None };
+        self.views += 1;
+        let mut outputs = self.query(&query, None);
+        self.views -= 1;
+        for (output, column) in outputs.iter_mut().zip(&view.columns) {
+            output.0.clone_from(&column.name);
+        }
+        Some(outputs)
+    }
+
     pub(super) fn table(
         &mut self,
         name: &ObjectName,
@@ -163,6 +187,10 @@ impl Resolver<'_> {
             return;
         }
         let known = self.catalog.and_then(|catalog| catalog.lookup(schema, table));
+        if let Some(outputs) = known.and_then(|view| self.view(view)) {
+            scope.relations.push(Relation { alias, source: Source::Derived(outputs) });
+            return;
+        }
         let name = known.map_or_else(
             // Without a catalog `public` is the guess that the server itself makes most often.
             || TableName::new(schema.unwrap_or("public"), table),
@@ -177,6 +205,7 @@ impl Resolver<'_> {
             limited: false,
             target: false,
             outputs: Vec::new(),
+            columns: Vec::new(),
             whole_row: false,
             written: Vec::new(),
             assigned: Vec::new(),

@@ -32,7 +32,7 @@ pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, Parse
         Statement::Merge(_) => StatementKind::Merge,
         _ => return Ok(empty(StatementKind::Utility)),
     };
-    let mut resolver = Resolver { catalog, shape: empty(kind), depth: 0 };
+    let mut resolver = Resolver { catalog, shape: empty(kind), depth: 0, views: 0 };
     resolver.shape.functions = functions(&statement);
     resolver.shape.writes = kind != StatementKind::Select;
     resolver.statement(&statement, None);
@@ -60,6 +60,8 @@ pub(super) struct Resolver<'c> {
     pub(super) shape: Shape,
     /// Nesting of queries; the outermost is 1.
     depth: usize,
+    /// Nesting of views.
+    pub(super) views: usize,
 }
 
 impl Resolver<'_> {
@@ -180,8 +182,12 @@ impl Resolver<'_> {
         self.from(&select.from, &mut scope);
         self.filter(select.selection.as_ref(), &scope);
         if let Some(having) = &select.having {
+            self.reads(having, &scope);
             self.subqueries(having, &scope);
         }
+        self.reads(&select.group_by, &scope);
+        self.reads(&select.distinct, &scope);
+        order_by.iter().for_each(|item| self.reads(&item.expr, &scope));
         let outputs = self.projection(&select.projection, &scope);
         let grouped = !matches!(&select.group_by,
             sqlparser::ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
@@ -206,6 +212,7 @@ impl Resolver<'_> {
     fn projection(&mut self, items: &[SelectItem], scope: &Scope<'_>) -> Outputs {
         let mut outputs = Outputs::new();
         for item in items {
+            self.reads(item, scope);
             match item {
                 SelectItem::UnnamedExpr(expr) => {
                     self.subqueries(expr, scope);
@@ -252,6 +259,7 @@ impl Resolver<'_> {
             match &relation.source {
                 Source::Scan(scan) => {
                     self.shape.scans[*scan].whole_row |= self.depth == 1;
+                    self.read((*scan, "*".to_owned()));
                     let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
                     match table {
                         Some(table) => outputs.extend(
@@ -271,7 +279,33 @@ impl Resolver<'_> {
 
     pub(super) fn filter(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
         for conjunct in condition.into_iter().flat_map(conjuncts) {
+            self.reads(conjunct, scope);
             self.conjunct(conjunct, scope, &|_| true);
+        }
+    }
+
+    /// Notes the columns that a clause names. Those inside of its sub-queries are noted where these are
+    /// resolved.
+    pub(super) fn reads(&mut self, node: &impl Visit, scope: &Scope<'_>) {
+        for name in super::predicate::names(node) {
+            if let Some(origin) = scope.column(&name, &self.shape.scans, self.catalog) {
+                self.read(origin);
+            }
+        }
+    }
+
+    /// Notes that a column is read; `*` stands for all of them.
+    pub(super) fn read(&mut self, (scan, column): (usize, String)) {
+        let scan = &mut self.shape.scans[scan];
+        let table = self.catalog.and_then(|catalog| catalog.table(&scan.table));
+        let named = match table {
+            Some(table) if column == "*" => table.columns.iter().map(|c| c.name.clone()).collect(),
+            _ => vec![column],
+        };
+        for column in named {
+            if !scan.columns.contains(&column) {
+                scan.columns.push(column);
+            }
         }
     }
 
@@ -295,8 +329,12 @@ impl Resolver<'_> {
                     Some(origin) => self.link(left, origin),
                     None if filters(left.0) => {
                         let key = crate::model::shape::Key::Column(left.1);
-                        let predicate =
-                            Predicate { key, operator: Operator::In, slots: Vec::new() };
+                        let predicate = Predicate {
+                            key,
+                            operator: Operator::In,
+                            slots: Vec::new(),
+                            sql: String::new(),
+                        };
                         self.shape.scans[left.0].filters.push(predicate);
                     }
                     None => {}

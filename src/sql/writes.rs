@@ -56,6 +56,7 @@ impl Resolver<'_> {
             self.from(from, &mut scope);
         }
         for assignment in &update.assignments {
+            self.reads(&assignment.value, &scope);
             self.subqueries(&assignment.value, &scope);
         }
         self.filter(update.selection.as_ref(), &scope);

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::analyze::{estimate, find, recommend};
+use super::advice::recommend;
+use super::analyze::find;
 use super::args;
 use super::config::Config;
 use super::exit::{Exit, Failure};
@@ -191,8 +192,8 @@ fn prove(
     let config = Config::default();
     let gathered: Gathered = gather(&sources, &connection, &config, Wanted::Database, progress)?;
     let findings = find(&gathered, &config);
-    let mut recommendations = recommend(&gathered, &findings);
-    estimate(&gathered, &mut recommendations, progress)?;
+    let limits = args::Limits::default();
+    let mut recommendations = recommend(&gathered, &findings, &limits, None, progress)?;
     let Some(live) = &gathered.live else {
         return Err(Failure::unreadable("cannot hold a trial", "the throwaway server went away"));
     };

@@ -4,10 +4,41 @@ SELECT a.attrelid,
        a.attnotnull,
        s.n_distinct::float8,
        s.null_frac::float8,
-       s.avg_width
+       s.avg_width,
+       s.most_common_freqs,
+       s.correlation,
+       a.attlen,
+       a.attalign::text,
+       -- Whether a btree keeps equal values once: from 13 on, and not where equal values may have
+       -- different bytes (nbtree's README, "Notes about deduplication").
+       current_setting('server_version_num')::int >= 130000
+         AND coalesce(co.collisdeterministic, true)
+         -- Has the function that says yes, and says no: measured on 15.
+         AND t.oid <> 'bpchar'::regtype
+         AND EXISTS (SELECT 1 FROM pg_opclass oc
+                       JOIN pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'
+                       JOIN pg_amproc p ON p.amprocfamily = oc.opcfamily AND p.amprocnum = 4
+                                       AND p.amproclefttype = oc.opcintype
+                      WHERE oc.opcdefault
+                        AND oc.opcintype = CASE
+                              WHEN t.typtype = 'e' THEN 'anyenum'::regtype
+                              WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype
+                              ELSE t.oid END) AS deduplicates,
+       -- The provider: that of the collation, or for the default one that of the database (from 15 on
+       -- there are others than the C library).
+       CASE coalesce(nullif(co.collprovider, 'd')::text, to_jsonb(d) ->> 'datlocprovider', 'c')
+            WHEN 'b' THEN true
+            WHEN 'c' THEN a.attcollation = 0
+                       OR coalesce(nullif(co.collcollate, ''), d.datcollate) IN ('C', 'POSIX')
+            ELSE a.attcollation = 0 END AS bytewise
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_type own ON own.oid = a.atttypid
+  -- A domain is what it is made of.
+  JOIN pg_type t ON t.oid = CASE WHEN own.typtype = 'd' THEN own.typbasetype ELSE own.oid END
+  JOIN pg_database d ON d.datname = current_database()
+  LEFT JOIN pg_collation co ON co.oid = a.attcollation
   LEFT JOIN pg_stats s
     ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
    AND s.inherited = (c.relkind = 'p')

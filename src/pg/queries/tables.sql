@@ -15,7 +15,8 @@ SELECT c.oid,
                FROM aclexplode(c.relacl) a
               WHERE a.grantee <> c.relowner
                 AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-              ORDER BY 1) AS granted_to
+              ORDER BY 1) AS granted_to,
+       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid

@@ -1,0 +1,371 @@
+//! From a workload and a planner to the indexes worth having.
+
+use std::collections::{HashMap, HashSet};
+
+use super::candidates::{Candidate, candidates};
+use super::costs::{Alone, Costs, Set, doubted};
+use super::select::{Limits, Priced, Selection, Weighed};
+use super::size::{Part, btree};
+use super::writes::{overhead_pct, upkeep_us, written};
+use crate::model::catalog::{Catalog, Table};
+use crate::model::recommendation::{Estimate, IndexPlan};
+use crate::model::shape::{Scan, Shape};
+use crate::model::whatif::{Build, Planned, WhatIf};
+use crate::model::workload::Workload;
+
+/// A condition that most rows meet leaves an index as large as it was.
+const MOST_OF_THE_ROWS: f64 = 0.7;
+/// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
+const COST_UNIT_US: f64 = 10.0;
+/// An index as large as all the data has to save this part of the time.
+const PRICE_OF_ALL_DATA: f64 = 0.05;
+/// Cost of a row found through GIN: its page, and the condition again.
+const FOUND_ROW_COST: f64 = 4.0;
+/// Cost of a look into GIN that finds nothing.
+const LOOK_COST: f64 = 30.0;
+
+/// What advice is made from.
+pub struct Input<'a> {
+    pub workload: &'a Workload,
+    pub shapes: &'a [Option<Shape>],
+    pub catalog: &'a Catalog,
+    pub limits: Limits,
+}
+
+/// An index worth having, and why.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    pub plan: IndexPlan,
+    /// Statements whose plan uses it, by position in the workload.
+    pub serves: Vec<usize>,
+    pub estimate: Option<Estimate>,
+    /// Why there is no estimate.
+    pub why: Option<String>,
+}
+
+/// A candidate with what it would take.
+struct Sized {
+    candidate: Candidate,
+    /// Rows it would hold.
+    rows: f64,
+    size_bytes: f64,
+    /// Why no planner could cost it.
+    why_not: Option<String>,
+}
+
+/// The indexes worth having, those that save the most time first.
+pub fn advise(
+    input: &Input<'_>,
+    whatif: &mut dyn WhatIf,
+    mut build: Option<&mut dyn Build>,
+) -> Vec<Chosen> {
+    let found = candidates(input.workload, input.shapes, input.catalog);
+    let asked = asked_conditions(&found);
+    let mut sized = sized(found, input.catalog, whatif);
+    let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
+    let mut costs = Costs::new(input.workload, plans, whatif);
+    let relevant = relevant(input, &sized, &asked);
+    for (query, candidates) in &relevant {
+        costs.concerns(*query, candidates.clone());
+    }
+    for (at, why) in costs.check() {
+        // What has no model and cannot be built has no cost, and is not chosen.
+        if build.is_none() && sized[at].candidate.plan.method != "gin" {
+            continue;
+        }
+        let mut concerned: Vec<usize> =
+            relevant.iter().filter(|(_, set)| set.contains(&at)).map(|(query, _)| *query).collect();
+        concerned.sort_unstable();
+        let built = build.as_mut().is_some_and(|build| {
+            price_by_building(input, &mut costs, at, &mut sized[at], &concerned, &mut **build)
+        });
+        if !built {
+            let plan = &sized[at].candidate.plan;
+            if plan.method == "gin" {
+                price_by_model(&mut costs, at, plan, &concerned);
+            }
+            sized[at].why_not = Some(why);
+        }
+    }
+    let statements = weighed(input, &mut costs, &relevant);
+    let priced = priced(input, &sized, &relevant, &statements);
+    let whole: f64 = statements.iter().map(|statement| statement.weight).sum();
+    let data: u64 = input.catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
+    let byte_price = if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 };
+    let chosen = Selection::new(&mut costs, statements, priced, input.limits, byte_price).run();
+    explain(input, &mut costs, &sized, &relevant, &chosen)
+}
+
+/// For each statement, the conditions of partial indexes that it asked for.
+fn asked_conditions(found: &[Candidate]) -> HashMap<usize, HashSet<String>> {
+    let mut asked: HashMap<usize, HashSet<String>> = HashMap::new();
+    for candidate in found {
+        for (query, predicate) in
+            candidate.queries.iter().filter_map(|q| Some((q, candidate.plan.predicate.clone()?)))
+        {
+            asked.entry(*query).or_default().insert(predicate);
+        }
+    }
+    asked
+}
+
+/// The candidates that are worth a look, each with the rows and the bytes it would take.
+fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> Vec<Sized> {
+    let mut known: HashMap<(String, String), f64> = HashMap::new();
+    found
+        .into_iter()
+        .filter_map(|candidate| {
+            let table = catalog.table(&candidate.plan.table)?;
+            let all = table.rows.unwrap_or(0.0);
+            let rows = match &candidate.plan.predicate {
+                None => all,
+                Some(predicate) => {
+                    let key = (table.name.to_string(), predicate.clone());
+                    *known.entry(key).or_insert_with(|| {
+                        whatif.rows(&table.name, predicate).unwrap_or(f64::INFINITY)
+                    })
+                }
+            };
+            let worth_it = candidate.plan.predicate.is_none() || rows <= all * MOST_OF_THE_ROWS;
+            let size_bytes = size(table, &candidate.plan, rows);
+            worth_it.then_some(Sized { candidate, rows, size_bytes, why_not: None })
+        })
+        .collect()
+}
+
+/// For each statement, the candidates that its plan could use.
+fn relevant(
+    input: &Input<'_>,
+    sized: &[Sized],
+    asked: &HashMap<usize, HashSet<String>>,
+) -> HashMap<usize, Set> {
+    let mut relevant: HashMap<usize, Set> = HashMap::new();
+    for (query, shape) in input.shapes.iter().enumerate() {
+        let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
+        let set: Set = sized
+            .iter()
+            .enumerate()
+            .filter(|(_, sized)| {
+                let plan = &sized.candidate.plan;
+                sized.candidate.queries.contains(&query)
+                    || plan.predicate.as_ref().is_none_or(|predicate| {
+                        asked.get(&query).is_some_and(|asked| asked.contains(predicate))
+                    }) && shape
+                        .scans
+                        .iter()
+                        .any(|scan| scan.table == plan.table && leads(plan, scan))
+            })
+            .map(|(at, _)| at)
+            .collect();
+        if !set.is_empty() {
+            relevant.insert(query, set);
+        }
+    }
+    relevant
+}
+
+/// The scan filters, joins or sorts by the first key of the index.
+fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
+    let Some(first) = plan.keys.first() else { return false };
+    if !first.is_column || plan.method == "gin" {
+        return false;
+    }
+    let column = first.expression.as_str();
+    scan.filters.iter().any(|filter| filter.key.column() == Some(column))
+        || scan.joins.iter().any(|join| join.column == column)
+        || scan.sort.first().is_some_and(|sort| sort.key.column() == Some(column))
+}
+
+/// Bytes an index would take over `rows` rows of its table.
+fn size(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
+    let width = |name: &str| {
+        table.column(name).and_then(|column| column.width_bytes).map_or(32.0, f64::from)
+    };
+    match plan.method.as_str() {
+        // Bytes a row in measurements of titles, addresses, documents and tags.
+        "gin" => {
+            let key = &plan.keys[0];
+            let part = match key.operator_class.as_deref() {
+                Some("gin_trgm_ops") => 2.0,
+                _ => 0.25,
+            };
+            rows * width(&key.expression) * part
+        }
+        "brin" => 8_192.0 * 3.0,
+        _ => {
+            let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
+            let of_rows = |mut part: Part| {
+                part.distinct = part.distinct.min(rows.max(1.0));
+                part
+            };
+            let keys: Vec<Part> = plan
+                .keys
+                .iter()
+                .map(|key| {
+                    let known = if key.is_column { part(&key.expression) } else { None };
+                    of_rows(known.unwrap_or_else(|| expression_part(table, &key.expression)))
+                })
+                .collect();
+            let include: Vec<Part> =
+                plan.include.iter().filter_map(|column| part(column)).map(of_rows).collect();
+            btree(rows, &keys, &include)
+        }
+    }
+}
+
+/// An expression has no statistics before it is indexed; the column in it stands for it.
+fn expression_part(table: &Table, expression: &str) -> Part {
+    let column = table.columns.iter().find(|column| {
+        expression
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .any(|word| word == column.name)
+    });
+    let document = column.is_some_and(|column| column.type_name == "jsonb");
+    match column {
+        Some(column) if !document => Part::column(table, column),
+        _ => Part {
+            width_bytes: 9.0,
+            alignment_bytes: 1.0,
+            varies: true,
+            null_fraction: 0.0,
+            distinct: 1_000.0,
+            frequencies: Vec::new(),
+            deduplicates: true,
+        },
+    }
+}
+
+/// Builds a candidate that the planner cannot be offered, for its size and its costs; false when it
+/// cannot be built.
+fn price_by_building(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    at: usize,
+    sized: &mut Sized,
+    concerned: &[usize],
+    build: &mut dyn Build,
+) -> bool {
+    let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
+    let Ok(built) = build.alone(&sized.candidate.plan, &queries) else { return false };
+    sized.size_bytes = built.size_bytes as f64;
+    for (query, planned) in concerned.iter().zip(built.plans) {
+        if let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) {
+            let doubted = doubted(&planned);
+            let alone = Alone { cost: planned.cost, doubted, is_modelled: false };
+            costs.with_alone(*query, at, alone);
+        }
+    }
+    true
+}
+
+/// Costs of a GIN index by a model of what a look into it takes.
+fn price_by_model(costs: &mut Costs<'_>, at: usize, plan: &IndexPlan, concerned: &[usize]) {
+    for query in concerned {
+        let Some(planned) = costs.planned(*query, &[]) else { continue };
+        if let Some(cost) = modelled(planned, &plan.table.name) {
+            costs.with_alone(*query, at, Alone { cost, doubted: cost, is_modelled: true });
+        }
+    }
+}
+
+/// Cost of the statement when the scan of this table is a look into GIN.
+fn modelled(planned: &Planned, relation: &str) -> Option<f64> {
+    let scan = planned.scans.iter().find(|scan| scan.relation == relation)?;
+    let rest = (planned.full_cost - scan.cost).max(0.0);
+    Some(LOOK_COST + scan.rows * FOUND_ROW_COST + rest)
+}
+
+/// The statements that some candidate can matter to, with their time.
+fn weighed(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    relevant: &HashMap<usize, Set>,
+) -> Vec<Weighed> {
+    let mut queries: Vec<usize> = relevant.keys().copied().collect();
+    queries.sort_unstable();
+    queries
+        .into_iter()
+        .filter_map(|query| {
+            let cost = costs.cost(query, &[])?;
+            let observed = input.workload.queries[query].total_us as f64;
+            let calls = input.workload.queries[query].calls as f64;
+            let weight = if observed > 0.0 { observed } else { calls * cost * COST_UNIT_US };
+            Some(Weighed { query, weight, cost })
+        })
+        .collect()
+}
+
+fn priced(
+    input: &Input<'_>,
+    sized: &[Sized],
+    relevant: &HashMap<usize, Set>,
+    statements: &[Weighed],
+) -> Vec<Priced> {
+    sized
+        .iter()
+        .enumerate()
+        .map(|(at, sized)| Priced {
+            size_bytes: sized.size_bytes,
+            upkeep: upkeep(input, &sized.candidate.plan, sized.rows).0,
+            statements: statements
+                .iter()
+                .enumerate()
+                .filter(|(_, statement)| relevant[&statement.query].binary_search(&at).is_ok())
+                .map(|(position, _)| position)
+                .collect(),
+        })
+        .collect()
+}
+
+/// What an index adds to the writes: microseconds, and percent of what they take now.
+fn upkeep(input: &Input<'_>, plan: &IndexPlan, rows: f64) -> (f64, Option<f64>) {
+    let Some(table) = input.catalog.table(&plan.table) else { return (0.0, None) };
+    let written = written(input.workload, input.shapes, table);
+    let fraction = (rows / table.rows.unwrap_or(rows).max(1.0)).min(1.0);
+    let upkeep = upkeep_us(table, plan, fraction, &written);
+    (upkeep, overhead_pct(table, upkeep, &written))
+}
+
+/// The chosen candidates with what they serve and what the planner says of them.
+fn explain(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    sized: &[Sized],
+    relevant: &HashMap<usize, Set>,
+    chosen: &[usize],
+) -> Vec<Chosen> {
+    let mut queries: Vec<usize> = relevant.keys().copied().collect();
+    queries.sort_unstable();
+    let mut serves: HashMap<usize, Vec<usize>> = HashMap::new();
+    for query in queries {
+        for at in costs.used(query, chosen) {
+            serves.entry(at).or_default().push(query);
+        }
+    }
+    let mut out: Vec<(u64, Chosen)> = chosen
+        .iter()
+        .map(|at| {
+            let Sized { candidate, rows, size_bytes, why_not } = &sized[*at];
+            let serves = serves.remove(at).unwrap_or_default();
+            let (mut cost_before, mut cost_after, mut total_us) = (0.0, 0.0, 0);
+            for query in &serves {
+                let of = &input.workload.queries[*query];
+                let before = costs.plain_cost(*query, &[]).unwrap_or(0.0);
+                let after = costs.plain_cost(*query, chosen).unwrap_or(before);
+                cost_before += of.calls as f64 * before;
+                cost_after += of.calls as f64 * after;
+                total_us += of.total_us;
+            }
+            let estimate = why_not.is_none().then(|| Estimate {
+                cost_before,
+                cost_after,
+                size_bytes: Some(*size_bytes as u64),
+                write_overhead_pct: upkeep(input, &candidate.plan, *rows).1,
+            });
+            let plan = candidate.plan.clone();
+            (total_us, Chosen { plan, serves, estimate, why: why_not.clone() })
+        })
+        .collect();
+    out.sort_by_key(|(total_us, _)| std::cmp::Reverse(*total_us));
+    out.into_iter().map(|(_, chosen)| chosen).collect()
+}

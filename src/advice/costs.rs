@@ -1,0 +1,186 @@
+//! What each statement costs under a set of candidates, with as few questions to the planner as can be.
+//!
+//! A planner that was offered a set and used some of it would have chosen the same plan from any set in
+//! between; so one answer is good for all of them (the cache of Chaudhuri and Narasayya's AutoAdmin,
+//! VLDB 1997, and of INUM, Papadomanolakis et al., VLDB 2007, without their approximations).
+
+use std::collections::HashMap;
+
+use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::{Planned, WhatIf};
+use crate::model::workload::Workload;
+
+/// Part of what a statement would cost without stopping early that counts as its cost: the planner takes
+/// the rows that a `LIMIT` waits for to lie evenly, and where they do not, the whole is paid.
+pub const EARLY_STOP_DOUBT: f64 = 0.02;
+
+/// A set of candidates, by position, ascending.
+pub type Set = Vec<usize>;
+
+/// A plan's cost with the doubt about early stops in it.
+pub fn doubted(planned: &Planned) -> f64 {
+    planned.cost + EARLY_STOP_DOUBT * (planned.full_cost - planned.cost).max(0.0)
+}
+
+/// What a statement costs with one candidate that the planner cannot be offered.
+#[derive(Debug, Clone, Copy)]
+pub struct Alone {
+    /// In the planner's unit.
+    pub cost: f64,
+    /// With the doubt about early stops in it.
+    pub doubted: f64,
+    /// By a model of ours, and no planner's word.
+    pub is_modelled: bool,
+}
+
+/// What was answered once: offered `offered`, the planner used `used`.
+struct Answer {
+    offered: Set,
+    used: Set,
+    planned: Planned,
+}
+
+impl Answer {
+    /// The planner would have answered the same for this set.
+    fn is_good_for(&self, offered: &[usize]) -> bool {
+        is_subset(&self.used, offered) && is_subset(offered, &self.offered)
+    }
+}
+
+/// Costs of the statements of a workload under sets of candidates.
+pub struct Costs<'a> {
+    workload: &'a Workload,
+    plans: Vec<IndexPlan>,
+    /// For each candidate, whether the planner can be offered it.
+    offered: Vec<bool>,
+    /// For each statement, the candidates that can matter to it.
+    relevant: HashMap<usize, Set>,
+    answers: HashMap<usize, Vec<Answer>>,
+    /// Costs with candidates that the planner cannot be offered: statement, candidate.
+    alone: HashMap<(usize, usize), Alone>,
+    /// Statements that cannot be planned, with the reason.
+    pub failed: HashMap<usize, String>,
+    whatif: &'a mut dyn WhatIf,
+}
+
+impl<'a> Costs<'a> {
+    pub fn new(workload: &'a Workload, plans: Vec<IndexPlan>, whatif: &'a mut dyn WhatIf) -> Self {
+        Costs {
+            workload,
+            offered: vec![false; plans.len()],
+            plans,
+            relevant: HashMap::new(),
+            answers: HashMap::new(),
+            alone: HashMap::new(),
+            failed: HashMap::new(),
+            whatif,
+        }
+    }
+
+    /// Checks which candidates the planner can be offered; the others come back with the reason.
+    pub fn check(&mut self) -> Vec<(usize, String)> {
+        let mut refused = Vec::new();
+        for (at, plan) in self.plans.iter().enumerate() {
+            match self.whatif.check(plan) {
+                Ok(()) => self.offered[at] = true,
+                Err(why) => refused.push((at, why)),
+            }
+        }
+        refused
+    }
+
+    /// Says which candidates can matter to a statement; ascending.
+    pub fn concerns(&mut self, query: usize, candidates: Set) {
+        self.relevant.insert(query, candidates);
+    }
+
+    /// Says what a statement costs with a candidate that the planner cannot be offered.
+    pub fn with_alone(&mut self, query: usize, candidate: usize, alone: Alone) {
+        self.alone.insert((query, candidate), alone);
+    }
+
+    /// The plan of a statement when all of `set` is there that can matter to it.
+    pub fn planned(&mut self, query: usize, set: &[usize]) -> Option<&Planned> {
+        if self.failed.contains_key(&query) {
+            return None;
+        }
+        let relevant = self.relevant.get(&query)?;
+        let offered = self.offer(relevant, set);
+        let known = self
+            .answers
+            .get(&query)
+            .and_then(|answers| answers.iter().position(|answer| answer.is_good_for(&offered)));
+        let at = match known {
+            Some(at) => at,
+            None => self.ask(query, offered)?,
+        };
+        self.answers.get(&query).map(|answers| &answers[at].planned)
+    }
+
+    /// The part of a set that the planner is offered for a statement.
+    fn offer(&self, relevant: &[usize], set: &[usize]) -> Set {
+        let matters = |at: &usize| self.offered[*at] && relevant.binary_search(at).is_ok();
+        set.iter().copied().filter(matters).collect()
+    }
+
+    /// Asks the planner; the position of its answer.
+    fn ask(&mut self, query: usize, offered: Set) -> Option<usize> {
+        let plans: Vec<&IndexPlan> = offered.iter().map(|at| &self.plans[*at]).collect();
+        match self.whatif.plan(&self.workload.queries[query], &plans) {
+            Ok(planned) => {
+                let used = planned.used.iter().map(|at| offered[*at]).collect();
+                let answers = self.answers.entry(query).or_default();
+                answers.push(Answer { offered, used, planned });
+                Some(answers.len() - 1)
+            }
+            Err(why) => {
+                self.failed.insert(query, why);
+                None
+            }
+        }
+    }
+
+    /// Cost with the doubt about early stops in it; `None` where the statement cannot be planned.
+    pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
+        let planned = doubted(self.planned(query, set)?);
+        let alone = self.best_alone(query, set).map_or(f64::INFINITY, |(_, alone)| alone.doubted);
+        Some(planned.min(alone))
+    }
+
+    /// Cost as a planner gives it, from what it was offered and what was built; no model in it.
+    pub fn plain_cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
+        let planned = self.planned(query, set)?.cost;
+        let built = set.iter().filter_map(|at| self.alone.get(&(query, *at)));
+        let built = built.filter(|alone| !alone.is_modelled).map(|alone| alone.cost);
+        Some(built.fold(planned, f64::min))
+    }
+
+    fn best_alone(&self, query: usize, set: &[usize]) -> Option<(usize, Alone)> {
+        set.iter()
+            .filter_map(|at| Some((*at, *self.alone.get(&(query, *at))?)))
+            .min_by(|a, b| a.1.doubted.total_cmp(&b.1.doubted))
+    }
+
+    /// The candidates of `set` that the plan uses, those included that only a model knows.
+    pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
+        let Some(planned) = self.planned(query, set) else { return Set::new() };
+        let cost = doubted(planned);
+        let best = self.best_alone(query, set).filter(|(_, alone)| alone.doubted < cost);
+        if let Some((at, _)) = best {
+            return vec![at];
+        }
+        let Some(relevant) = self.relevant.get(&query) else { return Set::new() };
+        let offered = self.offer(relevant, set);
+        let answers = self.answers.get(&query).into_iter().flatten();
+        answers
+            .filter(|answer| answer.is_good_for(&offered))
+            .map(|answer| answer.used.clone())
+            .next()
+            .unwrap_or_default()
+    }
+}
+
+/// Every element of `small` is in `large`; both ascending.
+fn is_subset(small: &[usize], large: &[usize]) -> bool {
+    small.iter().all(|at| large.binary_search(at).is_ok())
+}

@@ -1,0 +1,151 @@
+//! Indexes without a planner to ask: one for each finding that asks for it, none of them part of
+//! another.
+
+use super::candidates::{is_there, simplest};
+use super::recommend::{Input, foreign_keys, names};
+use crate::model::catalog::IndexKey;
+use crate::model::finding::{Finding, Level};
+use crate::model::recommendation::IndexPlan;
+use crate::model::shape::Scan;
+use crate::model::workload::Query;
+use crate::sql::index_ddl::name;
+
+/// A candidate with the findings behind it and the time of the statements it would serve.
+struct Candidate {
+    plan: IndexPlan,
+    because: Vec<String>,
+    total_us: u64,
+}
+
+/// Indexes that findings ask for, by the time of the statements they serve, longest first; each with the
+/// findings behind it.
+pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
+        for scan in shape.iter().flat_map(|shape| &shape.scans) {
+            from_scan(input, query, scan, &mut found);
+        }
+    }
+    found.extend(foreign_keys(input).into_iter().map(|(plan, because)| Candidate {
+        plan,
+        because,
+        total_us: 0,
+    }));
+    let mut merged = merge(found);
+    merged.retain(|candidate| {
+        input
+            .catalog
+            .table(&candidate.plan.table)
+            .is_none_or(|table| !is_there(table, &candidate.plan))
+    });
+    merged.sort_by(|a, b| {
+        b.total_us.cmp(&a.total_us).then_with(|| name(&a.plan).cmp(&name(&b.plan)))
+    });
+    merged.into_iter().map(|candidate| (candidate.plan, candidate.because)).collect()
+}
+
+fn from_scan(input: &Input<'_>, query: &Query, scan: &Scan, found: &mut Vec<Candidate>) {
+    let Some(table) = input.catalog.table(&scan.table).filter(|table| table.is_indexable()) else {
+        return;
+    };
+    let fingerprint = query.fingerprint.to_string();
+    let about: Vec<&Finding> = input
+        .findings
+        .iter()
+        .filter(|finding| {
+            finding.rule.starts_with("unindexed-")
+                && finding.level >= Level::Warning
+                && finding.subject.table.as_ref() == Some(&scan.table)
+                && names(finding, &fingerprint)
+        })
+        .collect();
+    if about.is_empty() {
+        return;
+    }
+    let join_column = about
+        .iter()
+        .find(|finding| finding.rule == "unindexed-join")
+        .and_then(|finding| finding.subject.columns.first())
+        .filter(|column| scan.joins.iter().any(|join| join.column == **column));
+    for plan in simplest(query, table, scan, join_column.map(String::as_str)) {
+        found.push(Candidate {
+            plan,
+            because: about.iter().map(|finding| finding.id.clone()).collect(),
+            total_us: query.total_us,
+        });
+    }
+}
+
+/// Folds equal candidates together, and btree candidates into those that begin with their keys.
+fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
+    let mut kept: Vec<Candidate> = Vec::new();
+    // Longest first, so that whatever could take a candidate in is there already.
+    let mut ordered = found;
+    ordered.sort_by_key(|candidate| std::cmp::Reverse(candidate.plan.keys.len()));
+    for candidate in ordered {
+        let home = kept.iter_mut().find(|known| {
+            known.plan.table == candidate.plan.table
+                && known.plan.method == candidate.plan.method
+                && known.plan.predicate == candidate.plan.predicate
+                && serves(&known.plan.keys, &candidate.plan.keys)
+        });
+        match home {
+            Some(known) => {
+                for id in candidate.because {
+                    if !known.because.contains(&id) {
+                        known.because.push(id);
+                    }
+                }
+                known.total_us += candidate.total_us;
+            }
+            None => kept.push(candidate),
+        }
+    }
+    kept
+}
+
+/// An index on `long` does what one on `short` would: it begins with the same keys, in the same
+/// directions or, from some key to the end, in all the opposite ones. The keys before that one are
+/// pinned by equalities, so the index is read backwards within them.
+fn serves(long: &[IndexKey], short: &[IndexKey]) -> bool {
+    let same_key = |a: &IndexKey, b: &IndexKey| {
+        a.expression == b.expression && a.operator_class == b.operator_class
+    };
+    if long.starts_with(short) {
+        return true;
+    }
+    let turned = long.iter().zip(short).position(|(a, b)| a != b).unwrap_or(short.len());
+    long.len() == short.len()
+        && long.iter().zip(short).all(|(a, b)| same_key(a, b))
+        && long[turned..]
+            .iter()
+            .zip(&short[turned..])
+            .all(|(a, b)| a.descending != b.descending && a.nulls_first != b.nulls_first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(list: &[(&str, bool)]) -> Vec<IndexKey> {
+        list.iter()
+            .map(|(name, descending)| IndexKey {
+                descending: *descending,
+                nulls_first: *descending,
+                ..IndexKey::column(*name)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_index_is_read_in_both_directions() {
+        let down = keys(&[("status", false), ("created_at", true)]);
+        assert!(serves(&down, &keys(&[("status", false), ("created_at", false)])));
+        assert!(serves(&down, &keys(&[("status", false)])));
+        assert!(!serves(&keys(&[("status", false)]), &down));
+        // Turned only in the middle, no direction of reading gives the order.
+        let mixed = keys(&[("a", false), ("b", true), ("c", false)]);
+        assert!(!serves(&mixed, &keys(&[("a", false), ("b", false), ("c", false)])));
+        assert!(serves(&mixed, &keys(&[("a", false), ("b", false), ("c", true)])));
+    }
+}

@@ -1,0 +1,86 @@
+//! Conditions that always compare with the same constant: what a partial index can be made for.
+
+use crate::model::catalog::{Catalog, Table};
+use crate::model::shape::{Operator, Predicate, Shape};
+use crate::model::workload::Query;
+use crate::sql::resolve::shape;
+
+/// Samples of a statement that are looked at.
+const SAMPLES: usize = 8;
+/// Executions over which a constant has to have stayed while something else varied.
+const ENOUGH_EXECUTIONS: u64 = 10;
+/// Distinct values of a column that holds states; a constant on any other is one of many keys.
+const MOST_STATES: f64 = 50.0;
+/// The same where nothing in the statement ever varied, so that the constant says little.
+const MOST_STATES_IF_NOTHING_VARIES: f64 = 10.0;
+
+/// For each scan of a statement and each of its filters, the condition as SQL where its constant is part
+/// of the statement itself.
+///
+/// A parameter is none, however constant: a plan for any value cannot use a partial index.
+pub fn conditions(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Vec<Option<String>>> {
+    let texts: Vec<Shape> = query
+        .samples
+        .iter()
+        .take(SAMPLES)
+        .filter_map(|sample| shape(&sample.text, Some(catalog)).ok())
+        .filter(|sample| is_alike(sample, shape_of))
+        .collect();
+    shape_of
+        .scans
+        .iter()
+        .enumerate()
+        .map(|(at, scan)| {
+            let table = catalog.table(&scan.table);
+            let condition = |(number, filter): (usize, &Predicate)| {
+                if filter.sql.is_empty() || !is_state(query, filter, table) {
+                    return None;
+                }
+                if !filter.sql.contains('$') {
+                    return Some(filter.sql.clone());
+                }
+                let mut written =
+                    texts.iter().map(|text| text.scans[at].filters[number].sql.as_str());
+                let first = written.next()?;
+                (!first.contains('$') && written.all(|other| other == first))
+                    .then(|| first.to_owned())
+            };
+            scan.filters.iter().enumerate().map(condition).collect()
+        })
+        .collect()
+}
+
+/// The same scans with the same filters.
+fn is_alike(a: &Shape, b: &Shape) -> bool {
+    a.scans.len() == b.scans.len()
+        && a.scans.iter().zip(&b.scans).all(|(a, b)| a.filters.len() == b.filters.len())
+}
+
+/// The condition picks a state and not a key.
+fn is_state(query: &Query, filter: &Predicate, table: Option<&Table>) -> bool {
+    match filter.operator {
+        Operator::IsNull | Operator::IsNotNull => return true,
+        Operator::Equal | Operator::In | Operator::NotEqual => {}
+        _ => return false,
+    }
+    let Some(column) = filter.key.column() else { return false };
+    let is_reference = table.is_some_and(|table| {
+        table.foreign_keys.iter().any(|key| key.columns.iter().any(|own| own == column))
+    });
+    let distinct =
+        table.and_then(|table| table.column(column)?.distinct_count(table.rows.unwrap_or(1e6)));
+    let most = if filter.slots.is_empty() || stays_while_others_vary(query, filter) {
+        MOST_STATES
+    } else {
+        MOST_STATES_IF_NOTHING_VARIES
+    };
+    !is_reference && distinct.is_some_and(|distinct| distinct <= most)
+}
+
+fn stays_while_others_vary(query: &Query, filter: &Predicate) -> bool {
+    query.slots.iter().enumerate().any(|(at, values)| {
+        !filter.slots.contains(&(at as u16 + 1))
+            && values.seen >= ENOUGH_EXECUTIONS
+            && values.distinct() > 1
+    })
+}

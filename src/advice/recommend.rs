@@ -1,0 +1,215 @@
+//! Indexes to recommendations: SQL, undo, and the findings they answer.
+
+use super::advise::Chosen;
+use super::candidates::is_there;
+use super::offline;
+use crate::model::catalog::{Catalog, Index, IndexKey, TableKind};
+use crate::model::finding::{Finding, Level};
+use crate::model::recommendation::{IndexPlan, Kind, Recommendation, State};
+use crate::model::shape::Shape;
+use crate::model::workload::Workload;
+use crate::sql::ident::quote_table;
+use crate::sql::index_ddl::{Build, create, drop, name};
+
+/// What recommendations are made from.
+pub struct Input<'a> {
+    pub workload: &'a Workload,
+    pub catalog: &'a Catalog,
+    pub shapes: &'a [Option<Shape>],
+    pub findings: &'a [Finding],
+}
+
+/// Recommendations where no planner could be asked; `why` says why.
+pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
+    let mut taken = Vec::new();
+    let mut recommendations: Vec<Recommendation> = offline::wanted(input)
+        .into_iter()
+        .map(|(plan, because)| {
+            let mut recommendation = create_index(input.catalog, plan, because, &mut taken);
+            add_reason(&mut recommendation, &format!("no estimate: {why}"));
+            recommendation
+        })
+        .collect();
+    recommendations.extend(drops(input));
+    recommendations
+}
+
+/// Recommendations from what a planner chose.
+pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendation> {
+    let mut taken = Vec::new();
+    let references: Vec<_> = foreign_keys(input)
+        .into_iter()
+        .filter(|(plan, _)| {
+            !chosen.iter().any(|chosen| {
+                chosen.plan.table == plan.table
+                    && chosen.plan.predicate.is_none()
+                    && chosen.plan.keys.starts_with(&plan.keys)
+            }) && input.catalog.table(&plan.table).is_none_or(|table| !is_there(table, plan))
+        })
+        .collect();
+    let mut recommendations: Vec<Recommendation> = chosen
+        .into_iter()
+        .map(|chosen| {
+            let because = because(input, &chosen);
+            let served = served(input, &chosen);
+            let mut recommendation = create_index(input.catalog, chosen.plan, because, &mut taken);
+            recommendation.estimated = chosen.estimate;
+            add_reason(&mut recommendation, &served);
+            if let Some(why) = chosen.why {
+                add_reason(&mut recommendation, &format!("no estimate: {why}"));
+            }
+            recommendation
+        })
+        .collect();
+    recommendations.extend(
+        references
+            .into_iter()
+            .map(|(plan, because)| create_index(input.catalog, plan, because, &mut taken)),
+    );
+    recommendations.extend(drops(input));
+    recommendations
+}
+
+fn add_reason(recommendation: &mut Recommendation, reason: &str) {
+    recommendation.why = Some(match recommendation.why.take() {
+        Some(known) => format!("{known}; {reason}"),
+        None => reason.to_owned(),
+    });
+}
+
+/// Findings about a statement that the index serves, on its table.
+fn because(input: &Input<'_>, chosen: &Chosen) -> Vec<String> {
+    let served: Vec<String> = chosen
+        .serves
+        .iter()
+        .map(|query| input.workload.queries[*query].fingerprint.to_string())
+        .collect();
+    input
+        .findings
+        .iter()
+        .filter(|finding| {
+            finding.subject.table.as_ref() == Some(&chosen.plan.table)
+                && (finding.rule.starts_with("unindexed-")
+                    || finding.rule == "non-sargable-predicate")
+                && served.iter().any(|fingerprint| names(finding, fingerprint))
+        })
+        .map(|finding| finding.id.clone())
+        .collect()
+}
+
+/// How much of the workload an index serves, in words.
+fn served(input: &Input<'_>, chosen: &Chosen) -> String {
+    let total_us = chosen.serves.iter().map(|query| input.workload.queries[*query].total_us).sum();
+    let count = chosen.serves.len();
+    let plural = if count == 1 { "" } else { "s" };
+    format!(
+        "serves {count} statement{plural}, {:.1} % of the time",
+        input.workload.share_pct(total_us)
+    )
+}
+
+/// The finding's evidence lists the statement.
+pub fn names(finding: &Finding, fingerprint: &str) -> bool {
+    finding.evidence.iter().any(|evidence| {
+        evidence["fingerprints"]
+            .as_array()
+            .is_some_and(|list| list.iter().any(|known| known.as_str() == Some(fingerprint)))
+    })
+}
+
+/// A foreign key whose referenced rows are deleted; the rest stay without: an index that serves
+/// nothing costs every write.
+pub fn foreign_keys(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
+    let mut found = Vec::new();
+    for finding in input.findings {
+        if finding.rule != "unindexed-foreign-key" || finding.level < Level::Warning {
+            continue;
+        }
+        let Some(table) = &finding.subject.table else { continue };
+        let plan = IndexPlan {
+            table: table.clone(),
+            method: "btree".to_owned(),
+            keys: finding.subject.columns.iter().map(IndexKey::column).collect(),
+            include: Vec::new(),
+            predicate: None,
+        };
+        found.push((plan, vec![finding.id.clone()]));
+    }
+    found
+}
+
+fn create_index(
+    catalog: &Catalog,
+    plan: IndexPlan,
+    because: Vec<String>,
+    taken: &mut Vec<String>,
+) -> Recommendation {
+    let mut index = name(&plan);
+    // The same columns in other directions are another index, and need another name.
+    let mut number = 2;
+    while taken.contains(&index) {
+        index = format!("{}_{number}", name(&plan));
+        number += 1;
+    }
+    taken.push(index.clone());
+    let mut sql = Vec::new();
+    let trigrams =
+        plan.keys.iter().any(|key| key.operator_class.as_deref() == Some("gin_trgm_ops"));
+    if trigrams && !catalog.extensions.iter().any(|extension| extension == "pg_trgm") {
+        sql.push("CREATE EXTENSION IF NOT EXISTS pg_trgm".to_owned());
+    }
+    // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
+    let partitioned =
+        catalog.table(&plan.table).is_some_and(|table| table.kind == TableKind::Partitioned);
+    let build = if partitioned { Build::Plain } else { Build::Concurrently };
+    sql.push(create(&plan, &index, build));
+    Recommendation {
+        id: format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index)),
+        kind: Kind::CreateIndex,
+        table: Some(plan.table.clone()),
+        sql,
+        // The extension stays: something else may have come to need it.
+        undo: vec![drop(&plan.table.schema, &index, build)],
+        because,
+        state: State::Proposed,
+        why: partitioned.then(|| {
+            "the table is partitioned, so the build cannot be concurrent: writes wait for it"
+                .to_owned()
+        }),
+        estimated: None,
+        index: Some(plan),
+    }
+}
+
+fn drops(input: &Input<'_>) -> Vec<Recommendation> {
+    let mut recommendations = Vec::new();
+    for finding in input.findings.iter().filter(|finding| finding.rule == "duplicate-index") {
+        let table = finding.subject.table.as_ref().and_then(|name| input.catalog.table(name));
+        let index: Option<&Index> = table.and_then(|table| {
+            table.indexes.iter().find(|index| Some(&index.name) == finding.subject.index.as_ref())
+        });
+        let (Some(table), Some(index)) = (table, index) else { continue };
+        recommendations.push(Recommendation {
+            id: format!("drop-{}", index.name),
+            kind: Kind::DropIndex,
+            table: Some(table.name.clone()),
+            sql: vec![drop(&index.schema, &index.name, Build::Concurrently)],
+            undo: vec![concurrently(&index.definition)],
+            because: vec![finding.id.clone()],
+            state: State::Proposed,
+            why: Some(format!("another index of {} does the same", quote_table(&table.name))),
+            estimated: None,
+            index: None,
+        });
+    }
+    recommendations
+}
+
+/// The statement that makes an index, without blocking writers.
+fn concurrently(definition: &str) -> String {
+    definition.replacen("CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1).replacen(
+        "CREATE UNIQUE INDEX ",
+        "CREATE UNIQUE INDEX CONCURRENTLY ",
+        1,
+    )
+}

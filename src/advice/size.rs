@@ -1,0 +1,177 @@
+//! How many bytes a btree will take, from statistics alone.
+//!
+//! Layout and limits are those of `CREATE INDEX` in PostgreSQL (`nbtsort.c`, `nbtdedup.c`): leaves are
+//! filled to 90 %, inner pages to 70 %, and from 13 on equal keys share a tuple until it takes a tenth of
+//! a page.
+
+use std::collections::BTreeMap;
+
+use crate::model::catalog::{Column, Table};
+
+const PAGE: f64 = 8_192.0;
+/// Page header and the special space of a btree page.
+const PAGE_OVERHEAD: f64 = 24.0 + 16.0;
+/// Pointer to a tuple at the front of its page.
+const LINE_POINTER: f64 = 4.0;
+/// Header of an index tuple.
+const TUPLE_HEADER: f64 = 8.0;
+/// What each further row of a shared tuple adds: where it is.
+const ROW_POINTER: f64 = 6.0;
+/// A tuple is shared up to this size: a tenth of a page, less a line pointer (`nbtsort.c`).
+const MOST_SHARED: f64 = 816.0 - LINE_POINTER;
+/// How far values of varying length are taken to lie around their mean, as a part of it.
+const VARIATION: f64 = 0.15;
+/// Part of a leaf that stays free, and of an inner page.
+const LEAF_FREE: f64 = 0.10;
+const INNER_FREE: f64 = 0.30;
+
+/// One key or one included column of an index to be.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Mean bytes of a value that is not null, headers of its own included.
+    pub width_bytes: f64,
+    pub alignment_bytes: f64,
+    /// Values differ in length.
+    pub varies: bool,
+    pub null_fraction: f64,
+    /// Distinct values among the rows of the index.
+    pub distinct: f64,
+    /// Shares of the rows that the most frequent values have.
+    pub frequencies: Vec<f64>,
+    /// Equal values are kept once.
+    pub deduplicates: bool,
+}
+
+impl Part {
+    /// A column of a table, by its statistics; what they do not say counts as eight bytes, all distinct.
+    pub fn column(table: &Table, column: &Column) -> Part {
+        let storage = column.storage;
+        let length = storage.and_then(|storage| storage.length_bytes).map(f64::from);
+        let rows = table.rows.unwrap_or(0.0);
+        Part {
+            width_bytes: length.or(column.width_bytes.map(f64::from)).unwrap_or(8.0),
+            // Short values of varying length are kept without padding.
+            alignment_bytes: match (length, storage) {
+                (Some(_), Some(storage)) => f64::from(storage.alignment_bytes),
+                _ => 1.0,
+            },
+            varies: length.is_none(),
+            null_fraction: column.null_fraction.unwrap_or(0.0),
+            distinct: column.distinct_count(rows).unwrap_or(rows).max(1.0),
+            frequencies: column.frequencies.iter().map(|share| f64::from(*share)).collect(),
+            deduplicates: storage.is_some_and(|storage| storage.deduplicates),
+        }
+    }
+}
+
+/// Bytes of a new btree over `rows` rows.
+pub fn btree(rows: f64, keys: &[Part], include: &[Part]) -> f64 {
+    let tuple = tuple_bytes(keys.iter().chain(include));
+    let pivot = tuple_bytes(keys.iter());
+    let shares = include.is_empty() && keys.iter().all(|key| key.deduplicates);
+    let leaf_bytes: f64 = if shares {
+        groups(rows, keys).iter().map(|(count, size)| count * group_bytes(tuple, *size)).sum()
+    } else {
+        rows * (tuple + LINE_POINTER)
+    };
+    // The highest key of a leaf stands at its front.
+    let leaf_room = PAGE - PAGE_OVERHEAD - PAGE * LEAF_FREE - (pivot + LINE_POINTER);
+    let leaves = (leaf_bytes / leaf_room).ceil().max(1.0);
+    let mut pages = leaves;
+    let mut level = leaves;
+    let fan_out = ((PAGE - PAGE_OVERHEAD - PAGE * INNER_FREE) / (pivot + LINE_POINTER)).max(2.0);
+    while level > 1.0 {
+        level = (level / fan_out).ceil();
+        pages += level;
+    }
+    // And the page that tells where the root is.
+    (pages + 1.0) * PAGE
+}
+
+/// Mean size of a tuple that holds these values.
+fn tuple_bytes<'p>(parts: impl Iterator<Item = &'p Part>) -> f64 {
+    let (mut data, mut varying) = (0.0_f64, 0.0);
+    let mut all_set = 1.0;
+    for part in parts {
+        let padding = (data / part.alignment_bytes).ceil() * part.alignment_bytes - data;
+        // Padding takes up what varied before it.
+        varying = match part.alignment_bytes {
+            _ if part.varies => varying + part.width_bytes,
+            1.0 => varying,
+            _ => 0.0,
+        };
+        data += (padding + part.width_bytes) * (1.0 - part.null_fraction);
+        all_set *= 1.0 - part.null_fraction;
+    }
+    // A tuple with a null has a bitmap, which alignment turns into eight bytes.
+    TUPLE_HEADER + (1.0 - all_set) * 8.0 + mean_aligned(data, varying * VARIATION)
+}
+
+/// Mean of [`align`] over sizes that vary evenly within `spread` around `mean`.
+fn mean_aligned(mean: f64, spread: f64) -> f64 {
+    const STEPS: i32 = 16;
+    let at = |step: i32| mean + spread * f64::from(2 * step - STEPS + 1) / f64::from(STEPS);
+    (0..STEPS).map(|step| align(at(step))).sum::<f64>() / f64::from(STEPS)
+}
+
+fn align(bytes: f64) -> f64 {
+    (bytes / 8.0).ceil() * 8.0
+}
+
+/// Bytes of the tuples of one key with `size` rows.
+fn group_bytes(tuple: f64, size: f64) -> f64 {
+    let most = ((MOST_SHARED - tuple) / ROW_POINTER).floor().max(1.0);
+    let shared = |rows: f64| {
+        // Between one row and two there is a mix of groups of one and of two.
+        let several = align(tuple + ROW_POINTER * rows.max(2.0)) + LINE_POINTER;
+        let one = tuple + LINE_POINTER;
+        if rows < 2.0 { one + (several - one) * (rows - 1.0).max(0.0) } else { several }
+    };
+    let full = (size / most).floor();
+    let rest = size - full * most;
+    full * shared(most) + if rest >= 0.5 { shared(rest.max(1.0)) } else { 0.0 }
+}
+
+/// Groups of rows with equal keys: how many, and how large.
+///
+/// Columns count as independent. A group of the first keys meets a value of the next with the value's
+/// share, so that a frequent value fills every group and a rare one few of them.
+fn groups(rows: f64, keys: &[Part]) -> Vec<(f64, f64)> {
+    let mut groups = vec![(1.0, rows)];
+    for key in keys {
+        let shares = shares(rows, key);
+        let mut finer: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+        for (count, size) in groups {
+            for (values, share) in &shares {
+                let expected = size * share;
+                // The part of the pairs that some row has (balls into bins).
+                let present = if keys.len() == 1 { 1.0 } else { -(-expected).exp_m1() };
+                let (pairs, size) = (count * values * present, (expected / present).max(1.0));
+                if pairs < 1e-6 {
+                    continue;
+                }
+                // Groups of about the same size are one, so that there stay few.
+                let bucket = (size.ln() * 8.0).round() as i64;
+                let (known, rows) = finer.entry(bucket).or_default();
+                *known += pairs;
+                *rows += pairs * size;
+            }
+        }
+        groups = finer.into_values().map(|(count, rows)| (count, rows / count)).collect();
+    }
+    groups
+}
+
+/// How many values have which share of the rows; null is one of them.
+fn shares(rows: f64, key: &Part) -> Vec<(f64, f64)> {
+    let mut shares: Vec<(f64, f64)> = key.frequencies.iter().map(|share| (1.0, *share)).collect();
+    if key.null_fraction > 0.0 {
+        shares.push((1.0, key.null_fraction));
+    }
+    let rest = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
+    let values = (key.distinct - key.frequencies.len() as f64).min(rest * rows);
+    if rest * rows >= 1.0 && values >= 1.0 {
+        shares.push((values, rest / values));
+    }
+    shares
+}

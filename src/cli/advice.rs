@@ -1,0 +1,73 @@
+//! Recommendations for what was gathered: with HypoPG, by building, or from a schema alone.
+
+use super::args;
+use super::exit::Failure;
+use super::gather::{Gathered, Live};
+use super::output;
+use super::progress::Progress;
+use crate::advice::advise::{self, advise};
+use crate::advice::recommend::{Input, with_planner, without_planner};
+use crate::advice::select::Limits;
+use crate::model::catalog::Catalog;
+use crate::model::finding::Finding;
+use crate::model::recommendation::Recommendation;
+use crate::model::whatif::{Build, WhatIf};
+use crate::pg::guard::Writable;
+use crate::pg::hypothetical::{HypoPg, RealPlanner, RolledBackBuild};
+
+/// Consent to build, and how long to wait for a lock.
+#[derive(Clone, Copy)]
+pub struct Building<'w> {
+    pub writable: &'w Writable,
+    pub lock_timeout_ms: u64,
+}
+
+/// # Errors
+/// When the server goes away, or the user interrupts.
+pub fn recommend(
+    gathered: &Gathered,
+    findings: &[Finding],
+    limits: &args::Limits,
+    building: Option<Building<'_>>,
+    progress: &Progress,
+) -> Result<Vec<Recommendation>, Failure> {
+    let Some(catalog) = &gathered.catalog else { return Ok(Vec::new()) };
+    let input = Input { workload: &gathered.workload, catalog, shapes: &gathered.shapes, findings };
+    let Some(live) = &gathered.live else {
+        return Ok(without_planner(&input, "no database to ask, only a schema"));
+    };
+    let phase = progress.phase("asking the planner", 0);
+    let recommendations = with_server(&input, live, limits, building)?;
+    drop(phase);
+    output::unless_interrupted()?;
+    Ok(recommendations)
+}
+
+fn with_server(
+    input: &Input<'_>,
+    live: &Live,
+    limits: &args::Limits,
+    building: Option<Building<'_>>,
+) -> Result<Vec<Recommendation>, Failure> {
+    let mut builds = building.map(|building| {
+        RolledBackBuild::new(&live.connection, building.writable, building.lock_timeout_ms)
+    });
+    let build = builds.as_mut().map(|builds| builds as &mut dyn Build);
+    let limits =
+        Limits { budget_bytes: limits.budget.map(|size| size.0), max_indexes: limits.max_indexes };
+    let chosen = |whatif: &mut dyn WhatIf, catalog: &Catalog, build: Option<&mut dyn Build>| {
+        let of = advise::Input { workload: input.workload, shapes: input.shapes, catalog, limits };
+        advise(&of, whatif, build)
+    };
+    if let Some(mut hypopg) = HypoPg::open(&live.connection)? {
+        return Ok(with_planner(input, chosen(&mut hypopg, input.catalog, build)));
+    }
+    if build.is_some() {
+        let mut planner = RealPlanner::new(&live.connection);
+        return Ok(with_planner(input, chosen(&mut planner, input.catalog, build)));
+    }
+    Ok(without_planner(
+        input,
+        "HypoPG is not installed in this database; CREATE EXTENSION hypopg, or analyze --build on staging",
+    ))
+}
