@@ -19,6 +19,8 @@ const MOST_OF_THE_ROWS: f64 = 0.7;
 const COST_UNIT_US: f64 = 10.0;
 /// An index as large as all the data has to save this part of the time.
 const PRICE_OF_ALL_DATA: f64 = 0.05;
+/// Part of the whole time that one statement counts for at most when space is priced.
+const MOST_OF_ONE_STATEMENT: f64 = 0.05;
 /// Cost of a row found through GIN: its page, and the condition again.
 const FOUND_ROW_COST: f64 = 4.0;
 /// Cost of a look into GIN that finds nothing.
@@ -64,7 +66,7 @@ pub fn advise(
     let mut sized = sized(found, input.catalog, whatif);
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
-    let relevant = relevant(input, &sized, &asked);
+    let mut relevant = relevant(input, &sized, &asked);
     for (query, candidates) in &relevant {
         costs.concerns(*query, candidates.clone());
     }
@@ -87,13 +89,24 @@ pub fn advise(
             sized[at].why_not = Some(why);
         }
     }
+    for set in relevant.iter_mut() {
+        *set.1 = costs.narrow(*set.0);
+    }
     let statements = weighed(input, &mut costs, &relevant);
     let priced = priced(input, &sized, &relevant, &statements);
-    let whole: f64 = statements.iter().map(|statement| statement.weight).sum();
-    let data: u64 = input.catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
-    let byte_price = if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 };
+    let byte_price = byte_price(input.catalog, &statements);
     let chosen = Selection::new(&mut costs, statements, priced, input.limits, byte_price).run();
     explain(input, &mut costs, &sized, &relevant, &chosen)
+}
+
+/// What a byte has to save. A statement that takes most of the time is cured by one index; it shall not
+/// make the indexes of all the others look dear, so each counts only so far.
+fn byte_price(catalog: &Catalog, statements: &[Weighed]) -> f64 {
+    let whole: f64 = statements.iter().map(|statement| statement.weight).sum();
+    let counted =
+        statements.iter().map(|s| s.weight.min(whole * MOST_OF_ONE_STATEMENT)).sum::<f64>();
+    let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
+    if data > 0 { PRICE_OF_ALL_DATA * counted / data as f64 } else { 0.0 }
 }
 
 /// For each statement, the conditions of partial indexes that it asked for.

@@ -47,6 +47,7 @@ pub fn candidates(
             }
         }
     }
+    found.unite();
     found.candidates.retain(|candidate| {
         catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
     });
@@ -65,7 +66,7 @@ impl Found {
         match self.places.get(&name) {
             Some(at) => {
                 let queries = &mut self.candidates[*at].queries;
-                if queries.last() != Some(&query) {
+                if !queries.contains(&query) {
                     queries.push(query);
                 }
             }
@@ -75,6 +76,47 @@ impl Found {
             }
         }
     }
+}
+
+impl Found {
+    /// Adds, for each two candidates of the same keys that carry other columns, one that carries those of
+    /// both: what neither statement asked for alone may serve both for the space of one.
+    fn unite(&mut self) {
+        let carrying: Vec<Candidate> =
+            self.candidates.iter().filter(|c| !c.plan.include.is_empty()).cloned().collect();
+        for (at, first) in carrying.iter().enumerate() {
+            let mut all = first.plan.clone();
+            let mut queries = first.queries.clone();
+            for second in carrying[at + 1..].iter().filter(|second| has_same_keys(first, second)) {
+                let both = united(&first.plan, &second.plan);
+                all = united(&all, &second.plan);
+                queries.extend(&second.queries);
+                for query in first.queries.iter().chain(&second.queries) {
+                    self.add_if_small(&both, *query);
+                }
+            }
+            queries.iter().for_each(|query| self.add_if_small(&all, *query));
+        }
+    }
+
+    fn add_if_small(&mut self, plan: &IndexPlan, query: usize) {
+        if plan.include.len() <= MOST_INCLUDED {
+            self.add(plan.clone(), query);
+        }
+    }
+}
+
+fn has_same_keys(a: &Candidate, b: &Candidate) -> bool {
+    a.plan.table == b.plan.table
+        && a.plan.keys == b.plan.keys
+        && a.plan.predicate == b.plan.predicate
+}
+
+fn united(a: &IndexPlan, b: &IndexPlan) -> IndexPlan {
+    let mut include = a.include.clone();
+    include.extend(b.include.iter().filter(|column| !a.include.contains(column)).cloned());
+    include.sort();
+    IndexPlan { include, ..a.clone() }
 }
 
 fn is_worth_it(table: &Table) -> bool {
@@ -250,13 +292,15 @@ fn covering(
                     && condition.as_ref().is_some_and(|own| partial.conditions.contains(own))
             })
     };
-    let include: Vec<String> = scan
+    let mut include: Vec<String> = scan
         .columns
         .iter()
         .filter(|column| !bare.keys.iter().any(|key| key.is_column && key.expression == **column))
         .filter(|column| !only_in_condition(column))
         .cloned()
         .collect();
+    // In one order, whatever the statement's, so that equal indexes are equal.
+    include.sort();
     let width = |column: &String| Some(table.column(column)?.width_bytes.unwrap_or(8));
     let bytes: Option<u32> = include.iter().map(width).sum();
     (!include.is_empty()

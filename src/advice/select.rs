@@ -53,6 +53,8 @@ const SMALLEST_GAIN: f64 = 1e-5;
 /// A statement's cost that changes by less than this part of itself has not changed: the planner cannot
 /// tell such plans apart.
 const SMALLEST_CHANGE: f64 = 0.1;
+/// Prices of a byte that are tried to meet a budget.
+const PRICES: usize = 12;
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
 const MOST_ROUNDS: usize = 8;
 
@@ -69,7 +71,66 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     /// Positions of the candidates to have.
+    ///
+    /// Where a budget is short, bytes are made dearer until what is worth having fits, and what is left
+    /// over is filled: a price finds sets that taking one index after the other until the budget is used
+    /// up does not (Lagrangian relaxation of the knapsack).
     pub fn run(mut self) -> Set {
+        let budget_bytes = self.limits.budget_bytes.take();
+        self.solve();
+        self.limits.budget_bytes = budget_bytes;
+        if !self.fits(&self.chosen) {
+            self.squeeze();
+        }
+        self.chosen
+    }
+
+    /// Looks for the price of a byte at which what is worth having fits.
+    fn squeeze(&mut self) {
+        let (limits, price) = (self.limits, self.byte_price);
+        let (mut low, mut high) = (price, None);
+        // One after the other until the budget is used up, to begin with.
+        self.solve();
+        let mut best = (self.whole_now(), self.chosen.clone());
+        for _ in 0..PRICES {
+            self.byte_price = match high {
+                Some(high) => f64::sqrt(low * high),
+                None => (4.0 * low).max(f64::MIN_POSITIVE),
+            };
+            let tried = self.byte_price;
+            self.limits.budget_bytes = None;
+            self.solve();
+            self.limits = limits;
+            if self.fits(&self.chosen) {
+                high = Some(tried);
+                self.byte_price = price;
+                self.settle();
+                if self.whole_now() < best.0 {
+                    best = (self.whole_now(), self.chosen.clone());
+                }
+            } else {
+                low = tried;
+            }
+        }
+        self.byte_price = price;
+        self.chosen = best.1;
+    }
+
+    /// Time of all statements and of the writes with what is chosen.
+    fn whole_now(&self) -> f64 {
+        let upkeep: f64 = self.chosen.iter().map(|at| self.candidates[*at].upkeep).sum();
+        self.now.iter().sum::<f64>() + upkeep
+    }
+
+    /// The best set at the present price, from nothing.
+    fn solve(&mut self) {
+        self.chosen.clear();
+        self.now = self.statements.iter().map(|statement| statement.weight).collect();
+        self.settle();
+    }
+
+    /// Adds, drops and exchanges until nothing changes.
+    fn settle(&mut self) {
         self.grow();
         for _ in 0..MOST_ROUNDS {
             let dropped = self.drop_superfluous();
@@ -80,7 +141,6 @@ impl<'s, 'a> Selection<'s, 'a> {
             }
         }
         self.drop_superfluous();
-        self.chosen
     }
 
     fn whole(&self) -> f64 {

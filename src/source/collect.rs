@@ -265,16 +265,21 @@ impl Collector {
         let statement = &mut self.statements[at as usize];
         statement.note_queryid(queryid);
         statement.count(counted);
-        // Utility statements keep their constants: the server does not replace them.
-        if statement.role != Role::Data {
-            let room = Room::for_statements(self.statements.len());
-            let statement = &mut self.statements[at as usize];
-            for (slot, values) in normalized.slots.iter().zip(&mut statement.slots) {
-                if let Some(literal) = slot.value(&[]) {
-                    let hash = literal.expose().map_or(0, |value| xxh3_64(value.as_bytes()));
-                    values.add(hash, room.values, || literal);
-                }
-            }
+        // Utility statements keep their constants, since the server does not replace them; and an export
+        // may have been made by something else than the server.
+        let known: Option<Vec<Literal>> =
+            normalized.slots.iter().map(|slot| slot.value(&[])).collect();
+        let room = Room::for_statements(self.statements.len());
+        let statement = &mut self.statements[at as usize];
+        for (literal, values) in known.iter().flatten().zip(&mut statement.slots) {
+            let hash = literal.expose().map_or(0, |value| xxh3_64(value.as_bytes()));
+            values.add(hash, room.values, || literal.clone());
+        }
+        let rank = xxh3_64(text.as_bytes());
+        let has_literals = known.is_some_and(|known| !known.is_empty());
+        if has_literals && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, room) {
+            let sample = Sample { text: text.into(), parameters: Vec::new() };
+            statement.keep_sample(rank, sample, room);
         }
     }
 
