@@ -3,6 +3,7 @@
 //! Without a server's programs these tests say so loudly and pass; with `PGASSAY_REQUIRE_POSTGRES=1`
 //! they fail. CI sets it.
 
+mod advice;
 mod analyze;
 mod batched;
 mod check;

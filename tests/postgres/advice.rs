@@ -1,0 +1,234 @@
+//! Which indexes are recommended, and what is said of them.
+
+use pgassay::advice::size::{Part, btree};
+use pgassay::pg::catalog;
+use pgassay::pg::connect::Connection;
+use serde_json::Value;
+
+use crate::support::{code, flags, json, run, server, stderr, write_log};
+
+/// A copy of the bazaar with HypoPG in it; `None` without a server or without HypoPG.
+fn bazaar(name: &str) -> Option<(Vec<String>, Connection)> {
+    let server = server()?;
+    let admin = Connection::open(&server.settings("postgres")).unwrap();
+    admin.batch(&format!("CREATE DATABASE {name}")).unwrap();
+    admin.batch(&format!("ALTER DATABASE {name} SET pgassay.environment = 'test'")).unwrap();
+    let settings = server.settings(name);
+    let owner = Connection::open(&settings).unwrap();
+    for statement in include_str!("bazaar.sql").split_inclusive(";\n") {
+        owner.batch(statement).unwrap();
+    }
+    if owner.batch("CREATE EXTENSION hypopg").is_err() {
+        assert!(std::env::var_os("PGASSAY_REQUIRE_POSTGRES").is_none(), "hypopg is not installed");
+        eprintln!("NOT TESTED: hypopg is not installed");
+        return None;
+    }
+    Some((flags(&settings), owner))
+}
+
+/// The recommendations for a log with these statements.
+fn advised(flags: &[String], entries: &[(&str, &[&str], f64)], more: &[&str]) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    write_log(&log, entries);
+    let mut args = vec!["analyze", "--quiet", "--format", "json", log.to_str().unwrap()];
+    args.extend(more);
+    let output = run(&args, flags);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    json(&output)
+}
+
+fn indexes(found: &Value) -> Vec<String> {
+    let recommendations = found["recommendations"].as_array().unwrap().iter();
+    let made = recommendations.filter(|r| r["kind"] == "create-index");
+    made.map(|r| {
+        let sql = r["sql"].as_array().unwrap().last().unwrap().as_str().unwrap();
+        sql.split_once(" ON ").unwrap().1.to_owned()
+    })
+    .collect()
+}
+
+const OF_OWNER: &str = "SELECT \"Id\", title FROM \"Sales\".\"Items\" WHERE \"ownerId\" = $1 AND status = 'open' ORDER BY listed_at DESC";
+const OF_STATE: &str =
+    "SELECT \"Id\", title FROM \"Sales\".\"Items\" WHERE status = $1 ORDER BY price LIMIT 10";
+
+#[test]
+fn a_state_in_the_text_makes_a_partial_index_and_a_parameter_does_not() {
+    let Some((flags, owner)) = bazaar("bazaar_states") else { return };
+    let owners: Vec<String> = (1..=40).map(|n| (n * 37).to_string()).collect();
+    let of_owner: Vec<[&str; 1]> = owners.iter().map(|owner| [owner.as_str()]).collect();
+    let mut entries: Vec<(&str, &[&str], f64)> =
+        of_owner.iter().map(|p| (OF_OWNER, p.as_slice(), 12.0)).collect();
+    // Always the same value, and still one that may change with the next request.
+    entries.extend((0..40).map(|_| (OF_STATE, &["held"][..], 12.0)));
+    let found = advised(&flags, &entries, &[]);
+    let made = indexes(&found);
+    let states: Vec<&String> = made.iter().filter(|sql| sql.contains("WHERE")).collect();
+    assert_eq!(states.len(), 1, "{made:?}");
+    assert!(states[0].starts_with("\"Sales\".\"Items\" (\"ownerId\""), "{made:?}");
+    assert!(states[0].ends_with("WHERE status = 'open'"), "{made:?}");
+    assert!(made.iter().any(|sql| sql == "\"Sales\".\"Items\" (status, price)"), "{made:?}");
+    // Every statement is one that the server takes, and so is its undo.
+    for recommendation in found["recommendations"].as_array().unwrap() {
+        for sql in ["sql", "undo"].iter().flat_map(|key| recommendation[key].as_array().unwrap()) {
+            owner.batch(sql.as_str().unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_view_is_looked_through_and_the_parent_of_partitions_is_indexed() {
+    let Some((flags, _)) = bazaar("bazaar_view") else { return };
+    let through =
+        "SELECT v.item_id FROM open_items v WHERE v.owner_id = $1 ORDER BY v.listed DESC LIMIT 5";
+    let parted = "SELECT id, at FROM visits WHERE person_id = $1";
+    let entries: Vec<(&str, &[&str], f64)> =
+        (0..40).flat_map(|_| [(through, &["17"][..], 9.0), (parted, &["4711"][..], 9.0)]).collect();
+    let found = advised(&flags, &entries, &[]);
+    let tables = &found["queries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|q| q["normalized"].as_str().unwrap().contains("open_items"));
+    assert_eq!(tables.unwrap()["tables"][0], "Sales.Items");
+    let made = indexes(&found);
+    assert!(made.iter().any(|sql| sql.starts_with("\"Sales\".\"Items\" (\"ownerId\"")), "{made:?}");
+    assert!(made.iter().any(|sql| sql.starts_with("public.visits (person_id)")), "{made:?}");
+}
+
+#[test]
+fn documents_arrays_and_parts_of_text_get_gin_with_figures_only_from_a_build() {
+    let Some((flags, _)) = bazaar("bazaar_gin") else { return };
+    let table = "SELECT \"Id\" FROM \"Sales\".\"Items\"";
+    let statements = [
+        format!("{table} WHERE attrs @> '{{\"brand\":\"b7\"}}'"),
+        format!("{table} WHERE tags @> ARRAY['t3','t500']"),
+        format!("{table} WHERE title ILIKE '%a1b2%'"),
+    ];
+    let entries: Vec<(&str, &[&str], f64)> =
+        (0..20).flat_map(|_| statements.iter().map(|sql| (sql.as_str(), &[][..], 30.0))).collect();
+    let without = advised(&flags, &entries, &[]);
+    let made = indexes(&without);
+    for wanted in ["gin (attrs jsonb_path_ops)", "gin (tags)", "gin (title gin_trgm_ops)"] {
+        assert!(made.iter().any(|sql| sql.contains(wanted)), "{wanted}: {made:?}");
+    }
+    let recommendations = without["recommendations"].as_array().unwrap();
+    let gin = recommendations.iter().filter(|r| r["sql"].to_string().contains("USING gin"));
+    for recommendation in gin {
+        assert!(recommendation["estimated"].is_null(), "{recommendation}");
+        assert!(recommendation["why"].as_str().unwrap().contains("--build"), "{recommendation}");
+    }
+    let built = advised(&flags, &entries, &["--build"]);
+    let figures = built["recommendations"].as_array().unwrap().iter();
+    let figures: Vec<&Value> = figures
+        .filter(|r| r["sql"].to_string().contains("USING gin"))
+        .map(|r| &r["estimated"])
+        .collect();
+    assert_eq!(figures.len(), 3);
+    for figure in figures {
+        assert!(figure["size_bytes"].as_u64().unwrap() > 8_192, "{figure}");
+        assert!(
+            figure["cost_after"].as_f64().unwrap() < 0.5 * figure["cost_before"].as_f64().unwrap()
+        );
+    }
+}
+
+#[test]
+fn a_budget_is_kept_and_more_of_it_never_makes_things_worse() {
+    let Some((flags, _)) = bazaar("bazaar_budget") else { return };
+    let statements = [
+        ("SELECT title, price FROM \"Sales\".\"Items\" WHERE \"ownerId\" = $1", "5", 9.0),
+        ("SELECT count(*) FROM \"Sales\".\"Items\" WHERE price > $1", "99", 8.0),
+        (
+            "SELECT title FROM \"Sales\".\"Items\" WHERE listed_at < $1 ORDER BY listed_at LIMIT 5",
+            "2025-07-01",
+            7.0,
+        ),
+        ("SELECT country FROM people WHERE email = $1", "P7@mail.test", 6.0),
+        ("SELECT id FROM visits WHERE person_id = $1", "77", 3.0),
+    ];
+    let parameters: Vec<[&str; 1]> = statements.iter().map(|(_, value, _)| [*value]).collect();
+    let entries: Vec<(&str, &[&str], f64)> = (0..30)
+        .flat_map(|_| {
+            let pairs = statements.iter().zip(&parameters);
+            pairs.map(|((sql, _, ms), values)| (*sql, values.as_slice(), *ms))
+        })
+        .collect();
+    let mut last = f64::INFINITY;
+    let mut most = 0;
+    for budget in ["0", "700kB", "2MB", "5MB", "100MB"] {
+        let found = advised(&flags, &entries, &["--budget", budget]);
+        let recommendations = found["recommendations"].as_array().unwrap();
+        let figures: Vec<&Value> = recommendations.iter().map(|r| &r["estimated"]).collect();
+        let bytes: u64 = figures.iter().map(|f| f["size_bytes"].as_u64().unwrap()).sum();
+        let limit = budget.parse::<pgassay::cli::args::Size>().unwrap().0;
+        assert!(bytes <= limit, "{budget}: {bytes}");
+        let saved: f64 = figures
+            .iter()
+            .map(|f| f["cost_before"].as_f64().unwrap() - f["cost_after"].as_f64().unwrap())
+            .sum();
+        assert!(-saved <= last, "{budget} saves less than the smaller one before");
+        last = -saved;
+        most = most.max(recommendations.len());
+    }
+    assert!(most >= 4, "{most}");
+    let found = advised(&flags, &entries, &["--max-indexes", "2"]);
+    assert_eq!(indexes(&found).len(), 2);
+}
+
+#[test]
+fn sizes_are_those_of_the_real_indexes() {
+    let Some((_, owner)) = bazaar("bazaar_sizes") else { return };
+    let catalog = catalog::load(&owner).unwrap();
+    let cases: &[(&str, &[&str], &[&str])] = &[
+        ("Items", &["status"], &[]),
+        ("Items", &["status", "listed_at"], &[]),
+        ("Items", &["ownerId", "listed_at"], &[]),
+        ("Items", &["price"], &[]),
+        ("Items", &["title"], &[]),
+        ("Items", &["status", "price"], &[]),
+        ("Items", &["listed_at"], &["title"]),
+        ("people", &["email"], &[]),
+        ("people", &["country"], &[]),
+        ("people", &["deleted_at"], &[]),
+        ("people", &["country", "joined"], &[]),
+    ];
+    for (table, keys, include) in cases {
+        let table = catalog.tables.iter().find(|known| known.name.name == *table).unwrap();
+        let part = |name: &&str| Part::column(table, table.column(name).unwrap());
+        let parts = |names: &[&str]| names.iter().map(part).collect::<Vec<_>>();
+        let estimated = btree(table.rows.unwrap(), &parts(keys), &parts(include));
+        let quoted = |names: &[&str]| {
+            names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+        };
+        let carried = match include.len() {
+            0 => String::new(),
+            _ => format!(" INCLUDE ({})", quoted(include)),
+        };
+        let name = pgassay::sql::ident::quote_table(&table.name);
+        owner
+            .batch(&format!("BEGIN; CREATE INDEX measured ON {name} ({}){carried}", quoted(keys)))
+            .unwrap();
+        let in_schema = format!("\"{}\".measured", table.name.schema);
+        let real: i64 =
+            owner.row("SELECT pg_relation_size($1::text::regclass)", &[&in_schema]).unwrap().get(0);
+        owner.batch("ROLLBACK").unwrap();
+        let error = estimated / real as f64 - 1.0;
+        assert!(error.abs() <= 0.15, "{name} {keys:?} {include:?}: {estimated} for {real}");
+    }
+}
+
+#[test]
+fn a_statement_that_cannot_be_planned_spoils_nothing() {
+    let Some((flags, _)) = bazaar("bazaar_broken") else { return };
+    let entries: Vec<(&str, &[&str], f64)> = (0..30)
+        .flat_map(|_| {
+            [
+                ("SELECT gone FROM people WHERE gone = $1", &["1"][..], 9.0),
+                ("SELECT country FROM people WHERE email = $1", &["P7@mail.test"][..], 9.0),
+                ("SELECT FROM WHERE (", &[][..], 9.0),
+            ]
+        })
+        .collect();
+    assert!(indexes(&advised(&flags, &entries, &[]))[0].starts_with("public.people (email)"));
+}
