@@ -8,6 +8,7 @@ use crate::model::catalog::{Catalog, IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::model::workload::{Query, Workload};
+use crate::sql::spelling::is_same;
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
 /// second table.
@@ -128,13 +129,26 @@ pub fn is_there(table: &Table, plan: &IndexPlan) -> bool {
     table.indexes.iter().any(|index| {
         index.valid
             && index.method == plan.method
-            && index.predicate == plan.predicate
-            && index.keys.starts_with(&plan.keys)
+            && match (&index.predicate, &plan.predicate) {
+                (Some(theirs), Some(ours)) => is_same(theirs, ours),
+                (theirs, ours) => theirs.is_none() && ours.is_none(),
+            }
+            && index.keys.len() >= plan.keys.len()
+            && index.keys.iter().zip(&plan.keys).all(|(theirs, ours)| same_key(theirs, ours))
             && plan.include.iter().all(|column| {
                 index.include.contains(column)
                     || index.keys.iter().any(|key| key.is_column && key.expression == *column)
             })
     })
+}
+
+fn same_key(theirs: &IndexKey, ours: &IndexKey) -> bool {
+    let expression = match theirs.is_column {
+        true => theirs.expression == ours.expression,
+        false => !ours.is_column && is_same(&theirs.expression, &ours.expression),
+    };
+    let direction = (theirs.descending, theirs.nulls_first) == (ours.descending, ours.nulls_first);
+    expression && direction && theirs.operator_class == ours.operator_class
 }
 
 fn plan(table: &Table, method: &str, keys: Vec<IndexKey>) -> IndexPlan {

@@ -181,23 +181,51 @@ fn create_index(
     }
 }
 
+/// Indexes to take away: those that another covers, that nothing reads, or that are not valid.
 fn drops(input: &Input<'_>) -> Vec<Recommendation> {
-    let mut recommendations = Vec::new();
-    for finding in input.findings.iter().filter(|finding| finding.rule == "duplicate-index") {
+    let mut recommendations: Vec<Recommendation> = Vec::new();
+    for finding in input.findings {
+        if !["duplicate-index", "unused-index", "invalid-index"].contains(&finding.rule) {
+            continue;
+        }
         let table = finding.subject.table.as_ref().and_then(|name| input.catalog.table(name));
         let index: Option<&Index> = table.and_then(|table| {
             table.indexes.iter().find(|index| Some(&index.name) == finding.subject.index.as_ref())
         });
         let (Some(table), Some(index)) = (table, index) else { continue };
+        if index.constraint {
+            continue;
+        }
+        let id = format!("drop-{}", index.name);
+        if let Some(known) = recommendations
+            .iter_mut()
+            .find(|known| known.id == id && known.table.as_ref() == Some(&table.name))
+        {
+            known.because.push(finding.id.clone());
+            continue;
+        }
+        // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
+        let partitioned = table.kind == TableKind::Partitioned;
+        let build = if partitioned { Build::Plain } else { Build::Concurrently };
         recommendations.push(Recommendation {
-            id: format!("drop-{}", index.name),
+            id,
             kind: Kind::DropIndex,
             table: Some(table.name.clone()),
-            sql: vec![drop(&index.schema, &index.name, Build::Concurrently)],
-            undo: vec![concurrently(&index.definition)],
+            sql: vec![drop(&index.schema, &index.name, build)],
+            undo: std::iter::once(match partitioned {
+                true => index.definition.clone(),
+                false => concurrently(&index.definition),
+            })
+            .chain(index.restore.iter().cloned())
+            .collect(),
             because: vec![finding.id.clone()],
             state: State::Proposed,
-            why: Some(format!("another index of {} does the same", quote_table(&table.name))),
+            why: Some(match finding.rule {
+                "duplicate-index" => {
+                    format!("another index of {} does the same", quote_table(&table.name))
+                }
+                _ => finding.message.clone(),
+            }),
             estimated: None,
             index: None,
         });

@@ -34,6 +34,12 @@ pub struct Catalog {
     pub tables: Vec<Table>,
     /// Extensions that are installed.
     pub extensions: Vec<String>,
+    /// How long statistics of use were gathered, days; `None` where that is not known.
+    #[serde(default)]
+    pub statistics_days: Option<f64>,
+    /// Servers that follow this one, or that it follows: reads there are counted there.
+    #[serde(default)]
+    pub replicas: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,10 +148,18 @@ pub struct Index {
     /// It serves a constraint and cannot be dropped by itself.
     pub constraint: bool,
     pub valid: bool,
+    /// It is being built at this moment, and is not valid yet.
+    #[serde(default)]
+    pub building: bool,
     pub size_bytes: Option<u64>,
+    /// Times it was read since the statistics were reset.
     pub scans: Option<u64>,
     /// The statement that makes it again.
     pub definition: String,
+    /// Statements that give it back what the definition does not hold: comment, mark of `CLUSTER`,
+    /// statistics targets.
+    #[serde(default)]
+    pub restore: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,6 +44,8 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         search_path: database.get(2),
         tables,
         extensions: database.get(3),
+        statistics_days: database.get(4),
+        replicas: u32::try_from(database.get::<_, i64>(5)).unwrap_or(0),
     })
 }
 
@@ -133,6 +135,8 @@ fn index(row: &Row) -> Index {
         size_bytes: u64::try_from(row.get::<_, i64>(14)).ok(),
         scans: row.get::<_, Option<i64>>(15).and_then(|scans| u64::try_from(scans).ok()),
         definition: row.get(16),
+        building: row.get(17),
+        restore: row.get(18),
     }
 }
 

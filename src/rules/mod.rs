@@ -5,6 +5,7 @@ pub mod deep_offset;
 pub mod duplicate_index;
 pub mod duplicate_query;
 pub mod episodes;
+pub mod invalid_index;
 pub mod links;
 pub mod loops;
 mod mappers;
@@ -23,6 +24,7 @@ pub mod unindexed_filter;
 pub mod unindexed_foreign_key;
 pub mod unindexed_join;
 pub mod unindexed_sort;
+pub mod unused_index;
 pub mod write_loop;
 
 use std::cell::OnceCell;
@@ -72,6 +74,8 @@ pub const RULES: &[&Rule] = &[
     &unbounded_select::RULE,
     &select_star_wide::RULE,
     &duplicate_index::RULE,
+    &unused_index::RULE,
+    &invalid_index::RULE,
     &rls_disabled::RULE,
     &secret_in_log::RULE,
 ];

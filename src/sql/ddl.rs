@@ -26,6 +26,8 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
         search_path: vec!["public".to_owned()],
         tables: Vec::new(),
         extensions: Vec::new(),
+        statistics_days: None,
+        replicas: 0,
     };
     let mut coverage = Coverage::default();
     for (line, text) in statements(dump) {
@@ -315,9 +317,11 @@ fn push_index(table: &mut Table, name: &str, keys: Vec<IndexKey>, primary: bool)
         primary,
         constraint: true,
         valid: true,
+        building: false,
         size_bytes: None,
         scans: None,
         definition: format!("constraint {name} on {}", quote_table(&table.name)),
+        restore: Vec::new(),
     });
 }
 
@@ -356,9 +360,11 @@ fn create_index(catalog: &mut Catalog, create: &CreateIndex) {
         primary: false,
         constraint: false,
         valid: true,
+        building: false,
         size_bytes: None,
         scans: None,
         definition,
+        restore: Vec::new(),
     });
 }
 

@@ -22,5 +22,6 @@ pub mod rewrite;
 pub mod safety;
 pub mod scope;
 pub mod skeleton;
+pub mod spelling;
 mod utility;
 mod writes;

@@ -232,3 +232,64 @@ fn a_statement_that_cannot_be_planned_spoils_nothing() {
         .collect();
     assert!(indexes(&advised(&flags, &entries, &[]))[0].starts_with("public.people (email)"));
 }
+
+#[test]
+fn what_is_dropped_comes_back_as_it_was_and_what_enforces_something_stays() {
+    let Some((flags, owner)) = bazaar("bazaar_drops") else { return };
+    owner
+        .batch(
+            "CREATE INDEX people_joined ON people (joined) WITH (fillfactor = 80) WHERE deleted_at IS NULL;
+             COMMENT ON INDEX people_joined IS 'the board''s';
+             CREATE INDEX people_lower ON people (lower(email), joined DESC NULLS LAST);
+             ALTER INDEX people_lower ALTER COLUMN 1 SET STATISTICS 500;
+             CREATE UNIQUE INDEX people_email ON people (email);
+             CREATE INDEX people_country ON people (country); CREATE INDEX people_country_2 ON people (country, joined);
+             CLUSTER people USING people_country;
+             CREATE INDEX visits_at ON visits (at)",
+        )
+        .unwrap();
+    // A duplicate value stops a concurrent build halfway.
+    owner
+        .batch("INSERT INTO people SELECT 0, email, country, joined FROM people WHERE id = 1")
+        .unwrap_err();
+    owner
+        .batch("CREATE TABLE halves AS SELECT i % 2 AS half FROM generate_series(1, 1000) i")
+        .unwrap();
+    owner.batch("CREATE UNIQUE INDEX CONCURRENTLY halves_half ON halves (half)").unwrap_err();
+    let catalog_text = "SELECT string_agg(pg_get_indexdef(i.indexrelid) || i.indisclustered || coalesce(obj_description(i.indexrelid, 'pg_class'), '') || coalesce((SELECT string_agg(attstattarget::text, ',') FROM pg_attribute WHERE attrelid = i.indexrelid), ''), E'\\n' ORDER BY i.indexrelid::regclass::text) \
+                        FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE c.relnamespace = 'public'::regnamespace AND i.indisvalid";
+    let state = || owner.row(catalog_text, &[]).unwrap().get::<_, String>(0);
+    let before = state();
+    let found = advised(&flags, &[("SELECT 1 FROM people WHERE id = $1", &["1"], 0.1)], &[]);
+    let drops: Vec<&Value> = found["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["kind"] == "drop-index")
+        .collect();
+    let mut ids: Vec<&str> = drops.iter().map(|drop| drop["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(
+        ids,
+        [
+            "drop-halves_half",
+            "drop-people_country",
+            "drop-people_country_2",
+            "drop-people_joined",
+            "drop-people_lower"
+        ]
+    );
+    for drop in drops {
+        for sql in drop["sql"].as_array().unwrap() {
+            owner.batch(sql.as_str().unwrap()).unwrap();
+        }
+        if drop["id"] == "drop-halves_half" {
+            continue;
+        }
+        assert_ne!(state(), before);
+        for sql in drop["undo"].as_array().unwrap() {
+            owner.batch(sql.as_str().unwrap()).unwrap();
+        }
+        assert_eq!(state(), before, "{drop}");
+    }
+}

@@ -19,7 +19,21 @@ SELECT i.indrelid,
        i.indisvalid AND i.indisready,
        pg_relation_size(i.indexrelid),
        s.idx_scan,
-       pg_get_indexdef(i.indexrelid)
+       -- Whole, so that it can be made again: not for the parent alone, and in its tablespace.
+       replace(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '),
+               coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), ' '),
+               CASE WHEN i.indpred IS NULL THEN ' ' ELSE '' END)
+         || coalesce((SELECT format(' TABLESPACE %I', t.spcname)
+                        FROM pg_tablespace t WHERE t.oid = c.reltablespace), '')
+         || coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), ''),
+       EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid),
+       ARRAY(SELECT format('COMMENT ON INDEX %I.%I IS %L', n.nspname, c.relname, obj_description(c.oid, 'pg_class'))
+              WHERE obj_description(c.oid, 'pg_class') IS NOT NULL
+             UNION ALL
+             SELECT format('ALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, c.relname) WHERE i.indisclustered
+             UNION ALL
+             SELECT format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', n.nspname, c.relname, a.attnum, a.attstattarget)
+               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget > 0)
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

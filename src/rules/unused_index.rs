@@ -1,0 +1,114 @@
+//! Indexes that nothing reads.
+
+use serde_json::json;
+
+use super::support::index_serves;
+use super::{Input, Rule};
+use crate::model::catalog::{Catalog, Index, Table};
+use crate::model::finding::{Finding, Level, Subject};
+
+pub const RULE: Rule = Rule {
+    id: "unused-index",
+    summary: "an index that was never read",
+    needs: "a database with statistics of use",
+    page: include_str!("unused_index.md"),
+    find,
+};
+
+/// Statistics younger than this, days, have seen no end of a month.
+const FEWEST_DAYS: f64 = 35.0;
+
+fn find(input: &Input<'_>) -> Vec<Finding> {
+    let Some(catalog) = input.catalog else { return Vec::new() };
+    let mut findings = Vec::new();
+    for table in catalog.tables.iter().filter(|table| table.is_indexable()) {
+        for index in &table.indexes {
+            if is_unused(index) && !is_wanted(input, table, index) {
+                findings.push(finding(catalog, table, index));
+            }
+        }
+    }
+    findings
+}
+
+/// What enforces something is used by every write, and what is not valid is another matter.
+fn is_unused(index: &Index) -> bool {
+    index.scans == Some(0) && index.valid && !index.constraint && !index.unique
+}
+
+/// Some statement of the workload looks for what the index is on: it may be younger than the
+/// statistics.
+fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
+    input.scans().filter(|found| found.scan.table == table.name).any(|found| {
+        let leads = |column: &str| {
+            index.keys.first().is_some_and(|key| key.is_column && key.expression == column)
+        };
+        found.scan.filters.iter().any(|filter| index_serves(index, filter))
+            || found.scan.joins.iter().any(|join| leads(&join.column))
+            || found.scan.sort.first().and_then(|sort| sort.key.column()).is_some_and(leads)
+    })
+}
+
+fn finding(catalog: &Catalog, table: &Table, index: &Index) -> Finding {
+    let age = match catalog.statistics_days {
+        Some(days) => format!("in the {days:.0} days of its statistics"),
+        None => "since its statistics begin, which nothing tells".to_owned(),
+    };
+    let elsewhere = match catalog.replicas {
+        0 => "",
+        _ => "; reads on the other servers of this cluster are counted there",
+    };
+    let is_old = catalog.statistics_days.is_some_and(|days| days >= FEWEST_DAYS);
+    Finding {
+        id: format!("{}:{}.{}", RULE.id, index.schema, index.name),
+        rule: RULE.id,
+        level: if is_old && catalog.replicas == 0 { Level::Warning } else { Level::Info },
+        impact_pct: 0.0,
+        subject: Subject {
+            table: Some(table.name.clone()),
+            columns: index.keys.iter().map(|key| key.expression.clone()).collect(),
+            index: Some(index.name.clone()),
+            ..Subject::default()
+        },
+        message: format!("index {} was not read once {age}{elsewhere}", index.name),
+        evidence: vec![json!({
+            "kind": "index",
+            "provenance": "observed",
+            "scans": index.scans,
+            "size_bytes": index.size_bytes,
+            "statistics_days": catalog.statistics_days,
+            "replicas": catalog.replicas,
+        })],
+        advice: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::workload::Workload;
+    use crate::sql::ddl;
+
+    #[test]
+    fn only_old_statistics_of_a_lone_server_are_a_warning() {
+        let (mut catalog, _) = ddl::catalog(
+            "CREATE TABLE t (id bigint PRIMARY KEY, a int, b int);
+             CREATE INDEX t_a ON t (a); CREATE UNIQUE INDEX t_b ON t (b);",
+        );
+        for index in &mut catalog.tables[0].indexes {
+            index.scans = Some(0);
+        }
+        let mut level = |days, replicas| {
+            (catalog.statistics_days, catalog.replicas) = (days, replicas);
+            let workload = Workload::default();
+            let found = find(&Input::new(&workload, Some(&catalog), &[]));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].subject.index.as_deref(), Some("t_a"));
+            found[0].level
+        };
+        assert_eq!(level(Some(90.0), 0), Level::Warning);
+        assert_eq!(level(Some(90.0), 2), Level::Info);
+        assert_eq!(level(Some(3.0), 0), Level::Info);
+        assert_eq!(level(None, 0), Level::Info);
+    }
+}

@@ -1,0 +1,114 @@
+//! Expressions as two people write them: the server, who adds casts and parentheses, and everybody else.
+
+use super::lexer::{Kind, Token, tokens};
+
+/// The two mean the same as far as spelling goes: case, blanks, parentheses, quotes around plain names,
+/// casts to types of text, and `IN (…)` for `= ANY (ARRAY[…])`.
+pub fn is_same(a: &str, b: &str) -> bool {
+    a == b || bare(a) == bare(b)
+}
+
+/// An expression without what spelling may add.
+fn bare(expression: &str) -> Vec<String> {
+    let all: Vec<Token<'_>> = tokens(expression).collect();
+    let mut words: Vec<String> = Vec::new();
+    let mut at = 0;
+    while at < all.len() {
+        let token = &all[at];
+        if token.is("::") {
+            at += 1;
+            let (cast, after) = type_name(&all, at);
+            if !is_text(&cast) {
+                words.push(format!("::{cast}"));
+            }
+            at = after;
+            continue;
+        }
+        if !["(", ")", "[", "]", ","].iter().any(|sign| token.is(sign)) {
+            words.push(match token.kind {
+                Kind::String => token.text.to_owned(),
+                _ => token.text.trim_matches('"').to_lowercase(),
+            });
+        }
+        at += 1;
+    }
+    let mut joined: Vec<String> = Vec::new();
+    for word in words {
+        match word.as_str() {
+            // `= ANY (ARRAY[…])` is `IN (…)`.
+            "any" if joined.last().is_some_and(|last| last == "=") => {
+                joined.pop();
+                joined.push("in".to_owned());
+            }
+            "array" if joined.last().is_some_and(|last| last == "in") => {}
+            _ => joined.push(word),
+        }
+    }
+    joined
+}
+
+/// The type behind `::`, lower case, and the place after it.
+fn type_name(all: &[Token<'_>], mut at: usize) -> (String, usize) {
+    let mut words = Vec::new();
+    while let Some(token) = all.get(at) {
+        let more = match words.last().map(String::as_str) {
+            None => true,
+            Some("character" | "bit") => token.is_word("varying"),
+            Some("double") => token.is_word("precision"),
+            Some("timestamp" | "time") => token.is_word("with") || token.is_word("without"),
+            Some("with" | "without") => token.is_word("time"),
+            _ => false,
+        } || (words.last().is_some_and(|last| last == "time")
+            && words.len() > 1
+            && token.is_word("zone"));
+        if !more {
+            break;
+        }
+        words.push(token.text.to_lowercase());
+        at += 1;
+    }
+    // A length or precision, and the mark of an array.
+    while all.get(at).is_some_and(|token| token.is("["))
+        && all.get(at + 1).is_some_and(|t| t.is("]"))
+    {
+        at += 2;
+    }
+    (words.join(" "), at)
+}
+
+fn is_text(name: &str) -> bool {
+    matches!(name, "text" | "varchar" | "character varying" | "bpchar" | "character")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_spelling_is_ours() {
+        for (server, ours) in [
+            ("lower((email)::text)", "lower(email)"),
+            ("(status = 'open'::text)", "status = 'open'"),
+            (
+                "((status)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))",
+                "status IN ('a', 'b')",
+            ),
+            ("(status = ANY (ARRAY['paid'::text, 'Due'::text]))", "status IN ('paid', 'Due')"),
+            ("(deleted_at IS NULL)", "deleted_at is null"),
+            ("((attrs ->> 'brand'::text))", "attrs ->> 'brand'"),
+            ("(at)::date", "at::DATE"),
+            ("(\"ownerId\" IS NOT NULL)", "\"ownerId\" IS NOT NULL"),
+        ] {
+            assert!(is_same(server, ours), "{server}: {:?} {:?}", bare(server), bare(ours));
+        }
+        for (one, other) in [
+            ("upper(email)", "lower(email)"),
+            ("status = 'Open'", "status = 'open'"),
+            ("(at)::date", "at"),
+            ("at::timestamp without time zone", "at::timestamp with time zone"),
+            ("status IN ('a', 'b')", "status IN ('a', 'c')"),
+        ] {
+            assert!(!is_same(one, other), "{one} {other}");
+        }
+    }
+}
