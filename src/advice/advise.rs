@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::candidates::{Candidate, candidates};
 use super::costs::{Alone, Costs, Set, doubted};
+use super::reasons::reasons;
 use super::select::{Limits, Priced, Selection, Weighed};
 use super::size::{Part, btree};
 use super::writes::{overhead_pct, upkeep_us, written};
@@ -45,6 +46,15 @@ pub struct Chosen {
     pub why: Option<String>,
 }
 
+/// What is worth having, and why nothing else is.
+#[derive(Debug, Clone)]
+pub struct Advised {
+    /// Those that save the most time first.
+    pub chosen: Vec<Chosen>,
+    /// Expensive statements without an index, by position in the workload, with the reason.
+    pub no_index: Vec<(usize, String)>,
+}
+
 /// A candidate with what it would take.
 struct Sized {
     candidate: Candidate,
@@ -55,12 +65,12 @@ struct Sized {
     why_not: Option<String>,
 }
 
-/// The indexes worth having, those that save the most time first.
+/// The indexes worth having.
 pub fn advise(
     input: &Input<'_>,
     whatif: &mut dyn WhatIf,
     mut build: Option<&mut dyn Build>,
-) -> Vec<Chosen> {
+) -> Advised {
     let found = candidates(input.workload, input.shapes, input.catalog);
     let asked = asked_conditions(&found);
     let mut sized = sized(found, input.catalog, whatif);
@@ -96,7 +106,10 @@ pub fn advise(
     let priced = priced(input, &sized, &relevant, &statements);
     let byte_price = byte_price(input.catalog, &statements);
     let chosen = Selection::new(&mut costs, statements, priced, input.limits, byte_price).run();
-    explain(input, &mut costs, &sized, &relevant, &chosen)
+    let chosen = explain(input, &mut costs, &sized, &relevant, &chosen);
+    let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
+    let no_index = reasons(input, &mut costs, &relevant, &served);
+    Advised { chosen, no_index }
 }
 
 /// What a byte has to save. A statement that takes most of the time is cured by one index; it shall not

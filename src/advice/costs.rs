@@ -173,6 +173,14 @@ impl<'a> Costs<'a> {
         Some(built.fold(planned, f64::min))
     }
 
+    /// The least that a statement was found to cost with anything.
+    pub fn least(&self, query: usize) -> Option<f64> {
+        let answers = self.answers.get(&query).into_iter().flatten();
+        let planned = answers.map(|answer| doubted(&answer.planned));
+        let alone = self.alone.iter().filter(|((of, _), _)| *of == query);
+        planned.chain(alone.map(|(_, alone)| alone.doubted)).min_by(f64::total_cmp)
+    }
+
     fn best_alone(&self, query: usize, set: &[usize]) -> Option<(usize, Alone)> {
         set.iter()
             .filter_map(|at| Some((*at, *self.alone.get(&(query, *at))?)))

@@ -7,6 +7,7 @@ pub mod costs;
 pub mod keys;
 pub mod offline;
 pub mod pinned;
+pub mod reasons;
 pub mod recommend;
 pub mod select;
 pub mod size;

@@ -10,7 +10,9 @@ use crate::advice::recommend::{Input, with_planner, without_planner};
 use crate::advice::select::Limits;
 use crate::model::catalog::Catalog;
 use crate::model::finding::Finding;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::Recommendation;
+use crate::model::run::Run;
 use crate::model::whatif::{Build, WhatIf};
 use crate::pg::guard::Writable;
 use crate::pg::hypothetical::{HypoPg, RealPlanner, RolledBackBuild};
@@ -22,6 +24,30 @@ pub struct Building<'w> {
     pub lock_timeout_ms: u64,
 }
 
+/// What is recommended, and why some statements get nothing.
+#[derive(Default)]
+pub struct Advice {
+    pub recommendations: Vec<Recommendation>,
+    /// Expensive statements without an index, with the reason.
+    pub no_index: Vec<(Fingerprint, String)>,
+}
+
+impl Advice {
+    /// Puts the reasons beside the statements of a run.
+    pub fn explain(&self, run: &mut Run) {
+        for (fingerprint, why) in &self.no_index {
+            let name = fingerprint.to_string();
+            for query in run.queries.iter_mut().filter(|query| query.fingerprint == name) {
+                query.no_index = Some(why.clone());
+            }
+        }
+    }
+}
+
+fn offline(input: &Input<'_>, why: &str) -> Advice {
+    Advice { recommendations: without_planner(input, why), no_index: Vec::new() }
+}
+
 /// # Errors
 /// When the server goes away, or the user interrupts.
 pub fn recommend(
@@ -30,17 +56,17 @@ pub fn recommend(
     limits: &args::Limits,
     building: Option<Building<'_>>,
     progress: &Progress,
-) -> Result<Vec<Recommendation>, Failure> {
-    let Some(catalog) = &gathered.catalog else { return Ok(Vec::new()) };
+) -> Result<Advice, Failure> {
+    let Some(catalog) = &gathered.catalog else { return Ok(Advice::default()) };
     let input = Input { workload: &gathered.workload, catalog, shapes: &gathered.shapes, findings };
     let Some(live) = &gathered.live else {
-        return Ok(without_planner(&input, "no database to ask, only a schema"));
+        return Ok(offline(&input, "no database to ask, only a schema"));
     };
     let phase = progress.phase("asking the planner", 0);
-    let recommendations = with_server(&input, live, limits, building)?;
+    let advice = with_server(&input, live, limits, building)?;
     drop(phase);
     output::unless_interrupted()?;
-    Ok(recommendations)
+    Ok(advice)
 }
 
 fn with_server(
@@ -48,7 +74,7 @@ fn with_server(
     live: &Live,
     limits: &args::Limits,
     building: Option<Building<'_>>,
-) -> Result<Vec<Recommendation>, Failure> {
+) -> Result<Advice, Failure> {
     let mut builds = building.map(|building| {
         RolledBackBuild::new(&live.connection, building.writable, building.lock_timeout_ms)
     });
@@ -57,16 +83,25 @@ fn with_server(
         Limits { budget_bytes: limits.budget.map(|size| size.0), max_indexes: limits.max_indexes };
     let chosen = |whatif: &mut dyn WhatIf, catalog: &Catalog, build: Option<&mut dyn Build>| {
         let of = advise::Input { workload: input.workload, shapes: input.shapes, catalog, limits };
-        advise(&of, whatif, build)
+        let advised = advise(&of, whatif, build);
+        let fingerprint = |at: usize| input.workload.queries[at].fingerprint;
+        Advice {
+            no_index: advised
+                .no_index
+                .into_iter()
+                .map(|(at, why)| (fingerprint(at), why))
+                .collect(),
+            recommendations: with_planner(input, advised.chosen),
+        }
     };
     if let Some(mut hypopg) = HypoPg::open(&live.connection)? {
-        return Ok(with_planner(input, chosen(&mut hypopg, input.catalog, build)));
+        return Ok(chosen(&mut hypopg, input.catalog, build));
     }
     if build.is_some() {
         let mut planner = RealPlanner::new(&live.connection);
-        return Ok(with_planner(input, chosen(&mut planner, input.catalog, build)));
+        return Ok(chosen(&mut planner, input.catalog, build));
     }
-    Ok(without_planner(
+    Ok(offline(
         input,
         "HypoPG is not installed in this database; CREATE EXTENSION hypopg, or analyze --build on staging",
     ))

@@ -36,11 +36,13 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let building = writable
         .as_ref()
         .map(|writable| Building { writable, lock_timeout_ms: args.connection.lock_timeout });
-    let recommendations = recommend(&gathered, &findings, &args.limits, building, &progress)?;
+    let advice = recommend(&gathered, &findings, &args.limits, building, &progress)?;
+    let recommendations = &advice.recommendations;
     let mut run = run_of("analyze", &gathered);
     run.findings = findings.iter().map(record::finding).collect();
     run.recommendations = recommendations.iter().map(|r| record::recommendation(r, &[])).collect();
-    run.next = next(&gathered, &recommendations, args);
+    advice.explain(&mut run);
+    run.next = next(&gathered, recommendations, args);
     output::write(&run, &args.output)?;
     let worst = findings.iter().map(|finding| finding.level).max();
     let limit = args.fail_on.map(|level| match level {

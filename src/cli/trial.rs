@@ -28,7 +28,8 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     let progress = Progress::new(args.output.quiet);
     let gathered = gather(&args.sources, &args.connection, &config, Wanted::Database, &progress)?;
     let findings = find(&gathered, &config);
-    let mut recommendations = recommend(&gathered, &findings, &args.limits, None, &progress)?;
+    let advice = recommend(&gathered, &findings, &args.limits, None, &progress)?;
+    let mut recommendations = advice.recommendations.clone();
     select(&mut recommendations, &args.only)?;
     let Some(live) = &gathered.live else {
         return Err(
@@ -47,6 +48,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     };
     let trials = hold(&gathered, live, &writable, &mut recommendations, effort, &progress)?;
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
+    advice.explain(&mut run);
     let stored = args
         .output
         .outputs

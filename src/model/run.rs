@@ -87,6 +87,9 @@ pub struct RunQuery {
     /// The plan of the slowest execution that `auto_explain` logged, without values.
     #[serde(default)]
     pub observed_plan: Option<String>,
+    /// Why a statement that takes much of the time gets no index.
+    #[serde(default)]
+    pub no_index: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -89,6 +89,7 @@ fn run_query(workload: &Workload, query: &Query, shape: Option<&Shape>) -> RunQu
         provenance: Provenance::Observed.word().to_owned(),
         share_pct: workload.share_pct(query.total_us),
         observed_plan: query.plan.as_ref().map(|plan| plan.text.clone()),
+        no_index: None,
     }
 }
 

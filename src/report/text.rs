@@ -28,6 +28,7 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
     for recommendation in &run.recommendations {
         self::recommendation(&mut out, recommendation);
     }
+    no_index(&mut out, run);
     for trial in &run.trials {
         self::trial(&mut out, run, trial);
     }
@@ -219,12 +220,29 @@ fn recommendation(out: &mut String, recommendation: &RunRecommendation) {
     if let Some(estimate) = &recommendation.estimated {
         let size =
             estimate.size_bytes.map_or(String::new(), |size| format!(", about {}", bytes(size)));
+        let writes = estimate
+            .write_overhead_pct
+            .map_or(String::new(), |pct| format!(", writes of the table about {pct:+.0} %"));
         let _ = writeln!(
             out,
-            "    estimated planner cost {} → {}{size}",
+            "    estimated planner cost {} → {}{size}{writes}",
             count(estimate.cost_before as u64),
             count(estimate.cost_after as u64)
         );
+    }
+}
+
+/// Statements that take much of the time and get no index, with the reason.
+fn no_index(out: &mut String, run: &Run) {
+    let mut first = true;
+    for (query, why) in run.queries.iter().filter_map(|q| Some((q, q.no_index.as_ref()?))) {
+        if first {
+            out.push_str("\nno index for\n");
+            first = false;
+        }
+        let statement = middle_cut(&query.normalized, SQL_WIDTH);
+        let _ = writeln!(out, "    {} of the time: {statement}", share(query.share_pct).trim());
+        let _ = writeln!(out, "             {why}");
     }
 }
 

@@ -293,3 +293,36 @@ fn what_is_dropped_comes_back_as_it_was_and_what_enforces_something_stays() {
         assert_eq!(state(), before, "{drop}");
     }
 }
+
+#[test]
+fn an_expensive_statement_without_an_index_has_its_reason() {
+    let Some((flags, owner)) = bazaar("bazaar_reasons") else { return };
+    owner
+        .batch("CREATE TABLE flags AS SELECT i AS id FROM generate_series(1, 50) i; ANALYZE flags")
+        .unwrap();
+    let entries: Vec<(&str, &[&str], f64)> = (0..20)
+        .flat_map(|_| {
+            [
+                ("SELECT count(*) FROM \"Sales\".\"Items\"", &[][..], 20.0),
+                ("SELECT id FROM flags WHERE id = $1", &["7"][..], 9.0),
+                (
+                    "SELECT sum(price) FROM \"Sales\".\"Items\" WHERE status <> $1",
+                    &["gone"][..],
+                    20.0,
+                ),
+                ("INSERT INTO visits VALUES ($1, 2, '2026-01-05')", &["1"][..], 9.0),
+            ]
+        })
+        .collect();
+    let found = advised(&flags, &entries, &[]);
+    let reason = |part: &str| {
+        let queries = found["queries"].as_array().unwrap();
+        let query = queries.iter().find(|q| q["normalized"].as_str().unwrap().contains(part));
+        query.unwrap()["no_index"].as_str().unwrap().to_owned()
+    };
+    assert!(reason("count(*)").contains("no condition"), "{}", reason("count(*)"));
+    assert!(reason("flags").contains("small"), "{}", reason("flags"));
+    assert!(reason("<>").contains("the planner would use none"), "{}", reason("<>"));
+    assert!(reason("INSERT").contains("only adds rows"), "{}", reason("INSERT"));
+    assert_eq!(indexes(&found), Vec::<String>::new());
+}

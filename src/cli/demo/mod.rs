@@ -193,7 +193,8 @@ fn prove(
     let gathered: Gathered = gather(&sources, &connection, &config, Wanted::Database, progress)?;
     let findings = find(&gathered, &config);
     let limits = args::Limits::default();
-    let mut recommendations = recommend(&gathered, &findings, &limits, None, progress)?;
+    let advice = recommend(&gathered, &findings, &limits, None, progress)?;
+    let mut recommendations = advice.recommendations.clone();
     let Some(live) = &gathered.live else {
         return Err(Failure::unreadable("cannot hold a trial", "the throwaway server went away"));
     };
@@ -207,6 +208,7 @@ fn prove(
     };
     let trials = hold(&gathered, live, &writable, &mut recommendations, effort, progress)?;
     let mut run = record_run("demo", &gathered, &findings, &recommendations, &trials, args.seed);
+    advice.explain(&mut run);
     if let Some(target) = &mut run.target {
         // The socket is gone when anybody reads this.
         target.description = Some(format!(

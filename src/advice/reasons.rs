@@ -1,0 +1,90 @@
+//! Why a statement that takes much of the time gets no index.
+
+use std::collections::HashMap;
+
+use super::advise::Input;
+use super::costs::{Costs, Set};
+use crate::model::shape::{Shape, StatementKind};
+use crate::model::workload::Query;
+
+/// Share of the time from which on a statement is owed a reason, percent.
+const EXPENSIVE_PCT: f64 = 1.0;
+/// Part of the cost that has to go for an index to be worth a word.
+const WORTH_A_WORD: f64 = 0.1;
+/// Tables below this many rows are read whole faster than through an index.
+const SMALL_TABLE_ROWS: f64 = 500.0;
+
+/// The reason for each expensive statement that no chosen index serves, by position in the workload.
+pub fn reasons(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    relevant: &HashMap<usize, Set>,
+    served: &[usize],
+) -> Vec<(usize, String)> {
+    input
+        .workload
+        .queries
+        .iter()
+        .zip(input.shapes)
+        .enumerate()
+        .filter(|(at, (query, _))| {
+            !served.contains(at) && input.workload.share_pct(query.total_us) >= EXPENSIVE_PCT
+        })
+        .filter_map(|(at, (query, shape))| {
+            let reason = match shape {
+                None => Some("it was not understood".to_owned()),
+                Some(shape) => reason(input, costs, relevant, at, query, shape),
+            };
+            Some((at, reason?))
+        })
+        .collect()
+}
+
+fn reason(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    relevant: &HashMap<usize, Set>,
+    at: usize,
+    query: &Query,
+    shape: &Shape,
+) -> Option<String> {
+    if shape.kind == StatementKind::Utility {
+        return None;
+    }
+    let tables: Vec<_> =
+        shape.scans.iter().filter_map(|scan| input.catalog.table(&scan.table)).collect();
+    if tables.is_empty() {
+        return Some("it reads no table of this database".to_owned());
+    }
+    if tables.iter().all(|table| table.rows.is_some_and(|rows| rows < SMALL_TABLE_ROWS)) {
+        return Some("its tables are so small that reading them whole is faster".to_owned());
+    }
+    if shape.kind == StatementKind::Insert && shape.scans.iter().all(|scan| scan.target) {
+        return Some("it only adds rows: indexes cost it time".to_owned());
+    }
+    if let Some(why) = costs.failed.get(&at) {
+        return Some(format!("the server cannot plan it: {why}"));
+    }
+    if relevant.get(&at).is_none_or(Vec::is_empty) {
+        let with_condition = shape.scans.iter().any(|scan| {
+            !scan.filters.is_empty() || !scan.joins.is_empty() || !scan.sort.is_empty()
+        });
+        return Some(if with_condition {
+            "the planner would use none of the indexes that fit its conditions, beside those there are"
+                .to_owned()
+        } else {
+            "it has no condition, join or order that an index could serve".to_owned()
+        });
+    }
+    let (before, best) = (costs.cost(at, &[])?, costs.least(at)?);
+    let left_pct = 100.0 * best / before.max(f64::MIN_POSITIVE);
+    let share = input.workload.share_pct(query.total_us);
+    Some(if best > before * (1.0 - WORTH_A_WORD) {
+        format!("the best of the indexes tried would leave {left_pct:.0} % of its cost")
+    } else {
+        format!(
+            "an index would leave {left_pct:.0} % of its cost; with {share:.1} % of the time, that is \
+             not worth its space and upkeep, or there was no room for it"
+        )
+    })
+}
