@@ -166,3 +166,18 @@ fn what_is_no_capture_of_this_version_is_refused() {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
+
+#[test]
+fn a_part_of_one_record_merges_wherever_it_is_cut_out() {
+    for name in LOGS {
+        let bytes = log(name);
+        let starts = records(&bytes);
+        let whole = captured(&[&bytes]);
+        for pair in starts.windows(2).skip(1) {
+            let parts = [&bytes[..pair[0]], &bytes[pair[0]..pair[1]], &bytes[pair[1]..]];
+            let [one, two, three] = parts.map(|part| captured(&[part]));
+            let merged = captured(&[&captured(&[&one, &two]), &three]);
+            assert_same(&merged, &whole, &format!("{name} at {}", pair[0]));
+        }
+    }
+}

@@ -514,6 +514,10 @@ impl State {
                     && pending.parameters.is_empty()
                 {
                     pending.parameters = text;
+                    // With its time and its parameters it is whole, as if they had come in one piece.
+                    if pending.duration_us.is_some() {
+                        flush(self.pending.take(), collector);
+                    }
                 }
             }
             // What was announced without a time has failed; it was executed all the same.

@@ -1,0 +1,216 @@
+//! The indexes that pgassay recommends beside those of nine published advisors, in one run.
+//!
+//! `cargo bench --bench index_advice` loads a marketplace (3.4 M rows, primary keys only) into a
+//! PostgreSQL of its own, has `pgassay analyze` advise on a log of its 34 statements at several budgets,
+//! and measures every set of indexes the same way. `-- tpch` does the same with TPC-H at scale factor
+//! 0.3; the directory with the `.tbl` files of `tpchgen-cli` is named by `PGASSAY_TPCH_DIR`.
+//! `PGASSAY_BENCH_RUNS` sets how often each statement is executed.
+
+#[path = "measure.rs"]
+mod measure;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use measure::{Measured, Statement, lines, measure, workload};
+use pgassay::pg::connect::Connection;
+use pgassay::pg::libpq_env::Settings;
+use pgassay::pg::throwaway::{Throwaway, find_server};
+
+/// The server that the peers were measured on had these.
+const SETTINGS: &str = "shared_buffers = '2GB'\nrandom_page_cost = 1.1\njit = off\n\
+                        max_parallel_workers_per_gather = 0\nmaintenance_work_mem = '256MB'\n\
+                        max_wal_size = '4GB'\n";
+
+/// One workload with its database.
+struct Field {
+    name: &'static str,
+    data: PathBuf,
+    workload: Vec<Statement>,
+    writes: Vec<String>,
+    /// Left out of the costs, as in the literature: any index on one column decides them.
+    excluded: &'static [&'static str],
+    budgets: &'static [&'static str],
+}
+
+fn field(name: &str) -> Field {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/data").join(name);
+    match name {
+        "tpch" => Field {
+            name: "tpch",
+            workload: workload(&data.join("workload.sql")),
+            writes: lines(&data.join("writes.sql")),
+            excluded: &["q02", "q17", "q20"],
+            budgets: &["100MB", "200MB"],
+            data,
+        },
+        _ => Field {
+            name: "marketplace",
+            workload: workload(&data.join("queries.sql")),
+            writes: lines(&data.join("writes.sql")),
+            excluded: &[],
+            budgets: &["50MB", "100MB", "150MB", "200MB", "300MB"],
+            data,
+        },
+    }
+}
+
+fn main() {
+    let asked = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let field = field(asked.as_deref().unwrap_or("marketplace"));
+    let runs = std::env::var("PGASSAY_BENCH_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let programs = find_server(None, &path).expect("PostgreSQL is not installed");
+    let cluster =
+        Throwaway::start_with(&programs, &std::env::temp_dir(), &|_| SETTINGS.to_owned()).unwrap();
+    let settings = cluster.settings("postgres");
+    let connection = Connection::open(&settings).unwrap();
+    load(&field, &connection, &settings);
+    connection.batch("CREATE EXTENSION hypopg; CREATE EXTENSION pg_trgm").unwrap();
+    connection.batch("SET statement_timeout = '60s'").unwrap();
+    let (judged, aside): (Vec<Statement>, Vec<Statement>) =
+        field.workload.into_iter().partition(|s| !field.excluded.contains(&s.name.as_str()));
+    let before = measure(&connection, &judged, &[], &field.writes, runs);
+    let log = std::env::temp_dir().join(format!("pgassay-bench-{}.csv", std::process::id()));
+    write_export(&log, &judged, &aside, &before);
+    println!(
+        "{:<22} {:>7} {:>6} {:>7} {:>9} {:>9} {:>9} {:>8} {:>9} {:>8} {:>8}",
+        field.name,
+        "indexes",
+        "unused",
+        "MB",
+        "cost",
+        "weighted",
+        "mean CPU",
+        "p95 CPU",
+        "write CPU",
+        "advice s",
+        "failed"
+    );
+    let row = |name: &str, indexes: &[String], advice_s: Option<f64>| {
+        let after = if indexes.is_empty() {
+            None
+        } else {
+            Some(measure(&connection, &judged, indexes, &field.writes, runs))
+        };
+        print_row(name, after.as_ref().unwrap_or(&before), &before, &judged, advice_s);
+    };
+    row("none", &[], None);
+    let flags: Vec<Vec<&str>> = std::iter::once(vec![])
+        .chain(field.budgets.iter().map(|budget| vec!["--budget", *budget]))
+        .collect();
+    for flags in flags {
+        let (indexes, seconds) = advised(&settings, &log, &flags);
+        let name = format!("pgassay {}", flags.last().unwrap_or(&""));
+        row(name.trim(), &indexes, Some(seconds));
+    }
+    let mut peers: Vec<PathBuf> = std::fs::read_dir(field.data.join("peer_indexes"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    peers.sort();
+    for peer in peers {
+        row(&peer.file_stem().unwrap().to_string_lossy(), &lines(&peer), None);
+    }
+    let _ = std::fs::remove_file(log);
+}
+
+fn load(field: &Field, connection: &Connection, settings: &Settings) {
+    for statement in
+        std::fs::read_to_string(field.data.join("schema.sql")).unwrap().split_inclusive(";\n")
+    {
+        connection.batch(statement).unwrap();
+    }
+    if field.name == "tpch" {
+        let directory =
+            std::env::var("PGASSAY_TPCH_DIR").expect("PGASSAY_TPCH_DIR names no directory");
+        let tables =
+            ["region", "nation", "part", "supplier", "partsupp", "customer", "orders", "lineitem"];
+        for table in tables {
+            let loaded = Command::new("sh")
+                .arg("-c")
+                .arg(format!(
+                    "sed 's/|$//' {directory}/{table}.tbl | psql -qX -h {} -p {} -U {} -d {} \
+                     -c \"COPY {table} FROM STDIN WITH (DELIMITER '|')\"",
+                    settings.host, settings.port, settings.user, settings.database
+                ))
+                .status()
+                .unwrap();
+            assert!(loaded.success(), "{table} was not loaded");
+        }
+    }
+}
+
+/// The workload as an export of counters, with the times that were measured without any index.
+fn write_export(path: &Path, judged: &[Statement], aside: &[Statement], before: &Measured) {
+    let mut csv = csv::Writer::from_path(path).unwrap();
+    csv.write_record(["queryid", "query", "calls", "total_exec_time", "rows"]).unwrap();
+    for (number, statement) in judged.iter().chain(aside).enumerate() {
+        let wall_ms = before.costs.get(&statement.name).map_or(1_000.0, |cost| cost.wall_ms);
+        let total_ms = statement.calls * wall_ms;
+        csv.write_record([
+            &number.to_string(),
+            &statement.sql,
+            &statement.calls.to_string(),
+            &total_ms.to_string(),
+            "0",
+        ])
+        .unwrap();
+    }
+    csv.flush().unwrap();
+}
+
+/// The indexes that pgassay recommends, and the seconds it took.
+fn advised(settings: &Settings, log: &Path, flags: &[&str]) -> (Vec<String>, f64) {
+    let started = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_pgassay"))
+        .args(["analyze", "-q", "--format", "json"])
+        .args(["-h", &settings.host, "-p", &settings.port.to_string(), "-U", &settings.user])
+        .args(["-d", &settings.database])
+        .args(flags)
+        .arg(log)
+        .output()
+        .unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    if !output.status.success() {
+        std::io::stderr().write_all(&output.stderr).unwrap();
+        return (Vec::new(), seconds);
+    }
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let indexes = run["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["kind"] == "create-index" && r["state"] == "proposed")
+        .flat_map(|r| r["sql"].as_array().unwrap())
+        .map(|sql| sql.as_str().unwrap().to_owned())
+        .collect();
+    (indexes, seconds)
+}
+
+fn print_row(
+    name: &str,
+    after: &Measured,
+    before: &Measured,
+    workload: &[Statement],
+    advice_s: Option<f64>,
+) {
+    println!(
+        "{name:<22} {:>7} {:>6} {:>7.1} {:>9.4} {:>9.4} {:>9.2} {:>8.2} {:>9.0} {:>8} {:>8}",
+        after.created,
+        after.unused.len(),
+        after.size_mb,
+        after.relative_cost(before, workload, false),
+        after.relative_cost(before, workload, true),
+        after.mean_cpu_ms(workload),
+        after.p95_cpu_ms(workload),
+        after.write_cpu_ms,
+        advice_s.map_or("–".to_owned(), |seconds| format!("{seconds:.1}")),
+        after.failed.len(),
+    );
+    for sql in &after.failed {
+        println!("    failed: {sql}");
+    }
+}
