@@ -29,8 +29,18 @@ impl Session for Scripted {
 const ROUNDS: usize = 20;
 const SETS: usize = 10;
 
-/// One trial: the after session is `factor` as slow, and each session of a block has a bias of its own.
 fn trial(seed: u64, factor: f64, session_bias: f64, digest_after: u64) -> Verdict {
+    trial_of(SETS * ROUNDS, seed, factor, session_bias, digest_after)
+}
+
+/// One trial: the after session is `factor` as slow, and each session of a block has a bias of its own.
+fn trial_of(
+    executions: usize,
+    seed: u64,
+    factor: f64,
+    session_bias: f64,
+    digest_after: u64,
+) -> Verdict {
     let mut random = Random::new(seed);
     let queries = vec![Replayed {
         samples: vec![Sample { text: "SELECT 1".into(), parameters: Vec::new() }; SETS],
@@ -48,7 +58,7 @@ fn trial(seed: u64, factor: f64, session_bias: f64, digest_after: u64) -> Verdic
         let mut sessions =
             Sessions { before: &mut before, after: &mut after, control: &mut control };
         for number in 0..ROUNDS / 4 {
-            let slots = round(block * 5 + number, &[SETS], SETS, &mut random);
+            let slots = round((block * 5 + number, ROUNDS), &[SETS], &[executions], &mut random);
             run_round(&mut sessions, &queries, &slots, &mut outcomes).unwrap();
         }
     }
@@ -74,6 +84,19 @@ fn a_real_change_is_called_by_its_name() {
     assert!(share(60, |seed| trial(seed, 0.5, 0.0, 1), |v| *v == Verdict::Improved) >= 0.95);
     assert!(share(60, |seed| trial(seed, 1.5, 0.0, 1), |v| *v == Verdict::Regressed) >= 0.95);
     assert!(share(60, |seed| trial(seed, 0.1, 0.15, 1), |v| *v == Verdict::Improved) >= 0.95);
+}
+
+#[test]
+fn a_few_executions_never_call_nothing_a_change_and_see_what_an_index_does() {
+    let quiet =
+        |verdict: &Verdict| matches!(verdict, Verdict::Unchanged | Verdict::Inconclusive(_));
+    for executions in [8, 16, 40] {
+        let same = share(200, |seed| trial_of(executions, seed, 1.0, 0.1, 1), quiet);
+        let faster = |seed| trial_of(executions, seed, 0.1, 0.1, 1);
+        let seen = share(60, faster, |v| *v == Verdict::Improved);
+        println!("{executions} executions: {same:.3} quiet, {seen:.3} seen");
+        assert!(same >= 0.95 && seen >= 0.95, "{executions}: {same} {seen}");
+    }
 }
 
 #[test]

@@ -346,7 +346,7 @@ fn priced(
 /// What an index adds to the writes: microseconds, and percent of what they take now.
 fn upkeep(input: &Input<'_>, plan: &IndexPlan, rows: f64) -> (f64, Option<f64>) {
     let Some(table) = input.catalog.table(&plan.table) else { return (0.0, None) };
-    let written = written(input.workload, input.shapes, table);
+    let written = written(input.workload, input.shapes, input.catalog, table);
     let fraction = (rows / table.rows.unwrap_or(rows).max(1.0)).min(1.0);
     let upkeep = upkeep_us(table, plan, fraction, &written);
     (upkeep, overhead_pct(table, upkeep, &written))

@@ -5,10 +5,10 @@ use super::candidates::is_there;
 use super::offline;
 use crate::model::catalog::{Catalog, Index, IndexKey, TableKind};
 use crate::model::finding::{Finding, Level};
-use crate::model::recommendation::{IndexPlan, Kind, Recommendation, State};
+use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
 use crate::model::shape::Shape;
 use crate::model::workload::Workload;
-use crate::sql::ident::quote_table;
+use crate::sql::ident::{object_name, quote_table};
 use crate::sql::index_ddl::{Build, create, drop, name};
 
 /// What recommendations are made from.
@@ -145,10 +145,11 @@ fn create_index(
     taken: &mut Vec<String>,
 ) -> Recommendation {
     let mut index = name(&plan);
-    // The same columns in other directions are another index, and need another name.
+    // The same columns in other directions are another index, and need another name; so does one whose
+    // name something else already has.
     let mut number = 2;
-    while taken.contains(&index) {
-        index = format!("{}_{number}", name(&plan));
+    while taken.contains(&index) || is_taken(catalog, &plan.table.schema, &index) {
+        index = numbered(&name(&plan), number);
         number += 1;
     }
     taken.push(index.clone());
@@ -177,8 +178,22 @@ fn create_index(
                 .to_owned()
         }),
         estimated: None,
-        index: Some(plan),
+        index: Some(NewIndex { name: index, plan }),
     }
+}
+
+/// A table or an index of the schema has the name.
+fn is_taken(catalog: &Catalog, schema: &str, name: &str) -> bool {
+    catalog.tables.iter().any(|table| {
+        (table.name.schema == schema && table.name.name == name)
+            || table.indexes.iter().any(|index| index.schema == schema && index.name == name)
+    })
+}
+
+/// The name with a number before its suffix; the server would cut off what is too long.
+fn numbered(name: &str, number: usize) -> String {
+    let stem = name.strip_suffix("_idx").unwrap_or(name);
+    object_name(&[stem, &number.to_string()], "idx")
 }
 
 /// Indexes to take away: those that another covers, that nothing reads, or that are not valid.

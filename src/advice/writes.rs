@@ -1,6 +1,6 @@
 //! What an index costs every write.
 
-use crate::model::catalog::Table;
+use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Shape, StatementKind};
 use crate::model::workload::Workload;
@@ -20,17 +20,29 @@ const ROW_US: f64 = 4.0;
 /// nothing was counted.
 const HOT_SHARE: f64 = 0.8;
 
+/// Updates below which what was counted says little about how many of them are HOT.
+const ENOUGH_UPDATES: u64 = 1_000;
+
 /// Rows written into one table.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Written {
     pub inserted: f64,
-    /// For each statement that updates: its rows, and the columns it sets.
+    /// For each statement that updates: its rows, and the columns it sets; none where those are not
+    /// known.
     pub updated: Vec<(f64, Vec<String>)>,
+    /// Part of the updates that touches no index.
+    hot_share: f64,
 }
 
-/// What the statements of a workload wrote into a table.
-pub fn written(workload: &Workload, shapes: &[Option<Shape>], table: &Table) -> Written {
-    let mut written = Written::default();
+/// What was written into a table during a workload: by its statements, or, where the server counted more
+/// in as much time, by others as well.
+pub fn written(
+    workload: &Workload,
+    shapes: &[Option<Shape>],
+    catalog: &Catalog,
+    table: &Table,
+) -> Written {
+    let mut written = Written { inserted: 0.0, updated: Vec::new(), hot_share: HOT_SHARE };
     for (query, shape) in workload.queries.iter().zip(shapes) {
         let Some(shape) = shape else { continue };
         let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
@@ -42,7 +54,37 @@ pub fn written(workload: &Workload, shapes: &[Option<Shape>], table: &Table) -> 
             _ => {}
         }
     }
+    let Some(counted) = table.activity else { return written };
+    if counted.updated >= ENOUGH_UPDATES {
+        written.hot_share = counted.hot_updated as f64 / counted.updated as f64;
+    }
+    // A log may hold no more than what is slow, and writes seldom are.
+    if let Some(part) = part_of_the_counters(workload, catalog) {
+        written.inserted = written.inserted.max(counted.inserted as f64 * part);
+        let others = counted.updated as f64 * part - written.updates();
+        if others > 0.0 {
+            written.updated.push((others, Vec::new()));
+        }
+    }
     written
+}
+
+/// The time of the workload as a part of the time that the server has counted for.
+fn part_of_the_counters(workload: &Workload, catalog: &Catalog) -> Option<f64> {
+    let (first_us, last_us) = workload.window?;
+    let counted_us = catalog.statistics_days? * 86_400e6;
+    (counted_us > 0.0).then(|| ((last_us - first_us) as f64 / counted_us).min(1.0))
+}
+
+impl Written {
+    fn updates(&self) -> f64 {
+        self.updated.iter().map(|(rows, _)| rows).sum()
+    }
+
+    /// Time that all of it takes now, microseconds.
+    pub fn time_us(&self, table: &Table) -> f64 {
+        (self.inserted + self.updates()) * (ROW_US + table.indexes.len() as f64 * BTREE_ENTRY_US)
+    }
 }
 
 /// Time that an index adds to the writes of a workload, microseconds. `fraction` is the part of the rows
@@ -54,9 +96,9 @@ pub fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Writt
         upkeep += rows
             * if touches(plan, columns) {
                 // Every index of the row gets an entry that none would have got.
-                entry + HOT_SHARE * table.indexes.len() as f64 * BTREE_ENTRY_US
+                entry + written.hot_share * table.indexes.len() as f64 * BTREE_ENTRY_US
             } else {
-                (1.0 - HOT_SHARE) * entry
+                (1.0 - written.hot_share) * entry
             };
     }
     upkeep
@@ -64,9 +106,8 @@ pub fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Writt
 
 /// What an index adds to the writes of its table, percent; `None` where nothing was written.
 pub fn overhead_pct(table: &Table, upkeep_us: f64, written: &Written) -> Option<f64> {
-    let rows = written.inserted + written.updated.iter().map(|(rows, _)| rows).sum::<f64>();
-    let now = rows * (ROW_US + table.indexes.len() as f64 * BTREE_ENTRY_US);
-    (rows > 0.0).then(|| 100.0 * upkeep_us / now)
+    let now_us = written.time_us(table);
+    (now_us > 0.0).then(|| 100.0 * upkeep_us / now_us)
 }
 
 fn entry_us(plan: &IndexPlan) -> f64 {

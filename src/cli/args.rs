@@ -227,6 +227,9 @@ pub struct Trial {
     /// Name of the database, to consent without a marker.
     #[arg(long, value_name = "DBNAME")]
     pub confirm: Option<String>,
+    /// Replay INSERT, UPDATE and DELETE as well, in savepoints, to see what the indexes cost them.
+    #[arg(long)]
+    pub writes: bool,
     /// Rounds of each trial, at least 8.
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,

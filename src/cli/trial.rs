@@ -10,15 +10,13 @@ use super::gather::{Gathered, Live, Wanted, gather, run_of};
 use super::output;
 use super::progress::Progress;
 use crate::model::finding::Finding;
-use crate::model::recommendation::{Kind, Recommendation, State};
+use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;
 use crate::model::trial::Trial;
 use crate::pg::guard::{self, Writable};
 use crate::report::record;
-use crate::stats::random::Random;
-use crate::trial::decide::decide;
-use crate::trial::plan::{Planner, plan};
-use crate::trial::transaction::{Effort, try_index};
+use crate::trial::transaction::{Effort, Stage};
+use crate::trial::verify::{Case, Step, verify};
 
 /// # Errors
 /// When a source or the database cannot be read, or the target may not be written to.
@@ -46,7 +44,8 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         statement_timeout_ms: args.connection.statement_timeout,
         seed: args.seed,
     };
-    let trials = hold(&gathered, live, &writable, &mut recommendations, effort, &progress)?;
+    let trials =
+        hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress)?;
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
     advice.explain(&mut run);
     let stored = args
@@ -95,53 +94,39 @@ fn select(recommendations: &mut Vec<Recommendation>, only: &[String]) -> Result<
     Ok(())
 }
 
-/// Tries every index that is proposed, one after the other, and records what came of it.
+/// Tries every index that is proposed, alone and all together, and records what came of it.
 ///
 /// # Errors
 /// When the user interrupts or the server goes away.
 pub fn hold(
     gathered: &Gathered,
     live: &Live,
-    writable: &Writable,
+    consent: &Writable,
     recommendations: &mut [Recommendation],
-    effort: Effort,
+    (effort, with_writes): (Effort, bool),
     progress: &Progress,
 ) -> Result<Vec<Trial>, Failure> {
-    let mut planner = Planner::default();
-    let mut trials = Vec::new();
-    let mut random = Random::new(effort.seed);
-    for recommendation in recommendations.iter_mut() {
-        let Some(index) = recommendation.index.clone() else { continue };
-        if recommendation.kind != Kind::CreateIndex || recommendation.state != State::Proposed {
-            continue;
+    let case = Case {
+        connection: &live.connection,
+        workload: &gathered.workload,
+        shapes: &gathered.shapes,
+        stage: Stage { settings: &live.settings, consent, effort },
+        with_writes,
+    };
+    let mut phase = None;
+    let trials = verify(&case, recommendations, &mut |step| match step {
+        Step::Begin(what) => {
+            phase = None;
+            phase = Some(progress.phase(what, effort.rounds));
         }
-        let plan = plan(
-            &live.connection,
-            &mut planner,
-            &gathered.workload,
-            &gathered.shapes,
-            recommendation,
-            &mut random,
-        );
-        let phase = progress.phase(&format!("trying {}", recommendation.id), effort.rounds);
-        let trial = try_index(
-            &live.settings,
-            writable,
-            recommendation,
-            &index,
-            plan,
-            effort,
-            &mut |done, of| {
+        Step::Rounds { done, of } => {
+            if let Some(phase) = &phase {
                 phase.set(done, of);
-            },
-        )?;
-        drop(phase);
-        let (state, why) = decide(&trial);
-        output::unless_interrupted()?;
-        recommendation.state = state;
-        recommendation.why = why;
-        trials.push(trial);
-    }
+            }
+        }
+    })?;
+    drop(phase);
+    output::unless_interrupted()?;
     Ok(trials)
 }
 
@@ -157,7 +142,7 @@ pub fn record_run(
     run.findings = findings.iter().map(record::finding).collect();
     run.recommendations =
         recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
-    run.trials = trials.iter().map(record::trial).collect();
+    run.trials = trials.iter().map(|trial| record::trial(trial, trials)).collect();
     run.seed = Some(seed);
     run
 }

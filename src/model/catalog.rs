@@ -67,11 +67,21 @@ pub struct Table {
     pub rows: Option<f64>,
     /// Size of the heap, bytes; `None` without a server.
     pub size_bytes: Option<u64>,
-    /// Rows inserted, updated and deleted since the statistics were reset.
-    pub writes: Option<u64>,
+    /// What was written since the statistics were reset; `None` without a server.
+    #[serde(default)]
+    pub activity: Option<Activity>,
     pub never_analyzed: bool,
     /// Roles other than the owner that may read or write the table; `PUBLIC` included.
     pub granted_to: Vec<String>,
+}
+
+/// Rows written into a table and its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    pub inserted: u64,
+    pub updated: u64,
+    /// Of the updated ones, those that touched no index (HOT).
+    pub hot_updated: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -55,6 +55,13 @@ pub struct IndexPlan {
     pub predicate: Option<String>,
 }
 
+/// An index to be made, under the name it gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewIndex {
+    pub name: String,
+    pub plan: IndexPlan,
+}
+
 /// What the planner says of a recommendation. Costs are in its own unit, never time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
@@ -78,6 +85,6 @@ pub struct Recommendation {
     /// Why the state is what it is, or why there is no estimate.
     pub why: Option<String>,
     pub estimated: Option<Estimate>,
-    /// The index behind a `create-index`, for those who build it under another name.
-    pub index: Option<IndexPlan>,
+    /// The index behind a `create-index`.
+    pub index: Option<NewIndex>,
 }

@@ -167,6 +167,66 @@ pub struct RunTrial {
     pub queries: Vec<RunQueryTrial>,
     pub left_out: Vec<RunLeftOut>,
     pub failed: Option<String>,
+    /// What became of each index.
+    #[serde(default)]
+    pub indexes: Vec<RunTriedIndex>,
+    /// What they cost the writes, where that was asked for.
+    #[serde(default)]
+    pub writes: Option<RunWrites>,
+}
+
+/// `INSERT`, `UPDATE` and `DELETE` of the workload without and with the indexes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunWrites {
+    pub rounds: u32,
+    /// Change of the time that all writes as the workload has them take in the server, percent: positive is slower.
+    pub change_pct: Option<f64>,
+    /// 95 % interval of the change.
+    pub interval_pct: Option<[f64; 2]>,
+    /// 95 % interval of control against before.
+    pub control_interval_pct: Option<[f64; 2]>,
+    pub queries: Vec<RunWriteQuery>,
+    pub left_out: Vec<RunLeftOut>,
+    pub failed: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunWriteQuery {
+    pub fingerprint: String,
+    pub before: RunArm,
+    pub after: RunArm,
+    /// Change of the median, percent: positive is slower.
+    pub change_pct: f64,
+    /// 95 % interval of the change.
+    pub interval_pct: [f64; 2],
+    /// Write-ahead log of one execution.
+    pub wal_before_bytes: Option<u64>,
+    pub wal_after_bytes: Option<u64>,
+    /// Part of its updated rows that changed no index (HOT).
+    pub hot_before: Option<f64>,
+    pub hot_after: Option<f64>,
+}
+
+/// One index of a trial.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunTriedIndex {
+    pub recommendation: String,
+    pub build_ms: f64,
+    pub size_bytes: Option<u64>,
+    /// Fingerprints of the statements that were replayed and whose plan uses it.
+    pub used_by: Vec<String>,
+    /// Why it could not be built.
+    pub failed: Option<String>,
+}
+
+/// What one recommendation alone did to a statement, beside what the set did.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunAlone {
+    pub recommendation: String,
+    pub change_pct: f64,
+    /// 95 % interval of the change.
+    pub interval_pct: [f64; 2],
+    pub verdict: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -200,6 +260,12 @@ pub struct RunQueryTrial {
     pub plan_after: String,
     /// Where the parameters come from.
     pub parameters: String,
+    /// In a trial of several recommendations: what each of them did alone.
+    #[serde(default)]
+    pub alone: Vec<RunAlone>,
+    /// In a trial of several recommendations: slower than with one of them alone.
+    #[serde(default)]
+    pub slower_than_alone: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

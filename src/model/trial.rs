@@ -76,23 +76,107 @@ pub struct QueryTrial {
     pub parameters: String,
 }
 
-/// One recommendation, tried.
+impl QueryTrial {
+    /// Slower than in another trial, each against its own before: the intervals do not touch, and the
+    /// ratio differs by more than a tenth.
+    pub fn is_slower_than(&self, other: &QueryTrial) -> bool {
+        let ratio = |change_pct: f64| 1.0 + change_pct / 100.0;
+        self.interval_pct.0 > other.interval_pct.1
+            && ratio(self.change_pct) > 1.1 * ratio(other.change_pct)
+    }
+}
+
+/// One index of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TriedIndex {
+    /// Id of its recommendation.
+    pub recommendation: String,
+    pub name: String,
+    /// Time one build took, milliseconds.
+    pub build_ms: f64,
+    /// Real size, bytes.
+    pub size_bytes: Option<u64>,
+    /// Statements that were replayed and whose plan uses it, for one of their parameter sets at least.
+    pub used_by: Vec<Fingerprint>,
+    /// Why it could not be built.
+    pub failed: Option<String>,
+}
+
+/// One `INSERT`, `UPDATE` or `DELETE` without and with new indexes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteQuery {
+    pub fingerprint: Fingerprint,
+    pub before: Arm,
+    pub after: Arm,
+    /// Change of the median, percent: positive is slower.
+    pub change_pct: f64,
+    /// 95 % interval of the change, percent.
+    pub interval_pct: (f64, f64),
+    /// Write-ahead log of one execution, bytes; `None` before PostgreSQL 13.
+    pub wal_before_bytes: Option<u64>,
+    pub wal_after_bytes: Option<u64>,
+    /// Part of its updated rows that changed no index (HOT); `None` where it updated none.
+    pub hot_before: Option<f64>,
+    pub hot_after: Option<f64>,
+}
+
+/// What new indexes cost the writes of the workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteTrial {
+    pub rounds: u32,
+    pub queries: Vec<WriteQuery>,
+    /// Change of the time that all writes as the workload has them take in the server, percent; `None` where none was
+    /// replayed.
+    pub change_pct: Option<f64>,
+    /// 95 % interval of the change, percent.
+    pub interval_pct: Option<(f64, f64)>,
+    /// 95 % interval of control against before, percent.
+    pub control_interval_pct: Option<(f64, f64)>,
+    /// Statements that were left out, with the reason.
+    pub left_out: Vec<(Fingerprint, String)>,
+    /// Why nothing could be measured at all.
+    pub failed: Option<String>,
+}
+
+/// Recommendations that were tried together; most often one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     pub recommendations: Vec<String>,
+    pub indexes: Vec<TriedIndex>,
     pub mode: &'static str,
     pub rounds: u32,
     /// Times the change was made and rolled back again.
     pub builds: u32,
     /// Half-width of what the same statement differs from itself, percent.
     pub noise_floor_pct: f64,
-    /// Time one build took, milliseconds.
-    pub build_ms: f64,
-    /// Real size of what was built, bytes.
-    pub size_bytes: Option<u64>,
     pub queries: Vec<QueryTrial>,
     /// Statements that were left out, with the reason.
     pub left_out: Vec<(Fingerprint, String)>,
     /// Why the trial could not be held at all.
     pub failed: Option<String>,
+    /// What they cost the writes, where that was asked for.
+    pub writes: Option<WriteTrial>,
+}
+
+impl Trial {
+    /// Time that one build of all takes, milliseconds.
+    pub fn build_ms(&self) -> f64 {
+        self.indexes.iter().map(|index| index.build_ms).sum()
+    }
+
+    /// Real size of all that was built, bytes; `None` where nothing was.
+    pub fn size_bytes(&self) -> Option<u64> {
+        let built = self.indexes.iter().filter(|index| index.failed.is_none());
+        built.map(|index| index.size_bytes).reduce(|a, b| Some(a? + b?)).flatten()
+    }
+
+    /// The trial of one recommendation that is in a set as well.
+    pub fn is_alone_in(&self, set: &Trial) -> bool {
+        matches!(&self.recommendations[..], [only] if set.recommendations.contains(only))
+    }
+
+    /// The index of one recommendation.
+    pub fn index_of(&self, recommendation: &str) -> Option<&TriedIndex> {
+        self.indexes.iter().find(|index| index.recommendation == recommendation)
+    }
 }

@@ -7,7 +7,8 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::error::PgError;
 use crate::model::catalog::{
-    Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Storage, Table, TableKind,
+    Activity, Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Storage, Table,
+    TableKind,
 };
 use crate::model::name::TableName;
 
@@ -69,11 +70,16 @@ fn table(row: &Row) -> Table {
         // -1 (0 before 14) says that the table was never counted.
         rows: (rows > 0.0 || (rows == 0.0 && !never_analyzed)).then_some(rows),
         size_bytes: row.get::<_, Option<i64>>(5).and_then(|size| u64::try_from(size).ok()),
-        writes: row.get::<_, Option<i64>>(6).and_then(|writes| u64::try_from(writes).ok()),
+        activity: activity(row),
         never_analyzed,
         granted_to: row.get(9),
         definition: row.get(10),
     }
+}
+
+fn activity(row: &Row) -> Option<Activity> {
+    let count = |at: usize| u64::try_from(row.get::<_, Option<i64>>(at)?).ok();
+    Some(Activity { inserted: count(6)?, updated: count(11)?, hot_updated: count(12)? })
 }
 
 fn column(row: &Row) -> Column {

@@ -26,13 +26,39 @@ pub fn executed(connection: &Connection, sample: &Sample) -> Result<Plan, PgErro
     explain(connection, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)", sample)
 }
 
+/// What one write took in the server.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Write {
+    /// Time of the execution, checks of foreign keys included and planning not, microseconds.
+    pub execution_us: f64,
+    /// Write-ahead log, changes of indexes included, bytes; `None` before PostgreSQL 13.
+    pub wal_bytes: Option<u64>,
+}
+
+/// Executes a write and says what it took. Only inside something that is rolled back.
+///
+/// # Errors
+/// The server's error.
+pub fn write(connection: &Connection, sample: &Sample) -> Result<Write, PgError> {
+    let wal = if connection.version >= 130_000 { "WAL, " } else { "" };
+    let verb = format!("EXPLAIN (ANALYZE, {wal}COSTS OFF, TIMING OFF, SUMMARY ON, FORMAT JSON)");
+    let answer = answer(connection, &verb, sample)?;
+    let execution_ms = answer[0]["Execution Time"].as_f64().unwrap_or(0.0);
+    let wal_bytes = answer[0]["Plan"]["WAL Bytes"].as_u64();
+    Ok(Write { execution_us: execution_ms * 1e3, wal_bytes })
+}
+
 fn explain(connection: &Connection, verb: &str, sample: &Sample) -> Result<Plan, PgError> {
+    Ok(plan::read(&answer(connection, verb, sample)?))
+}
+
+fn answer(connection: &Connection, verb: &str, sample: &Sample) -> Result<Value, PgError> {
     let values: Vec<TextParameter<'_>> =
         sample.parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
     let parameters: Vec<&(dyn ToSql + Sync)> =
         values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
     let row = connection.row(&format!("{verb} {}", sample.text), &parameters)?;
-    Ok(plan::read(&row.get::<_, Value>(0)))
+    Ok(row.get(0))
 }
 
 /// The plan for no parameters in particular: what a server would choose without looking at values.

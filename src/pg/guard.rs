@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::connect::Connection;
 use super::error::{Kind, PgError};
-use crate::sql::safety::functions_if_readable;
+use crate::model::name::TableName;
+use crate::sql::ident::quote_table;
+use crate::sql::safety::{functions_if_computing, functions_if_readable, functions_if_writing};
 
 /// Proof that the target may be written to. Carries nothing; cannot be made elsewhere.
 #[derive(Debug)]
@@ -99,6 +101,46 @@ impl Guard {
     /// The reason it is not replayed, in words.
     pub fn check(&mut self, connection: &Connection, normalized: &str) -> Result<(), String> {
         let functions = functions_if_readable(normalized).map_err(|refusal| refusal.to_string())?;
+        self.check_functions(connection, &functions)?;
+        self.check_views(connection, normalized)
+    }
+
+    /// The statement writes one table, and a rollback takes back all it does but the values it takes
+    /// from sequences.
+    ///
+    /// # Errors
+    /// The reason it is not replayed, in words.
+    pub fn check_write(
+        &mut self,
+        connection: &Connection,
+        normalized: &str,
+        table: &TableName,
+    ) -> Result<(), String> {
+        let mut functions =
+            functions_if_writing(normalized).map_err(|refusal| refusal.to_string())?;
+        functions.retain(|name| name.rsplit('.').next() != Some("nextval"));
+        self.check_functions(connection, &functions)?;
+        self.check_views(connection, normalized)?;
+        let effects = connection
+            .query(include_str!("queries/write_effects.sql"), &[&quote_table(table)])
+            .map_err(|error| error.to_string())?;
+        for row in &effects {
+            let reason: String = row.get(0);
+            let body: Option<String> = row.get(1);
+            let called = body.ok_or_else(|| reason.clone()).and_then(|body| {
+                functions_if_computing(&body).map_err(|word| format!("{reason}, which may {word}"))
+            })?;
+            self.check_functions(connection, &called)
+                .map_err(|why| format!("{reason}, which {why}"))?;
+        }
+        Ok(())
+    }
+
+    fn check_functions(
+        &mut self,
+        connection: &Connection,
+        functions: &[String],
+    ) -> Result<(), String> {
         let names: Vec<String> = functions
             .iter()
             .map(|name| name.rsplit('.').next().unwrap_or(name).to_owned())
@@ -116,10 +158,10 @@ impl Guard {
                 self.known.entry(name.clone()).or_insert(verdict);
             }
         }
-        if let Some(why) = names.iter().find_map(|name| self.known.get(name).cloned().flatten()) {
-            return Err(why);
+        match names.iter().find_map(|name| self.known.get(name).cloned().flatten()) {
+            Some(why) => Err(why),
+            None => Ok(()),
         }
-        self.check_views(connection, normalized)
     }
 
     fn check_views(&self, connection: &Connection, normalized: &str) -> Result<(), String> {

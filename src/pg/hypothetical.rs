@@ -16,6 +16,8 @@ use crate::sql::index_ddl::{Build, create, name};
 
 /// No build begins later than this after the first: what a user waits for without a word.
 const BUILDING: Duration = Duration::from_secs(300);
+/// What a candidate is called while it is built; its own name may be taken.
+const CANDIDATE: &str = "pgassay_candidate";
 /// Executions of one statement that are planned: enough to see skew, few enough to stay quick.
 const SAMPLES: usize = 3;
 
@@ -233,7 +235,6 @@ impl<'c> RolledBackBuild<'c> {
             return Err(format!("the {} s for building were over", BUILDING.as_secs()));
         }
         let text = |error: PgError| error.to_string();
-        let name = name(index);
         let extension =
             if needs_trigrams(index) { "CREATE EXTENSION IF NOT EXISTS pg_trgm;" } else { "" };
         let started = Instant::now();
@@ -241,7 +242,7 @@ impl<'c> RolledBackBuild<'c> {
             .batch(&format!(
                 "BEGIN READ WRITE; SET LOCAL lock_timeout = {}; {extension} {}",
                 self.lock_timeout_ms,
-                create(index, &name, Build::Plain)
+                create(index, CANDIDATE, Build::Plain)
             ))
             .map_err(text)?;
         let build_ms = started.elapsed().as_secs_f64() * 1_000.0;
@@ -251,11 +252,11 @@ impl<'c> RolledBackBuild<'c> {
                 "SELECT coalesce((SELECT sum(pg_relation_size(relid))::bigint FROM pg_partition_tree(c.oid)), \
                         pg_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = $1 AND c.relname = $2",
-                &[&index.table.schema, &name],
+                &[&index.table.schema, &CANDIDATE],
             )
             .map_err(text)?
             .get(0);
-        let position = |used: &str| (used == name).then_some(0);
+        let position = |used: &str| (used == CANDIDATE).then_some(0);
         let mut plans = Vec::new();
         for query in queries {
             // A statement that cannot be planned aborts the transaction; a savepoint keeps the index.

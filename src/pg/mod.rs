@@ -20,3 +20,4 @@ pub mod statements;
 pub mod stop;
 pub mod throwaway;
 pub mod tls;
+pub mod written;

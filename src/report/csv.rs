@@ -46,6 +46,30 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
                 }
             }
         }
+        for query in trial.writes.iter().flat_map(|writes| &writes.queries) {
+            let mut row = |arm: &str, statistic: &str, value: String, unit: &str| {
+                let name = &recommendation;
+                let figures = [arm, statistic, &value, unit, "measured", "write"];
+                writer.write_record([name.as_str(), &query.fingerprint].into_iter().chain(figures))
+            };
+            for (name, arm, wal, hot) in [
+                ("before", &query.before, query.wal_before_bytes, query.hot_before),
+                ("after", &query.after, query.wal_after_bytes, query.hot_after),
+            ] {
+                for (statistic, value, unit) in statistics(arm) {
+                    row(name, statistic, value, unit)?;
+                }
+                if let Some(bytes) = wal {
+                    row(name, "wal", bytes.to_string(), "bytes")?;
+                }
+                if let Some(ratio) = hot {
+                    row(name, "hot", ratio.to_string(), "ratio")?;
+                }
+            }
+            row("change", "p50", query.change_pct.to_string(), "percent")?;
+            row("change", "p50_low", query.interval_pct[0].to_string(), "percent")?;
+            row("change", "p50_high", query.interval_pct[1].to_string(), "percent")?;
+        }
     }
     for query in run.queries.iter().filter(|_| run.trials.is_empty()) {
         let figures = [

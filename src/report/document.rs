@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::together::{Together, WriteCost};
 use crate::model::run::{Run, RunRecommendation, RunTrial};
 
 #[derive(Debug, Serialize)]
@@ -11,6 +12,9 @@ pub struct Handover {
     pub lead: Vec<String>,
     pub changes: Vec<ChangeRow>,
     pub trust: Vec<String>,
+    /// All accepted changes at once.
+    pub together: Option<Together>,
+    pub writes: Option<WriteCost>,
     pub sections: Vec<Section>,
     pub loops: Vec<LoopSection>,
     pub unprotected: Vec<Line>,

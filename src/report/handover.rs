@@ -2,6 +2,7 @@
 
 use super::document::{ChangeRow, CheckRow, Handover, heading, trial_of};
 use super::sections::{left_out, line, loop_section, queries, section};
+use super::together::{together, trial_of_all, write_cost};
 use super::words::{change, count, interval, milliseconds, plural, spelled};
 use crate::model::run::{Run, RunArm, RunFinding, RunQueryTrial, RunRecommendation, RunTrial};
 
@@ -20,6 +21,8 @@ pub fn handover(run: &Run) -> Handover {
         lead: lead(run),
         changes: changes(run, &ordered),
         trust: trust(run),
+        together: together(run),
+        writes: write_cost(run),
         sections: ordered.iter().enumerate().map(|(at, r)| section(run, at + 1, r)).collect(),
         loops: run.findings.iter().filter(|f| f.rule == "n-plus-one").map(loop_section).collect(),
         unprotected: run.findings.iter().filter(|f| f.rule == "rls-disabled").map(line).collect(),
@@ -117,15 +120,17 @@ fn lead(run: &Run) -> Vec<String> {
     sentences
 }
 
-/// Share of the workload's time that accepted changes take away: for each statement the best of the
-/// trials that improved it, by its mean latency.
+/// Share of the workload's time that accepted changes take away, by mean latency: as they did together,
+/// or for each statement the best of the trials that improved it.
 fn removed_pct(run: &Run) -> f64 {
+    let all = trial_of_all(run);
     run.queries
         .iter()
         .map(|query| {
             let best = run
                 .trials
                 .iter()
+                .filter(|trial| all.is_none_or(|all| all.recommendations == trial.recommendations))
                 .flat_map(|trial| &trial.queries)
                 .filter(|t| t.fingerprint == query.fingerprint && t.verdict == "improved")
                 .filter_map(|t| Some(1.0 - mean(&t.after)? / mean(&t.before)?))
@@ -223,7 +228,9 @@ fn trust(run: &Run) -> Vec<String> {
             ));
         }
     }
-    if run.recommendations.iter().filter(|r| r.state == "accepted").count() > 1 {
+    if trial_of_all(run).is_some() {
+        lines.push("Each change was measured alone, and all accepted ones together.".to_owned());
+    } else if run.recommendations.iter().filter(|r| r.state == "accepted").count() > 1 {
         lines.push("Each change was measured alone. Two indexes of one table may make one another superfluous: apply them one at a time, and try again.".to_owned());
     }
     if run.target.as_ref().is_some_and(|t| t.origin == "live") && executions > 0 {

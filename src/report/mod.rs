@@ -13,6 +13,8 @@ pub mod sarif;
 pub mod sections;
 pub mod template;
 pub mod text;
+mod together;
+mod trial_text;
 pub mod words;
 
 use crate::model::run::Run;

@@ -3,14 +3,15 @@
 use crate::model::catalog::Catalog;
 use crate::model::duration::Durations;
 use crate::model::finding::{Finding, Subject};
+use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::Recommendation;
 use crate::model::run::{
-    Run, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery,
-    RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTrial, SCHEMA_VERSION, Target,
-    Tool,
+    Run, RunAlone, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery,
+    RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTrial, RunTriedIndex,
+    RunWriteQuery, RunWrites, SCHEMA_VERSION, Target, Tool,
 };
 use crate::model::shape::Shape;
-use crate::model::trial::{Arm, QueryTrial, Trial};
+use crate::model::trial::{Arm, QueryTrial, Trial, WriteTrial};
 use crate::model::workload::{Coverage, Provenance, Query, Workload};
 use crate::stats::quantile::sample_quantile;
 
@@ -148,45 +149,98 @@ fn measured(trial: &Trial) -> Option<RunMeasured> {
         change_pct: most.change_pct,
         interval_pct: [most.interval_pct.0, most.interval_pct.1],
         verdict: most.verdict.word().to_owned(),
-        size_bytes: trial.size_bytes,
-        build_ms: trial.build_ms,
+        size_bytes: trial.size_bytes(),
+        build_ms: trial.build_ms(),
     })
 }
 
-pub fn trial(trial: &Trial) -> RunTrial {
+/// One of the trials of a run. What one recommendation did alone stands beside what a set did.
+pub fn trial(trial: &Trial, trials: &[Trial]) -> RunTrial {
+    let singles: Vec<&Trial> = match trial.recommendations.len() {
+        0 | 1 => Vec::new(),
+        _ => trials.iter().filter(|single| single.is_alone_in(trial)).collect(),
+    };
     RunTrial {
         recommendations: trial.recommendations.clone(),
         mode: trial.mode.to_owned(),
         rounds: trial.rounds,
         builds: trial.builds,
         noise_floor_pct: finite(trial.noise_floor_pct),
-        build_ms: trial.build_ms,
-        size_bytes: trial.size_bytes,
-        queries: trial.queries.iter().map(query_trial).collect(),
-        left_out: trial
-            .left_out
+        build_ms: trial.build_ms(),
+        size_bytes: trial.size_bytes(),
+        queries: trial.queries.iter().map(|query| query_trial(query, &singles)).collect(),
+        left_out: left_out(&trial.left_out),
+        failed: trial.failed.clone(),
+        writes: trial.writes.as_ref().map(writes),
+        indexes: trial
+            .indexes
             .iter()
-            .map(|(fingerprint, reason)| RunLeftOut {
-                fingerprint: fingerprint.to_string(),
-                reason: reason.clone(),
+            .map(|index| RunTriedIndex {
+                recommendation: index.recommendation.clone(),
+                build_ms: index.build_ms,
+                size_bytes: index.size_bytes,
+                used_by: index.used_by.iter().map(ToString::to_string).collect(),
+                failed: index.failed.clone(),
             })
             .collect(),
+    }
+}
+
+fn left_out(list: &[(Fingerprint, String)]) -> Vec<RunLeftOut> {
+    list.iter()
+        .map(|(fingerprint, reason)| RunLeftOut {
+            fingerprint: fingerprint.to_string(),
+            reason: reason.clone(),
+        })
+        .collect()
+}
+
+fn writes(trial: &WriteTrial) -> RunWrites {
+    RunWrites {
+        rounds: trial.rounds,
+        change_pct: trial.change_pct.map(finite),
+        interval_pct: trial.interval_pct.map(interval),
+        control_interval_pct: trial.control_interval_pct.map(interval),
+        queries: trial
+            .queries
+            .iter()
+            .map(|query| RunWriteQuery {
+                fingerprint: query.fingerprint.to_string(),
+                before: arm(&query.before),
+                after: arm(&query.after),
+                change_pct: finite(query.change_pct),
+                interval_pct: interval(query.interval_pct),
+                wal_before_bytes: query.wal_before_bytes,
+                wal_after_bytes: query.wal_after_bytes,
+                hot_before: query.hot_before,
+                hot_after: query.hot_after,
+            })
+            .collect(),
+        left_out: left_out(&trial.left_out),
         failed: trial.failed.clone(),
     }
 }
 
-fn query_trial(trial: &QueryTrial) -> RunQueryTrial {
+fn query_trial(trial: &QueryTrial, singles: &[&Trial]) -> RunQueryTrial {
+    let own: Vec<(&str, &QueryTrial)> = singles
+        .iter()
+        .flat_map(|single| {
+            let of = |query: &&QueryTrial| query.fingerprint == trial.fingerprint;
+            single
+                .queries
+                .iter()
+                .filter(of)
+                .map(|query| (single.recommendations[0].as_str(), query))
+        })
+        .collect();
     RunQueryTrial {
         fingerprint: trial.fingerprint.to_string(),
         before: arm(&trial.before),
         after: arm(&trial.after),
         control: arm(&trial.control),
         change_pct: finite(trial.change_pct),
-        interval_pct: [finite(trial.interval_pct.0), finite(trial.interval_pct.1)],
-        control_interval_pct: [
-            finite(trial.control_interval_pct.0),
-            finite(trial.control_interval_pct.1),
-        ],
+        interval_pct: interval(trial.interval_pct),
+        control_interval_pct: interval(trial.control_interval_pct),
         verdict: trial.verdict.word().to_owned(),
         why: trial.verdict.why().map(str::to_owned),
         judged_by: trial.judged_by.to_owned(),
@@ -196,7 +250,24 @@ fn query_trial(trial: &QueryTrial) -> RunQueryTrial {
         plan_before: trial.plan_before.text.clone(),
         plan_after: trial.plan_after.text.clone(),
         parameters: trial.parameters.clone(),
+        slower_than_alone: own
+            .iter()
+            .find(|(_, single)| trial.is_slower_than(single))
+            .map(|(recommendation, _)| (*recommendation).to_owned()),
+        alone: own
+            .into_iter()
+            .map(|(recommendation, single)| RunAlone {
+                recommendation: recommendation.to_owned(),
+                change_pct: finite(single.change_pct),
+                interval_pct: interval(single.interval_pct),
+                verdict: single.verdict.word().to_owned(),
+            })
+            .collect(),
     }
+}
+
+fn interval(interval_pct: (f64, f64)) -> [f64; 2] {
+    [finite(interval_pct.0), finite(interval_pct.1)]
 }
 
 /// JSON has no infinity; a change that is not known at all is as wide as a number can say.

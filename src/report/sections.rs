@@ -3,6 +3,7 @@
 
 use super::chart::before_after;
 use super::document::{Line, LoopSection, QueryRow, Section, SectionQuery, heading, trial_of};
+use super::together::trial_of_all;
 use super::words::{bytes, change, count, interval, milliseconds, plural, share};
 use crate::model::run::{Run, RunFinding, RunQueryTrial, RunRecommendation, RunTrial};
 
@@ -32,12 +33,12 @@ pub(super) fn section(run: &Run, number: usize, recommendation: &RunRecommendati
         because,
         sql: recommendation.sql.clone(),
         undo: recommendation.undo.clone(),
-        costs: costs(recommendation, trial),
+        costs: costs(run, recommendation, trial),
         queries: trial.iter().flat_map(|t| &t.queries).map(|q| section_query(run, q)).collect(),
     }
 }
 
-fn costs(recommendation: &RunRecommendation, trial: Option<&RunTrial>) -> Vec<String> {
+fn costs(run: &Run, recommendation: &RunRecommendation, trial: Option<&RunTrial>) -> Vec<String> {
     let mut costs = Vec::new();
     if let Some(trial) = trial.filter(|trial| trial.build_ms > 0.0) {
         let size = trial.size_bytes.map_or("unknown size".to_owned(), bytes);
@@ -56,7 +57,15 @@ fn costs(recommendation: &RunRecommendation, trial: Option<&RunTrial>) -> Vec<St
         ));
     }
     if recommendation.kind == "create-index" {
-        costs.push("Each insert, and each update of its columns, writes the index as well; that was not measured.".to_owned());
+        let measured = trial.is_some_and(|trial| trial.writes.is_some())
+            || trial_of_all(run).is_some_and(|all| {
+                all.writes.is_some() && all.recommendations.contains(&recommendation.id)
+            });
+        costs.push(if measured {
+            "Each insert, and each update of its columns, writes the index as well; what that costs stands under *What the writes pay*.".to_owned()
+        } else {
+            "Each insert, and each update of its columns, writes the index as well; that was not measured (`--writes` does).".to_owned()
+        });
     }
     costs
 }

@@ -7,8 +7,9 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 
 use super::RenderError;
-use super::words::{bytes, change, count, interval, middle_cut, milliseconds, plural, share};
-use crate::model::run::{Run, RunFinding, RunRecommendation, RunTrial};
+use super::trial_text::trial_text;
+use super::words::{bytes, count, middle_cut, milliseconds, plural, share};
+use crate::model::run::{Run, RunFinding, RunRecommendation};
 
 /// Statements shown; the run file has all of them.
 const QUERIES: usize = 12;
@@ -30,7 +31,7 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
     }
     no_index(&mut out, run);
     for trial in &run.trials {
-        self::trial(&mut out, run, trial);
+        trial_text(&mut out, run, trial);
     }
     checks(&mut out, run);
     for warning in &run.warnings {
@@ -96,7 +97,7 @@ fn coverage(out: &mut String, run: &Run) {
     }
 }
 
-fn table(header: &[&str], right: &[usize]) -> Table {
+pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().enumerate().map(|(at, name)| {
@@ -111,7 +112,7 @@ fn table(header: &[&str], right: &[usize]) -> Table {
     table
 }
 
-fn put(out: &mut String, table: &Table) {
+pub(super) fn put(out: &mut String, table: &Table) {
     for line in table.lines() {
         let _ = writeln!(out, " {}", line.trim_end());
     }
@@ -246,87 +247,8 @@ fn no_index(out: &mut String, run: &Run) {
     }
 }
 
-fn trial(out: &mut String, run: &Run, trial: &RunTrial) {
-    if let Some(why) = &trial.failed {
-        let _ =
-            writeln!(out, "\ntrial of {} was not held: {why}", trial.recommendations.join(", "));
-        return;
-    }
-    let size = trial.size_bytes.map_or("unknown size".to_owned(), bytes);
-    let _ = writeln!(
-        out,
-        "\ntrial of {}: {} rounds, built {} in {} ({size}), rolled back",
-        trial.recommendations.join(", "),
-        trial.rounds,
-        plural(trial.builds as usize, "time", "times"),
-        milliseconds(trial.build_ms * 1e3),
-    );
-    let mut table = table(
-        &[
-            "",
-            "before p50",
-            "p95",
-            "p99",
-            "after p50",
-            "p95",
-            "p99",
-            "p95 change [95 %]",
-            "statement",
-        ],
-        &[1, 2, 3, 4, 5, 6],
-    );
-    let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
-    for query in &trial.queries {
-        let sql = run
-            .queries
-            .iter()
-            .find(|known| known.fingerprint == query.fingerprint)
-            .map_or(query.fingerprint.as_str(), |known| known.normalized.as_str());
-        table.add_row([
-            format!("{} {}", mark(&query.verdict), query.verdict),
-            figure(query.before.p50_us),
-            figure(query.before.p95_us),
-            figure(query.before.p99_us),
-            figure(query.after.p50_us),
-            figure(query.after.p95_us),
-            figure(query.after.p99_us),
-            format!(
-                "{} [{}]",
-                change(query.change_pct),
-                interval(query.interval_pct[0], query.interval_pct[1])
-            ),
-            middle_cut(sql, 48),
-        ]);
-    }
-    put(out, &table);
-    let _ = writeln!(
-        out,
-        "    the same statement against itself: up to {:.0} % (the noisiest of them)",
-        trial.noise_floor_pct
-    );
-    for query in &trial.queries {
-        if query.judged_by != "p95" {
-            let _ = writeln!(
-                out,
-                "    {} was judged by the median: {} executions, p95 needs 59",
-                query.fingerprint, query.before.n
-            );
-        }
-        if query.parameters != "from the log" {
-            let _ = writeln!(out, "    parameters of {}: {}", query.fingerprint, query.parameters);
-        }
-        if query.rows_identical == Some(false) {
-            let _ = writeln!(
-                out,
-                "    error: {} returned other rows with the change",
-                query.fingerprint
-            );
-        }
-    }
-}
-
 /// A word stands beside each mark, so nothing hangs on seeing it.
-fn mark(verdict: &str) -> char {
+pub(super) fn mark(verdict: &str) -> char {
     match verdict {
         "improved" | "unchanged" => '✓',
         "regressed" => '✗',

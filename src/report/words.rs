@@ -57,6 +57,11 @@ pub fn interval(low: f64, high: f64) -> String {
     format!("{} to {}", low.trim_end_matches('%').trim_end_matches(THIN), change(high))
 }
 
+/// A part of a whole: `84 %`.
+pub fn ratio(part: f64) -> String {
+    format!("{:.0}{THIN}%", 100.0 * part)
+}
+
 /// Bytes: `512 kB`, `12 MB`, `1.4 GB`, in powers of 1024 as the server prints them.
 pub fn bytes(size: u64) -> String {
     const KB: f64 = 1024.0;

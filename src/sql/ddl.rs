@@ -204,7 +204,7 @@ fn empty_table(name: TableName, kind: TableKind) -> Table {
         definition: None,
         rows: None,
         size_bytes: None,
-        writes: None,
+        activity: None,
         never_analyzed: false,
         granted_to: Vec::new(),
     }

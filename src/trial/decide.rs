@@ -1,34 +1,161 @@
-//! A trial to the fate of its recommendation.
+//! Trials to the fate of recommendations.
 
-use super::plan::LESS_TIME;
-use crate::model::recommendation::State;
-use crate::model::trial::{QueryTrial, Trial, Verdict};
+use super::plan::{LESS_TIME, TOO_LONG};
+use crate::model::fingerprint::Fingerprint;
+use crate::model::recommendation::{Recommendation, State};
+use crate::model::shape::Shape;
+use crate::model::trial::{Arm, QueryTrial, Trial, Verdict};
+use crate::model::workload::Workload;
 
-/// What a trial says of its recommendation: accepted, rejected or undecided, with the reason.
-pub fn decide(trial: &Trial) -> (State, Option<String>) {
-    if let Some(why) = &trial.failed {
-        return (State::Undecided, Some(format!("the trial could not be held: {why}")));
-    }
-    let any = |wanted: fn(&QueryTrial) -> bool| trial.queries.iter().any(wanted);
-    if any(|query| query.rows_identical == Some(false)) {
-        return (State::Rejected, Some("a statement returned other rows with it".to_owned()));
-    }
-    if any(|query| query.verdict == Verdict::Regressed) {
-        return (State::Rejected, Some("a statement became slower with it".to_owned()));
-    }
-    if any(|query| query.verdict == Verdict::Improved) {
-        return (State::Accepted, None);
-    }
-    if !any(|query| query.plan_after.shape != query.plan_before.shape) {
-        let unseen = trial.left_out.iter().filter(|(_, why)| why != LESS_TIME).count();
-        return if unseen > 0 {
-            let why = format!(
-                "no statement that was replayed used it, and {unseen} that read the table could not be replayed"
-            );
-            (State::Undecided, Some(why))
-        } else {
-            (State::Rejected, Some("no statement used it".to_owned()))
+/// What statements lose may be this part of what others gain before an index is rejected for it.
+const LOSS_FOR_GAIN: f64 = 0.05;
+
+/// A fate with its reason.
+pub type Fate = (State, Option<String>);
+
+/// What was tried a recommendation for: the statements, and which of them read its table.
+#[derive(Clone, Copy)]
+pub struct Matter<'m> {
+    pub workload: &'m Workload,
+    pub shapes: &'m [Option<Shape>],
+    pub recommendation: &'m Recommendation,
+}
+
+impl Matter<'_> {
+    /// Statements that read the table and could not be replayed for another reason than time.
+    fn unseen(&self, trial: &Trial) -> usize {
+        let reads = |fingerprint: &Fingerprint| {
+            let at = self.workload.queries.iter().position(|q| q.fingerprint == *fingerprint);
+            let shape = at.and_then(|at| self.shapes.get(at)).and_then(Option::as_ref);
+            shape.is_some_and(|shape| {
+                shape
+                    .scans
+                    .iter()
+                    .any(|scan| Some(&scan.table) == self.recommendation.table.as_ref())
+            })
         };
+        let missed = |(fingerprint, why): &&(Fingerprint, String)| {
+            ![LESS_TIME, TOO_LONG].contains(&why.as_str()) && reads(fingerprint)
+        };
+        trial.left_out.iter().filter(missed).count()
     }
-    (State::Undecided, Some("no statement became measurably faster".to_owned()))
+
+    fn time_us(&self, fingerprint: Fingerprint) -> f64 {
+        let known = self.workload.queries.iter().find(|known| known.fingerprint == fingerprint);
+        known.map_or(0.0, |known| known.total_us as f64)
+    }
+}
+
+fn rejected(why: impl Into<String>) -> Fate {
+    (State::Rejected, Some(why.into()))
+}
+
+fn undecided(why: impl Into<String>) -> Fate {
+    (State::Undecided, Some(why.into()))
+}
+
+/// What the trial of one recommendation alone says of it.
+pub fn alone(trial: &Trial, matter: Matter<'_>) -> Fate {
+    if let Some(why) = &trial.failed {
+        return undecided(format!("the trial could not be held: {why}"));
+    }
+    let every: Vec<&QueryTrial> = trial.queries.iter().collect();
+    if let Some(fate) = harm(&every, matter) {
+        return fate;
+    }
+    if let Some(improved) = every.iter().find(|query| query.verdict == Verdict::Improved) {
+        let slower = every.iter().find(|query| query.verdict == Verdict::Regressed);
+        let note = slower.map(|slower| {
+            format!(
+                "{} becomes slower by it, which is little beside what {} gains",
+                slower.fingerprint, improved.fingerprint
+            )
+        });
+        return (State::Accepted, note);
+    }
+    if let Some(fate) = unused(trial, matter, "no statement used it") {
+        return fate;
+    }
+    let users = trial.index_of(&matter.recommendation.id).map(|index| &index.used_by);
+    let replayed = |user: &Fingerprint| every.iter().any(|query| query.fingerprint == *user);
+    if users.is_some_and(|users| !users.iter().any(replayed)) {
+        return undecided(
+            "the statements that use it take too long; --time-budget gives more time",
+        );
+    }
+    undecided("no statement became measurably faster")
+}
+
+/// What the trial of a set says of one recommendation in it: `None` where nothing speaks against it.
+pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
+    let index = trial.index_of(&matter.recommendation.id)?;
+    if let Some(why) = &index.failed {
+        return Some(undecided(format!("the trial could not be held: {why}")));
+    }
+    if trial.failed.is_some() {
+        return None;
+    }
+    if let Some(fate) = unused(trial, matter, "beside the others no statement uses it") {
+        return Some(fate);
+    }
+    let using: Vec<&QueryTrial> =
+        trial.queries.iter().filter(|query| index.used_by.contains(&query.fingerprint)).collect();
+    harm(&using, matter)
+}
+
+/// A statement that uses the recommendation became faster in the set, and no other recommendation made
+/// it so by itself.
+pub fn proved_by_set(trial: &Trial, id: &str, singles: &[Trial]) -> Option<Fingerprint> {
+    let index = trial.index_of(id)?;
+    let improved = |query: &&QueryTrial| {
+        query.verdict == Verdict::Improved && index.used_by.contains(&query.fingerprint)
+    };
+    let by_another = |query: &&QueryTrial| {
+        singles.iter().filter(|single| single.recommendations != [id]).any(|single| {
+            single
+                .queries
+                .iter()
+                .any(|own| own.fingerprint == query.fingerprint && own.verdict == Verdict::Improved)
+        })
+    };
+    let found = trial.queries.iter().filter(improved).find(|query| !by_another(query));
+    found.map(|query| query.fingerprint)
+}
+
+/// No statement uses it, in the words `why`; not so sure where some could not even be planned.
+fn unused(trial: &Trial, matter: Matter<'_>, why: &str) -> Option<Fate> {
+    trial.index_of(&matter.recommendation.id)?.used_by.is_empty().then(|| {
+        match matter.unseen(trial) {
+            0 => rejected(why),
+            unseen => undecided(format!(
+                "{why}, of those that could be replayed; {unseen} that read the table could not"
+            )),
+        }
+    })
+}
+
+/// Other rows, or more time lost than a little of what is gained.
+fn harm(queries: &[&QueryTrial], matter: Matter<'_>) -> Option<Fate> {
+    if queries.iter().any(|query| query.rows_identical == Some(false)) {
+        return Some(rejected("a statement returned other rows with it"));
+    }
+    let regressed = queries.iter().find(|query| query.verdict == Verdict::Regressed)?;
+    let (mut gained_us, mut lost_us) = (0.0, 0.0);
+    for query in queries {
+        let (time_us, change) = (matter.time_us(query.fingerprint), change(query));
+        match query.verdict {
+            Verdict::Improved => gained_us -= time_us * change.min(0.0),
+            Verdict::Regressed => lost_us += time_us * change.max(0.0),
+            _ => {}
+        }
+    }
+    (lost_us >= LOSS_FOR_GAIN * gained_us)
+        .then(|| rejected(format!("a statement became slower with it: {}", regressed.fingerprint)))
+}
+
+/// Change of the mean latency, as a part of it.
+fn change(query: &QueryTrial) -> f64 {
+    let mean = |arm: &Arm| arm.all().iter().sum::<f64>() / arm.len().max(1) as f64;
+    let before = mean(&query.before);
+    if before > 0.0 { mean(&query.after) / before - 1.0 } else { 0.0 }
 }

@@ -1,5 +1,6 @@
 //! Replays statements with and without a change, and judges the difference.
 
+mod block;
 pub mod compare;
 pub mod confirm;
 pub mod decide;
@@ -7,4 +8,7 @@ pub mod parameters;
 pub mod plan;
 pub mod replay;
 pub mod schedule;
+pub mod share;
 pub mod transaction;
+pub mod verify;
+mod writes;

@@ -63,7 +63,11 @@ pub fn samples(
 
 /// What one position is filled with.
 enum Source {
-    Column { scan: usize, predicate: Predicate },
+    /// A value of a row of a scan's table, as SQL.
+    Row {
+        scan: usize,
+        value: String,
+    },
     Fixed(&'static str),
 }
 
@@ -72,11 +76,13 @@ fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<Source>
     (1..=positions)
         .map(|number| {
             let found = shape.scans.iter().enumerate().find_map(|(scan, data)| {
-                let predicate = data
-                    .filters
-                    .iter()
-                    .find(|filter| filter.slots.iter().any(|slot| usize::from(*slot) == number))?;
-                Some(Source::Column { scan, predicate: predicate.clone() })
+                let is_here = |slot: &u16| usize::from(*slot) == number;
+                let filter = data.filters.iter().find(|filter| filter.slots.iter().any(is_here));
+                let assigned = || data.assigned.iter().find(|(_, slot)| is_here(slot));
+                let value = filter.map(value_of).or_else(|| {
+                    assigned().map(|(column, _)| format!("({})::text", quote(column)))
+                })?;
+                Some(Source::Row { scan, value })
             });
             found
                 .or_else(|| page_position(&query.normalized, number).map(Source::Fixed))
@@ -112,9 +118,7 @@ fn rows(
 ) -> Result<Vec<Vec<Literal>>, String> {
     let scans: Vec<usize> = sources
         .iter()
-        .filter_map(
-            |source| if let Source::Column { scan, .. } = source { Some(*scan) } else { None },
-        )
+        .filter_map(|source| if let Source::Row { scan, .. } = source { Some(*scan) } else { None })
         .collect();
     let mut columns_of: Vec<(usize, Vec<Vec<Literal>>)> = Vec::new();
     for scan in scans {
@@ -124,9 +128,7 @@ fn rows(
         let expressions: Vec<String> = sources
             .iter()
             .filter_map(|source| match source {
-                Source::Column { scan: own, predicate } if *own == scan => {
-                    Some(value_of(predicate))
-                }
+                Source::Row { scan: own, value } if *own == scan => Some(value.clone()),
                 _ => None,
             })
             .collect();
@@ -172,7 +174,7 @@ fn assemble(
         .iter()
         .map(|source| match source {
             Source::Fixed(value) => Literal::text(*value),
-            Source::Column { scan, .. } => {
+            Source::Row { scan, .. } => {
                 let at = columns_of.iter().position(|(known, _)| known == scan).unwrap_or(0);
                 let value = columns_of[at].1[n].get(next[at]).cloned().unwrap_or(Literal::NULL);
                 next[at] += 1;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::fingerprint::Fingerprint;
-use crate::model::recommendation::Recommendation;
+use crate::model::name::TableName;
 use crate::model::shape::{Scan, Shape, StatementKind};
 use crate::model::workload::{Query, Sample, Workload};
 use crate::pg::connect::Connection;
@@ -13,14 +13,17 @@ use crate::stats::random::Random;
 use super::parameters;
 use super::replay::Replayed;
 
-/// Statements looked at for one trial, at most: those with the longest time among those that scan the
-/// table. Which of them are replayed is decided once the index is there.
+/// Statements looked at for each table of a trial, at most: those with the longest time among those that
+/// scan it. Which of them are replayed is decided once the index is there.
 const MOST_QUERIES: usize = 60;
 /// Parameter sets of a statement, at most.
 const MOST_SETS: usize = 40;
 
 /// Why a statement was left out that could have been replayed.
 pub const LESS_TIME: &str = "less time than the statements replayed";
+/// Why a statement was left out whose executions take the time of all others.
+pub const TOO_LONG: &str =
+    "its executions would take the time of the other statements; --time-budget gives more";
 
 /// What a trial will replay.
 pub struct Plan<'w> {
@@ -62,28 +65,27 @@ impl Planner {
     }
 }
 
-/// Lists the statements that read the recommendation's table, longest time first.
+/// Lists the statements that read any of the tables, longest time first.
 pub fn plan<'w>(
     connection: &Connection,
     planner: &mut Planner,
     workload: &'w Workload,
     shapes: &[Option<Shape>],
-    recommendation: &Recommendation,
+    tables: &[&TableName],
     random: &mut Random,
 ) -> Plan<'w> {
     let mut plan = Plan { queries: Vec::new(), left_out: Vec::new() };
-    let Some(table) = &recommendation.table else { return plan };
     // The workload is in the order of time already.
     for (query, shape) in workload.queries.iter().zip(shapes) {
         let Some(shape) = shape else { continue };
         // The rows that an INSERT adds are not looked for.
         let reads = |scan: &Scan| {
-            scan.table == *table && !(scan.target && shape.kind == StatementKind::Insert)
+            tables.contains(&&scan.table) && !(scan.target && shape.kind == StatementKind::Insert)
         };
         if !shape.scans.iter().any(reads) {
             continue;
         }
-        if plan.queries.len() == MOST_QUERIES {
+        if plan.queries.len() >= MOST_QUERIES * tables.len() {
             plan.left_out.push((query.fingerprint, LESS_TIME.to_owned()));
             continue;
         }

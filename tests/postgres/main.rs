@@ -13,3 +13,4 @@ mod refusals;
 mod support;
 mod throwaway;
 mod trial;
+mod verify;

@@ -206,7 +206,7 @@ fn prove(
         statement_timeout_ms: connection.statement_timeout,
         seed: args.seed,
     };
-    let trials = hold(&gathered, live, &writable, &mut recommendations, effort, progress)?;
+    let trials = hold(&gathered, live, &writable, &mut recommendations, (effort, true), progress)?;
     let mut run = record_run("demo", &gathered, &findings, &recommendations, &trials, args.seed);
     advice.explain(&mut run);
     if let Some(target) = &mut run.target {

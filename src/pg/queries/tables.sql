@@ -8,7 +8,7 @@ SELECT c.oid,
             THEN c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::float8)
             ELSE c.reltuples END::float8,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) END AS size_bytes,
-       s.n_tup_ins + s.n_tup_upd + s.n_tup_del AS writes,
+       written.inserted,
        c.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AS never_analyzed,
        c.relrowsecurity,
        ARRAY(SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END
@@ -16,10 +16,18 @@ SELECT c.oid,
               WHERE a.grantee <> c.relowner
                 AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
               ORDER BY 1) AS granted_to,
-       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition
+       CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition,
+       written.updated,
+       written.hot_updated
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
+  CROSS JOIN LATERAL (
+        SELECT sum(pg_stat_get_tuples_inserted(t.relid))::bigint AS inserted,
+               sum(pg_stat_get_tuples_updated(t.relid))::bigint AS updated,
+               sum(pg_stat_get_tuples_hot_updated(t.relid))::bigint AS hot_updated
+          FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) t
+       ) written
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema')

@@ -1,0 +1,154 @@
+//! A trial for the terminal: its statements before and after, and what the writes pay for it.
+
+use std::fmt::Write;
+
+use super::text::{mark, put, table};
+use super::together::write_lead;
+use super::words::{bytes, change, interval, middle_cut, milliseconds, plural, ratio};
+use crate::model::run::{Run, RunAlone, RunQueryTrial, RunTrial, RunWrites};
+
+/// Width of the SQL in tables, characters: a table fits 120 columns.
+const SQL_WIDTH: usize = 48;
+
+pub(super) fn trial_text(out: &mut String, run: &Run, trial: &RunTrial) {
+    let what = match &trial.recommendations[..] {
+        [one] => one.clone(),
+        all => format!("all {} together", all.len()),
+    };
+    if let Some(why) = &trial.failed {
+        let _ = writeln!(out, "\ntrial of {what} was not held: {why}");
+        return;
+    }
+    let size = trial.size_bytes.map_or("unknown size".to_owned(), bytes);
+    let _ = writeln!(
+        out,
+        "\ntrial of {what}: {} rounds, built {} in {} ({size}), rolled back",
+        trial.rounds,
+        plural(trial.builds as usize, "time", "times"),
+        milliseconds(trial.build_ms * 1e3),
+    );
+    statements(out, run, trial);
+    let _ = writeln!(
+        out,
+        "    the same statement against itself: up to {:.0} % (the noisiest of them)",
+        trial.noise_floor_pct
+    );
+    notes(out, trial);
+    if let Some(writes) = &trial.writes {
+        self::writes(out, run, writes);
+    }
+}
+
+fn statements(out: &mut String, run: &Run, trial: &RunTrial) {
+    let is_set = trial.recommendations.len() > 1;
+    let mut header =
+        vec!["", "before p50", "p95", "p99", "after p50", "p95", "p99", "p95 change [95 %]"];
+    if is_set {
+        header.push("best alone");
+    }
+    header.push("statement");
+    let mut table = table(&header, &[1, 2, 3, 4, 5, 6]);
+    let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
+    for query in &trial.queries {
+        let mut row = vec![
+            format!("{} {}", mark(&query.verdict), query.verdict),
+            figure(query.before.p50_us),
+            figure(query.before.p95_us),
+            figure(query.before.p99_us),
+            figure(query.after.p50_us),
+            figure(query.after.p95_us),
+            figure(query.after.p99_us),
+            format!(
+                "{} [{}]",
+                change(query.change_pct),
+                interval(query.interval_pct[0], query.interval_pct[1])
+            ),
+        ];
+        if is_set {
+            row.push(best_alone(query).map_or("–".to_owned(), |best| change(best.change_pct)));
+        }
+        row.push(middle_cut(statement(run, &query.fingerprint), SQL_WIDTH));
+        table.add_row(row);
+    }
+    put(out, &table);
+}
+
+/// The recommendation that did most for the statement by itself.
+pub(super) fn best_alone(query: &RunQueryTrial) -> Option<&RunAlone> {
+    query.alone.iter().min_by(|a, b| a.change_pct.total_cmp(&b.change_pct))
+}
+
+/// The text of a statement, or its fingerprint.
+pub(super) fn statement<'r>(run: &'r Run, fingerprint: &'r str) -> &'r str {
+    run.queries
+        .iter()
+        .find(|known| known.fingerprint == fingerprint)
+        .map_or(fingerprint, |known| known.normalized.as_str())
+}
+
+fn notes(out: &mut String, trial: &RunTrial) {
+    for query in &trial.queries {
+        let fingerprint = &query.fingerprint;
+        if query.judged_by != "p95" {
+            let _ = writeln!(
+                out,
+                "    {fingerprint} was judged by the median: {} executions, p95 needs 59",
+                query.before.n
+            );
+        }
+        if query.parameters != "from the log" {
+            let _ = writeln!(out, "    parameters of {fingerprint}: {}", query.parameters);
+        }
+        if query.rows_identical == Some(false) {
+            let _ = writeln!(out, "    error: {fingerprint} returned other rows with the change");
+        }
+        if let Some(alone) = &query.slower_than_alone {
+            let _ = writeln!(
+                out,
+                "    {fingerprint} is slower with all of them than with {alone} alone"
+            );
+        }
+    }
+}
+
+fn writes(out: &mut String, run: &Run, writes: &RunWrites) {
+    let _ = writeln!(out, "    {}", write_lead(writes));
+    if let Some(why) = &writes.failed {
+        let _ = writeln!(out, "    writes could not be replayed: {why}");
+    }
+    if !writes.queries.is_empty() {
+        let mut table = table(
+            &["", "before p50", "after p50", "change [95 %]", "WAL", "HOT", "statement"],
+            &[1, 2],
+        );
+        let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
+        for query in &writes.queries {
+            table.add_row([
+                "  ".to_owned(),
+                figure(query.before.p50_us),
+                figure(query.after.p50_us),
+                format!(
+                    "{} [{}]",
+                    change(query.change_pct),
+                    interval(query.interval_pct[0], query.interval_pct[1])
+                ),
+                pair(query.wal_before_bytes, query.wal_after_bytes, bytes),
+                pair(query.hot_before, query.hot_after, ratio),
+                middle_cut(statement(run, &query.fingerprint), SQL_WIDTH),
+            ]);
+        }
+        put(out, &table);
+    }
+    for left in &writes.left_out {
+        let sql = middle_cut(statement(run, &left.fingerprint), SQL_WIDTH);
+        let _ = writeln!(out, "    not replayed: {sql}: {}", left.reason);
+    }
+}
+
+/// A figure before and after.
+pub(super) fn pair<T>(before: Option<T>, after: Option<T>, words: fn(T) -> String) -> String {
+    match (before, after) {
+        (Some(before), Some(after)) => format!("{} → {}", words(before), words(after)),
+        _ => "–".to_owned(),
+    }
+}

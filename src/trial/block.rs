@@ -1,0 +1,366 @@
+//! The sessions of a trial: two without the change and one with it, on one snapshot.
+//!
+//! One session builds indexes in a transaction that it rolls back in the end. Only that session's
+//! planner sees them; the other two go on without, on the same data and the same cache. If anything
+//! dies, the server rolls back, and there is nothing to clean up.
+
+use std::time::Instant;
+
+use super::plan::{LESS_TIME, Planned};
+use super::replay::{Outcome, Prepared, Replayed, Session};
+use super::transaction::{Effort, NewlyBuilt};
+use crate::model::fingerprint::Fingerprint;
+use crate::model::plan::Plan as ServerPlan;
+use crate::model::recommendation::NewIndex;
+use crate::model::trial::TriedIndex;
+use crate::model::workload::Sample;
+use crate::pg::connect::Connection;
+use crate::pg::error::{Kind, PgError};
+use crate::pg::explain;
+use crate::pg::guard::Writable;
+use crate::pg::hypothetical::needs_trigrams;
+use crate::pg::libpq_env::Settings;
+use crate::sql::ident::quote_table;
+use crate::sql::index_ddl::{Build, create};
+use crate::sql::rewrite::without_limit;
+
+/// Executions explained with what they touch, a statement.
+const EXPLAINED: usize = 3;
+/// What takes less in all arms together is repeated without a thought, seconds.
+const QUICK_S: f64 = 0.05;
+/// Parameter sets whose plans are compared before anything is executed, a statement.
+const PLANNED: usize = 8;
+
+/// Places of statements that failed, ascending, with the reason.
+type Failed = Vec<(usize, String)>;
+
+/// The sessions of one block. Dropping them rolls everything back.
+pub(super) struct Block {
+    pub before: Prepared,
+    pub after: Prepared,
+    pub control: Prepared,
+    pub indexes: Vec<TriedIndex>,
+    /// For each index, the names that plans call it by: its partitions have their own.
+    names: Vec<Vec<String>>,
+}
+
+impl Block {
+    /// Opens three sessions on one snapshot, one of them with the indexes. An index that cannot be built
+    /// is named in [`Block::indexes`], and the others stand.
+    ///
+    /// # Errors
+    /// When the server goes away, or the user interrupts.
+    pub fn open(
+        settings: &Settings,
+        _: &Writable,
+        changes: &[NewlyBuilt<'_>],
+        effort: Effort,
+    ) -> Result<Block, PgError> {
+        let after = connect(settings, effort)?;
+        after.batch(&format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET LOCAL lock_timeout = {}",
+            effort.lock_timeout_ms
+        ))?;
+        let snapshot: String = after.row("SELECT pg_export_snapshot()", &[])?.get(0);
+        let reader = || -> Result<Prepared, PgError> {
+            let connection = connect(settings, effort)?;
+            connection.batch(&format!(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{snapshot}'"
+            ))?;
+            Ok(Prepared::new(connection))
+        };
+        let (before, control) = (reader()?, reader()?);
+        let mut after = Prepared::new(after);
+        let (indexes, names) = build_all(&mut after, changes)?;
+        // From here on the session that holds the indexes may write no more than the others.
+        after.connection.batch(&format!(
+            "SET LOCAL statement_timeout = {}; SET TRANSACTION READ ONLY",
+            effort.statement_timeout_ms
+        ))?;
+        Ok(Block { before, after, control, indexes, names })
+    }
+
+    /// Rolls back and says goodbye, so that the next block does not wait for this one's locks.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn close(self) -> Result<(), PgError> {
+        self.after.connection.batch("ROLLBACK")
+    }
+
+    /// Executes every statement once in each arm. Returns the time that one parameter set of each
+    /// takes in all arms, seconds, and the statements that failed with the reason.
+    ///
+    /// # Errors
+    /// When the server goes away, or the user interrupts.
+    pub fn warm_up(&mut self, planned: &[Planned<'_>]) -> Result<(Vec<f64>, Failed), PgError> {
+        let mut seconds = vec![0.0; planned.len()];
+        let mut failed = Vec::new();
+        for (at, planned) in planned.iter().enumerate() {
+            let sample = &planned.replayed.samples[0];
+            for session in [&mut self.before, &mut self.control, &mut self.after] {
+                let answer = in_savepoint(session, |session| session.execute(sample))?;
+                match answer {
+                    Ok(answer) => seconds[at] += answer.latency_us / 1e6,
+                    Err(why) => {
+                        failed.push((at, why));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok((seconds, failed))
+    }
+
+    /// Of all statements that read the tables, the `most` to replay: first the ones whose plan the
+    /// change touches, then those with the longest time, so that what it slows down is seen as well.
+    ///
+    /// # Errors
+    /// When the server goes away, or the user interrupts.
+    pub fn pick<'w>(
+        &mut self,
+        planned: Vec<Planned<'w>>,
+        most: usize,
+        left_out: &mut Vec<(Fingerprint, String)>,
+    ) -> Result<Vec<Planned<'w>>, PgError> {
+        let (mut changed, mut same) = (Vec::new(), Vec::new());
+        for candidate in planned {
+            let mut differs = false;
+            for sample in candidate.replayed.samples.iter().take(PLANNED) {
+                let before = estimated(&mut self.before, sample)?;
+                let after = estimated(&mut self.after, sample)?;
+                // What cannot be planned fails when it is executed, and is left out there.
+                differs |= matches!((before, after), (Ok(b), Ok(a)) if b.shape != a.shape);
+                if differs {
+                    break;
+                }
+            }
+            if differs { changed.push(candidate) } else { same.push(candidate) }
+        }
+        changed.append(&mut same);
+        for left in changed.drain(most.min(changed.len())..) {
+            left_out.push((left.query.fingerprint, LESS_TIME.to_owned()));
+        }
+        Ok(changed)
+    }
+
+    /// Notes in [`Block::indexes`] which statements use each index, for any of their parameter sets.
+    ///
+    /// # Errors
+    /// When the server goes away, or the user interrupts.
+    pub fn note_use(&mut self, planned: &[Planned<'_>]) -> Result<(), PgError> {
+        for planned in planned {
+            let fingerprint = planned.query.fingerprint;
+            for sample in &planned.replayed.samples {
+                let Ok(plan) = estimated(&mut self.after, sample)? else { continue };
+                for (index, names) in self.indexes.iter_mut().zip(&self.names) {
+                    let used = names.iter().any(|name| plan.indexes.contains(name));
+                    if used && !index.used_by.contains(&fingerprint) {
+                        index.used_by.push(fingerprint);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes fresh sessions know the statements: the quick ones are executed, and the slow ones, for
+    /// which the first time is no matter, planned. `seconds` is what one execution of each takes.
+    ///
+    /// # Errors
+    /// When the server goes away, or the user interrupts.
+    pub fn warm_up_again(
+        &mut self,
+        planned: &[Planned<'_>],
+        seconds: &[f64],
+    ) -> Result<(), PgError> {
+        for (planned, own_s) in planned.iter().zip(seconds) {
+            let sample = &planned.replayed.samples[0];
+            for session in [&mut self.before, &mut self.control, &mut self.after] {
+                // What failed the first time is not here; what fails now fails in its round.
+                let _ = match *own_s < QUICK_S {
+                    true => in_savepoint(session, |session| session.execute(sample).map(drop))?,
+                    false => estimated(session, sample)?.map(drop),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans and buffers of each statement without and with the change. `seconds` is what one execution
+    /// of each takes.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn explain_all(
+        &self,
+        queries: &[Replayed],
+        seconds: &[f64],
+    ) -> Result<Vec<(ServerPlan, ServerPlan)>, PgError> {
+        queries
+            .iter()
+            .zip(seconds)
+            .map(|(query, own_s)| {
+                let most = if *own_s < QUICK_S { EXPLAINED } else { 1 };
+                let before = explain_mean(&self.before.connection, query, most)?;
+                Ok((before, explain_mean(&self.after.connection, query, most)?))
+            })
+            .collect()
+    }
+
+    /// Same rows with and without the change. Under a `LIMIT` whose order leaves ties, other rows may
+    /// be right as well: then the statement without its limit has to agree.
+    pub fn rows_identical(&mut self, query: &Replayed, outcome: &Outcome) -> Option<bool> {
+        if outcome.unsteady {
+            return None;
+        }
+        let Some(at) = outcome.differing.first() else { return Some(true) };
+        let sample = &query.samples[*at];
+        let Some(text) = without_limit(&sample.text) else { return Some(false) };
+        let whole = Sample { text: text.into(), parameters: sample.parameters.clone() };
+        let before = self.before.execute(&whole).ok()?;
+        let after = self.after.execute(&whole).ok()?;
+        Some((before.rows, before.digest) == (after.rows, after.digest))
+    }
+}
+
+/// Does something that a statement of the workload may fail at: a failed statement aborts the
+/// transaction, and with it the indexes, so it stands in a savepoint.
+///
+/// # Errors
+/// When the server goes away, or the user interrupts.
+pub(super) fn in_savepoint<T>(
+    session: &mut Prepared,
+    work: impl FnOnce(&mut Prepared) -> Result<T, PgError>,
+) -> Result<Result<T, String>, PgError> {
+    session.connection.batch("SAVEPOINT pgassay")?;
+    match work(session) {
+        Ok(done) => {
+            session.connection.batch("RELEASE SAVEPOINT pgassay")?;
+            Ok(Ok(done))
+        }
+        Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => Err(error),
+        Err(error) => {
+            session.connection.batch("ROLLBACK TO SAVEPOINT pgassay")?;
+            Ok(Err(error.to_string()))
+        }
+    }
+}
+
+fn estimated(
+    session: &mut Prepared,
+    sample: &Sample,
+) -> Result<Result<ServerPlan, String>, PgError> {
+    in_savepoint(session, |session| explain::estimated(&session.connection, sample))
+}
+
+/// Builds the indexes in the open transaction of a session. One that fails is named with its reason.
+///
+/// # Errors
+/// When the server goes away, or the user interrupts.
+pub(super) fn build_all(
+    session: &mut Prepared,
+    changes: &[NewlyBuilt<'_>],
+) -> Result<(Vec<TriedIndex>, Vec<Vec<String>>), PgError> {
+    let (mut indexes, mut names) = (Vec::new(), Vec::new());
+    // A build takes as long as it takes; executions have their limit back afterwards.
+    session.connection.batch("SET LOCAL statement_timeout = 0")?;
+    for change in changes {
+        let mut tried = TriedIndex {
+            recommendation: change.recommendation.to_owned(),
+            name: change.index.name.clone(),
+            build_ms: 0.0,
+            size_bytes: None,
+            used_by: Vec::new(),
+            failed: None,
+        };
+        match in_savepoint(session, |session| build(&session.connection, change.index))? {
+            Ok(built) => {
+                tried.build_ms = built.build_ms;
+                tried.size_bytes = built.size_bytes;
+                names.push(built.names);
+            }
+            Err(why) => {
+                tried.failed = Some(why);
+                names.push(Vec::new());
+            }
+        }
+        indexes.push(tried);
+    }
+    // An expression has no statistics until its index is analyzed.
+    for change in changes {
+        if change.index.plan.keys.iter().any(|key| !key.is_column) {
+            let analyze = format!("ANALYZE {}", quote_table(&change.index.plan.table));
+            let _ = in_savepoint(session, |session| session.connection.batch(&analyze))?;
+        }
+    }
+    Ok((indexes, names))
+}
+
+struct Built {
+    build_ms: f64,
+    size_bytes: Option<u64>,
+    names: Vec<String>,
+}
+
+fn build(connection: &Connection, index: &NewIndex) -> Result<Built, PgError> {
+    let started = Instant::now();
+    if needs_trigrams(&index.plan) {
+        connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
+    }
+    connection.batch(&create(&index.plan, &index.name, Build::Plain))?;
+    let build_ms = started.elapsed().as_secs_f64() * 1e3;
+    let schema = &index.plan.table.schema;
+    let row = connection.row(include_str!("built.sql"), &[schema, &index.name])?;
+    if row.get::<_, bool>(1) {
+        let holder =
+            row.get::<_, Option<String>>(2).map(|who| format!(" in {who}")).unwrap_or_default();
+        let cause = format!(
+            "rows of {} were changed while an older snapshot is open{holder}",
+            index.plan.table
+        );
+        let what = "cannot use the index in the transaction that built it";
+        return Err(
+            PgError::new(Kind::Statement, what, cause).with_help("end that session and try again")
+        );
+    }
+    let size_bytes = row.get::<_, Option<i64>>(0).and_then(|bytes| u64::try_from(bytes).ok());
+    Ok(Built { build_ms, size_bytes, names: row.get(3) })
+}
+
+/// The plan of the first executions of a statement, with the mean of what they touched.
+fn explain_mean(
+    connection: &Connection,
+    query: &Replayed,
+    most: usize,
+) -> Result<ServerPlan, PgError> {
+    let samples = &query.samples[..query.samples.len().min(most)];
+    let mut plans = Vec::new();
+    for sample in samples {
+        plans.push(explain::executed(connection, sample)?);
+    }
+    let count = plans.len().max(1) as u64;
+    let mean = |value: fn(&ServerPlan) -> Option<u64>| {
+        plans.iter().map(value).sum::<Option<u64>>().map(|sum| sum / count)
+    };
+    let (buffers, rows_scanned) = (mean(|plan| plan.buffers), mean(|plan| plan.rows_scanned));
+    let first = plans.into_iter().next().unwrap_or_default();
+    Ok(ServerPlan { buffers, rows_scanned, ..first })
+}
+
+/// A session that cannot write until it is told otherwise, and that plans for the values at hand.
+///
+/// # Errors
+/// The server's error.
+pub(super) fn connect(settings: &Settings, effort: Effort) -> Result<Connection, PgError> {
+    let connection = Connection::open(settings)?;
+    connection.read_only(effort.statement_timeout_ms, effort.lock_timeout_ms)?;
+    // Plans for the values at hand, as for statements that are not prepared; otherwise the sixth
+    // execution may switch to a generic plan in one arm and not in another.
+    connection.batch("SET plan_cache_mode = force_custom_plan")?;
+    if connection.version >= 140_000 {
+        // If this process is killed, the server notices while it is still building.
+        connection.batch("SET client_connection_check_interval = '1s'")?;
+    }
+    Ok(connection)
+}

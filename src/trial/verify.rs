@@ -1,0 +1,279 @@
+//! Every proposed index on trial: each alone, and all together.
+//!
+//! Before anything is executed, all are built together once and only plans are looked at: an index that
+//! no statement uses beside the others needs no trial of its own. Then each of the rest is tried alone,
+//! and those that stand are tried together. What does not stand there leaves the set, and the rest is
+//! tried again, until what is accepted is exactly what was tried together.
+
+use super::decide::{Fate, Matter, alone, in_set, proved_by_set};
+use super::plan::{Plan, Planner, plan};
+use super::transaction::{NewlyBuilt, Stage, look_at_plans, try_indexes};
+use super::writes::try_writes;
+use crate::model::name::TableName;
+use crate::model::recommendation::{Kind, Recommendation, State};
+use crate::model::shape::Shape;
+use crate::model::trial::{Trial, WriteTrial};
+use crate::model::workload::Workload;
+use crate::pg::connect::Connection;
+use crate::pg::error::PgError;
+use crate::stats::random::Random;
+
+/// Times that the set is tried, at most. One is enough when all of it stands.
+const MOST_SETS: usize = 3;
+
+/// How far the trials are.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'s> {
+    /// A trial begins.
+    Begin(&'s str),
+    /// Rounds done, and to do.
+    Rounds { done: usize, of: usize },
+}
+
+/// What trials are held of.
+pub struct Case<'c> {
+    pub connection: &'c Connection,
+    pub workload: &'c Workload,
+    pub shapes: &'c [Option<Shape>],
+    pub stage: Stage<'c>,
+    /// Replay what writes as well, to see what the accepted indexes cost it.
+    pub with_writes: bool,
+}
+
+/// Holds the trials, and writes into the recommendations what came of them. The trials of single
+/// recommendations come first, that of the set they make last.
+///
+/// # Errors
+/// When the user interrupts or the server goes away.
+pub fn verify(
+    case: &Case<'_>,
+    recommendations: &mut [Recommendation],
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Result<Vec<Trial>, PgError> {
+    let mut court = Court {
+        case,
+        planner: Planner::default(),
+        random: Random::new(case.stage.effort.seed),
+        singles: Vec::new(),
+        tell,
+    };
+    let proposed: Vec<usize> = (0..recommendations.len())
+        .filter(|at| {
+            let recommendation = &recommendations[*at];
+            recommendation.kind == Kind::CreateIndex
+                && recommendation.state == State::Proposed
+                && recommendation.index.is_some()
+        })
+        .collect();
+    let members = court.each_alone(recommendations, proposed)?;
+    let mut set = court.together(recommendations, members)?;
+    let accepted: Vec<usize> = (0..recommendations.len())
+        .filter(|at| recommendations[*at].state == State::Accepted)
+        .collect();
+    if case.with_writes && !accepted.is_empty() {
+        let writes = court.writes(recommendations, &accepted)?;
+        let only = |single: &&mut Trial| {
+            accepted.iter().any(|at| single.recommendations == [recommendations[*at].id.clone()])
+        };
+        if let Some(proof) = set.as_mut().or_else(|| court.singles.iter_mut().find(only)) {
+            proof.writes = Some(writes);
+        }
+    }
+    let mut trials = court.singles;
+    trials.extend(set);
+    Ok(trials)
+}
+
+struct Court<'c, 'w> {
+    case: &'c Case<'c>,
+    planner: Planner,
+    random: Random,
+    singles: Vec<Trial>,
+    tell: &'w mut dyn FnMut(Step<'_>),
+}
+
+impl<'c> Court<'c, '_> {
+    /// Tries each recommendation alone that a statement would use beside the others. Those that are
+    /// worth trying together come back.
+    fn each_alone(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        mut members: Vec<usize>,
+    ) -> Result<Vec<usize>, PgError> {
+        let mut displaced = self.displaced(recommendations, &members)?;
+        members.retain(|at| !displaced.contains(at));
+        self.judge(recommendations, &members, None)?;
+        let tried = members.len();
+        members.retain(|at| recommendations[*at].state != State::Rejected);
+        if members.len() < tried {
+            // What the rejected ones had displaced may be wanted after all.
+            members.append(&mut displaced);
+            members.sort_unstable();
+        }
+        Ok(members)
+    }
+
+    /// Tries what is left together, until all of it stands. `None` where that is less than two.
+    fn together(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        mut members: Vec<usize>,
+    ) -> Result<Option<Trial>, PgError> {
+        for _ in 0..MOST_SETS {
+            if members.len() < 2 {
+                break;
+            }
+            let trial = self.hold("the whole set", recommendations, &members)?;
+            self.judge(recommendations, &members, Some(&trial))?;
+            let tried = members.len();
+            members.retain(|at| recommendations[*at].state == State::Accepted);
+            if members.len() == tried {
+                return Ok(Some(trial));
+            }
+        }
+        // One that came back alone has not been tried yet.
+        let untried = |at: &usize| self.is_untried(&recommendations[*at].id);
+        let untried: Vec<usize> = members.into_iter().filter(untried).collect();
+        self.judge(recommendations, &untried, None)?;
+        Ok(None)
+    }
+
+    /// What the accepted ones together cost the writes.
+    fn writes(
+        &mut self,
+        recommendations: &[Recommendation],
+        accepted: &[usize],
+    ) -> Result<WriteTrial, PgError> {
+        (self.tell)(Step::Begin("replaying the writes"));
+        let changes = newly_built(recommendations, accepted);
+        let tell = &mut *self.tell;
+        try_writes(self.case, &changes, &mut |done, of| tell(Step::Rounds { done, of }))
+    }
+
+    /// Tries some recommendations together.
+    fn hold(
+        &mut self,
+        what: &str,
+        recommendations: &[Recommendation],
+        members: &[usize],
+    ) -> Result<Trial, PgError> {
+        let (changes, plan) = self.prepare(recommendations, members);
+        (self.tell)(Step::Begin(&format!("trying {what}")));
+        let tell = &mut *self.tell;
+        let stage = self.case.stage;
+        try_indexes(stage, &changes, plan, &mut |done, of| tell(Step::Rounds { done, of }))
+    }
+
+    /// Those that no statement uses when all are there. Their fate is written down; without a set there
+    /// are none.
+    fn displaced(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        members: &[usize],
+    ) -> Result<Vec<usize>, PgError> {
+        let mut displaced = Vec::new();
+        if members.len() < 2 {
+            return Ok(displaced);
+        }
+        (self.tell)(Step::Begin("looking at the plans with the whole set"));
+        let (changes, plan) = self.prepare(recommendations, members);
+        let trial = look_at_plans(self.case.stage, &changes, plan)?;
+        for at in members {
+            if let Some((state, why)) = in_set(&trial, self.matter(&recommendations[*at])) {
+                recommendations[*at].state = state;
+                recommendations[*at].why = why;
+                displaced.push(*at);
+            }
+        }
+        Ok(displaced)
+    }
+
+    fn prepare<'r>(
+        &mut self,
+        recommendations: &'r [Recommendation],
+        members: &[usize],
+    ) -> (Vec<NewlyBuilt<'r>>, Plan<'c>) {
+        let changes = newly_built(recommendations, members);
+        let mut tables: Vec<&TableName> =
+            changes.iter().map(|change| &change.index.plan.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let case = self.case;
+        let plan = plan(
+            case.connection,
+            &mut self.planner,
+            case.workload,
+            case.shapes,
+            &tables,
+            &mut self.random,
+        );
+        (changes, plan)
+    }
+
+    /// Decides about recommendations by what each did alone, and by what it did in the set they make.
+    fn judge(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        members: &[usize],
+        set: Option<&Trial>,
+    ) -> Result<(), PgError> {
+        let mut fates: Vec<Option<Fate>> = Vec::new();
+        for at in members {
+            let fate = set.and_then(|set| in_set(set, self.matter(&recommendations[*at])));
+            if fate.is_none() && self.is_untried(&recommendations[*at].id) {
+                let trial = self.hold(&recommendations[*at].id, recommendations, &[*at])?;
+                self.singles.push(trial);
+            }
+            fates.push(fate);
+        }
+        for (at, fate) in members.iter().zip(fates) {
+            let (state, why) = fate.unwrap_or_else(|| self.alone(&recommendations[*at], set));
+            recommendations[*at].state = state;
+            recommendations[*at].why = why;
+        }
+        Ok(())
+    }
+
+    /// The fate of a recommendation by itself, or by what it did in the set.
+    fn alone(&self, recommendation: &Recommendation, set: Option<&Trial>) -> Fate {
+        let id = &recommendation.id;
+        let Some(single) = self.single(id) else { return (State::Undecided, None) };
+        let fate = alone(single, self.matter(recommendation));
+        if fate.0 == State::Accepted {
+            return fate;
+        }
+        match set.and_then(|set| proved_by_set(set, id, &self.singles)) {
+            Some(statement) => {
+                let why = format!("{statement} becomes faster by it together with the others");
+                (State::Accepted, Some(why))
+            }
+            None => fate,
+        }
+    }
+
+    fn is_untried(&self, id: &str) -> bool {
+        self.single(id).is_none()
+    }
+
+    fn single(&self, id: &str) -> Option<&Trial> {
+        self.singles.iter().find(|single| single.recommendations == [id])
+    }
+
+    fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> Matter<'m> {
+        let Case { workload, shapes, .. } = *self.case;
+        Matter { workload, shapes, recommendation }
+    }
+}
+
+fn newly_built<'r>(
+    recommendations: &'r [Recommendation],
+    members: &[usize],
+) -> Vec<NewlyBuilt<'r>> {
+    members
+        .iter()
+        .filter_map(|at| {
+            let Recommendation { id, index, .. } = &recommendations[*at];
+            Some(NewlyBuilt { recommendation: id, index: index.as_ref()? })
+        })
+        .collect()
+}

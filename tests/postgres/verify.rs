@@ -1,0 +1,235 @@
+//! Several recommendations on trial: together, each alone, and what they cost the writes.
+
+use std::path::Path;
+
+use pgassay::model::catalog::IndexKey;
+use pgassay::model::name::TableName;
+use pgassay::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
+use pgassay::model::trial::Trial;
+use pgassay::model::workload::Workload;
+use pgassay::pg::connect::Connection;
+use pgassay::pg::{catalog, guard};
+use pgassay::source::collect::Collector;
+use pgassay::source::understand::understand;
+use pgassay::sql::index_ddl::{Build, create, drop, name};
+use pgassay::trial::transaction::{Effort, Stage};
+use pgassay::trial::verify::{Case, verify};
+
+use crate::support::{Shop, code, json, quiet, run, server, stderr, write_log};
+
+const BROWSE: &str =
+    "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
+const SOLD: &str = "SELECT count(*) FROM listings WHERE seller_id = $1 AND category_id = $2";
+
+/// Reads by category and by seller, and writes of each kind, as their log.
+fn mixed_log(path: &Path, more: &[(&str, &[&str], f64)]) {
+    let numbers: Vec<String> = (1..=40).map(|n| (n * 3).to_string()).collect();
+    let one: Vec<[&str; 1]> = numbers.iter().map(|n| [n.as_str()]).collect();
+    let two: Vec<[&str; 2]> = numbers.iter().map(|n| [n.as_str(), "8"]).collect();
+    let mut entries: Vec<(&str, &[&str], f64)> = Vec::new();
+    entries.extend(one.iter().map(|p| (BROWSE, p.as_slice(), 15.0)));
+    entries.extend(two.iter().map(|p| (SOLD, p.as_slice(), 9.0)));
+    entries.extend(more);
+    write_log(path, &entries);
+}
+
+fn index(keys: &[&str]) -> Recommendation {
+    let plan = IndexPlan {
+        table: TableName::new("public", "listings"),
+        method: "btree".to_owned(),
+        keys: keys.iter().copied().map(IndexKey::column).collect(),
+        include: Vec::new(),
+        predicate: None,
+    };
+    let name = name(&plan);
+    Recommendation {
+        id: format!("ix-{name}"),
+        kind: Kind::CreateIndex,
+        table: Some(plan.table.clone()),
+        sql: vec![create(&plan, &name, Build::Concurrently)],
+        undo: vec![drop("public", &name, Build::Concurrently)],
+        because: Vec::new(),
+        state: State::Proposed,
+        why: None,
+        estimated: None,
+        index: Some(NewIndex { name, plan }),
+    }
+}
+
+fn workload(log: &Path) -> Workload {
+    let mut collector = Collector::new();
+    let bytes = std::fs::read(log).unwrap();
+    pgassay::source::read(bytes.as_slice(), "log", &Default::default(), &mut collector).unwrap();
+    collector.finish()
+}
+
+/// Tries these recommendations on the mixed traffic.
+fn tried(shop: &Shop, recommendations: &mut [Recommendation]) -> Vec<Trial> {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    mixed_log(&log, &[]);
+    let connection = Connection::open(&shop.settings()).unwrap();
+    let catalog = catalog::load(&connection).unwrap();
+    let mut workload = workload(&log);
+    let shapes = understand(&mut workload, Some(&catalog));
+    let settings = shop.settings();
+    let consent = guard::consent(&connection, None).unwrap();
+    let effort = Effort {
+        rounds: 10,
+        budget_s: 1.0,
+        lock_timeout_ms: 2_000,
+        statement_timeout_ms: 30_000,
+        seed: 7,
+    };
+    let case = Case {
+        connection: &connection,
+        workload: &workload,
+        shapes: &shapes,
+        stage: Stage { settings: &settings, consent: &consent, effort },
+        with_writes: false,
+    };
+    verify(&case, recommendations, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn what_others_make_superfluous_falls_and_what_is_left_is_tried_together() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let before = shop.objects();
+    let mut recommendations = vec![
+        index(&["category_id", "created_at"]),
+        index(&["seller_id", "category_id"]),
+        index(&["seller_id"]),
+        index(&["description"]),
+    ];
+    let trials = tried(&shop, &mut recommendations);
+    let states: Vec<&str> = recommendations.iter().map(|r| r.state.word()).collect();
+    assert_eq!(states, ["accepted", "accepted", "rejected", "rejected"], "{recommendations:#?}");
+    let why = recommendations[2].why.as_deref().unwrap();
+    assert_eq!(why, "beside the others no statement uses it");
+    // What fell needs no trial of its own, and the last trial is of exactly what is accepted.
+    assert_eq!(trials.len(), 3);
+    let accepted: Vec<String> = recommendations[..2].iter().map(|r| r.id.clone()).collect();
+    let together = &trials[2];
+    assert_eq!(together.recommendations, accepted);
+    assert_eq!(together.queries.len(), 2);
+    for query in &together.queries {
+        let told = (&query.verdict, query.change_pct, query.interval_pct);
+        assert_eq!(query.verdict.word(), "improved", "{told:?} {:?}", query.plan_after);
+    }
+    assert!(together.indexes.iter().all(|index| index.used_by.len() == 1), "{together:?}");
+    assert_eq!(shop.objects(), before);
+}
+
+#[test]
+fn an_index_that_cannot_be_built_does_not_take_the_others_with_it() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let mut broken = index(&["no_such_column"]);
+    broken.id = "ix-broken".to_owned();
+    let mut recommendations = vec![broken, index(&["category_id", "created_at"])];
+    let trials = tried(&shop, &mut recommendations);
+    let states: Vec<&str> = recommendations.iter().map(|r| r.state.word()).collect();
+    assert_eq!(states, ["undecided", "accepted"], "{recommendations:#?}");
+    let why = recommendations[0].why.as_deref().unwrap();
+    assert!(why.contains("no_such_column"), "{why}");
+    assert_eq!(trials.len(), 1);
+}
+
+#[test]
+fn writes_are_replayed_in_savepoints_and_their_price_is_told() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    shop.connect()
+        .batch(
+            "ALTER TABLE listings SET (fillfactor = 50); CREATE TABLE copy AS TABLE listings;
+             DELETE FROM listings; INSERT INTO listings SELECT * FROM copy; DROP TABLE copy;
+             CREATE FUNCTION mail() RETURNS trigger LANGUAGE plpgsql AS \
+               $$ BEGIN PERFORM pg_notify('mail', ''); RETURN NEW; END $$;
+             CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS \
+               $$ BEGIN NEW.created_at := now(); RETURN NEW; END $$;
+             CREATE TRIGGER mail AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION mail();
+             CREATE TRIGGER stamp BEFORE INSERT ON listings FOR EACH ROW EXECUTE FUNCTION stamp()",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    // The rows of the inserts are there already, as in the database that a log was taken from.
+    let numbers: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
+    let one: Vec<[&str; 1]> = numbers.iter().map(|n| [n.as_str()]).collect();
+    let add = "INSERT INTO listings (id, seller_id, category_id, title, description, created_at) \
+               VALUES ($1, 5, 5, 'new', 'new', '2026-01-01')";
+    let order = "INSERT INTO orders (id, buyer_id, total_cents) VALUES ($1, 5, 5)";
+    let buyers = "SELECT count(*) FROM orders WHERE total_cents = $1";
+    let mut more: Vec<(&str, &[&str], f64)> = Vec::new();
+    for p in &one {
+        more.extend([(add, p.as_slice(), 0.1), (order, p.as_slice(), 0.1)]);
+        more.push(("UPDATE listings SET category_id = 9 WHERE id = $1", p.as_slice(), 0.1));
+        more.push(("UPDATE listings SET title = 'x' WHERE id = $1", p.as_slice(), 0.1));
+        more.push(("DELETE FROM listings WHERE id = $1", p.as_slice(), 0.1));
+        more.push((buyers, p.as_slice(), 9.0));
+    }
+    mixed_log(&log, &more);
+    let sums = "SELECT sum(id)::text, count(*), max(xmin::text::bigint) FROM listings";
+    let before = shop.connect().row(sums, &[]).unwrap();
+    let objects = shop.objects();
+    let output = run(
+        &["trial", "--writes", "--time-budget", "1", "--format", "json", log.to_str().unwrap()],
+        &shop.flags(),
+    );
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let after = shop.connect().row(sums, &[]).unwrap();
+    assert_eq!(before.get::<_, String>(0), after.get::<_, String>(0));
+    assert_eq!(before.get::<_, i64>(2), after.get::<_, i64>(2), "a row was written anew");
+    assert_eq!(shop.objects(), objects);
+    let tried = json(&output);
+    let trials = tried["trials"].as_array().unwrap();
+    let writes = trials.iter().find(|trial| !trial["writes"].is_null()).unwrap();
+    assert!(writes["recommendations"].as_array().unwrap().len() > 1, "that of the set");
+    let writes = &writes["writes"];
+    assert!(writes["change_pct"].as_f64().unwrap() > 5.0, "{writes}");
+    let of = |start: &str| {
+        let named = tried["queries"].as_array().unwrap().iter();
+        let known = named
+            .filter(|q| q["normalized"].as_str().unwrap().starts_with(start))
+            .map(|q| q["fingerprint"].clone())
+            .next()
+            .unwrap();
+        let mut queries = writes["queries"].as_array().unwrap().iter();
+        queries.find(|q| q["fingerprint"] == known).cloned()
+    };
+    let inserted = of("INSERT INTO listings").expect("room is made for rows that are there");
+    let wal = |side: &str| inserted[side].as_f64().unwrap();
+    assert!(wal("wal_after_bytes") > wal("wal_before_bytes"), "{inserted}");
+    assert!(of("DELETE FROM listings").is_some());
+    let hot = |query: &serde_json::Value| query["hot_after"].as_f64().unwrap();
+    let moved = of("UPDATE listings SET category_id").unwrap();
+    let named = of("UPDATE listings SET title").unwrap();
+    assert!(hot(&moved) < 0.01, "a column of an index: {moved}");
+    assert!(hot(&named) > hot(&moved), "no column of an index: {named}");
+    // What may send mail is not replayed, and says so.
+    let left_out = writes["left_out"].to_string();
+    assert!(left_out.contains("orders has the trigger mail, which may perform"), "{left_out}");
+}
+
+#[test]
+fn without_being_asked_nothing_is_written() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    mixed_log(&log, &[("DELETE FROM listings WHERE id = $1", &["1"], 0.1)]);
+    let output = run(
+        &["trial", "--time-budget", "0.5", "--format", "json", log.to_str().unwrap()],
+        &shop.flags(),
+    );
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let tried = json(&output);
+    assert!(tried["trials"].as_array().unwrap().iter().all(|trial| trial["writes"].is_null()));
+    let dead = "SELECT n_dead_tup + n_tup_del FROM pg_stat_user_tables WHERE relname = 'listings'";
+    assert_eq!(shop.connect().row(dead, &[]).unwrap().get::<_, i64>(0), 0);
+}
