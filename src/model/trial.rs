@@ -15,6 +15,13 @@ impl Arm {
         self.rounds.iter().flatten().copied().collect()
     }
 
+    /// Median of all executions, microseconds; `None` where there is none.
+    pub fn median_us(&self) -> Option<f64> {
+        let mut all = self.all();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied()
+    }
+
     pub fn len(&self) -> usize {
         self.rounds.iter().map(Vec::len).sum()
     }
@@ -76,13 +83,25 @@ pub struct QueryTrial {
     pub parameters: String,
 }
 
+/// The time with a change as a part of the time without.
+fn ratio(change_pct: f64) -> f64 {
+    1.0 + change_pct / 100.0
+}
+
 impl QueryTrial {
-    /// Slower than in another trial, each against its own before: the intervals do not touch, and the
-    /// ratio differs by more than a tenth.
+    /// Slower than in another trial, each against its own before: the intervals do not touch, the ratio
+    /// differs by more than a tenth, and that is more than a little of the time before.
     pub fn is_slower_than(&self, other: &QueryTrial) -> bool {
-        let ratio = |change_pct: f64| 1.0 + change_pct / 100.0;
-        self.interval_pct.0 > other.interval_pct.1
-            && ratio(self.change_pct) > 1.1 * ratio(other.change_pct)
+        let (own, theirs) = (ratio(self.change_pct), ratio(other.change_pct));
+        self.interval_pct.0 > other.interval_pct.1 && own > 1.1 * theirs && own - theirs > 0.05
+    }
+
+    /// About as fast as in another trial, each against its own before: the intervals touch, and the
+    /// medians differ by less than a quarter. Medians, because they vary least.
+    pub fn is_as_fast_as(&self, other: &QueryTrial) -> bool {
+        let medians = |of: &QueryTrial| Some(of.after.median_us()? / of.before.median_us()?);
+        self.interval_pct.0 <= other.interval_pct.1
+            && medians(self).zip(medians(other)).is_some_and(|(own, theirs)| own <= 1.25 * theirs)
     }
 }
 
@@ -173,6 +192,18 @@ impl Trial {
     /// The trial of one recommendation that is in a set as well.
     pub fn is_alone_in(&self, set: &Trial) -> bool {
         matches!(&self.recommendations[..], [only] if set.recommendations.contains(only))
+    }
+
+    /// What was measured of one statement.
+    pub fn query(&self, fingerprint: Fingerprint) -> Option<&QueryTrial> {
+        self.queries.iter().find(|query| query.fingerprint == fingerprint)
+    }
+
+    /// A statement is slower than in another trial.
+    pub fn is_slower_than(&self, other: &Trial) -> bool {
+        self.queries.iter().any(|query| {
+            other.query(query.fingerprint).is_some_and(|theirs| query.is_slower_than(theirs))
+        })
     }
 
     /// The index of one recommendation.

@@ -4,7 +4,7 @@ use super::plan::{LESS_TIME, TOO_LONG};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::shape::Shape;
-use crate::model::trial::{Arm, QueryTrial, Trial, Verdict};
+use crate::model::trial::{Arm, QueryTrial, Trial, TriedIndex, Verdict};
 use crate::model::workload::Workload;
 
 /// What statements lose may be this part of what others gain before an index is rejected for it.
@@ -132,6 +132,42 @@ fn unused(trial: &Trial, matter: Matter<'_>, why: &str) -> Option<Fate> {
             )),
         }
     })
+}
+
+/// Of the members that are left of a set, one that others of them make superfluous, although statements
+/// use it: each of them was as fast with another one alone. Comes with that other one. Of several, the
+/// one with the fewest statements, and of those the largest.
+pub fn superfluous(set: &Trial, singles: &[Trial], left: &[&str]) -> Option<(String, String)> {
+    let is_left = |index: &&TriedIndex| left.contains(&index.recommendation.as_str());
+    let candidates = set.indexes.iter().filter(is_left).filter_map(|index| {
+        let others: Vec<&Trial> = singles
+            .iter()
+            .filter(|single| {
+                single.recommendations != [index.recommendation.clone()]
+                    && single.recommendations.iter().all(|id| left.contains(&id.as_str()))
+            })
+            .collect();
+        let by: Option<Vec<&str>> =
+            index.used_by.iter().map(|user| as_fast_alone(set, &others, *user)).collect();
+        Some((index, by?.into_iter().next()?))
+    });
+    let (index, by) = candidates
+        .min_by_key(|(index, _)| (index.used_by.len(), std::cmp::Reverse(index.size_bytes)))?;
+    Some((index.recommendation.clone(), by.to_owned()))
+}
+
+/// Of the recommendations tried alone, one with which a statement was as fast as with the whole set.
+fn as_fast_alone<'s>(
+    set: &Trial,
+    singles: &[&'s Trial],
+    statement: Fingerprint,
+) -> Option<&'s str> {
+    let together = set.query(statement)?;
+    let does_it = |single: &&&Trial| {
+        let own = single.query(statement);
+        own.is_some_and(|own| own.verdict == Verdict::Improved && own.is_as_fast_as(together))
+    };
+    singles.iter().find(does_it).map(|single| single.recommendations[0].as_str())
 }
 
 /// Other rows, or more time lost than a little of what is gained.

@@ -5,7 +5,7 @@
 //! and those that stand are tried together. What does not stand there leaves the set, and the rest is
 //! tried again, until what is accepted is exactly what was tried together.
 
-use super::decide::{Fate, Matter, alone, in_set, proved_by_set};
+use super::decide::{Fate, Matter, alone, in_set, proved_by_set, superfluous};
 use super::plan::{Plan, Planner, plan};
 use super::transaction::{NewlyBuilt, Stage, look_at_plans, try_indexes};
 use super::writes::try_writes;
@@ -19,7 +19,7 @@ use crate::pg::error::PgError;
 use crate::stats::random::Random;
 
 /// Times that the set is tried, at most. One is enough when all of it stands.
-const MOST_SETS: usize = 3;
+const MOST_SETS: usize = 4;
 
 /// How far the trials are.
 #[derive(Debug, Clone, Copy)]
@@ -113,12 +113,14 @@ impl<'c> Court<'c, '_> {
         Ok(members)
     }
 
-    /// Tries what is left together, until all of it stands. `None` where that is less than two.
+    /// Tries what is left together, until all of it stands and nothing in it is superfluous. `None` where
+    /// that is less than two.
     fn together(
         &mut self,
         recommendations: &mut [Recommendation],
         mut members: Vec<usize>,
     ) -> Result<Option<Trial>, PgError> {
+        let mut larger: Option<(Trial, Vec<usize>)> = None;
         for _ in 0..MOST_SETS {
             if members.len() < 2 {
                 break;
@@ -127,15 +129,52 @@ impl<'c> Court<'c, '_> {
             self.judge(recommendations, &members, Some(&trial))?;
             let tried = members.len();
             members.retain(|at| recommendations[*at].state == State::Accepted);
-            if members.len() == tried {
+            if members.len() < tried {
+                continue;
+            }
+            if let Some((trial, taken_out)) =
+                larger.take_if(|(other, _)| trial.is_slower_than(other))
+            {
+                // They were not superfluous after all.
+                for at in taken_out {
+                    recommendations[at].state = State::Accepted;
+                    recommendations[at].why = None;
+                }
                 return Ok(Some(trial));
             }
+            let taken_out = self.take_out(recommendations, &mut members, &trial);
+            if taken_out.is_empty() {
+                return Ok(Some(trial));
+            }
+            larger = Some((trial, taken_out));
         }
         // One that came back alone has not been tried yet.
         let untried = |at: &usize| self.is_untried(&recommendations[*at].id);
         let untried: Vec<usize> = members.into_iter().filter(untried).collect();
         self.judge(recommendations, &untried, None)?;
         Ok(None)
+    }
+
+    /// Rejects the members of a set that others make superfluous.
+    fn take_out(
+        &self,
+        recommendations: &mut [Recommendation],
+        members: &mut Vec<usize>,
+        set: &Trial,
+    ) -> Vec<usize> {
+        let mut taken_out = Vec::new();
+        loop {
+            let ids: Vec<&str> =
+                members.iter().map(|at| recommendations[*at].id.as_str()).collect();
+            let Some((id, by)) = superfluous(set, &self.singles, &ids) else { return taken_out };
+            let Some(place) = members.iter().position(|at| recommendations[*at].id == id) else {
+                return taken_out;
+            };
+            let at = members.remove(place);
+            recommendations[at].state = State::Rejected;
+            recommendations[at].why = Some(format!("its statements are as fast with {by} alone"));
+            taken_out.push(at);
+        }
     }
 
     /// What the accepted ones together cost the writes.

@@ -1,14 +1,16 @@
 //! What new indexes cost the writes of a workload.
 //!
-//! `INSERT`, `UPDATE` and `DELETE` are replayed in savepoints of one transaction that is rolled back in
-//! the end, without the indexes and with them. What a rollback does not take back is small and known:
+//! `INSERT`, `UPDATE` and `DELETE` are replayed without the indexes and with them, each in a savepoint of
+//! a transaction that is rolled back in the end. What a rollback does not take back is small and known:
 //! sequences go on, and dead rows stay until the next vacuum.
+
+use std::time::Instant;
 
 use super::block::{build_all, connect, in_savepoint};
 use super::parameters;
 use super::replay::{Prepared, Session};
 use super::schedule::{ARMS, ArmName};
-use super::transaction::{NewlyBuilt, Stage};
+use super::transaction::{Effort, NewlyBuilt};
 use super::verify::Case;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::literal::Literal;
@@ -27,7 +29,7 @@ use crate::stats::random::Random;
 /// Parameter sets of a statement, at most.
 const MOST_SETS: usize = 10;
 /// Executions of a statement in a round, at most.
-const MOST_A_ROUND: usize = 5;
+const MOST_A_ROUND: usize = 50;
 /// Rounds of the whole. For each block of them the indexes are built anew, and the order of the arms is
 /// drawn.
 const ROUNDS: usize = 16;
@@ -103,8 +105,10 @@ fn measure(
     let mut random = Random::new(effort.seed);
     let mut left_out = LeftOut::new();
     let planned = plan(case, changes, &mut random, &mut left_out)?;
-    let mut session = open(case.stage)?;
+    let mut session = Prepared::new(connect(case.stage.settings, effort)?);
+    session.connection.batch(&begin(effort))?;
     let (mut replayables, seconds) = settle(&mut session, planned, &mut left_out)?;
+    session.connection.batch("ROLLBACK")?;
     let whole_s = seconds * (ARMS.len() * ROUNDS) as f64;
     let per_round = ((effort.budget_s / whole_s.max(1e-9)) as usize).clamp(1, MOST_A_ROUND);
     let mut blocks = FEWEST_BLOCKS;
@@ -114,9 +118,8 @@ fn measure(
         let mut arms = ARMS;
         random.shuffle(&mut arms);
         for arm in arms {
-            let is_built = arm == ArmName::After;
-            if is_built {
-                session.connection.batch("SAVEPOINT pgassay_indexes")?;
+            session.connection.batch(&begin(effort))?;
+            if arm == ArmName::After {
                 let (indexes, _) = build_all(&mut session, changes)?;
                 let build_s = indexes.iter().map(|index| index.build_ms / 1e3).sum::<f64>();
                 let affordable = (BUILD_SHARE * effort.budget_s / build_s.max(1e-3)) as usize;
@@ -126,25 +129,19 @@ fn measure(
             for replayable in &mut replayables {
                 replayable.run(&mut session, arm, rounds.clone(), per_round)?;
             }
-            if is_built {
-                session.connection.batch("ROLLBACK TO SAVEPOINT pgassay_indexes")?;
-            }
+            // Each arm has a transaction of its own: rows that it leaves dead make room in their pages
+            // once it is over, as those of committed transactions do.
+            session.connection.batch("ROLLBACK")?;
         }
         done = rounds.end;
         progress(done, ROUNDS);
     }
-    session.connection.batch("ROLLBACK")?;
     Ok(summary(&replayables, done, left_out, effort.seed))
 }
 
-/// Opens a transaction that may write, and that nobody commits.
-fn open(stage: Stage<'_>) -> Result<Prepared, PgError> {
-    let connection = connect(stage.settings, stage.effort)?;
-    connection.batch(&format!(
-        "BEGIN READ WRITE; SET LOCAL lock_timeout = {}",
-        stage.effort.lock_timeout_ms
-    ))?;
-    Ok(Prepared::new(connection))
+/// The beginning of a transaction that may write, and that nobody commits.
+fn begin(effort: Effort) -> String {
+    format!("BEGIN READ WRITE; SET LOCAL lock_timeout = {}", effort.lock_timeout_ms)
 }
 
 fn limit(session: &Prepared, statement_timeout_ms: u64) -> Result<(), PgError> {
@@ -214,7 +211,7 @@ fn room(sample: &Sample, target: &Scan, keys: &[Vec<String>]) -> Option<Sample> 
 }
 
 /// Keeps of each statement the executions that the server takes and that write a row. Returns the
-/// statements, and the time that one execution of each takes, seconds.
+/// statements, and the time that one execution of each takes with all around it, seconds.
 fn settle<'w>(
     session: &mut Prepared,
     planned: Vec<Replayable<'w>>,
@@ -222,29 +219,28 @@ fn settle<'w>(
 ) -> Result<(Vec<Replayable<'w>>, f64), PgError> {
     let (mut kept, mut seconds) = (Vec::new(), 0.0);
     for mut replayable in planned {
-        let mut latencies_us = Vec::new();
+        let started = Instant::now();
+        let mut attempts = 0.0;
         let mut why = "writes no row here".to_owned();
         for execution in std::mem::take(&mut replayable.executions) {
             let mut plain = Execution { room: None, ..execution.clone() };
+            attempts += 1.0;
             let mut outcome = replayable.attempt(session, &plain)?;
             if outcome.is_err() && execution.room.is_some() {
                 plain.room = execution.room;
                 outcome = replayable.attempt(session, &plain)?;
             }
             match outcome {
-                Ok((write, rows)) if rows > 0 => {
-                    latencies_us.push(write.execution_us);
-                    replayable.executions.push(plain);
-                }
+                Ok(rows) if rows > 0 => replayable.executions.push(plain),
                 Ok(_) => {}
                 Err(error) => why = error,
             }
         }
-        if latencies_us.is_empty() {
+        if replayable.executions.is_empty() {
             left_out.push((replayable.query.fingerprint, why));
             continue;
         }
-        seconds += latencies_us.iter().sum::<f64>() / 1e6 / latencies_us.len() as f64;
+        seconds += started.elapsed().as_secs_f64() / attempts;
         kept.push(replayable);
     }
     Ok((kept, seconds))
@@ -262,13 +258,12 @@ fn once(session: &mut Prepared, execution: &Execution) -> Result<Write, PgError>
 }
 
 impl Replayable<'_> {
-    /// Executes once, and takes it back. Returns what it took and the rows written, or why the server
-    /// refused.
+    /// Executes once, and takes it back. Returns the rows written, or why the server refused.
     fn attempt(
         &self,
         session: &mut Prepared,
         execution: &Execution,
-    ) -> Result<Result<(Write, i64), String>, PgError> {
+    ) -> Result<Result<i64, String>, PgError> {
         let before = written(&session.connection, &self.target.table)?;
         let outcome = in_savepoint(session, |session| once(session, execution))?;
         let rows = written(&session.connection, &self.target.table)?.since(before);
@@ -277,7 +272,7 @@ impl Replayable<'_> {
             StatementKind::Update => rows.updated,
             _ => rows.deleted,
         };
-        Ok(outcome.map(|write| (write, rows)))
+        Ok(outcome.map(|_| rows))
     }
 
     /// The rounds of one block in one arm.

@@ -5,7 +5,7 @@ use std::path::Path;
 use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
-use pgassay::model::trial::Trial;
+use pgassay::model::trial::{QueryTrial, Trial};
 use pgassay::model::workload::Workload;
 use pgassay::pg::connect::Connection;
 use pgassay::pg::{catalog, guard};
@@ -63,11 +63,23 @@ fn workload(log: &Path) -> Workload {
     collector.finish()
 }
 
-/// Tries these recommendations on the mixed traffic.
-fn tried(shop: &Shop, recommendations: &mut [Recommendation]) -> Vec<Trial> {
+/// What became of recommendations; why is told to whoever looks at the output.
+fn states(recommendations: &[Recommendation]) -> Vec<&str> {
+    for recommendation in recommendations {
+        println!("{} {:?} {:?}", recommendation.id, recommendation.state, recommendation.why);
+    }
+    recommendations.iter().map(|recommendation| recommendation.state.word()).collect()
+}
+
+/// Tries these recommendations on the mixed traffic and more.
+fn tried(
+    shop: &Shop,
+    recommendations: &mut [Recommendation],
+    more: &[(&str, &[&str], f64)],
+) -> Vec<Trial> {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
-    mixed_log(&log, &[]);
+    mixed_log(&log, more);
     let connection = Connection::open(&shop.settings()).unwrap();
     let catalog = catalog::load(&connection).unwrap();
     let mut workload = workload(&log);
@@ -88,7 +100,17 @@ fn tried(shop: &Shop, recommendations: &mut [Recommendation]) -> Vec<Trial> {
         stage: Stage { settings: &settings, consent: &consent, effort },
         with_writes: false,
     };
-    verify(&case, recommendations, &mut |_| {}).unwrap()
+    let trials = verify(&case, recommendations, &mut |_| {}).unwrap();
+    for trial in &trials {
+        for query in &trial.queries {
+            let QueryTrial { fingerprint, change_pct, interval_pct, verdict, .. } = query;
+            println!(
+                "{:?} {fingerprint} {change_pct:.1} {interval_pct:.1?} {verdict:?}",
+                trial.recommendations
+            );
+        }
+    }
+    trials
 }
 
 #[test]
@@ -103,9 +125,9 @@ fn what_others_make_superfluous_falls_and_what_is_left_is_tried_together() {
         index(&["seller_id"]),
         index(&["description"]),
     ];
-    let trials = tried(&shop, &mut recommendations);
-    let states: Vec<&str> = recommendations.iter().map(|r| r.state.word()).collect();
-    assert_eq!(states, ["accepted", "accepted", "rejected", "rejected"], "{recommendations:#?}");
+    let trials = tried(&shop, &mut recommendations, &[]);
+    let states = states(&recommendations);
+    assert_eq!(states, ["accepted", "accepted", "rejected", "rejected"]);
     let why = recommendations[2].why.as_deref().unwrap();
     assert_eq!(why, "beside the others no statement uses it");
     // What fell needs no trial of its own, and the last trial is of exactly what is accepted.
@@ -123,6 +145,24 @@ fn what_others_make_superfluous_falls_and_what_is_left_is_tried_together() {
 }
 
 #[test]
+fn an_index_that_another_one_replaces_falls_although_a_statement_uses_it() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let mut recommendations = vec![index(&["category_id", "created_at"]), index(&["category_id"])];
+    let count = "SELECT count(*) FROM listings WHERE category_id = $1";
+    let more: Vec<(&str, &[&str], f64)> = (0..20).map(|_| (count, &["7"][..], 8.0)).collect();
+    let trials = tried(&shop, &mut recommendations, &more);
+    // Each does the work of the other here; which of them stays is up to the measurement.
+    let mut ends = states(&recommendations);
+    ends.sort_unstable();
+    assert_eq!(ends, ["accepted", "rejected"]);
+    let why = recommendations.iter().find_map(|recommendation| recommendation.why.as_deref());
+    assert!(why.is_some_and(|why| why.starts_with("its statements are as fast with")), "{why:?}");
+    assert!(trials.iter().all(|trial| trial.recommendations.len() == 1), "one is no set");
+}
+
+#[test]
 fn an_index_that_cannot_be_built_does_not_take_the_others_with_it() {
     let Some(server) = server() else { return };
     let _alone = quiet();
@@ -130,9 +170,9 @@ fn an_index_that_cannot_be_built_does_not_take_the_others_with_it() {
     let mut broken = index(&["no_such_column"]);
     broken.id = "ix-broken".to_owned();
     let mut recommendations = vec![broken, index(&["category_id", "created_at"])];
-    let trials = tried(&shop, &mut recommendations);
-    let states: Vec<&str> = recommendations.iter().map(|r| r.state.word()).collect();
-    assert_eq!(states, ["undecided", "accepted"], "{recommendations:#?}");
+    let trials = tried(&shop, &mut recommendations, &[]);
+    let states = states(&recommendations);
+    assert_eq!(states, ["undecided", "accepted"]);
     let why = recommendations[0].why.as_deref().unwrap();
     assert!(why.contains("no_such_column"), "{why}");
     assert_eq!(trials.len(), 1);
@@ -190,7 +230,8 @@ fn writes_are_replayed_in_savepoints_and_their_price_is_told() {
     let writes = trials.iter().find(|trial| !trial["writes"].is_null()).unwrap();
     assert!(writes["recommendations"].as_array().unwrap().len() > 1, "that of the set");
     let writes = &writes["writes"];
-    assert!(writes["change_pct"].as_f64().unwrap() > 5.0, "{writes}");
+    let [low, high] = [0, 1].map(|end| writes["interval_pct"][end].as_f64().unwrap());
+    assert!(low < high && high > 0.0, "two more indexes make no write faster: {writes}");
     let of = |start: &str| {
         let named = tried["queries"].as_array().unwrap().iter();
         let known = named
@@ -209,7 +250,8 @@ fn writes_are_replayed_in_savepoints_and_their_price_is_told() {
     let moved = of("UPDATE listings SET category_id").unwrap();
     let named = of("UPDATE listings SET title").unwrap();
     assert!(hot(&moved) < 0.01, "a column of an index: {moved}");
-    assert!(hot(&named) > hot(&moved), "no column of an index: {named}");
+    assert!(hot(&named) > 0.9, "no column of an index: {named}");
+    assert!(moved["hot_before"].as_f64().unwrap() > 0.5, "not without the indexes: {moved}");
     // What may send mail is not replayed, and says so.
     let left_out = writes["left_out"].to_string();
     assert!(left_out.contains("orders has the trigger mail, which may perform"), "{left_out}");
