@@ -8,16 +8,17 @@
 //!              sql (text to meaning)
 //!
 //!  tier 4   cli ─────── may use everything; alone has println!, env, exit codes
-//!  tier 3   trial, check ───► pg
+//!  tier 3   trial, check, apply ───► pg
 //!  tier 2   source   rules   advice   report
 //!  tier 1   sql
 //!  tier 0   model   stats          (no crate:: imports)
 //! ```
 //!
-//! `analyze` stops after advice, `trial` goes through, `check` compares two measurements, and `report`
-//! starts at a stored run. `tests/layering.rs` holds the tiers.
+//! `analyze` stops after advice, `trial` goes through, `check` compares two measurements; `report` and
+//! `apply` start at a stored run. `tests/layering.rs` holds the tiers.
 
 pub mod advice;
+pub mod apply;
 pub mod check;
 pub mod cli;
 pub mod model;

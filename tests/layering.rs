@@ -14,9 +14,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pg", &["model", "sql"]),
     ("trial", &["model", "stats", "sql", "pg"]),
     ("check", &["model", "stats", "trial", "pg"]),
+    ("apply", &["model", "sql", "pg"]),
     (
         "cli",
-        &["model", "stats", "sql", "source", "rules", "advice", "report", "pg", "trial", "check"],
+        &[
+            "model", "stats", "sql", "source", "rules", "advice", "report", "pg", "trial", "check",
+            "apply",
+        ],
     ),
 ];
 
@@ -28,7 +32,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("std::env::", &["cli"], "only the command line reads the environment"),
     ("sqlparser::", &["sql"], "only sql knows the parser"),
     ("tokio", &["pg", "trial", "cli"], "only pg and those above it talk to a server"),
-    ("Instant::now", &["pg", "trial", "cli"], "time is an argument"),
+    ("Instant::now", &["pg", "trial", "apply", "cli"], "time is an argument"),
     ("SystemTime", &["cli"], "time is an argument"),
     ("Timestamp::now", &["cli"], "time is an argument"),
     ("std::fs", &["pg", "check", "cli"], "rules, advice and report see plain data"),

@@ -8,7 +8,7 @@ use crate::model::catalog::{Catalog, IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::model::workload::{Query, Workload};
-use crate::sql::spelling::is_same;
+use crate::sql::index_ddl::does;
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
 /// second table.
@@ -126,29 +126,7 @@ fn is_worth_it(table: &Table) -> bool {
 
 /// The table has an index that does all that one of this plan would.
 pub fn is_there(table: &Table, plan: &IndexPlan) -> bool {
-    table.indexes.iter().any(|index| {
-        index.valid
-            && index.method == plan.method
-            && match (&index.predicate, &plan.predicate) {
-                (Some(theirs), Some(ours)) => is_same(theirs, ours),
-                (theirs, ours) => theirs.is_none() && ours.is_none(),
-            }
-            && index.keys.len() >= plan.keys.len()
-            && index.keys.iter().zip(&plan.keys).all(|(theirs, ours)| same_key(theirs, ours))
-            && plan.include.iter().all(|column| {
-                index.include.contains(column)
-                    || index.keys.iter().any(|key| key.is_column && key.expression == *column)
-            })
-    })
-}
-
-fn same_key(theirs: &IndexKey, ours: &IndexKey) -> bool {
-    let expression = match theirs.is_column {
-        true => theirs.expression == ours.expression,
-        false => !ours.is_column && is_same(&theirs.expression, &ours.expression),
-    };
-    let direction = (theirs.descending, theirs.nulls_first) == (ours.descending, ours.nulls_first);
-    expression && direction && theirs.operator_class == ours.operator_class
+    table.indexes.iter().any(|index| index.valid && does(index, plan))
 }
 
 fn plan(table: &Table, method: &str, keys: Vec<IndexKey>) -> IndexPlan {

@@ -82,6 +82,26 @@ impl Connection {
         self.exchange(|| self.doing(sql), self.client.batch_execute(sql))
     }
 
+    /// Runs a statement of our own even when the user has asked to stop: it is the cleaning up.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn clean_up(&self, sql: &str) -> Result<(), PgError> {
+        self.regardless(|| self.doing(sql), self.client.batch_execute(sql))
+    }
+
+    /// Rows of one statement, even when the user has asked to stop.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn query_cleaning_up(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, PgError> {
+        self.regardless(|| self.doing(sql), self.client.query(sql, parameters))
+    }
+
     /// Rows of one statement.
     ///
     /// # Errors
@@ -118,6 +138,14 @@ impl Connection {
         if stop::is_set() {
             return Err(PgError::interrupted());
         }
+        self.regardless(what, work)
+    }
+
+    fn regardless<T>(
+        &self,
+        what: impl FnOnce() -> String,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, PgError> {
         self.runtime.block_on(work).map_err(|error| PgError::from_driver(what(), &error))
     }
 

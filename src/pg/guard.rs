@@ -84,6 +84,23 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
     Ok(Writable(()))
 }
 
+/// Lets production be written to, because the user typed the database's name in full.
+///
+/// # Errors
+/// When the name is another, or the server is a standby, which nobody can write to.
+pub fn production(connection: &Connection, typed: &str) -> Result<Writable, PgError> {
+    let row = connection.row("SELECT current_database()::text, pg_is_in_recovery()", &[])?;
+    let database: String = row.get(0);
+    let refuse = |cause: &str| {
+        Err(PgError::new(Kind::Consent, format!("will not write to {database}"), cause))
+    };
+    match (typed == database, row.get::<_, bool>(1)) {
+        (false, _) => refuse("the name given with --production is another"),
+        (_, true) => refuse("it is a standby: its primary takes the changes"),
+        _ => Ok(Writable(())),
+    }
+}
+
 /// Remembers what the server said of functions, so that each is asked for once.
 #[derive(Default)]
 pub struct Guard {

@@ -8,27 +8,19 @@ use sqlparser::ast::{
 
 use super::ident::quote_table;
 use super::lexer::tokens;
-use super::parse::parse_all;
+use super::parse::{parse, parse_all};
 use super::scope::fold;
 use crate::model::catalog::{
     Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Table, TableKind,
 };
 use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
 use crate::model::workload::Coverage;
 
 /// Reads a dump. Statements that cannot be read are counted with their line and never stop the rest;
 /// statements that say nothing about tables are passed over.
 pub fn catalog(dump: &str) -> (Catalog, Coverage) {
-    let mut catalog = Catalog {
-        origin: Origin::Ddl,
-        database: None,
-        server_version: None,
-        search_path: vec!["public".to_owned()],
-        tables: Vec::new(),
-        extensions: Vec::new(),
-        statistics_days: None,
-        replicas: 0,
-    };
+    let mut catalog = empty();
     let mut coverage = Coverage::default();
     for (line, text) in statements(dump) {
         if !is_relevant(&text) {
@@ -54,6 +46,28 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
     }
     coverage.lines = dump.lines().count() as u64;
     (catalog, coverage)
+}
+
+fn empty() -> Catalog {
+    Catalog {
+        origin: Origin::Ddl,
+        database: None,
+        server_version: None,
+        search_path: vec!["public".to_owned()],
+        tables: Vec::new(),
+        extensions: Vec::new(),
+        statistics_days: None,
+        replicas: 0,
+    }
+}
+
+/// The index that one `CREATE INDEX` makes on `table`; `None` when it cannot be read.
+pub fn index_plan(sql: &str, table: &TableName) -> Option<IndexPlan> {
+    let mut catalog = empty();
+    catalog.tables.push(empty_table(table.clone(), TableKind::Table));
+    apply(&mut catalog, &parse(sql).ok()?);
+    let Index { method, keys, include, predicate, .. } = catalog.tables.pop()?.indexes.pop()?;
+    Some(IndexPlan { table: table.clone(), method, keys, include, predicate })
 }
 
 /// Statements with the line each begins at. psql's backslash lines and the data of `COPY` are left

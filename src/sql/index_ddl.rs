@@ -1,7 +1,10 @@
 //! Index plans as SQL, with their undo.
 
 use super::ident::{object_name, quote, quote_table};
-use crate::model::catalog::IndexKey;
+use super::lexer::{Kind, Token, tokens};
+use super::spelling::is_same;
+use crate::model::catalog::{Index, IndexKey};
+use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 
 /// Words of the DDL around the plan itself.
@@ -58,6 +61,93 @@ pub fn drop(schema: &str, name: &str, build: Build) -> String {
     format!("DROP INDEX {concurrently}IF EXISTS {}.{}", quote(schema), quote(name))
 }
 
+/// What a statement does to an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Create { table: TableName, name: String },
+    Drop { schema: String, name: String },
+}
+
+/// Reads a statement that makes or drops one index; `None` for everything else. Names without a schema
+/// are those of `public`.
+pub fn change(sql: &str) -> Option<Change> {
+    let all: Vec<Token<'_>> = tokens(sql).collect();
+    let mut rest = &all[..];
+    let is_create = take(&mut rest, &["create"]);
+    if !is_create && !take(&mut rest, &["drop"]) {
+        return None;
+    }
+    take(&mut rest, &["unique"]);
+    if !take(&mut rest, &["index"]) {
+        return None;
+    }
+    take(&mut rest, &["concurrently"]);
+    let _ = take(&mut rest, &["if", "not", "exists"]) || take(&mut rest, &["if", "exists"]);
+    let named = qualified(&mut rest)?;
+    if !is_create {
+        let (schema, name) = (named.schema, named.name);
+        return rest.iter().all(|token| token.is(";")).then_some(Change::Drop { schema, name });
+    }
+    if !take(&mut rest, &["on"]) {
+        return None;
+    }
+    take(&mut rest, &["only"]);
+    Some(Change::Create { table: qualified(&mut rest)?, name: named.name })
+}
+
+/// Takes these words from the front, if they stand there.
+fn take(rest: &mut &[Token<'_>], words: &[&str]) -> bool {
+    let there = rest.len() >= words.len()
+        && words.iter().zip(*rest).all(|(word, token)| token.is_word(word));
+    if there {
+        *rest = &rest[words.len()..];
+    }
+    there
+}
+
+fn qualified(rest: &mut &[Token<'_>]) -> Option<TableName> {
+    let mut parts = Vec::new();
+    loop {
+        let (token, after) = rest.split_first()?;
+        parts.push(match token.kind {
+            Kind::Word => token.text.to_lowercase(),
+            Kind::QuotedIdent => token.text.trim_matches('"').replace("\"\"", "\""),
+            _ => return None,
+        });
+        *rest = after;
+        match rest.split_first() {
+            Some((dot, after)) if dot.is(".") => *rest = after,
+            _ => break,
+        }
+    }
+    let name = parts.pop()?;
+    Some(TableName::new(parts.pop().unwrap_or_else(|| "public".to_owned()), name))
+}
+
+/// The index does all that one of this plan would.
+pub fn does(index: &Index, plan: &IndexPlan) -> bool {
+    index.method == plan.method
+        && match (&index.predicate, &plan.predicate) {
+            (Some(theirs), Some(ours)) => is_same(theirs, ours),
+            (theirs, ours) => theirs.is_none() && ours.is_none(),
+        }
+        && index.keys.len() >= plan.keys.len()
+        && index.keys.iter().zip(&plan.keys).all(|(theirs, ours)| same_key(theirs, ours))
+        && plan.include.iter().all(|column| {
+            index.include.contains(column)
+                || index.keys.iter().any(|key| key.is_column && key.expression == *column)
+        })
+}
+
+fn same_key(theirs: &IndexKey, ours: &IndexKey) -> bool {
+    let expression = match theirs.is_column {
+        true => theirs.expression == ours.expression,
+        false => !ours.is_column && is_same(&theirs.expression, &ours.expression),
+    };
+    let direction = (theirs.descending, theirs.nulls_first) == (ours.descending, ours.nulls_first);
+    expression && direction && theirs.operator_class == ours.operator_class
+}
+
 fn key(key: &IndexKey) -> String {
     let mut sql =
         if key.is_column { quote(&key.expression) } else { format!("({})", key.expression) };
@@ -77,7 +167,6 @@ fn key(key: &IndexKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::name::TableName;
     use crate::sql::parse::parse;
 
     #[test]
@@ -103,5 +192,26 @@ mod tests {
             drop("public", &name(&plan), Build::Concurrently),
             "DROP INDEX CONCURRENTLY IF EXISTS public.\"Order_user_lower_email_created_at_idx\""
         );
+    }
+
+    #[test]
+    fn a_statement_says_which_index_it_makes_or_drops() {
+        let made = |table: TableName, name: &str| Some(Change::Create { table, name: name.into() });
+        let orders = || TableName::new("public", "orders");
+        assert_eq!(
+            change("CREATE INDEX CONCURRENTLY a_idx ON public.orders (a) WHERE b"),
+            made(orders(), "a_idx")
+        );
+        assert_eq!(
+            change(
+                "create unique index if not exists \"A\"\"x\" on only \"Sales\".\"Or.ders\" using btree (a)"
+            ),
+            made(TableName::new("Sales", "Or.ders"), "A\"x")
+        );
+        let dropped = Some(Change::Drop { schema: "s".into(), name: "i".into() });
+        assert_eq!(change("DROP INDEX CONCURRENTLY IF EXISTS s.i;"), dropped);
+        for other in ["CREATE EXTENSION pg_trgm", "DROP INDEX a, b", "CREATE TABLE t (a int)", ""] {
+            assert_eq!(change(other), None, "{other}");
+        }
     }
 }

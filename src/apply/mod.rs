@@ -1,0 +1,7 @@
+//! Accepted recommendations, made real.
+//!
+//! Nothing is remembered between two runs: what is there already is seen in the catalog, so a run that
+//! was cut short is repeated and goes on where it stopped.
+
+pub mod execute;
+pub mod steps;
