@@ -12,13 +12,14 @@ use crate::pg::connect::Connection;
 use crate::pg::error::{Kind, PgError};
 use crate::pg::guard::Writable;
 use crate::sql::ident::quote_table;
-use crate::sql::index_ddl::does;
+use crate::sql::index_ddl::{does, is_concurrent};
 
 /// How patiently.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// How long a lock is waited for the first time, milliseconds. Each further attempt waits twice as
-    /// long.
+    /// long. Concurrent builds and drops wait [`OTHERS`] times as long for the transactions that were
+    /// open before them.
     pub lock_timeout_ms: u64,
     pub attempts: u32,
 }
@@ -27,6 +28,9 @@ pub struct Patience {
 const MOST_DOUBLINGS: u32 = 6;
 /// Between two attempts, so that whoever holds the lock comes to an end.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A concurrent build waits for transactions that are open already, in nobody's way and with its work
+/// nearly done; the server counts that as a wait for a lock.
+pub const OTHERS: u64 = 60;
 /// One apply at a time in a database: the two halves of the lock's key spell it.
 const LOCK: &str = "hashtext('pgassay'), hashtext('apply')";
 /// A lock was not to be had in time; a deadlock was broken at our cost. Both go away.
@@ -50,6 +54,11 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'e> {
     Begin(&'e Step),
+    /// Of a partitioned table, one relation after the other.
+    Partition {
+        done: usize,
+        of: usize,
+    },
     /// An index that an earlier attempt left behind, not valid, was dropped.
     Cleaned(&'e str),
     /// A lock was not to be had.
@@ -87,7 +96,8 @@ pub fn execute(
             continue;
         }
         tell(Event::Begin(step));
-        let outcome = Execution { connection, patience, tell }.step(step);
+        let wait_ms = patience.lock_timeout_ms;
+        let outcome = Execution { connection, patience, wait_ms, tell }.step(step);
         let fatal = match &outcome {
             Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => {
                 Some(error.clone())
@@ -124,32 +134,37 @@ fn alone(connection: &Connection) -> Result<(), PgError> {
 }
 
 /// An index by its name.
-struct Found {
-    is_valid: bool,
-    table: TableName,
+pub(super) struct Found {
+    pub(super) is_valid: bool,
+    pub(super) table: TableName,
     built_by: Option<i32>,
-    size_bytes: Option<u64>,
+    pub(super) size_bytes: Option<u64>,
 }
 
-struct Execution<'e> {
-    connection: &'e Connection,
+pub(super) struct Execution<'e> {
+    pub(super) connection: &'e Connection,
     patience: Patience,
-    tell: &'e mut dyn FnMut(Event<'_>),
+    /// How long a lock is waited for at present, milliseconds.
+    wait_ms: u64,
+    pub(super) tell: &'e mut dyn FnMut(Event<'_>),
 }
 
 impl Execution<'_> {
     fn step(&mut self, step: &Step) -> Result<Outcome, PgError> {
         match &step.action {
-            Action::Create { table, name, plan } => {
-                self.create(&step.sql, table, name, plan.as_ref())
-            }
-            Action::Drop { schema, name } => {
-                if self.find(schema, name)?.is_none() {
-                    return Ok(Outcome::AlreadyGone);
+            Action::Create { table, name, plan: Some(plan) } if self.is_partitioned(table)? => {
+                match self.patiently(|own| own.same(table, name, Some(plan)))? {
+                    Some(known) => Ok(Outcome::AlreadyThere(known)),
+                    None => self.create_on_partitions(table, name, plan),
                 }
-                self.patiently(&step.sql, |_| Ok(()))
             }
-            Action::Other => self.patiently(&step.sql, |_| Ok(())),
+            Action::Create { table, name, plan } => {
+                self.patiently(|own| own.create(&step.sql, table, name, plan.as_ref()))
+            }
+            Action::Drop { schema, name, made } => {
+                self.patiently(|own| own.drop(&step.sql, schema, name, made.as_ref()))
+            }
+            Action::Other => self.patiently(|own| own.run(&step.sql)),
         }
     }
 
@@ -163,10 +178,8 @@ impl Execution<'_> {
         if let Some(known) = self.same(table, name, plan)? {
             return Ok(Outcome::AlreadyThere(known));
         }
-        self.clean(table, name)?;
-        let schema = &table.schema;
-        let outcome = self.patiently(sql, |own| own.clean(table, name))?;
-        let Some(made) = self.find(schema, name)? else {
+        let done = self.build(sql, table, name)?;
+        let Some(made) = self.find(&table.schema, name)? else {
             let cause = "the statement succeeded, and the index is not there";
             return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause));
         };
@@ -176,7 +189,7 @@ impl Execution<'_> {
             return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause)
                 .with_help("look for the reason in the server's log, and apply again"));
         }
-        match outcome {
+        match done {
             Outcome::Done { took_ms, .. } => {
                 Ok(Outcome::Done { took_ms, size_bytes: made.size_bytes })
             }
@@ -184,27 +197,101 @@ impl Execution<'_> {
         }
     }
 
-    /// Executes a statement as often as locks make it necessary; `clean` takes away what a failed
-    /// attempt left.
-    fn patiently(
+    /// Builds an index where there is none, and takes away what a failed build leaves.
+    pub(super) fn build(
         &mut self,
         sql: &str,
-        clean: impl Fn(&mut Self) -> Result<(), PgError>,
+        table: &TableName,
+        name: &str,
     ) -> Result<Outcome, PgError> {
+        self.clean(table, name)?;
+        self.probe(table)?;
+        let error = match self.run_among_others(sql) {
+            Err(error) if error.kind != Kind::Connection => error,
+            other => return other,
+        };
+        Err(match self.clean(table, name) {
+            Ok(()) => error,
+            Err(_) => error.with_help(format!(
+                "{name} may be left behind, not valid; apply again, or drop it by hand"
+            )),
+        })
+    }
+
+    fn drop(
+        &mut self,
+        sql: &str,
+        schema: &str,
+        name: &str,
+        made: Option<&(TableName, IndexPlan)>,
+    ) -> Result<Outcome, PgError> {
+        let Some(found) = self.find(schema, name)? else { return Ok(Outcome::AlreadyGone) };
+        if let Some((table, plan)) = made {
+            if found.is_valid {
+                self.is_ours(table, name, plan)?;
+            }
+            if self.is_partitioned(table)? {
+                self.drop_unattached(table, name)?;
+            }
+        }
+        self.run_among_others(sql)
+    }
+
+    /// Whether the lock that a concurrent build takes is to be had at present: whoever holds a stronger
+    /// one is waited for only so long.
+    fn probe(&self, table: &TableName) -> Result<(), PgError> {
+        let table = quote_table(table);
+        let sql =
+            format!("BEGIN; LOCK TABLE ONLY {table} IN SHARE UPDATE EXCLUSIVE MODE; ROLLBACK");
+        let Err(error) = self.connection.batch(&sql) else { return Ok(()) };
+        // Of no use where the connection is gone, and then of no need.
+        let _ = self.connection.clean_up("ROLLBACK");
+        match error.sqlstate.as_deref() {
+            // A materialized view takes no such lock by name.
+            Some("42809") => Ok(()),
+            _ => Err(error),
+        }
+    }
+
+    /// Executes a statement; one that is concurrent waits longer for the transactions of others.
+    fn run_among_others(&self, sql: &str) -> Result<Outcome, PgError> {
+        if !is_concurrent(sql) {
+            return self.run(sql);
+        }
+        let wait_ms = self.wait_ms.saturating_mul(OTHERS);
+        self.connection.batch(&format!("SET lock_timeout = {wait_ms}"))?;
+        let outcome = self.run(sql).map_err(|error| match error.sqlstate.as_deref() {
+            Some("55P03") => error.with_help(
+                "a transaction that was open before has not ended: SELECT pid, state, xact_start \
+                 FROM pg_stat_activity ORDER BY xact_start shows the oldest first",
+            ),
+            _ => error,
+        });
+        self.connection.clean_up(&format!("SET lock_timeout = {}", self.wait_ms))?;
+        outcome
+    }
+
+    /// Executes a statement, once.
+    pub(super) fn run(&self, sql: &str) -> Result<Outcome, PgError> {
+        let started = Instant::now();
+        self.connection.batch(sql)?;
+        Ok(Outcome::Done { took_ms: started.elapsed().as_secs_f64() * 1e3, size_bytes: None })
+    }
+
+    /// Does a piece of work as often as locks make it necessary, and waits longer each time.
+    pub(super) fn patiently<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, PgError>,
+    ) -> Result<T, PgError> {
         let Patience { lock_timeout_ms, attempts } = self.patience;
         let mut attempt = 1;
         loop {
-            let wait_ms = lock_timeout_ms << (attempt - 1).min(MOST_DOUBLINGS);
-            self.connection.batch(&format!("SET lock_timeout = {wait_ms}"))?;
-            let started = Instant::now();
-            let Err(error) = self.connection.batch(sql) else {
-                let took_ms = started.elapsed().as_secs_f64() * 1e3;
-                return Ok(Outcome::Done { took_ms, size_bytes: None });
+            self.wait_ms = lock_timeout_ms << (attempt - 1).min(MOST_DOUBLINGS);
+            self.connection.batch(&format!("SET lock_timeout = {}", self.wait_ms))?;
+            let error = match work(self) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
             };
-            if error.kind == Kind::Connection {
-                return Err(error);
-            }
-            clean(self)?;
             let passes = error.sqlstate.as_deref().is_some_and(|state| PASSING.contains(&state));
             if !passes || attempt >= attempts {
                 return Err(error);
@@ -215,9 +302,23 @@ impl Execution<'_> {
         }
     }
 
+    /// The index of this name is the one that was proposed.
+    fn is_ours(&self, table: &TableName, name: &str, plan: &IndexPlan) -> Result<(), PgError> {
+        let catalog = catalog::load(self.connection)?;
+        let found = catalog
+            .table(table)
+            .and_then(|table| table.indexes.iter().find(|index| index.name == name));
+        if found.is_some_and(|index| does(index, plan)) {
+            return Ok(());
+        }
+        let cause = "the index of this name is another than the one that was proposed";
+        Err(PgError::new(Kind::Statement, format!("cannot drop {name}"), cause)
+            .with_help("drop it by hand if nobody needs it"))
+    }
+
     /// Drops an index of this name that is not valid: what a build that was cut short leaves behind.
     /// Goes on when the user has asked to stop, for it is the cleaning up.
-    fn clean(&mut self, table: &TableName, name: &str) -> Result<(), PgError> {
+    pub(super) fn clean(&mut self, table: &TableName, name: &str) -> Result<(), PgError> {
         let Some(found) = self.find(&table.schema, name)? else { return Ok(()) };
         let what = format!("cannot create {name}");
         if let Some(pid) = found.built_by {
@@ -231,8 +332,10 @@ impl Execution<'_> {
                 .with_help("rename that one, or drop it if nobody needs it"));
         }
         let index = quote_table(&TableName::new(&table.schema, name));
-        self.connection.clean_up("SET lock_timeout = '60s'")?;
+        let wait_ms = self.wait_ms.saturating_mul(OTHERS);
+        self.connection.clean_up(&format!("SET lock_timeout = {wait_ms}"))?;
         self.connection.clean_up(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))?;
+        self.connection.clean_up(&format!("SET lock_timeout = {}", self.wait_ms))?;
         (self.tell)(Event::Cleaned(name));
         Ok(())
     }
@@ -256,7 +359,7 @@ impl Execution<'_> {
         Ok(known.map(|index| index.name.clone()))
     }
 
-    fn find(&self, schema: &str, name: &str) -> Result<Option<Found>, PgError> {
+    pub(super) fn find(&self, schema: &str, name: &str) -> Result<Option<Found>, PgError> {
         let sql = include_str!("../pg/queries/index_state.sql");
         let rows = self.connection.query_cleaning_up(sql, &[&schema, &name])?;
         Ok(rows.first().map(|row| Found {

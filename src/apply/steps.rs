@@ -7,6 +7,9 @@ use crate::sql::ddl::index_plan;
 use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Change, change};
 
+/// Letters of a statement that stand for it.
+const MOST_LETTERS: usize = 100;
+
 /// One statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -25,11 +28,25 @@ pub enum Action {
         name: String,
         plan: Option<IndexPlan>,
     },
+    /// Drops an index. `made` is what it has to be where it was us who made it: an index that has come to
+    /// bear the name stays.
     Drop {
         schema: String,
         name: String,
+        made: Option<(TableName, IndexPlan)>,
     },
     Other,
+}
+
+impl Step {
+    /// The statement in a few words.
+    pub fn summary(&self) -> String {
+        match &self.action {
+            Action::Create { table, name, .. } => format!("index {name} on {table}"),
+            Action::Drop { schema, name, .. } => format!("drop index {schema}.{name}"),
+            Action::Other => self.sql.chars().take(MOST_LETTERS).collect(),
+        }
+    }
 }
 
 /// The statements that make a recommendation real. An expression has no statistics before its table is
@@ -54,7 +71,18 @@ pub fn forward(recommendation: &RunRecommendation) -> Vec<Step> {
 
 /// The statements that take it back.
 pub fn backward(recommendation: &RunRecommendation) -> Vec<Step> {
-    steps(recommendation, &recommendation.undo)
+    let made =
+        steps(recommendation, &recommendation.sql).into_iter().find_map(|step| match step.action {
+            Action::Create { table, plan: Some(plan), .. } => Some((table, plan)),
+            _ => None,
+        });
+    let mut steps = steps(recommendation, &recommendation.undo);
+    for step in &mut steps {
+        if let Action::Drop { made: known, .. } = &mut step.action {
+            known.clone_from(&made);
+        }
+    }
+    steps
 }
 
 fn steps(recommendation: &RunRecommendation, statements: &[String]) -> Vec<Step> {
@@ -68,7 +96,7 @@ fn steps(recommendation: &RunRecommendation, statements: &[String]) -> Vec<Step>
                     let plan = index_plan(sql, &table);
                     Action::Create { table, name, plan }
                 }
-                Some(Change::Drop { schema, name }) => Action::Drop { schema, name },
+                Some(Change::Drop { schema, name }) => Action::Drop { schema, name, made: None },
                 None => Action::Other,
             },
         })

@@ -4,14 +4,13 @@ use super::advice::{Building, recommend};
 use super::args;
 use super::config::{self, Config};
 use super::confirm::confirm_loops;
-use super::connection::{confirmation, flags_again};
+use super::connection::{consent, flags_again};
 use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Wanted, gather, run_of};
 use super::output;
 use super::progress::Progress;
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::Recommendation;
-use crate::pg::guard;
 use crate::report::record;
 use crate::rules;
 
@@ -26,10 +25,8 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let findings = find(&gathered, &config);
     let writable = match &gathered.live {
         Some(live) if args.build => {
-            let database = &live.settings.database;
-            let confirmed =
-                confirmation(args.confirm.as_deref(), database, "This builds indexes in");
-            Some(guard::consent(&live.connection, confirmed.as_deref())?)
+            let what = "This builds indexes, inside a transaction that is rolled back.";
+            Some(consent(&live.connection, args.confirm.as_deref(), what)?)
         }
         _ => None,
     };

@@ -37,6 +37,8 @@ pub enum Command {
     Trial(Trial),
     /// Measure against a baseline, and fail when something regressed.
     Check(Check),
+    /// Print, execute or write as migrations the accepted recommendations of a run.
+    Apply(Apply),
     /// Render a stored run again.
     Report(Report),
     /// Show a rule's page, or the list of rules.
@@ -268,6 +270,52 @@ pub struct Report {
     pub run: PathBuf,
     #[command(flatten)]
     pub output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Apply {
+    /// A run file.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Take only this recommendation, accepted or not yet decided; repeats.
+    #[arg(long, value_name = "ID")]
+    pub only: Vec<String>,
+    /// Take back what was applied, the last first.
+    #[arg(long)]
+    pub undo: bool,
+    /// Execute the statements in the database; without it they are printed.
+    #[arg(long)]
+    pub execute: bool,
+    /// Name of the database, to consent without a marker.
+    #[arg(long, value_name = "DBNAME", requires = "execute")]
+    pub confirm: Option<String>,
+    /// The database is in production: its name in full, here or with -d.
+    #[arg(long, value_name = "DBNAME", num_args = 0..=1, default_missing_value = "", requires = "execute")]
+    pub production: Option<String>,
+    /// Attempts for a statement that gets no lock; each waits twice as long as the one before.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempts: u32,
+    /// Write migration files for this framework.
+    #[arg(long, value_name = "FRAMEWORK", value_enum, conflicts_with_all = ["execute", "undo"])]
+    pub migrations: Option<Framework>,
+    /// Directory of the migrations; the framework's own when not given.
+    #[arg(long, value_name = "DIR", requires = "migrations")]
+    pub dir: Option<PathBuf>,
+    /// No bars and no phases on standard error.
+    #[arg(long, short = 'q')]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Framework {
+    /// Files ending in .up.sql and .down.sql.
+    Plain,
+    Rails,
+    Django,
+    Prisma,
+    Flyway,
 }
 
 #[derive(Debug, ClapArgs)]

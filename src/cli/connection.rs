@@ -5,6 +5,7 @@ use super::config::Config;
 use super::exit::Failure;
 use crate::pg::connect::Connection;
 use crate::pg::error::PgError;
+use crate::pg::guard::{self, Writable};
 use crate::pg::libpq_env::{Keys, Places, Settings, parse_target, resolve};
 
 /// Keys that the flags set, with a connection string in `-d` taken apart.
@@ -104,19 +105,35 @@ pub fn flags_again(settings: &Settings) -> String {
     )
 }
 
-/// The name the user typed to consent: from the flag, or at the prompt of a terminal.
-pub fn confirmation(flag: Option<&str>, database: &str, what: &str) -> Option<String> {
+/// Lets a staging database be written to, after `what` has said what for: by its marker, by the flag, or
+/// by its name typed at the prompt of a terminal.
+///
+/// # Errors
+/// Without consent, and whenever the target looks like production.
+pub fn consent(
+    connection: &Connection,
+    flag: Option<&str>,
+    what: &str,
+) -> Result<Writable, Failure> {
+    let typed = match flag {
+        Some(name) => Some(name.to_owned()),
+        None if guard::is_marked(connection)? => None,
+        None => prompt(&format!(
+            "{what}\nType the name of the database, {}, to go on: ",
+            connection.database
+        )),
+    };
+    Ok(guard::consent(connection, typed.as_deref())?)
+}
+
+/// A line typed at a terminal; `None` where there is none.
+fn prompt(text: &str) -> Option<String> {
     use std::io::{BufRead, IsTerminal, Write};
-    if let Some(name) = flag {
-        return Some(name.to_owned());
-    }
     let stdin = std::io::stdin();
     if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
-    eprint!(
-        "{what} {database}, inside transactions that are rolled back.\nType the name of the database to go on: "
-    );
+    eprint!("{text}");
     let _ = std::io::stderr().flush();
     let mut line = String::new();
     stdin.lock().read_line(&mut line).ok()?;

@@ -68,6 +68,15 @@ impl Failure {
         self
     }
 
+    /// Another way out, beside the first.
+    pub fn and_help(mut self, help: String) -> Self {
+        self.help = Some(match self.help.take() {
+            Some(known) => format!("{known}; {help}"),
+            None => help,
+        });
+        self
+    }
+
     /// The reader of our output went away, which is its right.
     pub fn broken_pipe() -> Self {
         Failure::new(Exit::Done, "", "")
@@ -80,7 +89,7 @@ impl Failure {
     /// Writes the three parts to stderr.
     pub fn print(&self) {
         match self.exit {
-            Exit::Interrupted => eprintln!("interrupted: everything was rolled back"),
+            Exit::Interrupted => eprintln!("interrupted: {}", self.cause),
             Exit::Done => {}
             _ => {
                 eprintln!("error: {}", self.error);
@@ -101,6 +110,7 @@ impl From<PgError> for Failure {
             Kind::Interrupted => Exit::Interrupted,
         };
         let cause = match &error.sqlstate {
+            _ if exit == Exit::Interrupted => "everything was rolled back".to_owned(),
             Some(state) => format!("{} (SQLSTATE {state})", error.cause),
             None => error.cause,
         };

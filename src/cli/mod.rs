@@ -2,6 +2,7 @@
 
 pub mod advice;
 mod analyze;
+mod apply;
 pub mod args;
 pub mod capture;
 pub mod check;
@@ -14,9 +15,11 @@ pub mod exit;
 pub mod explain;
 pub mod gather;
 pub mod generate;
+mod migrations;
 pub mod output;
 pub mod progress;
 pub mod report;
+mod stored;
 pub mod trial;
 
 use std::process::ExitCode;
@@ -62,6 +65,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Command::Analyze(args) => analyze::run(&args),
         Command::Trial(args) => trial::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Apply(args) => apply::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Generate(args) => generate::run(&args),

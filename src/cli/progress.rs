@@ -17,6 +17,13 @@ impl Progress {
         Progress { quiet, terminal: std::io::stderr().is_terminal() && !dumb }
     }
 
+    /// A line of its own, when no bar is shown.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+
     /// Starts a phase of `steps` steps; zero when their number is not known.
     pub fn phase(&self, name: &str, steps: usize) -> Phase {
         if self.quiet {
@@ -46,6 +53,10 @@ impl Phase {
     pub fn set(&self, done: usize, of: usize) {
         self.0.set_length(of as u64);
         self.0.set_position(done as u64);
+    }
+
+    pub fn name(&self, name: &str) {
+        self.0.set_message(name.to_owned());
     }
 
     pub fn step(&self) {

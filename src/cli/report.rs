@@ -3,27 +3,15 @@
 use super::args;
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::model::run::{Run, SCHEMA_VERSION};
+use super::stored;
 
 /// # Errors
 /// When the file is no run file, or of a later version.
 pub fn run(args: &args::Report) -> Result<Exit, Failure> {
     output::check(&args.output)?;
-    let what = format!("cannot read {}", args.run.display());
-    let text = std::fs::read_to_string(&args.run).map_err(|error| {
-        Failure::unreadable(&what, error.to_string()).with_help("check the path")
-    })?;
-    let help = "pgassay trial … -o run.json writes a run file";
-    let run: Run = serde_json::from_str(&text).map_err(|error| {
-        Failure::unreadable(&what, format!("line {}: it is no run file: {error}", error.line()))
-            .with_help(help)
-    })?;
-    if run.schema_version != SCHEMA_VERSION {
-        let cause = format!(
-            "it has schema version {}, this program reads {SCHEMA_VERSION}",
-            run.schema_version
-        );
-        return Err(Failure::unreadable(&what, cause).with_help("use the program that wrote it"));
+    let mut run = stored::read(&args.run)?;
+    if run.recommendations.iter().any(|recommendation| recommendation.state == "accepted") {
+        run.next = Some(format!("pgassay apply {}", args.run.display()));
     }
     output::write(&run, &args.output)?;
     Ok(Exit::Done)

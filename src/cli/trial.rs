@@ -4,7 +4,7 @@ use super::advice::recommend;
 use super::analyze::find;
 use super::args;
 use super::config;
-use super::connection::confirmation;
+use super::connection::consent;
 use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Live, Wanted, gather, run_of};
 use super::output;
@@ -13,7 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;
 use crate::model::trial::Trial;
-use crate::pg::guard::{self, Writable};
+use crate::pg::guard::Writable;
 use crate::report::record;
 use crate::trial::transaction::{Effort, Stage};
 use crate::trial::verify::{Case, Step, verify};
@@ -34,9 +34,9 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
             Failure::usage("cannot hold a trial", "no database was given").with_help("-d DATABASE")
         );
     };
-    let confirmed =
-        confirmation(args.confirm.as_deref(), &live.settings.database, "This builds indexes in");
-    let writable = guard::consent(&live.connection, confirmed.as_deref())?;
+    let what =
+        "This builds indexes and replays statements, inside transactions that are rolled back.";
+    let writable = consent(&live.connection, args.confirm.as_deref(), what)?;
     let effort = Effort {
         rounds: args.rounds.unwrap_or(config.trial.rounds),
         budget_s: args.time_budget.unwrap_or(config.trial.time_budget),

@@ -27,6 +27,20 @@ const BUSY_COMMITS: i64 = 50;
 /// How long commits are counted.
 const COUNTING: Duration = Duration::from_millis(1_100);
 
+/// The database has a marker that consents to writing.
+///
+/// # Errors
+/// The server's error.
+pub fn is_marked(connection: &Connection) -> Result<bool, PgError> {
+    let sql = "SELECT coalesce(current_setting('pgassay.environment', true), '')";
+    let environment: String = connection.row(sql, &[])?.get(0);
+    Ok(consents(&environment))
+}
+
+fn consents(environment: &str) -> bool {
+    ENVIRONMENTS.contains(&environment.to_lowercase().as_str())
+}
+
 /// Lets the target be written to, or says why not.
 ///
 /// `confirmed` is the name that the user typed (`--confirm`, or at the prompt).
@@ -40,8 +54,7 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
     let what = format!("will not write to {database}");
     let refuse = |cause: String| PgError::new(Kind::Consent, what.clone(), cause);
     let environment: String = first.get(7);
-    let marked = ENVIRONMENTS.contains(&environment.to_lowercase().as_str());
-    if !marked && confirmed != Some(database.as_str()) {
+    if !consents(&environment) && confirmed != Some(database.as_str()) {
         let cause = match confirmed {
             Some(_) => "the name that was confirmed is another".to_owned(),
             None => "nothing says that it is staging".to_owned(),

@@ -8,7 +8,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 
 use super::RenderError;
 use super::trial_text::trial_text;
-use super::words::{bytes, count, middle_cut, milliseconds, plural, share};
+use super::words::{bytes, change, count, interval, middle_cut, milliseconds, plural, share};
 use crate::model::run::{Run, RunFinding, RunRecommendation};
 
 /// Statements shown; the run file has all of them.
@@ -48,7 +48,9 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
 pub fn sql(run: &Run) -> Result<String, RenderError> {
     let mut out = String::new();
     for recommendation in run.recommendations.iter().filter(|r| r.state != "rejected") {
-        let _ = writeln!(out, "-- {} ({})", recommendation.id, recommendation.state);
+        for line in reasons(recommendation) {
+            let _ = writeln!(out, "-- {}", line.replace('\n', " "));
+        }
         for sql in &recommendation.sql {
             let _ = writeln!(out, "{sql};");
         }
@@ -58,6 +60,26 @@ pub fn sql(run: &Run) -> Result<String, RenderError> {
         out.push('\n');
     }
     Ok(out)
+}
+
+/// What a recommendation is and why, a line each: for the comments of a script.
+pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
+    let mut lines = vec![format!("{} ({})", recommendation.id, recommendation.state)];
+    lines.extend(recommendation.why.clone());
+    if let Some(measured) = &recommendation.measured {
+        let [low, high] = measured.interval_pct;
+        let size =
+            measured.size_bytes.map_or(String::new(), |size| format!("; {} of disk", bytes(size)));
+        lines.push(format!(
+            "measured p95 {} → {}, {} (95 % interval {}): {}{size}",
+            milliseconds(measured.p95_before_us),
+            milliseconds(measured.p95_after_us),
+            change(measured.change_pct),
+            interval(low, high),
+            measured.verdict,
+        ));
+    }
+    lines
 }
 
 fn target(out: &mut String, run: &Run) {

@@ -14,6 +14,8 @@ pub enum Build {
     Concurrently,
     /// `CREATE INDEX`: inside a transaction.
     Plain,
+    /// `CREATE INDEX … ON ONLY`: on a partitioned table, without its partitions.
+    OnlyParent,
 }
 
 /// The name an index of this plan gets: table, keys, `idx`.
@@ -39,8 +41,9 @@ pub fn create(plan: &IndexPlan, name: &str, build: Build) -> String {
     let keys: Vec<String> = plan.keys.iter().map(key).collect();
     let method =
         if plan.method == "btree" { String::new() } else { format!(" USING {}", plan.method) };
+    let only = if build == Build::OnlyParent { "ONLY " } else { "" };
     let mut sql = format!(
-        "CREATE INDEX {concurrently}{} ON {}{method} ({})",
+        "CREATE INDEX {concurrently}{} ON {only}{}{method} ({})",
         quote(name),
         quote_table(&plan.table),
         keys.join(", ")
@@ -93,6 +96,12 @@ pub fn change(sql: &str) -> Option<Change> {
     }
     take(&mut rest, &["only"]);
     Some(Change::Create { table: qualified(&mut rest)?, name: named.name })
+}
+
+/// The statement builds or drops an index without blocking writers, which no transaction may do.
+pub fn is_concurrent(sql: &str) -> bool {
+    let mut words = sql.split_whitespace().take(4).map(str::to_lowercase);
+    words.any(|word| word == "concurrently")
 }
 
 /// Takes these words from the front, if they stand there.

@@ -5,6 +5,7 @@
 
 mod advice;
 mod analyze;
+mod apply;
 mod batched;
 mod check;
 mod connections;
