@@ -2,17 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::Input;
 use super::candidates::{Candidate, candidates};
 use super::costs::{Alone, Costs, Set, doubted};
 use super::reasons::reasons;
-use super::select::{Limits, Priced, Selection, Weighed};
-use super::size::{Part, btree};
-use super::writes::{overhead_pct, upkeep_us, written};
-use crate::model::catalog::{Catalog, Table};
+use super::select::{Priced, Room, Selection, Weighed};
+use super::size::index_bytes;
+use super::writes::Writes;
+use crate::model::catalog::Catalog;
 use crate::model::recommendation::{Estimate, IndexPlan};
-use crate::model::shape::{Scan, Shape};
+use crate::model::shape::Scan;
 use crate::model::whatif::{Build, Planned, WhatIf};
-use crate::model::workload::Workload;
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
@@ -26,14 +26,6 @@ const MOST_OF_ONE_STATEMENT: f64 = 0.05;
 const FOUND_ROW_COST: f64 = 4.0;
 /// Cost of a look into GIN that finds nothing.
 const LOOK_COST: f64 = 30.0;
-
-/// What advice is made from.
-pub struct Input<'a> {
-    pub workload: &'a Workload,
-    pub shapes: &'a [Option<Shape>],
-    pub catalog: &'a Catalog,
-    pub limits: Limits,
-}
 
 /// An index worth having, and why.
 #[derive(Debug, Clone)]
@@ -103,10 +95,12 @@ pub fn advise(
         *set.1 = costs.narrow(*set.0);
     }
     let statements = weighed(input, &mut costs, &relevant);
-    let priced = priced(input, &sized, &relevant, &statements);
+    let writes = Writes::of(input.workload, input.shapes, input.catalog);
+    let priced = priced(&writes, &sized, &relevant, &statements);
     let byte_price = byte_price(input.catalog, &statements);
-    let chosen = Selection::new(&mut costs, statements, priced, input.limits, byte_price).run();
-    let chosen = explain(input, &mut costs, &sized, &relevant, &chosen);
+    let room = Room::of(input.limits, writes.time_us());
+    let chosen = Selection::new(&mut costs, statements, priced, room, byte_price).run();
+    let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let no_index = reasons(input, &mut costs, &relevant, &served);
     Advised { chosen, no_index }
@@ -153,7 +147,7 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> V
                 }
             };
             let worth_it = candidate.plan.predicate.is_none() || rows <= all * MOST_OF_THE_ROWS;
-            let size_bytes = size(table, &candidate.plan, rows);
+            let size_bytes = index_bytes(table, &candidate.plan, rows);
             worth_it.then_some(Sized { candidate, rows, size_bytes, why_not: None })
         })
         .collect()
@@ -200,65 +194,6 @@ fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
     scan.filters.iter().any(|filter| filter.key.column() == Some(column))
         || scan.joins.iter().any(|join| join.column == column)
         || scan.sort.first().is_some_and(|sort| sort.key.column() == Some(column))
-}
-
-/// Bytes an index would take over `rows` rows of its table.
-fn size(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
-    let width = |name: &str| {
-        table.column(name).and_then(|column| column.width_bytes).map_or(32.0, f64::from)
-    };
-    match plan.method.as_str() {
-        // Bytes a row in measurements of titles, addresses, documents and tags.
-        "gin" => {
-            let key = &plan.keys[0];
-            let part = match key.operator_class.as_deref() {
-                Some("gin_trgm_ops") => 2.0,
-                _ => 0.25,
-            };
-            rows * width(&key.expression) * part
-        }
-        "brin" => 8_192.0 * 3.0,
-        _ => {
-            let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
-            let of_rows = |mut part: Part| {
-                part.distinct = part.distinct.min(rows.max(1.0));
-                part
-            };
-            let keys: Vec<Part> = plan
-                .keys
-                .iter()
-                .map(|key| {
-                    let known = if key.is_column { part(&key.expression) } else { None };
-                    of_rows(known.unwrap_or_else(|| expression_part(table, &key.expression)))
-                })
-                .collect();
-            let include: Vec<Part> =
-                plan.include.iter().filter_map(|column| part(column)).map(of_rows).collect();
-            btree(rows, &keys, &include)
-        }
-    }
-}
-
-/// An expression has no statistics before it is indexed; the column in it stands for it.
-fn expression_part(table: &Table, expression: &str) -> Part {
-    let column = table.columns.iter().find(|column| {
-        expression
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .any(|word| word == column.name)
-    });
-    let document = column.is_some_and(|column| column.type_name == "jsonb");
-    match column {
-        Some(column) if !document => Part::column(table, column),
-        _ => Part {
-            width_bytes: 9.0,
-            alignment_bytes: 1.0,
-            varies: true,
-            null_fraction: 0.0,
-            distinct: 1_000.0,
-            frequencies: Vec::new(),
-            deduplicates: true,
-        },
-    }
 }
 
 /// Builds a candidate that the planner cannot be offered, for its size and its costs; false when it
@@ -322,7 +257,7 @@ fn weighed(
 }
 
 fn priced(
-    input: &Input<'_>,
+    writes: &Writes<'_>,
     sized: &[Sized],
     relevant: &HashMap<usize, Set>,
     statements: &[Weighed],
@@ -332,7 +267,7 @@ fn priced(
         .enumerate()
         .map(|(at, sized)| Priced {
             size_bytes: sized.size_bytes,
-            upkeep: upkeep(input, &sized.candidate.plan, sized.rows).0,
+            upkeep: writes.upkeep_us(&sized.candidate.plan, sized.rows),
             statements: statements
                 .iter()
                 .enumerate()
@@ -343,15 +278,6 @@ fn priced(
         .collect()
 }
 
-/// What an index adds to the writes: microseconds, and percent of what they take now.
-fn upkeep(input: &Input<'_>, plan: &IndexPlan, rows: f64) -> (f64, Option<f64>) {
-    let Some(table) = input.catalog.table(&plan.table) else { return (0.0, None) };
-    let written = written(input.workload, input.shapes, input.catalog, table);
-    let fraction = (rows / table.rows.unwrap_or(rows).max(1.0)).min(1.0);
-    let upkeep = upkeep_us(table, plan, fraction, &written);
-    (upkeep, overhead_pct(table, upkeep, &written))
-}
-
 /// The chosen candidates with what they serve and what the planner says of them.
 fn explain(
     input: &Input<'_>,
@@ -359,6 +285,7 @@ fn explain(
     sized: &[Sized],
     relevant: &HashMap<usize, Set>,
     chosen: &[usize],
+    writes: &Writes<'_>,
 ) -> Vec<Chosen> {
     let mut queries: Vec<usize> = relevant.keys().copied().collect();
     queries.sort_unstable();
@@ -386,7 +313,7 @@ fn explain(
                 cost_before,
                 cost_after,
                 size_bytes: Some(*size_bytes as u64),
-                write_overhead_pct: upkeep(input, &candidate.plan, *rows).1,
+                write_overhead_pct: writes.overhead_pct(&candidate.plan, *rows),
             });
             let plan = candidate.plan.clone();
             (total_us, Chosen { plan, serves, estimate, why: why_not.clone() })

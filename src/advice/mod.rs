@@ -12,3 +12,27 @@ pub mod recommend;
 pub mod select;
 pub mod size;
 pub mod writes;
+
+use crate::model::catalog::Catalog;
+use crate::model::finding::Finding;
+use crate::model::shape::Shape;
+use crate::model::workload::Workload;
+
+/// What advice is made from.
+pub struct Input<'a> {
+    pub workload: &'a Workload,
+    /// One for each statement of the workload.
+    pub shapes: &'a [Option<Shape>],
+    pub catalog: &'a Catalog,
+    pub findings: &'a [Finding],
+    pub limits: Limits,
+}
+
+/// What the user allows all new indexes together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    pub budget_bytes: Option<u64>,
+    pub max_indexes: Option<usize>,
+    /// What they may add to the time that all writes of the workload take, percent.
+    pub max_write_overhead_pct: Option<f64>,
+}

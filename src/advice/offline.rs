@@ -1,8 +1,9 @@
 //! Indexes without a planner to ask: one for each finding that asks for it, none of them part of
 //! another.
 
+use super::Input;
 use super::candidates::{is_there, simplest};
-use super::recommend::{Input, foreign_keys, names};
+use super::recommend::{foreign_keys, names};
 use crate::model::catalog::IndexKey;
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::IndexPlan;

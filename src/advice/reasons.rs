@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::advise::Input;
+use super::Input;
 use super::costs::{Costs, Set};
 use crate::model::shape::{Shape, StatementKind};
 use crate::model::workload::Query;

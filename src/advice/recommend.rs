@@ -3,27 +3,25 @@
 use super::advise::Chosen;
 use super::candidates::is_there;
 use super::offline;
+use super::size::index_bytes;
+use super::{Input, Limits};
 use crate::model::catalog::{Catalog, Index, IndexKey, TableKind};
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
-use crate::model::shape::Shape;
-use crate::model::workload::Workload;
 use crate::sql::ident::{object_name, quote_table};
 use crate::sql::index_ddl::{Build, create, drop, name};
 
-/// What recommendations are made from.
-pub struct Input<'a> {
-    pub workload: &'a Workload,
-    pub catalog: &'a Catalog,
-    pub shapes: &'a [Option<Shape>],
-    pub findings: &'a [Finding],
-}
+/// What an index on a foreign key is for when no statement of the workload asks for it.
+const REFERENCES: &str = "serves the deletes of the rows that it refers to";
 
 /// Recommendations where no planner could be asked; `why` says why.
 pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
     let mut taken = Vec::new();
+    // There are no sizes to hold against a budget.
+    let most = input.limits.max_indexes.unwrap_or(usize::MAX);
     let mut recommendations: Vec<Recommendation> = offline::wanted(input)
         .into_iter()
+        .take(most)
         .map(|(plan, because)| {
             let mut recommendation = create_index(input.catalog, plan, because, &mut taken);
             add_reason(&mut recommendation, &format!("no estimate: {why}"));
@@ -37,37 +35,60 @@ pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
 /// Recommendations from what a planner chose.
 pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendation> {
     let mut taken = Vec::new();
-    let references: Vec<_> = foreign_keys(input)
-        .into_iter()
-        .filter(|(plan, _)| {
-            !chosen.iter().any(|chosen| {
-                chosen.plan.table == plan.table
-                    && chosen.plan.predicate.is_none()
-                    && chosen.plan.keys.starts_with(&plan.keys)
-            }) && input.catalog.table(&plan.table).is_none_or(|table| !is_there(table, plan))
-        })
-        .collect();
+    let references = references(input, &chosen);
     let mut recommendations: Vec<Recommendation> = chosen
         .into_iter()
         .map(|chosen| {
             let because = because(input, &chosen);
-            let served = served(input, &chosen);
+            let purpose = served(input, &chosen);
             let mut recommendation = create_index(input.catalog, chosen.plan, because, &mut taken);
             recommendation.estimated = chosen.estimate;
-            add_reason(&mut recommendation, &served);
+            recommendation.purpose = Some(purpose);
             if let Some(why) = chosen.why {
                 add_reason(&mut recommendation, &format!("no estimate: {why}"));
             }
             recommendation
         })
         .collect();
-    recommendations.extend(
-        references
-            .into_iter()
-            .map(|(plan, because)| create_index(input.catalog, plan, because, &mut taken)),
-    );
+    recommendations.extend(references.into_iter().map(|(plan, because)| {
+        let mut recommendation = create_index(input.catalog, plan, because, &mut taken);
+        recommendation.purpose = Some(REFERENCES.to_owned());
+        recommendation
+    }));
     recommendations.extend(drops(input));
     recommendations
+}
+
+/// Foreign keys whose referenced rows are deleted and that nothing chosen serves, as far as there is room
+/// for them.
+fn references(input: &Input<'_>, chosen: &[Chosen]) -> Vec<(IndexPlan, Vec<String>)> {
+    let Limits { budget_bytes, max_indexes, .. } = input.limits;
+    let used = |chosen: &Chosen| chosen.estimate.and_then(|estimate| estimate.size_bytes);
+    let used_bytes: u64 = chosen.iter().filter_map(used).sum();
+    let mut bytes = budget_bytes.map(|budget| budget.saturating_sub(used_bytes));
+    let mut places = max_indexes.map(|most| most.saturating_sub(chosen.len()));
+    foreign_keys(input)
+        .into_iter()
+        .filter(|(plan, _)| {
+            let is_served = chosen.iter().any(|chosen| {
+                chosen.plan.table == plan.table
+                    && chosen.plan.predicate.is_none()
+                    && chosen.plan.keys.starts_with(&plan.keys)
+            });
+            let Some(table) = input.catalog.table(&plan.table) else { return false };
+            if is_served || is_there(table, plan) {
+                return false;
+            }
+            let size = index_bytes(table, plan, table.rows.unwrap_or(0.0)) as u64;
+            let has_room =
+                places.is_none_or(|places| places > 0) && bytes.is_none_or(|bytes| bytes >= size);
+            if has_room {
+                places = places.map(|places| places - 1);
+                bytes = bytes.map(|bytes| bytes - size);
+            }
+            has_room
+        })
+        .collect()
 }
 
 fn add_reason(recommendation: &mut Recommendation, reason: &str) {
@@ -173,10 +194,8 @@ fn create_index(
         undo: vec![drop(&plan.table.schema, &index, build)],
         because,
         state: State::Proposed,
-        why: partitioned.then(|| {
-            "the table is partitioned, so the build cannot be concurrent: writes wait for it"
-                .to_owned()
-        }),
+        purpose: None,
+        why: None,
         estimated: None,
         index: Some(NewIndex { name: index, plan }),
     }
@@ -242,6 +261,7 @@ fn drops(input: &Input<'_>) -> Vec<Recommendation> {
                 _ => finding.message.clone(),
             }),
             estimated: None,
+            purpose: None,
             index: None,
         });
     }

@@ -4,14 +4,33 @@
 //! indexes that others have made superfluous go, and each is exchanged for any that does better in its
 //! place, until nothing changes.
 
+use super::Limits;
 use super::costs::{Costs, Set};
 
-/// What the user allows.
+/// Room for all new indexes together.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
-    /// Bytes of all new indexes together.
-    pub budget_bytes: Option<u64>,
-    pub max_indexes: Option<usize>,
+pub struct Room {
+    pub bytes: Option<f64>,
+    pub indexes: Option<usize>,
+    /// In the units of [`Priced::upkeep`].
+    pub upkeep: Option<f64>,
+}
+
+impl Room {
+    /// The room that limits leave where all writes take `writes_us` now.
+    pub fn of(limits: Limits, writes_us: f64) -> Room {
+        Room {
+            bytes: limits.budget_bytes.map(|bytes| bytes as f64),
+            indexes: limits.max_indexes,
+            upkeep: limits.max_write_overhead_pct.map(|pct| writes_us * pct / 100.0),
+        }
+    }
+
+    /// What an index uses of the room, as parts of what there is of each kind.
+    fn used_by(&self, priced: &Priced) -> f64 {
+        let part = |use_: f64, room: Option<f64>| room.map_or(0.0, |room| use_ / room.max(1e-9));
+        part(priced.size_bytes, self.bytes) + part(priced.upkeep, self.upkeep)
+    }
 }
 
 /// A statement as the selection sees it.
@@ -40,9 +59,13 @@ pub struct Selection<'s, 'a> {
     pub costs: &'s mut Costs<'a>,
     pub statements: Vec<Weighed>,
     pub candidates: Vec<Priced>,
-    pub limits: Limits,
+    pub room: Room,
     /// What a byte costs, in the units of [`Weighed::weight`].
     pub byte_price: f64,
+    /// What all of the room together costs, in the same units: nothing, unless it is short.
+    room_price: f64,
+    /// Bytes and upkeep have to stay within the room.
+    is_limited: bool,
     chosen: Set,
     /// Weight of each statement with what is chosen.
     now: Vec<f64>,
@@ -53,7 +76,9 @@ const SMALLEST_GAIN: f64 = 1e-5;
 /// A statement's cost that changes by less than this part of itself has not changed: the planner cannot
 /// tell such plans apart.
 const SMALLEST_CHANGE: f64 = 0.1;
-/// Prices of a byte that are tried to meet a budget.
+/// No index is smaller, bytes.
+const PAGE: f64 = 8_192.0;
+/// Prices of the room that are tried to meet the limits.
 const PRICES: usize = 12;
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
 const MOST_ROUNDS: usize = 8;
@@ -63,47 +88,56 @@ impl<'s, 'a> Selection<'s, 'a> {
         costs: &'s mut Costs<'a>,
         statements: Vec<Weighed>,
         candidates: Vec<Priced>,
-        limits: Limits,
+        room: Room,
         byte_price: f64,
     ) -> Self {
         let now = statements.iter().map(|statement| statement.weight).collect();
-        Selection { costs, statements, candidates, limits, byte_price, chosen: Set::new(), now }
+        Selection {
+            costs,
+            statements,
+            candidates,
+            room,
+            byte_price,
+            room_price: 0.0,
+            is_limited: false,
+            chosen: Set::new(),
+            now,
+        }
     }
 
     /// Positions of the candidates to have.
     ///
-    /// Where a budget is short, bytes are made dearer until what is worth having fits, and what is left
-    /// over is filled: a price finds sets that taking one index after the other until the budget is used
-    /// up does not (Lagrangian relaxation of the knapsack).
+    /// Where room is short, it is made dearer until what is worth having fits, and what is left over is
+    /// filled: a price finds sets that taking one index after the other until the room is used up does not
+    /// (Lagrangian relaxation of the knapsack).
     pub fn run(mut self) -> Set {
-        let budget_bytes = self.limits.budget_bytes.take();
         self.solve();
-        self.limits.budget_bytes = budget_bytes;
+        self.is_limited = true;
         if !self.fits(&self.chosen) {
             self.squeeze();
         }
         self.chosen
     }
 
-    /// Looks for the price of a byte at which what is worth having fits.
+    /// Looks for the price of the room at which what is worth having fits.
     fn squeeze(&mut self) {
-        let (limits, price) = (self.limits, self.byte_price);
-        let (mut low, mut high) = (price, None);
-        // One after the other until the budget is used up, to begin with.
+        let room = self.room;
+        // What the room would cost at the prices that hold without limits.
+        let usual = self.byte_price * room.bytes.unwrap_or(0.0) + room.upkeep.unwrap_or(0.0);
+        let (mut low, mut high) = (usual.max(f64::MIN_POSITIVE), None);
+        // One after the other until the room is used up, to begin with.
         self.solve();
         let mut best = (self.whole_now(), self.chosen.clone());
         for _ in 0..PRICES {
-            self.byte_price = match high {
+            let tried = match high {
                 Some(high) => f64::sqrt(low * high),
-                None => (4.0 * low).max(f64::MIN_POSITIVE),
+                None => 4.0 * low,
             };
-            let tried = self.byte_price;
-            self.limits.budget_bytes = None;
+            (self.room_price, self.is_limited) = (tried, false);
             self.solve();
-            self.limits = limits;
+            (self.room_price, self.is_limited) = (0.0, true);
             if self.fits(&self.chosen) {
                 high = Some(tried);
-                self.byte_price = price;
                 self.settle();
                 if self.whole_now() < best.0 {
                     best = (self.whole_now(), self.chosen.clone());
@@ -112,7 +146,6 @@ impl<'s, 'a> Selection<'s, 'a> {
                 low = tried;
             }
         }
-        self.byte_price = price;
         self.chosen = best.1;
     }
 
@@ -147,19 +180,30 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.statements.iter().map(|statement| statement.weight).sum()
     }
 
-    fn bytes(&self, set: &[usize]) -> f64 {
-        set.iter().map(|at| self.candidates[*at].size_bytes).sum()
-    }
-
     fn fits(&self, set: &[usize]) -> bool {
-        self.limits.max_indexes.is_none_or(|most| set.len() <= most)
-            && self.limits.budget_bytes.is_none_or(|most| self.bytes(set) <= most as f64)
+        let sum = |of: fn(&Priced) -> f64| set.iter().map(|at| of(&self.candidates[*at])).sum();
+        let within = |used: f64, room: Option<f64>| room.is_none_or(|room| used <= room);
+        self.room.indexes.is_none_or(|most| set.len() <= most)
+            && (!self.is_limited
+                || within(sum(|priced| priced.size_bytes), self.room.bytes)
+                    && within(sum(|priced| priced.upkeep), self.room.upkeep))
     }
 
     /// What having a candidate costs, whatever it gains.
     fn price(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
-        priced.upkeep + priced.size_bytes * self.byte_price
+        let dear = match self.room_price > 0.0 {
+            true => self.room_price * self.room.used_by(priced),
+            false => 0.0,
+        };
+        priced.upkeep + priced.size_bytes * self.byte_price + dear
+    }
+
+    /// What a candidate takes up: of the room where that is limited, else bytes.
+    fn extent(&self, candidate: usize) -> f64 {
+        let priced = &self.candidates[candidate];
+        let used = if self.is_limited { self.room.used_by(priced) } else { 0.0 };
+        if used > 0.0 { used } else { priced.size_bytes.max(PAGE) }
     }
 
     fn weight(&mut self, statement: usize, set: &[usize]) -> f64 {
@@ -206,7 +250,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.chosen = set;
     }
 
-    /// Adds the candidate with the most gain per byte, as long as there is one. A gain that was worked
+    /// Adds the candidate with the most gain for what it takes up, as long as there is one. A gain that was worked
     /// out earlier is taken for an upper bound, and worked out anew only for the one in front: what is
     /// chosen meanwhile can leave less to gain.
     fn grow(&mut self) -> bool {
@@ -235,7 +279,7 @@ impl<'s, 'a> Selection<'s, 'a> {
             }
             let gain = self.gain(&with, &[candidate]);
             fresh[candidate] = true;
-            let density = gain / self.candidates[candidate].size_bytes.max(8_192.0);
+            let density = gain / self.extent(candidate);
             for known in bounds.iter_mut().filter(|(at, _)| *at == candidate) {
                 known.1 = if gain > smallest { density } else { 0.0 };
             }

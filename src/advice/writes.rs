@@ -1,6 +1,9 @@
 //! What an index costs every write.
 
+use std::collections::HashMap;
+
 use crate::model::catalog::{Catalog, Table};
+use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Shape, StatementKind};
 use crate::model::workload::Workload;
@@ -25,18 +28,54 @@ const ENOUGH_UPDATES: u64 = 1_000;
 
 /// Rows written into one table.
 #[derive(Debug, Clone)]
-pub struct Written {
-    pub inserted: f64,
+struct Written {
+    inserted: f64,
     /// For each statement that updates: its rows, and the columns it sets; none where those are not
     /// known.
-    pub updated: Vec<(f64, Vec<String>)>,
+    updated: Vec<(f64, Vec<String>)>,
     /// Part of the updates that touches no index.
     hot_share: f64,
 }
 
+/// What a workload writes, table by table, and what indexes add to it.
+pub struct Writes<'a> {
+    catalog: &'a Catalog,
+    of: HashMap<&'a TableName, Written>,
+}
+
+impl<'a> Writes<'a> {
+    pub fn of(workload: &Workload, shapes: &[Option<Shape>], catalog: &'a Catalog) -> Self {
+        let of = catalog
+            .tables
+            .iter()
+            .map(|table| (&table.name, written(workload, shapes, catalog, table)));
+        Writes { catalog, of: of.collect() }
+    }
+
+    /// Time that all writes take now, microseconds.
+    pub fn time_us(&self) -> f64 {
+        self.catalog.tables.iter().map(|table| self.of[&table.name].time_us(table)).sum()
+    }
+
+    /// Time that an index over `rows` rows adds, microseconds.
+    pub fn upkeep_us(&self, plan: &IndexPlan, rows: f64) -> f64 {
+        let Some(table) = self.catalog.table(&plan.table) else { return 0.0 };
+        let fraction = (rows / table.rows.unwrap_or(rows).max(1.0)).min(1.0);
+        upkeep_us(table, plan, fraction, &self.of[&table.name])
+    }
+
+    /// What an index over `rows` rows adds to the writes of its table, percent; `None` where nothing was
+    /// written.
+    pub fn overhead_pct(&self, plan: &IndexPlan, rows: f64) -> Option<f64> {
+        let table = self.catalog.table(&plan.table)?;
+        let now_us = self.of[&table.name].time_us(table);
+        (now_us > 0.0).then(|| 100.0 * self.upkeep_us(plan, rows) / now_us)
+    }
+}
+
 /// What was written into a table during a workload: by its statements, or, where the server counted more
 /// in as much time, by others as well.
-pub fn written(
+fn written(
     workload: &Workload,
     shapes: &[Option<Shape>],
     catalog: &Catalog,
@@ -82,14 +121,14 @@ impl Written {
     }
 
     /// Time that all of it takes now, microseconds.
-    pub fn time_us(&self, table: &Table) -> f64 {
+    fn time_us(&self, table: &Table) -> f64 {
         (self.inserted + self.updates()) * (ROW_US + table.indexes.len() as f64 * BTREE_ENTRY_US)
     }
 }
 
 /// Time that an index adds to the writes of a workload, microseconds. `fraction` is the part of the rows
 /// that the index holds.
-pub fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Written) -> f64 {
+fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Written) -> f64 {
     let entry = entry_us(plan) * fraction;
     let mut upkeep = written.inserted * entry;
     for (rows, columns) in &written.updated {
@@ -102,12 +141,6 @@ pub fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Writt
             };
     }
     upkeep
-}
-
-/// What an index adds to the writes of its table, percent; `None` where nothing was written.
-pub fn overhead_pct(table: &Table, upkeep_us: f64, written: &Written) -> Option<f64> {
-    let now_us = written.time_us(table);
-    (now_us > 0.0).then(|| 100.0 * upkeep_us / now_us)
 }
 
 fn entry_us(plan: &IndexPlan) -> f64 {

@@ -249,6 +249,7 @@ mod tests {
             undo: undo.iter().map(|sql| (*sql).to_owned()).collect(),
             because: Vec::new(),
             state: "accepted".to_owned(),
+            purpose: None,
             why: None,
             estimated: None,
             measured: None,

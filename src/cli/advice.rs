@@ -5,10 +5,9 @@ use super::exit::Failure;
 use super::gather::{Gathered, Live};
 use super::output;
 use super::progress::Progress;
-use crate::advice::advise::{self, advise};
-use crate::advice::recommend::{Input, with_planner, without_planner};
-use crate::advice::select::Limits;
-use crate::model::catalog::Catalog;
+use crate::advice::advise::advise;
+use crate::advice::recommend::{with_planner, without_planner};
+use crate::advice::{Input, Limits};
 use crate::model::finding::Finding;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::Recommendation;
@@ -58,12 +57,18 @@ pub fn recommend(
     progress: &Progress,
 ) -> Result<Advice, Failure> {
     let Some(catalog) = &gathered.catalog else { return Ok(Advice::default()) };
-    let input = Input { workload: &gathered.workload, catalog, shapes: &gathered.shapes, findings };
+    let limits = Limits {
+        budget_bytes: limits.budget.map(|size| size.0),
+        max_indexes: limits.max_indexes,
+        max_write_overhead_pct: limits.max_write_overhead,
+    };
+    let (workload, shapes) = (&gathered.workload, &gathered.shapes[..]);
+    let input = Input { workload, shapes, catalog, findings, limits };
     let Some(live) = &gathered.live else {
         return Ok(offline(&input, "no database to ask, only a schema"));
     };
     let phase = progress.phase("asking the planner", 0);
-    let advice = with_server(&input, live, limits, building)?;
+    let advice = with_server(&input, live, building)?;
     drop(phase);
     output::unless_interrupted()?;
     Ok(advice)
@@ -72,18 +77,14 @@ pub fn recommend(
 fn with_server(
     input: &Input<'_>,
     live: &Live,
-    limits: &args::Limits,
     building: Option<Building<'_>>,
 ) -> Result<Advice, Failure> {
     let mut builds = building.map(|building| {
         RolledBackBuild::new(&live.connection, building.writable, building.lock_timeout_ms)
     });
     let build = builds.as_mut().map(|builds| builds as &mut dyn Build);
-    let limits =
-        Limits { budget_bytes: limits.budget.map(|size| size.0), max_indexes: limits.max_indexes };
-    let chosen = |whatif: &mut dyn WhatIf, catalog: &Catalog, build: Option<&mut dyn Build>| {
-        let of = advise::Input { workload: input.workload, shapes: input.shapes, catalog, limits };
-        let advised = advise(&of, whatif, build);
+    let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn Build>| {
+        let advised = advise(input, whatif, build);
         let fingerprint = |at: usize| input.workload.queries[at].fingerprint;
         Advice {
             no_index: advised
@@ -95,11 +96,11 @@ fn with_server(
         }
     };
     if let Some(mut hypopg) = HypoPg::open(&live.connection)? {
-        return Ok(chosen(&mut hypopg, input.catalog, build));
+        return Ok(chosen(&mut hypopg, build));
     }
     if build.is_some() {
         let mut planner = RealPlanner::new(&live.connection);
-        return Ok(chosen(&mut planner, input.catalog, build));
+        return Ok(chosen(&mut planner, build));
     }
     Ok(offline(
         input,

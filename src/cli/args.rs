@@ -165,6 +165,16 @@ pub struct Limits {
     /// New indexes, at most.
     #[arg(long, value_name = "N")]
     pub max_indexes: Option<usize>,
+    /// What new indexes may add to the time of all writes, percent, as estimated.
+    #[arg(long, value_name = "PCT", value_parser = percent)]
+    pub max_write_overhead: Option<f64>,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim().trim_end_matches('%').trim_end().parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err("a part is a number of percent, such as 10".to_owned()),
+    }
 }
 
 /// A number of bytes, as `200MB`; units are those of the server, powers of 1,024.

@@ -15,6 +15,7 @@ use crate::model::run::Run;
 use crate::model::trial::Trial;
 use crate::pg::guard::Writable;
 use crate::report::record;
+use crate::report::words::interval;
 use crate::trial::transaction::{Effort, Stage};
 use crate::trial::verify::{Case, Step, verify};
 
@@ -48,6 +49,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress)?;
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
     advice.explain(&mut run);
+    run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));
     let stored = args
         .output
         .outputs
@@ -66,6 +68,19 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         }
         _ => Ok(Exit::Done),
     }
+}
+
+/// The limit was kept by an estimate; what was measured has the last word.
+fn dearer_than_allowed(run: &Run, limit_pct: Option<f64>) -> Option<String> {
+    let limit_pct = limit_pct?;
+    let writes = run.trials.iter().rev().find_map(|trial| trial.writes.as_ref())?;
+    let [low_pct, high_pct] = writes.interval_pct?;
+    (low_pct > limit_pct).then(|| {
+        format!(
+            "the writes take {} more time with the new indexes, which is more than --max-write-overhead allows",
+            interval(low_pct, high_pct)
+        )
+    })
 }
 
 /// Keeps what `--only` names; an unknown id is an error with the list.

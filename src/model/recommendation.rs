@@ -82,6 +82,8 @@ pub struct Recommendation {
     /// Ids of the findings it answers.
     pub because: Vec<String>,
     pub state: State,
+    /// What it is for, in words.
+    pub purpose: Option<String>,
     /// Why the state is what it is, or why there is no estimate.
     pub why: Option<String>,
     pub estimated: Option<Estimate>,

@@ -128,6 +128,9 @@ pub struct RunRecommendation {
     pub because: Vec<String>,
     /// `proposed`, `accepted`, `rejected` or `undecided`.
     pub state: String,
+    /// What it is for and what it costs, in words.
+    #[serde(default)]
+    pub purpose: Option<String>,
     pub why: Option<String>,
     pub estimated: Option<RunEstimate>,
     pub measured: Option<RunMeasured>,

@@ -46,6 +46,7 @@ pub struct Section {
     pub number: usize,
     pub heading: String,
     pub state: String,
+    pub purpose: Option<String>,
     pub why: Option<String>,
     pub because: Vec<String>,
     pub sql: Vec<String>,

@@ -1,5 +1,6 @@
 //! Model to run file: the one place where plain data gets its public keys.
 
+use super::words::{bytes, change};
 use crate::model::catalog::Catalog;
 use crate::model::duration::Durations;
 use crate::model::finding::{Finding, Subject};
@@ -128,6 +129,7 @@ pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunR
         undo: recommendation.undo.clone(),
         because: recommendation.because.clone(),
         state: recommendation.state.word().to_owned(),
+        purpose: purpose(recommendation, trial),
         why: recommendation.why.clone(),
         estimated: recommendation.estimated.map(|estimate| RunEstimate {
             cost_before: estimate.cost_before,
@@ -137,6 +139,25 @@ pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunR
         }),
         measured: trial.and_then(measured),
     }
+}
+
+/// What it is for, and what it costs: measured where a trial built it, else estimated.
+fn purpose(recommendation: &Recommendation, trial: Option<&Trial>) -> Option<String> {
+    let mut words = recommendation.purpose.clone()?;
+    let estimate = recommendation.estimated;
+    let size = match trial.and_then(Trial::size_bytes) {
+        Some(measured) => Some(bytes(measured)),
+        None => estimate.and_then(|e| e.size_bytes).map(|size| format!("about {}", bytes(size))),
+    };
+    let writes = estimate.and_then(|e| e.write_overhead_pct).map(|pct| {
+        let table = recommendation.table.as_ref().map_or("", |table| &table.name);
+        format!("about {} on the writes of {table}", change(pct))
+    });
+    let costs: Vec<String> = size.into_iter().chain(writes).collect();
+    if !costs.is_empty() {
+        words.push_str(&format!("; costs {}", costs.join(" and ")));
+    }
+    Some(words)
 }
 
 /// The statement that a trial changed most.

@@ -29,6 +29,7 @@ pub(super) fn section(run: &Run, number: usize, recommendation: &RunRecommendati
         number,
         heading: heading(recommendation),
         state: recommendation.state.clone(),
+        purpose: recommendation.purpose.clone(),
         why: recommendation.why.clone(),
         because,
         sql: recommendation.sql.clone(),

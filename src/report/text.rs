@@ -65,6 +65,7 @@ pub fn sql(run: &Run) -> Result<String, RenderError> {
 /// What a recommendation is and why, a line each: for the comments of a script.
 pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
     let mut lines = vec![format!("{} ({})", recommendation.id, recommendation.state)];
+    lines.extend(recommendation.purpose.clone());
     lines.extend(recommendation.why.clone());
     if let Some(measured) = &recommendation.measured {
         let [low, high] = measured.interval_pct;
@@ -231,8 +232,8 @@ fn loop_lines(out: &mut String, finding: &RunFinding) {
 
 fn recommendation(out: &mut String, recommendation: &RunRecommendation) {
     let _ = writeln!(out, "\n{} [{}]", recommendation.id, recommendation.state);
-    if let Some(why) = &recommendation.why {
-        let _ = writeln!(out, "    {why}");
+    for line in recommendation.purpose.iter().chain(&recommendation.why) {
+        let _ = writeln!(out, "    {line}");
     }
     for sql in &recommendation.sql {
         let _ = writeln!(out, "    try      {sql};");
@@ -241,14 +242,9 @@ fn recommendation(out: &mut String, recommendation: &RunRecommendation) {
         let _ = writeln!(out, "    undo     {};", sql.replace('\n', " "));
     }
     if let Some(estimate) = &recommendation.estimated {
-        let size =
-            estimate.size_bytes.map_or(String::new(), |size| format!(", about {}", bytes(size)));
-        let writes = estimate
-            .write_overhead_pct
-            .map_or(String::new(), |pct| format!(", writes of the table about {pct:+.0} %"));
         let _ = writeln!(
             out,
-            "    estimated planner cost {} → {}{size}{writes}",
+            "    estimated planner cost {} → {}",
             count(estimate.cost_before as u64),
             count(estimate.cost_after as u64)
         );

@@ -177,6 +177,43 @@ fn a_budget_is_kept_and_more_of_it_never_makes_things_worse() {
 }
 
 #[test]
+fn what_indexes_may_cost_the_writes_is_kept_and_what_they_cost_is_said() {
+    let Some((flags, _)) = bazaar("bazaar_writes") else { return };
+    let by_price = "SELECT count(*) FROM \"Sales\".\"Items\" WHERE price > $1";
+    let by_owner = "SELECT title, price FROM \"Sales\".\"Items\" WHERE \"ownerId\" = $1";
+    let by_email = "SELECT country FROM people WHERE email = $1";
+    let reprice = "UPDATE \"Sales\".\"Items\" SET price = $1 WHERE \"Id\" = $2";
+    let entries: Vec<(&str, &[&str], f64)> = (0..30)
+        .flat_map(|_| {
+            [
+                (by_price, &["99"][..], 9.0),
+                (by_owner, &["5"][..], 9.0),
+                (by_email, &["P7@mail.test"][..], 6.0),
+                (reprice, &["7", "8"][..], 0.1),
+            ]
+        })
+        .collect();
+    let overheads = |found: &Value| -> f64 {
+        let recommendations = found["recommendations"].as_array().unwrap();
+        recommendations.iter().filter_map(|r| r["estimated"]["write_overhead_pct"].as_f64()).sum()
+    };
+    let free = advised(&flags, &entries, &[]);
+    assert_eq!(indexes(&free).len(), 3, "{:?}", indexes(&free));
+    assert!(overheads(&free) > 30.0, "{}", overheads(&free));
+    let price = free["recommendations"].as_array().unwrap().iter();
+    let price =
+        price.map(|r| r["purpose"].as_str().unwrap()).find(|p| p.contains("writes of Items"));
+    assert!(price.is_some_and(|words| words.starts_with("serves 1 statement, ")), "{price:?}");
+    // All that is written is one table, so parts of its time are parts of the whole.
+    for limit in [30.0, 10.0, 1.0, 0.0] {
+        let found = advised(&flags, &entries, &["--max-write-overhead", &limit.to_string()]);
+        assert!(overheads(&found) <= limit, "{limit}: {}", overheads(&found));
+        // Nobody writes to people.
+        assert!(indexes(&found).iter().any(|sql| sql.contains("people (email")), "{limit}");
+    }
+}
+
+#[test]
 fn sizes_are_those_of_the_real_indexes() {
     let Some((_, owner)) = bazaar("bazaar_sizes") else { return };
     let catalog = catalog::load(&owner).unwrap();

@@ -24,6 +24,7 @@ fn recommendation(id: &str, state: &str, sql: &[&str], undo: &[&str]) -> RunReco
         undo: undo.iter().map(|sql| (*sql).to_owned()).collect(),
         because: Vec::new(),
         state: state.to_owned(),
+        purpose: None,
         why: None,
         estimated: None,
         measured: None,

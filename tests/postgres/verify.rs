@@ -50,6 +50,7 @@ fn index(keys: &[&str]) -> Recommendation {
         undo: vec![drop("public", &name, Build::Concurrently)],
         because: Vec::new(),
         state: State::Proposed,
+        purpose: None,
         why: None,
         estimated: None,
         index: Some(NewIndex { name, plan }),
