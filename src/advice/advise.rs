@@ -13,6 +13,7 @@ use crate::model::catalog::Catalog;
 use crate::model::recommendation::{Estimate, IndexPlan};
 use crate::model::shape::Scan;
 use crate::model::whatif::{Build, Planned, WhatIf};
+use crate::sql::index_ddl::replaces;
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
@@ -265,17 +266,34 @@ fn priced(
     sized
         .iter()
         .enumerate()
-        .map(|(at, sized)| Priced {
-            size_bytes: sized.size_bytes,
-            upkeep: writes.upkeep_us(&sized.candidate.plan, sized.rows),
-            statements: statements
-                .iter()
-                .enumerate()
-                .filter(|(_, statement)| relevant[&statement.query].binary_search(&at).is_ok())
-                .map(|(position, _)| position)
-                .collect(),
+        .map(|(at, sized)| {
+            let (saved_bytes, saved_us) = replaced(writes, sized);
+            Priced {
+                size_bytes: sized.size_bytes,
+                net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
+                upkeep: (writes.upkeep_us(&sized.candidate.plan, sized.rows) - saved_us).max(0.0),
+                statements: statements
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, statement)| relevant[&statement.query].binary_search(&at).is_ok())
+                    .map(|(position, _)| position)
+                    .collect(),
+            }
         })
         .collect()
+}
+
+/// Bytes and upkeep of the indexes whose place a candidate would take.
+fn replaced(writes: &Writes<'_>, sized: &Sized) -> (f64, f64) {
+    let plan = &sized.candidate.plan;
+    let Some(table) = writes.catalog.table(&plan.table) else { return (0.0, 0.0) };
+    let old = table.indexes.iter().filter(|index| index.valid && replaces(plan, index));
+    old.fold((0.0, 0.0), |(bytes, upkeep_us), index| {
+        let own =
+            IndexPlan { keys: index.keys.clone(), include: index.include.clone(), ..plan.clone() };
+        let own_us = writes.upkeep_us(&own, sized.rows);
+        (bytes + index.size_bytes.unwrap_or(0) as f64, upkeep_us + own_us)
+    })
 }
 
 /// The chosen candidates with what they serve and what the planner says of them.

@@ -4,6 +4,7 @@
 pub mod advise;
 pub mod candidates;
 pub mod costs;
+pub mod drops;
 pub mod keys;
 pub mod offline;
 pub mod pinned;

@@ -2,13 +2,13 @@
 
 use super::advise::Chosen;
 use super::candidates::is_there;
-use super::offline;
 use super::size::index_bytes;
 use super::{Input, Limits};
-use crate::model::catalog::{Catalog, Index, IndexKey, TableKind};
+use super::{drops, offline};
+use crate::model::catalog::{Catalog, IndexKey, TableKind};
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
-use crate::sql::ident::{object_name, quote_table};
+use crate::sql::ident::object_name;
 use crate::sql::index_ddl::{Build, create, drop, name};
 
 /// What an index on a foreign key is for when no statement of the workload asks for it.
@@ -28,8 +28,20 @@ pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
             recommendation
         })
         .collect();
-    recommendations.extend(drops(input));
+    let drops = with_replaced(input, &recommendations);
+    recommendations.extend(drops);
     recommendations
+}
+
+/// Indexes to take away, beside the new ones.
+fn with_replaced(input: &Input<'_>, new: &[Recommendation]) -> Vec<Recommendation> {
+    let mut all = drops::found(input);
+    for replaced in drops::replaced(input.catalog, new) {
+        if !all.iter().any(|known| known.id == replaced.id && known.table == replaced.table) {
+            all.push(replaced);
+        }
+    }
+    all
 }
 
 /// Recommendations from what a planner chose.
@@ -55,7 +67,8 @@ pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendatio
         recommendation.purpose = Some(REFERENCES.to_owned());
         recommendation
     }));
-    recommendations.extend(drops(input));
+    let drops = with_replaced(input, &recommendations);
+    recommendations.extend(drops);
     recommendations
 }
 
@@ -194,6 +207,7 @@ fn create_index(
         undo: vec![drop(&plan.table.schema, &index, build)],
         because,
         state: State::Proposed,
+        requires: None,
         purpose: None,
         why: None,
         estimated: None,
@@ -213,66 +227,4 @@ fn is_taken(catalog: &Catalog, schema: &str, name: &str) -> bool {
 fn numbered(name: &str, number: usize) -> String {
     let stem = name.strip_suffix("_idx").unwrap_or(name);
     object_name(&[stem, &number.to_string()], "idx")
-}
-
-/// Indexes to take away: those that another covers, that nothing reads, or that are not valid.
-fn drops(input: &Input<'_>) -> Vec<Recommendation> {
-    let mut recommendations: Vec<Recommendation> = Vec::new();
-    for finding in input.findings {
-        if !["duplicate-index", "unused-index", "invalid-index"].contains(&finding.rule) {
-            continue;
-        }
-        let table = finding.subject.table.as_ref().and_then(|name| input.catalog.table(name));
-        let index: Option<&Index> = table.and_then(|table| {
-            table.indexes.iter().find(|index| Some(&index.name) == finding.subject.index.as_ref())
-        });
-        let (Some(table), Some(index)) = (table, index) else { continue };
-        if index.constraint {
-            continue;
-        }
-        let id = format!("drop-{}", index.name);
-        if let Some(known) = recommendations
-            .iter_mut()
-            .find(|known| known.id == id && known.table.as_ref() == Some(&table.name))
-        {
-            known.because.push(finding.id.clone());
-            continue;
-        }
-        // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
-        let partitioned = table.kind == TableKind::Partitioned;
-        let build = if partitioned { Build::Plain } else { Build::Concurrently };
-        recommendations.push(Recommendation {
-            id,
-            kind: Kind::DropIndex,
-            table: Some(table.name.clone()),
-            sql: vec![drop(&index.schema, &index.name, build)],
-            undo: std::iter::once(match partitioned {
-                true => index.definition.clone(),
-                false => concurrently(&index.definition),
-            })
-            .chain(index.restore.iter().cloned())
-            .collect(),
-            because: vec![finding.id.clone()],
-            state: State::Proposed,
-            why: Some(match finding.rule {
-                "duplicate-index" => {
-                    format!("another index of {} does the same", quote_table(&table.name))
-                }
-                _ => finding.message.clone(),
-            }),
-            estimated: None,
-            purpose: None,
-            index: None,
-        });
-    }
-    recommendations
-}
-
-/// The statement that makes an index, without blocking writers.
-fn concurrently(definition: &str) -> String {
-    definition.replacen("CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1).replacen(
-        "CREATE UNIQUE INDEX ",
-        "CREATE UNIQUE INDEX CONCURRENTLY ",
-        1,
-    )
 }

@@ -48,6 +48,8 @@ pub struct Weighed {
 #[derive(Debug, Clone)]
 pub struct Priced {
     pub size_bytes: f64,
+    /// The same, less the indexes whose place it takes.
+    pub net_bytes: f64,
     /// What keeping it up costs, in the units of [`Weighed::weight`].
     pub upkeep: f64,
     /// Positions in the list of statements that it can matter to.
@@ -196,7 +198,7 @@ impl<'s, 'a> Selection<'s, 'a> {
             true => self.room_price * self.room.used_by(priced),
             false => 0.0,
         };
-        priced.upkeep + priced.size_bytes * self.byte_price + dear
+        priced.upkeep + priced.net_bytes * self.byte_price + dear
     }
 
     /// What a candidate takes up: of the room where that is limited, else bytes.

@@ -39,7 +39,7 @@ struct Written {
 
 /// What a workload writes, table by table, and what indexes add to it.
 pub struct Writes<'a> {
-    catalog: &'a Catalog,
+    pub catalog: &'a Catalog,
     of: HashMap<&'a TableName, Written>,
 }
 

@@ -88,6 +88,19 @@ pub fn execute(
 ) -> Result<(), PgError> {
     connection.batch("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
     alone(connection)?;
+    let ended = each(connection, steps, patience, tell, reports);
+    // The session's end gives it back as well, but only once the server has seen it.
+    let _ = connection.clean_up(&format!("SELECT pg_advisory_unlock({LOCK})"));
+    ended
+}
+
+fn each(
+    connection: &Connection,
+    steps: &[Step],
+    patience: Patience,
+    tell: &mut dyn FnMut(Event<'_>),
+    reports: &mut Vec<Report>,
+) -> Result<(), PgError> {
     for step in steps {
         let has_failed = reports.iter().any(|(known, outcome)| {
             outcome.is_err() && known.recommendation == step.recommendation
@@ -112,11 +125,18 @@ pub fn execute(
     Ok(())
 }
 
-/// Takes the lock that no two of us hold. The session's end gives it back.
+/// Takes the lock that no two of us hold. One that was killed a moment ago may hold it still.
 fn alone(connection: &Connection) -> Result<(), PgError> {
-    let taken: bool = connection.row(&format!("SELECT pg_try_advisory_lock({LOCK})"), &[])?.get(0);
-    if taken {
-        return Ok(());
+    let take = format!("SELECT pg_try_advisory_lock({LOCK})");
+    let started = Instant::now();
+    loop {
+        if connection.row(&take, &[])?.get(0) {
+            return Ok(());
+        }
+        if started.elapsed() > 2 * PAUSE {
+            break;
+        }
+        sleep(PAUSE / 10);
     }
     let holder = format!(
         "SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
@@ -151,15 +171,29 @@ pub(super) struct Execution<'e> {
 
 impl Execution<'_> {
     fn step(&mut self, step: &Step) -> Result<Outcome, PgError> {
+        if let Some((table, plan)) = &step.requires
+            && self.patiently(|own| own.same(table, "", Some(plan)))?.is_none()
+        {
+            let cause = "the index that takes its place is not there";
+            return Err(PgError::new(
+                Kind::Statement,
+                format!("will not {}", step.summary()),
+                cause,
+            )
+            .with_help("apply that one first"));
+        }
         match &step.action {
-            Action::Create { table, name, plan: Some(plan) } if self.is_partitioned(table)? => {
-                match self.patiently(|own| own.same(table, name, Some(plan)))? {
-                    Some(known) => Ok(Outcome::AlreadyThere(known)),
-                    None => self.create_on_partitions(table, name, plan),
+            Action::Create { table, name, plan, comes_back } => {
+                let wanted = plan.as_ref().filter(|_| !comes_back);
+                if let Some(known) = self.patiently(|own| own.same(table, name, wanted))? {
+                    return Ok(Outcome::AlreadyThere(known));
                 }
-            }
-            Action::Create { table, name, plan } => {
-                self.patiently(|own| own.create(&step.sql, table, name, plan.as_ref()))
+                match plan {
+                    Some(plan) if self.is_partitioned(table)? => {
+                        self.create_on_partitions(table, name, plan)
+                    }
+                    _ => self.patiently(|own| own.create(&step.sql, table, name)),
+                }
             }
             Action::Drop { schema, name, made } => {
                 self.patiently(|own| own.drop(&step.sql, schema, name, made.as_ref()))
@@ -168,16 +202,7 @@ impl Execution<'_> {
         }
     }
 
-    fn create(
-        &mut self,
-        sql: &str,
-        table: &TableName,
-        name: &str,
-        plan: Option<&IndexPlan>,
-    ) -> Result<Outcome, PgError> {
-        if let Some(known) = self.same(table, name, plan)? {
-            return Ok(Outcome::AlreadyThere(known));
-        }
+    fn create(&mut self, sql: &str, table: &TableName, name: &str) -> Result<Outcome, PgError> {
         let done = self.build(sql, table, name)?;
         let Some(made) = self.find(&table.schema, name)? else {
             let cause = "the statement succeeded, and the index is not there";

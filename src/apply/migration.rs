@@ -143,7 +143,7 @@ fn parts(
     recommendation: &RunRecommendation,
     notes: Vec<String>,
 ) -> Vec<Migration> {
-    let steps = forward(recommendation);
+    let steps = forward(recommendation, None);
     let Some(main) = steps.iter().position(|step| step.action != Action::Other) else {
         return Vec::new();
     };
@@ -249,6 +249,7 @@ mod tests {
             undo: undo.iter().map(|sql| (*sql).to_owned()).collect(),
             because: Vec::new(),
             state: "accepted".to_owned(),
+            requires: None,
             purpose: None,
             why: None,
             estimated: None,

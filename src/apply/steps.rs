@@ -17,16 +17,21 @@ pub struct Step {
     pub recommendation: String,
     pub sql: String,
     pub action: Action,
+    /// An index that has to be there first: without it, nothing would serve what the dropped one does.
+    pub requires: Option<(TableName, IndexPlan)>,
 }
 
 /// What a statement does, as far as it matters how it is executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Makes an index. `plan` is `None` where the statement is not ours to read.
+    /// Makes an index. `plan` is `None` where the statement is not ours to read. Any index that does the
+    /// same will do, unless it is one that comes back: then it is the name that counts, for the other may
+    /// be about to go.
     Create {
         table: TableName,
         name: String,
         plan: Option<IndexPlan>,
+        comes_back: bool,
     },
     /// Drops an index. `made` is what it has to be where it was us who made it: an index that has come to
     /// bear the name stays.
@@ -49,10 +54,17 @@ impl Step {
     }
 }
 
-/// The statements that make a recommendation real. An expression has no statistics before its table is
-/// analyzed, and without them the planner would not use the index as it did in the trial.
-pub fn forward(recommendation: &RunRecommendation) -> Vec<Step> {
+/// The statements that make a recommendation real; `required` is the one that it requires. An expression
+/// has no statistics before its table is analyzed, and without them the planner would not use the index as it did in the trial.
+pub fn forward(
+    recommendation: &RunRecommendation,
+    required: Option<&RunRecommendation>,
+) -> Vec<Step> {
     let mut steps = steps(recommendation, &recommendation.sql);
+    let requires = required.and_then(made_by);
+    for step in &mut steps {
+        step.requires.clone_from(&requires);
+    }
     let analyze = steps.iter().find_map(|step| match &step.action {
         Action::Create { table, plan: Some(plan), .. } => plan
             .keys
@@ -65,24 +77,31 @@ pub fn forward(recommendation: &RunRecommendation) -> Vec<Step> {
         recommendation: recommendation.id.clone(),
         sql,
         action: Action::Other,
+        requires: None,
     }));
     steps
 }
 
 /// The statements that take it back.
 pub fn backward(recommendation: &RunRecommendation) -> Vec<Step> {
-    let made =
-        steps(recommendation, &recommendation.sql).into_iter().find_map(|step| match step.action {
-            Action::Create { table, plan: Some(plan), .. } => Some((table, plan)),
-            _ => None,
-        });
+    let made = made_by(recommendation);
     let mut steps = steps(recommendation, &recommendation.undo);
     for step in &mut steps {
-        if let Action::Drop { made: known, .. } = &mut step.action {
-            known.clone_from(&made);
+        match &mut step.action {
+            Action::Drop { made: known, .. } => known.clone_from(&made),
+            Action::Create { comes_back, .. } => *comes_back = true,
+            Action::Other => {}
         }
     }
     steps
+}
+
+/// The index that a recommendation makes.
+fn made_by(recommendation: &RunRecommendation) -> Option<(TableName, IndexPlan)> {
+    steps(recommendation, &recommendation.sql).into_iter().find_map(|step| match step.action {
+        Action::Create { table, plan: Some(plan), .. } => Some((table, plan)),
+        _ => None,
+    })
 }
 
 fn steps(recommendation: &RunRecommendation, statements: &[String]) -> Vec<Step> {
@@ -91,10 +110,11 @@ fn steps(recommendation: &RunRecommendation, statements: &[String]) -> Vec<Step>
         .map(|sql| Step {
             recommendation: recommendation.id.clone(),
             sql: sql.clone(),
+            requires: None,
             action: match change(sql) {
                 Some(Change::Create { table, name }) => {
                     let plan = index_plan(sql, &table);
-                    Action::Create { table, name, plan }
+                    Action::Create { table, name, plan, comes_back: false }
                 }
                 Some(Change::Drop { schema, name }) => Action::Drop { schema, name, made: None },
                 None => Action::Other,

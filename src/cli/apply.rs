@@ -27,7 +27,7 @@ pub fn run(args: &args::Apply) -> Result<Exit, Failure> {
     }
     match args.migrations {
         Some(framework) => migrations::write(framework, args.dir.as_deref(), &chosen),
-        None if args.execute => perform(args, &chosen),
+        None if args.execute => perform(&run, args, &chosen),
         None => output::print(&script(&run, args, &chosen)),
     }?;
     left_out(&run, args, &chosen);
@@ -101,8 +101,13 @@ fn left_out(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) {
     }
 }
 
-fn steps_of(args: &args::Apply, recommendation: &RunRecommendation) -> Vec<Step> {
-    if args.undo { backward(recommendation) } else { forward(recommendation) }
+fn steps_of(run: &Run, args: &args::Apply, recommendation: &RunRecommendation) -> Vec<Step> {
+    if args.undo {
+        return backward(recommendation);
+    }
+    let required = recommendation.requires.as_ref();
+    let required = required.and_then(|id| run.recommendations.iter().find(|r| r.id == *id));
+    forward(recommendation, required)
 }
 
 /// The statements as a script, with the reasons and the undo as comments.
@@ -123,7 +128,7 @@ fn script(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Strin
         for line in reasons(recommendation) {
             comment(&mut out, &line);
         }
-        for step in steps_of(args, recommendation) {
+        for step in steps_of(run, args, recommendation) {
             out.push_str(&format!("{};\n", step.sql));
         }
         if !args.undo {
@@ -136,7 +141,7 @@ fn script(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Strin
 }
 
 /// Executes the statements, and says of each what became of it.
-fn perform(args: &args::Apply, chosen: &[&RunRecommendation]) -> Result<(), Failure> {
+fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Result<(), Failure> {
     let config = config::load()?;
     if !is_given(&args.connection, &config) {
         return Err(Failure::usage("cannot apply", "no database was given")
@@ -149,7 +154,7 @@ fn perform(args: &args::Apply, chosen: &[&RunRecommendation]) -> Result<(), Fail
     let version = format!("{}.{}", version / 10_000, version % 10_000);
     output::print(&format!("target   {}\n", describe(&settings, Some(&version))))?;
     let steps: Vec<Step> =
-        chosen.iter().flat_map(|recommendation| steps_of(args, recommendation)).collect();
+        chosen.iter().flat_map(|recommendation| steps_of(run, args, recommendation)).collect();
     let patience =
         Patience { lock_timeout_ms: args.connection.lock_timeout, attempts: args.attempts };
     let mut reports = Vec::new();

@@ -82,6 +82,8 @@ pub struct Recommendation {
     /// Ids of the findings it answers.
     pub because: Vec<String>,
     pub state: State,
+    /// Id of the recommendation that has to be made real first.
+    pub requires: Option<String>,
     /// What it is for, in words.
     pub purpose: Option<String>,
     /// Why the state is what it is, or why there is no estimate.

@@ -128,6 +128,9 @@ pub struct RunRecommendation {
     pub because: Vec<String>,
     /// `proposed`, `accepted`, `rejected` or `undecided`.
     pub state: String,
+    /// Id of the recommendation that has to be made real first.
+    #[serde(default)]
+    pub requires: Option<String>,
     /// What it is for and what it costs, in words.
     #[serde(default)]
     pub purpose: Option<String>,

@@ -129,6 +129,7 @@ pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunR
         undo: recommendation.undo.clone(),
         because: recommendation.because.clone(),
         state: recommendation.state.word().to_owned(),
+        requires: recommendation.requires.clone(),
         purpose: purpose(recommendation, trial),
         why: recommendation.why.clone(),
         estimated: recommendation.estimated.map(|estimate| RunEstimate {

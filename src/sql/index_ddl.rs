@@ -148,6 +148,27 @@ pub fn does(index: &Index, plan: &IndexPlan) -> bool {
         })
 }
 
+/// An index of this plan would do all that the index does, so that nothing is lost without it.
+pub fn replaces(plan: &IndexPlan, index: &Index) -> bool {
+    let predicates = match (&plan.predicate, &index.predicate) {
+        (Some(ours), Some(theirs)) => is_same(theirs, ours),
+        (ours, theirs) => ours.is_none() && theirs.is_none(),
+    };
+    let keys = index.keys.len() <= plan.keys.len()
+        && index.keys.iter().zip(&plan.keys).all(|(theirs, ours)| same_key(theirs, ours));
+    let includes = index.include.iter().all(|column| {
+        plan.include.contains(column)
+            || plan.keys.iter().any(|key| key.is_column && key.expression == *column)
+    });
+    // What enforces something stays, and only a btree serves by its first keys alone.
+    !(index.constraint || index.unique)
+        && index.method == plan.method
+        && (plan.method == "btree" || index.keys.len() == plan.keys.len())
+        && predicates
+        && keys
+        && includes
+}
+
 fn same_key(theirs: &IndexKey, ours: &IndexKey) -> bool {
     let expression = match theirs.is_column {
         true => theirs.expression == ours.expression,
@@ -201,6 +222,47 @@ mod tests {
             drop("public", &name(&plan), Build::Concurrently),
             "DROP INDEX CONCURRENTLY IF EXISTS public.\"Order_user_lower_email_created_at_idx\""
         );
+    }
+
+    #[test]
+    fn what_enforces_something_or_does_more_is_not_replaced() {
+        let plan = IndexPlan {
+            table: TableName::new("public", "t"),
+            method: "btree".into(),
+            keys: vec![IndexKey::column("a"), IndexKey::column("b")],
+            include: vec!["c".into()],
+            predicate: None,
+        };
+        let old = Index {
+            name: "old".into(),
+            schema: "public".into(),
+            method: "btree".into(),
+            keys: vec![IndexKey::column("a")],
+            include: vec!["b".into(), "c".into()],
+            predicate: None,
+            unique: false,
+            primary: false,
+            building: false,
+            constraint: false,
+            valid: true,
+            size_bytes: None,
+            scans: None,
+            definition: String::new(),
+            restore: Vec::new(),
+        };
+        assert!(replaces(&plan, &old));
+        let descending = IndexKey { descending: true, nulls_first: true, ..IndexKey::column("a") };
+        for other in [
+            Index { unique: true, ..old.clone() },
+            Index { constraint: true, ..old.clone() },
+            Index { predicate: Some("a > 0".into()), ..old.clone() },
+            Index { include: vec!["d".into()], ..old.clone() },
+            Index { keys: vec![IndexKey::column("b")], ..old.clone() },
+            Index { keys: vec![descending], ..old.clone() },
+            Index { method: "hash".into(), ..old.clone() },
+        ] {
+            assert!(!replaces(&plan, &other), "{other:?}");
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub fn verify(
         .collect();
     let members = court.each_alone(recommendations, proposed)?;
     let mut set = court.together(recommendations, members)?;
+    fall_with_what_they_require(recommendations);
     let accepted: Vec<usize> = (0..recommendations.len())
         .filter(|at| recommendations[*at].state == State::Accepted)
         .collect();
@@ -82,6 +83,22 @@ pub fn verify(
     let mut trials = court.singles;
     trials.extend(set);
     Ok(trials)
+}
+
+/// An index whose place no other one takes now stays where it is.
+fn fall_with_what_they_require(recommendations: &mut [Recommendation]) {
+    let rejected: Vec<String> = recommendations
+        .iter()
+        .filter(|recommendation| recommendation.state == State::Rejected)
+        .map(|recommendation| recommendation.id.clone())
+        .collect();
+    for recommendation in recommendations {
+        if let Some(required) = recommendation.requires.as_ref().filter(|id| rejected.contains(id))
+        {
+            recommendation.why = Some(format!("it requires {required}, which was rejected"));
+            recommendation.state = State::Rejected;
+        }
+    }
 }
 
 struct Court<'c, 'w> {

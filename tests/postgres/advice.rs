@@ -214,6 +214,25 @@ fn what_indexes_may_cost_the_writes_is_kept_and_what_they_cost_is_said() {
 }
 
 #[test]
+fn an_index_that_a_wider_one_makes_superfluous_is_to_be_dropped_after_it() {
+    let Some((flags, owner)) = bazaar("bazaar_replaced") else { return };
+    owner.batch("CREATE INDEX items_owner ON \"Sales\".\"Items\" (\"ownerId\"); ANALYZE").unwrap();
+    let sql = "SELECT title, price FROM \"Sales\".\"Items\" WHERE \"ownerId\" = $1 AND listed_at > $2 \
+               ORDER BY listed_at DESC LIMIT 5";
+    let entries: Vec<(&str, &[&str], f64)> =
+        (0..40).map(|_| (sql, &["17", "2024-01-01"][..], 9.0)).collect();
+    let found = advised(&flags, &entries, &[]);
+    let recommendations = found["recommendations"].as_array().unwrap();
+    let wide = recommendations
+        .iter()
+        .find(|r| r["sql"].to_string().contains("(\\\"ownerId\\\", listed_at"))
+        .unwrap_or_else(|| panic!("{:?}", indexes(&found)));
+    let drop = recommendations.iter().find(|r| r["id"] == "drop-items_owner");
+    let drop = drop.unwrap_or_else(|| panic!("{recommendations:?}"));
+    assert_eq!(drop["requires"], wide["id"]);
+}
+
+#[test]
 fn sizes_are_those_of_the_real_indexes() {
     let Some((_, owner)) = bazaar("bazaar_sizes") else { return };
     let catalog = catalog::load(&owner).unwrap();

@@ -24,6 +24,7 @@ fn recommendation(id: &str, state: &str, sql: &[&str], undo: &[&str]) -> RunReco
         undo: undo.iter().map(|sql| (*sql).to_owned()).collect(),
         because: Vec::new(),
         state: state.to_owned(),
+        requires: None,
         purpose: None,
         why: None,
         estimated: None,
@@ -439,4 +440,43 @@ fn migrations_of_sql_do_the_same_and_take_it_back() {
         execute_files(&shop, &directory, down);
         assert_eq!(listings(&shop), [("listings_pkey".to_owned(), true)], "{framework}");
     }
+}
+
+#[test]
+fn an_index_goes_only_when_the_one_that_takes_its_place_is_there() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, true);
+    let wide = recommendation(
+        "ix-orders_buyer_id_total_cents",
+        "accepted",
+        &[
+            "CREATE INDEX CONCURRENTLY orders_buyer_id_total_cents_idx ON public.orders (buyer_id, total_cents)",
+        ],
+        &["DROP INDEX CONCURRENTLY IF EXISTS public.orders_buyer_id_total_cents_idx"],
+    );
+    let old = RunRecommendation {
+        kind: "drop-index".to_owned(),
+        requires: Some(wide.id.clone()),
+        ..recommendation(
+            "drop-orders_buyer_id",
+            "proposed",
+            &["DROP INDEX CONCURRENTLY IF EXISTS public.orders_buyer_id"],
+            &["CREATE INDEX CONCURRENTLY orders_buyer_id ON public.orders USING btree (buyer_id)"],
+        )
+    };
+    let names =
+        || -> Vec<String> { indexes(&shop, "orders").into_iter().map(|(name, _)| name).collect() };
+    let file = file(vec![wide, old]);
+    let only = ["--execute", "--only", "drop-orders_buyer_id"];
+    let early = file.apply(&only, &shop.flags());
+    assert_eq!(code(&early), 3, "{}", stderr(&early));
+    assert!(stderr(&early).contains("takes its place is not there"), "{}", stderr(&early));
+    assert!(names().contains(&"orders_buyer_id".to_owned()));
+    let both = [&only[..], &["--only", "ix-orders_buyer_id_total_cents"]].concat();
+    let applied = file.apply(&both, &shop.flags());
+    assert_eq!(code(&applied), 0, "{}", stderr(&applied));
+    assert_eq!(names(), ["orders_buyer_id_total_cents_idx", "orders_pkey"]);
+    let undone = file.apply(&[&both[..], &["--undo"]].concat(), &shop.flags());
+    assert_eq!(code(&undone), 0, "{}", stderr(&undone));
+    assert_eq!(names(), ["orders_buyer_id", "orders_pkey"]);
 }

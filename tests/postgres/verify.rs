@@ -50,6 +50,7 @@ fn index(keys: &[&str]) -> Recommendation {
         undo: vec![drop("public", &name, Build::Concurrently)],
         because: Vec::new(),
         state: State::Proposed,
+        requires: None,
         purpose: None,
         why: None,
         estimated: None,
