@@ -9,7 +9,7 @@ use super::reasons::reasons;
 use super::select::{Priced, Room, Selection, Weighed};
 use super::size::index_bytes;
 use super::writes::Writes;
-use crate::model::catalog::Catalog;
+use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::{Estimate, IndexPlan};
 use crate::model::shape::Scan;
 use crate::model::whatif::{Build, Planned, WhatIf};
@@ -23,8 +23,11 @@ const COST_UNIT_US: f64 = 10.0;
 const PRICE_OF_ALL_DATA: f64 = 0.05;
 /// Part of the whole time that one statement counts for at most when space is priced.
 const MOST_OF_ONE_STATEMENT: f64 = 0.05;
-/// Cost of a row found through GIN: its page, and the condition again.
-const FOUND_ROW_COST: f64 = 4.0;
+/// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
+/// the planner's defaults.
+const RANDOM_PAGE_COST: f64 = 4.0;
+const PAGE_COST: f64 = 1.0;
+const ROW_COST: f64 = 0.0125;
 /// Cost of a look into GIN that finds nothing.
 const LOOK_COST: f64 = 30.0;
 
@@ -86,8 +89,8 @@ pub fn advise(
         });
         if !built {
             let plan = &sized[at].candidate.plan;
-            if plan.method == "gin" {
-                price_by_model(&mut costs, at, plan, &concerned);
+            if let Some(table) = input.catalog.table(&plan.table).filter(|_| plan.method == "gin") {
+                price_by_model(&mut costs, at, table, &concerned);
             }
             sized[at].why_not = Some(why);
         }
@@ -221,20 +224,24 @@ fn price_by_building(
 }
 
 /// Costs of a GIN index by a model of what a look into it takes.
-fn price_by_model(costs: &mut Costs<'_>, at: usize, plan: &IndexPlan, concerned: &[usize]) {
+fn price_by_model(costs: &mut Costs<'_>, at: usize, table: &Table, concerned: &[usize]) {
     for query in concerned {
         let Some(planned) = costs.planned(*query, &[]) else { continue };
-        if let Some(cost) = modelled(planned, &plan.table.name) {
+        if let Some(cost) = modelled(planned, table) {
             costs.with_alone(*query, at, Alone { cost, doubted: cost, is_modelled: true });
         }
     }
 }
 
-/// Cost of the statement when the scan of this table is a look into GIN.
-fn modelled(planned: &Planned, relation: &str) -> Option<f64> {
-    let scan = planned.scans.iter().find(|scan| scan.relation == relation)?;
+/// Cost of the statement when the scan of this table is a look into GIN: that of a bitmap scan whose
+/// pages are the cheaper the closer they lie (`cost_bitmap_heap_scan` in PostgreSQL's `costsize.c`).
+fn modelled(planned: &Planned, table: &Table) -> Option<f64> {
+    let scan = planned.scans.iter().find(|scan| scan.relation == table.name.name)?;
+    let all = (table.size_bytes? as f64 / 8_192.0).max(1.0);
+    let pages = (2.0 * all * scan.rows / (2.0 * all + scan.rows)).min(all);
+    let page_cost = RANDOM_PAGE_COST - (RANDOM_PAGE_COST - PAGE_COST) * (pages / all).sqrt();
     let rest = (planned.full_cost - scan.cost).max(0.0);
-    Some(LOOK_COST + scan.rows * FOUND_ROW_COST + rest)
+    Some(LOOK_COST + pages * page_cost + scan.rows * ROW_COST + rest)
 }
 
 /// The statements that some candidate can matter to, with their time.
