@@ -9,7 +9,8 @@ use super::reasons::reasons;
 use super::select::{Priced, Room, Selection, Weighed};
 use super::size::index_bytes;
 use super::writes::Writes;
-use crate::model::catalog::{Catalog, Table};
+use crate::model::catalog::{Catalog, Column, Table};
+use crate::model::name::TableName;
 use crate::model::recommendation::{Estimate, IndexPlan};
 use crate::model::shape::Scan;
 use crate::model::whatif::{Build, Planned, WhatIf};
@@ -30,6 +31,14 @@ const PAGE_COST: f64 = 1.0;
 const ROW_COST: f64 = 0.0125;
 /// Cost of a look into GIN that finds nothing.
 const LOOK_COST: f64 = 30.0;
+
+/// Rows that `ANALYZE` looks at by default.
+const ANALYZED_ROWS: f64 = 30_000.0;
+/// Rows that a value has, as the statistics say, where their error shows in the size of an index.
+const DOUBTFUL_FROM: f64 = 1.05;
+const DOUBTFUL_TO: f64 = 60.0;
+/// Columns whose values are counted, at most: a fraction of a second each.
+const MOST_COUNTED: usize = 40;
 
 /// An index worth having, and why.
 #[derive(Debug, Clone)]
@@ -135,11 +144,13 @@ fn asked_conditions(found: &[Candidate]) -> HashMap<usize, HashSet<String>> {
 
 /// The candidates that are worth a look, each with the rows and the bytes it would take.
 fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> Vec<Sized> {
+    let counted = counted(&found, catalog, whatif);
     let mut known: HashMap<(String, String), f64> = HashMap::new();
     found
         .into_iter()
         .filter_map(|candidate| {
-            let table = catalog.table(&candidate.plan.table)?;
+            let name = &candidate.plan.table;
+            let table = counted.get(name).or_else(|| catalog.table(name))?;
             let all = table.rows.unwrap_or(0.0);
             let rows = match &candidate.plan.predicate {
                 None => all,
@@ -155,6 +166,62 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> V
             worth_it.then_some(Sized { candidate, rows, size_bytes, why_not: None })
         })
         .collect()
+}
+
+/// Tables whose statistics are likely to say too few distinct values for the size of an index, with better
+/// numbers.
+fn counted(
+    found: &[Candidate],
+    catalog: &Catalog,
+    whatif: &mut dyn WhatIf,
+) -> HashMap<TableName, Table> {
+    let mut counted: HashMap<TableName, Table> = HashMap::new();
+    let mut asked: HashSet<(&TableName, &str)> = HashSet::new();
+    for plan in found.iter().map(|candidate| &candidate.plan).filter(|plan| plan.method == "btree")
+    {
+        let Some(table) = catalog.table(&plan.table) else { continue };
+        // Keys that are nearly unique together leave nothing to be kept once.
+        if !shares_keys(table, plan) {
+            continue;
+        }
+        for key in plan.keys.iter().filter(|key| key.is_column) {
+            let Some(at) = table.columns.iter().position(|c| c.name == key.expression) else {
+                continue;
+            };
+            let is_new = asked.len() < MOST_COUNTED
+                && is_doubtful(table, &table.columns[at])
+                && asked.insert((&table.name, key.expression.as_str()));
+            let distinct = if is_new { whatif.distinct(table, &key.expression) } else { None };
+            // Too few is the way in which they err.
+            if let Some(distinct) = distinct
+                && table.columns[at].distinct_count(table.rows.unwrap_or(0.0))
+                    < Some(distinct.values)
+            {
+                let own = counted.entry(table.name.clone()).or_insert_with(|| table.clone());
+                own.columns[at].distinct = Some(distinct.values);
+                own.columns[at].once = distinct.once;
+            }
+        }
+    }
+    counted
+}
+
+/// Several rows have the same keys, as the statistics say.
+fn shares_keys(table: &Table, plan: &IndexPlan) -> bool {
+    let rows = table.rows.unwrap_or(0.0);
+    let distinct = |name: &str| table.column(name).and_then(|column| column.distinct_count(rows));
+    let keys = plan.keys.iter().map(|key| distinct(&key.expression).unwrap_or(rows).max(1.0));
+    plan.include.is_empty() && keys.product::<f64>() * DOUBTFUL_FROM <= rows
+}
+
+/// `ANALYZE` looks at thirty thousand rows and takes values that it met twice for frequent ones; and the
+/// size of an index hangs on their number where a value has a few rows.
+fn is_doubtful(table: &Table, column: &Column) -> bool {
+    let rows = table.rows.unwrap_or(0.0);
+    let rows_a_value = column.distinct_count(rows).map_or(1.0, |distinct| rows / distinct.max(1.0));
+    rows > ANALYZED_ROWS
+        && (DOUBTFUL_FROM..DOUBTFUL_TO).contains(&rows_a_value)
+        && column.storage.is_some_and(|storage| storage.deduplicates)
 }
 
 /// For each statement, the candidates that its plan could use.

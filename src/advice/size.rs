@@ -20,8 +20,10 @@ const TUPLE_HEADER: f64 = 8.0;
 const ROW_POINTER: f64 = 6.0;
 /// A tuple is shared up to this size: a tenth of a page, less a line pointer (`nbtsort.c`).
 const MOST_SHARED: f64 = 816.0 - LINE_POINTER;
-/// How far values of varying length are taken to lie around their mean, as a part of it.
-const VARIATION: f64 = 0.15;
+/// Standard deviation of values of varying length where nothing is known of it, as a part of their mean.
+const DEVIATION: f64 = 0.09;
+/// Mean of the fraction that is cut off a mean width, bytes.
+const CUT_OFF: f64 = 0.5;
 /// Part of a leaf that stays free, and of an inner page.
 const LEAF_FREE: f64 = 0.10;
 const INNER_FREE: f64 = 0.30;
@@ -32,11 +34,13 @@ pub struct Part {
     /// Mean bytes of a value that is not null, headers of its own included.
     pub width_bytes: f64,
     pub alignment_bytes: f64,
-    /// Values differ in length.
-    pub varies: bool,
+    /// Standard deviation of the bytes; zero where all values have the same length.
+    pub deviation_bytes: f64,
     pub null_fraction: f64,
     /// Distinct values among the rows of the index.
     pub distinct: f64,
+    /// Those of them that one row alone has, where that is known.
+    pub once: Option<f64>,
     /// Shares of the rows that the most frequent values have.
     pub frequencies: Vec<f64>,
     /// Equal values are kept once.
@@ -49,19 +53,38 @@ impl Part {
         let storage = column.storage;
         let length = storage.and_then(|storage| storage.length_bytes).map(f64::from);
         let rows = table.rows.unwrap_or(0.0);
+        let (width_bytes, deviation_bytes) = length_of(column);
         Part {
-            width_bytes: length.or(column.width_bytes.map(f64::from)).unwrap_or(8.0),
+            width_bytes,
+            deviation_bytes,
             // Short values of varying length are kept without padding.
             alignment_bytes: match (length, storage) {
                 (Some(_), Some(storage)) => f64::from(storage.alignment_bytes),
                 _ => 1.0,
             },
-            varies: length.is_none(),
             null_fraction: column.null_fraction.unwrap_or(0.0),
             distinct: column.distinct_count(rows).unwrap_or(rows).max(1.0),
+            once: column.once,
             frequencies: column.frequencies.iter().map(|share| f64::from(*share)).collect(),
             deduplicates: storage.is_some_and(|storage| storage.deduplicates),
         }
+    }
+}
+
+/// Mean and standard deviation of a value's bytes.
+fn length_of(column: &Column) -> (f64, f64) {
+    let storage = column.storage;
+    if let Some(length) = storage.and_then(|storage| storage.length_bytes) {
+        return (f64::from(length), 0.0);
+    }
+    if let Some((mean, deviation)) = storage.and_then(|storage| storage.varying_bytes) {
+        return (f64::from(mean), f64::from(deviation));
+    }
+    let width = column.width_bytes.map_or(8.0, f64::from);
+    // `character(n)` is padded.
+    match column.type_name.starts_with("character(") {
+        true => (width, 0.0),
+        false => (width + CUT_OFF, width * DEVIATION),
     }
 }
 
@@ -91,32 +114,33 @@ pub fn btree(rows: f64, keys: &[Part], include: &[Part]) -> f64 {
 
 /// Mean size of a tuple that holds these values.
 fn tuple_bytes<'p>(parts: impl Iterator<Item = &'p Part>) -> f64 {
-    let (mut data, mut varying) = (0.0_f64, 0.0);
+    let (mut data, mut variance) = (0.0_f64, 0.0_f64);
     let mut all_set = 1.0;
     for part in parts {
-        let padding = (data / part.alignment_bytes).ceil() * part.alignment_bytes - data;
-        // Padding takes up what varied before it.
-        varying = match part.alignment_bytes {
-            _ if part.varies => varying + part.width_bytes,
-            1.0 => varying,
-            _ => 0.0,
-        };
+        let padding = mean_aligned(data, variance.sqrt(), part.alignment_bytes) - data;
+        if part.alignment_bytes > 1.0 {
+            // Padding takes up what varied before it.
+            variance = 0.0;
+        }
+        variance += part.deviation_bytes.powi(2);
         data += (padding + part.width_bytes) * (1.0 - part.null_fraction);
         all_set *= 1.0 - part.null_fraction;
     }
     // A tuple with a null has a bitmap, which alignment turns into eight bytes.
-    TUPLE_HEADER + (1.0 - all_set) * 8.0 + mean_aligned(data, varying * VARIATION)
+    TUPLE_HEADER + (1.0 - all_set) * 8.0 + mean_aligned(data, variance.sqrt(), 8.0)
 }
 
-/// Mean of [`align`] over sizes that vary evenly within `spread` around `mean`.
-fn mean_aligned(mean: f64, spread: f64) -> f64 {
+/// Mean of [`align`] over sizes that vary evenly around `mean`.
+fn mean_aligned(mean: f64, deviation: f64, to: f64) -> f64 {
     const STEPS: i32 = 16;
+    let spread = deviation * f64::sqrt(3.0);
     let at = |step: i32| mean + spread * f64::from(2 * step - STEPS + 1) / f64::from(STEPS);
-    (0..STEPS).map(|step| align(at(step))).sum::<f64>() / f64::from(STEPS)
+    (0..STEPS).map(|step| align(at(step), to)).sum::<f64>() / f64::from(STEPS)
 }
 
-fn align(bytes: f64) -> f64 {
-    (bytes / 8.0).ceil() * 8.0
+/// The next multiple of `to`.
+fn align(bytes: f64, to: f64) -> f64 {
+    (bytes / to).ceil() * to
 }
 
 /// Bytes of the tuples of one key with `size` rows.
@@ -124,7 +148,7 @@ fn group_bytes(tuple: f64, size: f64) -> f64 {
     let most = ((MOST_SHARED - tuple) / ROW_POINTER).floor().max(1.0);
     let shared = |rows: f64| {
         // Between one row and two there is a mix of groups of one and of two.
-        let several = align(tuple + ROW_POINTER * rows.max(2.0)) + LINE_POINTER;
+        let several = align(tuple + ROW_POINTER * rows.max(2.0), 8.0) + LINE_POINTER;
         let one = tuple + LINE_POINTER;
         if rows < 2.0 { one + (several - one) * (rows - 1.0).max(0.0) } else { several }
     };
@@ -139,14 +163,18 @@ fn group_bytes(tuple: f64, size: f64) -> f64 {
 /// share, so that a frequent value fills every group and a rare one few of them.
 fn groups(rows: f64, keys: &[Part]) -> Vec<(f64, f64)> {
     let mut groups = vec![(1.0, rows)];
-    for key in keys {
+    for (at, key) in keys.iter().enumerate() {
         let shares = shares(rows, key);
         let mut finer: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
         for (count, size) in groups {
             for (values, share) in &shares {
                 let expected = size * share;
-                // The part of the pairs that some row has (balls into bins).
-                let present = if keys.len() == 1 { 1.0 } else { -(-expected).exp_m1() };
+                // Every value of the first key is there. Of its pairs with those of the next, as many as some
+                // row has (balls into bins).
+                let present = match at {
+                    0 => 1.0,
+                    _ => -(size * f64::ln_1p(-share.min(1.0))).exp_m1(),
+                };
                 let (pairs, size) = (count * values * present, (expected / present).max(1.0));
                 if pairs < 1e-6 {
                     continue;
@@ -170,7 +198,13 @@ fn shares(rows: f64, key: &Part) -> Vec<(f64, f64)> {
         shares.push((1.0, key.null_fraction));
     }
     let rest = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
-    let values = (key.distinct - key.frequencies.len() as f64).min(rest * rows);
+    let mut rest = rest;
+    let mut values = (key.distinct - key.frequencies.len() as f64).min(rest * rows);
+    if let Some(once) = key.once.filter(|once| *once < values && *once < rest * rows) {
+        shares.push((once, 1.0 / rows));
+        values -= once;
+        rest -= once / rows;
+    }
     if rest * rows >= 1.0 && values >= 1.0 {
         shares.push((values, rest / values));
     }
@@ -195,8 +229,13 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
         "brin" => 8_192.0 * 3.0,
         _ => {
             let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
+            let all = table.rows.unwrap_or(rows).max(rows).max(1.0);
             let of_rows = |mut part: Part| {
-                part.distinct = part.distinct.min(rows.max(1.0));
+                // Of a value with several rows, one is enough for it to be among these.
+                let rows_a_value = all / part.distinct.max(1.0);
+                let present = -(rows_a_value * f64::ln_1p(-(rows / all).min(1.0))).exp_m1();
+                part.distinct = (part.distinct * present).clamp(1.0, rows.max(1.0));
+                part.once = part.once.filter(|_| rows >= all);
                 part
             };
             let keys: Vec<Part> = plan
@@ -227,9 +266,10 @@ fn expression_part(table: &Table, expression: &str) -> Part {
         _ => Part {
             width_bytes: 9.0,
             alignment_bytes: 1.0,
-            varies: true,
+            deviation_bytes: 1.0,
             null_fraction: 0.0,
             distinct: 1_000.0,
+            once: None,
             frequencies: Vec::new(),
             deduplicates: true,
         },

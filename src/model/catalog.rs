@@ -92,6 +92,9 @@ pub struct Column {
     pub not_null: bool,
     /// As in `pg_stats`: a count, or a negative fraction of the rows.
     pub distinct: Option<f64>,
+    /// Values that one row alone has, where they were counted.
+    #[serde(default)]
+    pub once: Option<f64>,
     pub null_fraction: Option<f64>,
     /// Mean width, bytes.
     pub width_bytes: Option<u32>,
@@ -107,10 +110,13 @@ pub struct Column {
 }
 
 /// How the values of a column are stored and compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Storage {
     /// Bytes of every value; `None` where they differ.
     pub length_bytes: Option<u16>,
+    /// Where they differ: mean bytes of a short value as it is stored, and the standard deviation.
+    #[serde(default)]
+    pub varying_bytes: Option<(f32, f32)>,
     /// Addresses of values are multiples of this.
     pub alignment_bytes: u8,
     /// Equal values have equal bytes, so that a btree keeps them once (13 and later).

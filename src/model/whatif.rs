@@ -1,5 +1,6 @@
 //! The doors through which planner costs reach the advice.
 
+use super::catalog::Table;
 use super::name::TableName;
 use super::recommendation::IndexPlan;
 use super::workload::Query;
@@ -26,11 +27,23 @@ pub trait WhatIf {
     /// A sentence when the server cannot plan it.
     fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String>;
 
+    /// Distinct values of a column, counted or estimated from many rows; `None` where that would take too
+    /// long.
+    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct>;
+
     /// What the costs come from, in words.
     fn method(&self) -> &'static str;
 
     /// Plans asked for so far.
     fn asked(&self) -> u64;
+}
+
+/// How many values a column has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Distinct {
+    pub values: f64,
+    /// Those that one row alone has; `None` where not every row was seen.
+    pub once: Option<f64>,
 }
 
 /// Builds indexes and takes them away again: for those that cannot be pretended.

@@ -88,12 +88,17 @@ fn column(row: &Row) -> Column {
         type_name: row.get(2),
         not_null: row.get(3),
         distinct: row.get(4),
+        once: None,
         null_fraction: row.get(5),
         width_bytes: row.get::<_, Option<i32>>(6).and_then(|width| u32::try_from(width).ok()),
         frequencies: row.get::<_, Option<Vec<f32>>>(7).unwrap_or_default(),
         correlation: row.get(8),
         storage: Some(Storage {
             length_bytes: u16::try_from(row.get::<_, i16>(9)).ok(),
+            varying_bytes: row
+                .get::<_, Option<f64>>(13)
+                .zip(row.get::<_, Option<f64>>(14))
+                .map(|(mean, deviation)| (mean as f32, deviation as f32)),
             alignment_bytes: match row.get::<_, &str>(10) {
                 "d" => 8,
                 "i" => 4,

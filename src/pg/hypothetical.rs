@@ -3,13 +3,17 @@
 use std::time::{Duration, Instant};
 
 use super::connect::Connection;
+use super::distinct::distinct;
 use super::error::PgError;
 use super::explain;
 use super::guard::Writable;
+use crate::model::catalog::Table;
 use crate::model::name::TableName;
 use crate::model::plan::Plan;
 use crate::model::recommendation::IndexPlan;
-use crate::model::whatif::{Build as WhatIfByBuilding, Built, Planned, PlannedScan, WhatIf};
+use crate::model::whatif::{
+    Build as WhatIfByBuilding, Built, Distinct, Planned, PlannedScan, WhatIf,
+};
 use crate::model::workload::{Query, Sample};
 use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, create, name};
@@ -166,6 +170,10 @@ impl WhatIf for HypoPg<'_> {
         rows(self.connection, table, condition)
     }
 
+    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
+        distinct(self.connection, table, column)
+    }
+
     fn method(&self) -> &'static str {
         "hypopg"
     }
@@ -206,6 +214,10 @@ impl WhatIf for RealPlanner<'_> {
     fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
         self.asked += 1;
         rows(self.connection, table, condition)
+    }
+
+    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
+        distinct(self.connection, table, column)
     }
 
     fn method(&self) -> &'static str {

@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod connect;
+pub mod distinct;
 pub mod doctor;
 pub mod error;
 pub mod explain;

@@ -230,6 +230,7 @@ fn column(name: &str, type_name: &str) -> Column {
         type_name: type_name.to_lowercase(),
         not_null: false,
         distinct: None,
+        once: None,
         null_fraction: None,
         width_bytes: None,
         frequencies: Vec::new(),

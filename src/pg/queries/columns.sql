@@ -30,7 +30,9 @@ SELECT a.attrelid,
             WHEN 'b' THEN true
             WHEN 'c' THEN a.attcollation = 0
                        OR coalesce(nullif(co.collcollate, ''), d.datcollate) IN ('C', 'POSIX')
-            ELSE a.attcollation = 0 END AS bytewise
+            ELSE a.attcollation = 0 END AS bytewise,
+       l.mean,
+       l.deviation
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -42,6 +44,25 @@ SELECT a.attrelid,
   LEFT JOIN pg_stats s
     ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
    AND s.inherited = (c.relkind = 'p')
+  -- How long values are as they are stored, and how much they differ: the mean width in the statistics has its
+  -- fraction cut off, and says nothing of the rest. Of the values nothing but their length leaves the server.
+  LEFT JOIN LATERAL (
+       SELECT sum(v.weight * v.bytes) / sum(v.weight) AS mean,
+              sqrt(greatest(sum(v.weight * v.bytes * v.bytes) / sum(v.weight) - (sum(v.weight * v.bytes) / sum(v.weight)) ^ 2, 0)) AS deviation
+         FROM (SELECT u.weight,
+                      CASE WHEN t.oid = 'numeric'::regtype THEN pg_column_size(u.value::numeric) - 3
+                           WHEN octet_length(u.value) < 127 THEN octet_length(u.value) + 1
+                           ELSE octet_length(u.value) + 4 END::float8
+                 FROM (SELECT m.value, m.share::float8
+                         FROM unnest(s.most_common_vals::text::text[], s.most_common_freqs) m(value, share)
+                        UNION ALL
+                       SELECT h.value,
+                              greatest(1 - s.null_frac - coalesce((SELECT sum(share) FROM unnest(s.most_common_freqs) share), 0), 0)
+                                / count(*) OVER ()
+                         FROM unnest(s.histogram_bounds::text::text[]) h(value)) u(value, weight)
+              ) v(weight, bytes)
+        WHERE v.weight > 0) l
+    ON a.attlen = -1 AND t.oid IN ('text'::regtype, 'varchar'::regtype, 'numeric'::regtype)
  WHERE a.attnum > 0
    AND NOT a.attisdropped
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
