@@ -14,7 +14,7 @@ use crate::model::name::TableName;
 use crate::model::recommendation::{Estimate, IndexPlan};
 use crate::model::shape::Scan;
 use crate::model::whatif::{Build, Planned, WhatIf};
-use crate::sql::index_ddl::replaces;
+use crate::sql::index_ddl::{Build as Ddl, create, replaces};
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
@@ -32,6 +32,8 @@ const ROW_COST: f64 = 0.0125;
 /// Cost of a look into GIN that finds nothing.
 const LOOK_COST: f64 = 30.0;
 
+/// Pairs of a statement and a candidate up to which the planner is asked of each of them.
+const MOST_PAIRS: usize = 10_000;
 /// Rows that `ANALYZE` looks at by default.
 const ANALYZED_ROWS: f64 = 30_000.0;
 /// Rows that a value has, as the statistics say, where their error shows in the size of an index.
@@ -81,7 +83,9 @@ pub fn advise(
     let mut sized = sized(found, input.catalog, whatif);
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
-    let mut relevant = relevant(input, &sized, &asked);
+    let found = relevant(input, &sized, &asked);
+    let mut relevant: HashMap<usize, Set> =
+        found.iter().map(|(query, of)| (*query, of.all())).collect();
     for (query, candidates) in &relevant {
         costs.concerns(*query, candidates.clone());
     }
@@ -104,8 +108,13 @@ pub fn advise(
             sized[at].why_not = Some(why);
         }
     }
-    for set in relevant.iter_mut() {
-        *set.1 = costs.narrow(*set.0);
+    let is_small = relevant.values().map(Vec::len).sum::<usize>() <= MOST_PAIRS;
+    for (query, of) in &found {
+        let kept = match is_small {
+            true => costs.narrow(*query, &of.all(), &of.all(), &[]),
+            false => costs.narrow(*query, &of.tested, &of.bare, &of.followers),
+        };
+        relevant.insert(*query, kept);
     }
     let statements = weighed(input, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
@@ -224,35 +233,89 @@ fn is_doubtful(table: &Table, column: &Column) -> bool {
         && column.storage.is_some_and(|storage| storage.deduplicates)
 }
 
+/// Candidates that can matter to a statement.
+struct Relevant {
+    /// Those that the planner is asked about.
+    tested: Set,
+    /// Of those, the ones that carry the least of all with the same keys.
+    bare: Set,
+    /// Those that carry columns for other statements and do for this one what another candidate of the
+    /// same keys does, with that one.
+    followers: Vec<(usize, usize)>,
+}
+
+impl Relevant {
+    fn all(&self) -> Set {
+        let behind = self.followers.iter().map(|(follower, _)| *follower);
+        let mut all: Set = self.tested.iter().copied().chain(behind).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
 /// For each statement, the candidates that its plan could use.
 fn relevant(
     input: &Input<'_>,
     sized: &[Sized],
     asked: &HashMap<usize, HashSet<String>>,
-) -> HashMap<usize, Set> {
-    let mut relevant: HashMap<usize, Set> = HashMap::new();
+) -> HashMap<usize, Relevant> {
+    // Those of the same keys, the one that carries the least first.
+    let mut leaders: HashMap<String, usize> = HashMap::new();
+    for (at, plan) in sized.iter().map(|sized| &sized.candidate.plan).enumerate() {
+        let leader = leaders.entry(bare(plan)).or_insert(at);
+        if plan.include.len() < sized[*leader].candidate.plan.include.len() {
+            *leader = at;
+        }
+    }
+    let of_table = |name: &TableName| -> Vec<usize> {
+        (0..sized.len()).filter(|at| sized[*at].candidate.plan.table == *name).collect()
+    };
+    let mut tables: HashMap<&TableName, Vec<usize>> = HashMap::new();
+    let mut relevant = HashMap::new();
     for (query, shape) in input.shapes.iter().enumerate() {
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
-        let set: Set = sized
-            .iter()
-            .enumerate()
-            .filter(|(_, sized)| {
-                let plan = &sized.candidate.plan;
-                sized.candidate.queries.contains(&query)
-                    || plan.predicate.as_ref().is_none_or(|predicate| {
-                        asked.get(&query).is_some_and(|asked| asked.contains(predicate))
-                    }) && shape
-                        .scans
-                        .iter()
-                        .any(|scan| scan.table == plan.table && leads(plan, scan))
-            })
-            .map(|(at, _)| at)
-            .collect();
-        if !set.is_empty() {
-            relevant.insert(query, set);
+        let mut of = Relevant { tested: Set::new(), bare: Set::new(), followers: Vec::new() };
+        for table in shape.tables() {
+            for at in tables.entry(table).or_insert_with(|| of_table(table)).iter().copied() {
+                let Sized { candidate: Candidate { plan, queries }, .. } = &sized[at];
+                let is_own = queries.contains(&query);
+                let is_asked = plan.predicate.as_ref().is_none_or(|predicate| {
+                    asked.get(&query).is_some_and(|asked| asked.contains(predicate))
+                });
+                let mut scans = shape.scans.iter().filter(|scan| scan.table == plan.table);
+                if !(is_own || is_asked && scans.clone().any(|scan| leads(plan, scan))) {
+                    continue;
+                }
+                let leader = leaders[&bare(plan)];
+                of.bare.push(leader);
+                if is_own || leader == at || scans.any(|scan| covers(plan, scan)) {
+                    of.tested.push(at);
+                } else {
+                    of.followers.push((at, leader));
+                    of.tested.push(leader);
+                }
+            }
+        }
+        of.tested.sort_unstable();
+        of.tested.dedup();
+        if !of.tested.is_empty() {
+            relevant.insert(query, of);
         }
     }
     relevant
+}
+
+/// An index but for what it carries beside its keys.
+fn bare(plan: &IndexPlan) -> String {
+    create(&IndexPlan { include: Vec::new(), ..plan.clone() }, "", Ddl::Plain)
+}
+
+/// The index holds all that the statement reads of the table.
+fn covers(plan: &IndexPlan, scan: &Scan) -> bool {
+    scan.columns.iter().all(|column| {
+        plan.include.contains(column)
+            || plan.keys.iter().any(|key| key.is_column && key.expression == *column)
+    })
 }
 
 /// The scan filters, joins or sorts by the first key of the index.

@@ -29,6 +29,10 @@ pub struct Candidate {
     pub queries: Vec<usize>,
 }
 
+/// Others that a candidate is united with, at most: their number would grow with the square of the
+/// statements.
+const MOST_UNITED: usize = 24;
+
 /// Candidates over the whole workload, in order of appearance.
 pub fn candidates(
     workload: &Workload,
@@ -88,7 +92,8 @@ impl Found {
         for (at, first) in carrying.iter().enumerate() {
             let mut all = first.plan.clone();
             let mut queries = first.queries.clone();
-            for second in carrying[at + 1..].iter().filter(|second| has_same_keys(first, second)) {
+            let same = carrying[at + 1..].iter().filter(|second| has_same_keys(first, second));
+            for second in same.take(MOST_UNITED) {
                 let both = united(&first.plan, &second.plan);
                 all = united(&all, &second.plan);
                 queries.extend(&second.queries);

@@ -14,6 +14,13 @@ use crate::model::workload::Workload;
 /// the rows that a `LIMIT` waits for to lie evenly, and where they do not, the whole is paid.
 pub const EARLY_STOP_DOUBT: f64 = 0.02;
 
+/// Layers of better and better indexes that are laid aside for one statement, at most: what only comes up
+/// after so many would never be chosen for it.
+const MOST_LAYERS: usize = 24;
+
+/// Questions to the planner after which what is known has to do: a minute or so of waiting.
+const MOST_QUESTIONS: u64 = 15_000;
+
 /// A set of candidates, by position, ascending.
 pub type Set = Vec<usize>;
 
@@ -55,6 +62,8 @@ pub struct Costs<'a> {
     offered: Vec<bool>,
     /// For each statement, the candidates that can matter to it.
     relevant: HashMap<usize, Set>,
+    /// For each statement, candidates that are to it what another one is: the planner is asked of that.
+    leaders: HashMap<usize, HashMap<usize, usize>>,
     answers: HashMap<usize, Vec<Answer>>,
     /// Costs with candidates that the planner cannot be offered: statement, candidate.
     alone: HashMap<(usize, usize), Alone>,
@@ -70,6 +79,7 @@ impl<'a> Costs<'a> {
             offered: vec![false; plans.len()],
             plans,
             relevant: HashMap::new(),
+            leaders: HashMap::new(),
             answers: HashMap::new(),
             alone: HashMap::new(),
             failed: HashMap::new(),
@@ -105,22 +115,44 @@ impl<'a> Costs<'a> {
             return None;
         }
         let relevant = self.relevant.get(&query)?;
-        let offered = self.offer(relevant, set);
+        let offered = self.offer(query, relevant, set);
         let known = self
             .answers
             .get(&query)
             .and_then(|answers| answers.iter().position(|answer| answer.is_good_for(&offered)));
-        let at = match known {
+        let at = match known.or_else(|| self.possible(query, &offered)) {
             Some(at) => at,
             None => self.ask(query, offered)?,
         };
         self.answers.get(&query).map(|answers| &answers[at].planned)
     }
 
+    /// Once the planner was asked often enough, the cheapest plan known that `offered` makes possible: what
+    /// it would say could only be cheaper.
+    fn possible(&self, query: usize, offered: &[usize]) -> Option<usize> {
+        if self.whatif.asked() < MOST_QUESTIONS {
+            return None;
+        }
+        let answers = self.answers.get(&query)?.iter().enumerate();
+        answers
+            .filter(|(_, answer)| is_subset(&answer.used, offered))
+            .min_by(|(_, a), (_, b)| doubted(&a.planned).total_cmp(&doubted(&b.planned)))
+            .map(|(at, _)| at)
+    }
+
     /// The part of a set that the planner is offered for a statement.
-    fn offer(&self, relevant: &[usize], set: &[usize]) -> Set {
+    fn offer(&self, query: usize, relevant: &[usize], set: &[usize]) -> Set {
         let matters = |at: &usize| self.offered[*at] && relevant.binary_search(at).is_ok();
-        set.iter().copied().filter(matters).collect()
+        let mut offered: Set =
+            set.iter().filter(|at| matters(at)).map(|at| self.leader(query, *at)).collect();
+        offered.sort_unstable();
+        offered.dedup();
+        offered
+    }
+
+    /// The candidate that the planner is asked of in place of this one.
+    fn leader(&self, query: usize, at: usize) -> usize {
+        self.leaders.get(&query).and_then(|of| of.get(&at)).copied().unwrap_or(at)
     }
 
     /// Asks the planner; the position of its answer.
@@ -140,20 +172,40 @@ impl<'a> Costs<'a> {
         }
     }
 
-    /// Leaves out the candidates that a statement uses neither alone nor when all are there; those that
-    /// are left come back. A candidate that only some third set makes useful is lost by it, and nine of
-    /// ten questions to the planner are saved.
-    pub fn narrow(&mut self, query: usize) -> Set {
-        let all = self.relevant.get(&query).cloned().unwrap_or_default();
-        let together = self.used(query, &all);
-        let kept: Set = all
-            .into_iter()
-            .filter(|at| {
-                together.contains(at)
-                    || self.alone.contains_key(&(query, *at))
-                    || self.used(query, &[*at]).contains(at)
-            })
-            .collect();
+    /// Leaves out the candidates that a statement does not use; those that are left come back.
+    ///
+    /// All of `tested` are offered, those that the plan uses are laid aside, and the rest is offered again
+    /// until nothing of it is used: what would be used alone comes up on the way, the best first, and a
+    /// few questions tell it of hundreds. Those that are `bare` are asked of one by one as well. Each of the `followers` is left with the one that it stands
+    /// behind.
+    pub fn narrow(
+        &mut self,
+        query: usize,
+        tested: &[usize],
+        bare: &[usize],
+        followers: &[(usize, usize)],
+    ) -> Set {
+        let is_alone = |at: &usize| self.alone.contains_key(&(query, *at));
+        let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| is_alone(at));
+        for _ in 0..MOST_LAYERS {
+            let used = self.used(query, &rest);
+            if used.is_empty() {
+                break;
+            }
+            rest.retain(|at| !used.contains(at));
+            kept.extend(used);
+        }
+        // What is small comes up late, behind all that carries more columns.
+        for at in rest.into_iter().filter(|at| bare.contains(at)) {
+            if self.used(query, &[at]).contains(&at) {
+                kept.push(at);
+            }
+        }
+        let behind: HashMap<usize, usize> =
+            followers.iter().filter(|(_, leader)| kept.contains(leader)).copied().collect();
+        kept.extend(behind.keys());
+        self.leaders.insert(query, behind);
+        kept.sort_unstable();
         self.relevant.insert(query, kept.clone());
         kept
     }
@@ -196,13 +248,19 @@ impl<'a> Costs<'a> {
             return vec![at];
         }
         let Some(relevant) = self.relevant.get(&query) else { return Set::new() };
-        let offered = self.offer(relevant, set);
-        let answers = self.answers.get(&query).into_iter().flatten();
-        answers
-            .filter(|answer| answer.is_good_for(&offered))
-            .map(|answer| answer.used.clone())
-            .next()
-            .unwrap_or_default()
+        let offered = self.offer(query, relevant, set);
+        let mut answers = self.answers.get(&query).into_iter().flatten();
+        let good = answers.find(|answer| answer.is_good_for(&offered));
+        let possible = || self.possible(query, &offered).map(|at| &self.answers[&query][at]);
+        let used = good.or_else(possible).map(|answer| &answer.used);
+        // Of several that stand behind the same one, it is the first.
+        let own = |leader: &usize| {
+            let is_it = |at: &&usize| self.leader(query, **at) == *leader;
+            set.iter().find(is_it).copied().unwrap_or(*leader)
+        };
+        let mut used: Set = used.into_iter().flatten().map(own).collect();
+        used.sort_unstable();
+        used
     }
 }
 
