@@ -5,16 +5,16 @@ use std::collections::{HashMap, HashSet};
 use super::Input;
 use super::candidates::{Candidate, candidates};
 use super::costs::{Alone, Costs, Set, doubted};
+use super::counted::counted;
 use super::reasons::reasons;
+use super::relevant::{Sized, relevant};
 use super::select::{Priced, Room, Selection, Weighed};
 use super::size::index_bytes;
 use super::writes::Writes;
-use crate::model::catalog::{Catalog, Column, Table};
-use crate::model::name::TableName;
+use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::{Estimate, IndexPlan};
-use crate::model::shape::Scan;
 use crate::model::whatif::{Build, Planned, WhatIf};
-use crate::sql::index_ddl::{Build as Ddl, create, replaces};
+use crate::sql::index_ddl::replaces;
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
@@ -34,14 +34,6 @@ const LOOK_COST: f64 = 30.0;
 
 /// Pairs of a statement and a candidate up to which the planner is asked of each of them.
 const MOST_PAIRS: usize = 10_000;
-/// Rows that `ANALYZE` looks at by default.
-const ANALYZED_ROWS: f64 = 30_000.0;
-/// Rows that a value has, as the statistics say, where their error shows in the size of an index.
-const DOUBTFUL_FROM: f64 = 1.05;
-const DOUBTFUL_TO: f64 = 60.0;
-/// Columns whose values are counted, at most: a fraction of a second each.
-const MOST_COUNTED: usize = 40;
-
 /// An index worth having, and why.
 #[derive(Debug, Clone)]
 pub struct Chosen {
@@ -60,16 +52,6 @@ pub struct Advised {
     pub chosen: Vec<Chosen>,
     /// Expensive statements without an index, by position in the workload, with the reason.
     pub no_index: Vec<(usize, String)>,
-}
-
-/// A candidate with what it would take.
-struct Sized {
-    candidate: Candidate,
-    /// Rows it would hold.
-    rows: f64,
-    size_bytes: f64,
-    /// Why no planner could cost it.
-    why_not: Option<String>,
 }
 
 /// The indexes worth having.
@@ -175,159 +157,6 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> V
             worth_it.then_some(Sized { candidate, rows, size_bytes, why_not: None })
         })
         .collect()
-}
-
-/// Tables whose statistics are likely to say too few distinct values for the size of an index, with better
-/// numbers.
-fn counted(
-    found: &[Candidate],
-    catalog: &Catalog,
-    whatif: &mut dyn WhatIf,
-) -> HashMap<TableName, Table> {
-    let mut counted: HashMap<TableName, Table> = HashMap::new();
-    let mut asked: HashSet<(&TableName, &str)> = HashSet::new();
-    for plan in found.iter().map(|candidate| &candidate.plan).filter(|plan| plan.method == "btree")
-    {
-        let Some(table) = catalog.table(&plan.table) else { continue };
-        // Keys that are nearly unique together leave nothing to be kept once.
-        if !shares_keys(table, plan) {
-            continue;
-        }
-        for key in plan.keys.iter().filter(|key| key.is_column) {
-            let Some(at) = table.columns.iter().position(|c| c.name == key.expression) else {
-                continue;
-            };
-            let is_new = asked.len() < MOST_COUNTED
-                && is_doubtful(table, &table.columns[at])
-                && asked.insert((&table.name, key.expression.as_str()));
-            let distinct = if is_new { whatif.distinct(table, &key.expression) } else { None };
-            // Too few is the way in which they err.
-            if let Some(distinct) = distinct
-                && table.columns[at].distinct_count(table.rows.unwrap_or(0.0))
-                    < Some(distinct.values)
-            {
-                let own = counted.entry(table.name.clone()).or_insert_with(|| table.clone());
-                own.columns[at].distinct = Some(distinct.values);
-                own.columns[at].once = distinct.once;
-            }
-        }
-    }
-    counted
-}
-
-/// Several rows have the same keys, as the statistics say.
-fn shares_keys(table: &Table, plan: &IndexPlan) -> bool {
-    let rows = table.rows.unwrap_or(0.0);
-    let distinct = |name: &str| table.column(name).and_then(|column| column.distinct_count(rows));
-    let keys = plan.keys.iter().map(|key| distinct(&key.expression).unwrap_or(rows).max(1.0));
-    plan.include.is_empty() && keys.product::<f64>() * DOUBTFUL_FROM <= rows
-}
-
-/// `ANALYZE` looks at thirty thousand rows and takes values that it met twice for frequent ones; and the
-/// size of an index hangs on their number where a value has a few rows.
-fn is_doubtful(table: &Table, column: &Column) -> bool {
-    let rows = table.rows.unwrap_or(0.0);
-    let rows_a_value = column.distinct_count(rows).map_or(1.0, |distinct| rows / distinct.max(1.0));
-    rows > ANALYZED_ROWS
-        && (DOUBTFUL_FROM..DOUBTFUL_TO).contains(&rows_a_value)
-        && column.storage.is_some_and(|storage| storage.deduplicates)
-}
-
-/// Candidates that can matter to a statement.
-struct Relevant {
-    /// Those that the planner is asked about.
-    tested: Set,
-    /// Of those, the ones that carry the least of all with the same keys.
-    bare: Set,
-    /// Those that carry columns for other statements and do for this one what another candidate of the
-    /// same keys does, with that one.
-    followers: Vec<(usize, usize)>,
-}
-
-impl Relevant {
-    fn all(&self) -> Set {
-        let behind = self.followers.iter().map(|(follower, _)| *follower);
-        let mut all: Set = self.tested.iter().copied().chain(behind).collect();
-        all.sort_unstable();
-        all
-    }
-}
-
-/// For each statement, the candidates that its plan could use.
-fn relevant(
-    input: &Input<'_>,
-    sized: &[Sized],
-    asked: &HashMap<usize, HashSet<String>>,
-) -> HashMap<usize, Relevant> {
-    // Those of the same keys, the one that carries the least first.
-    let mut leaders: HashMap<String, usize> = HashMap::new();
-    for (at, plan) in sized.iter().map(|sized| &sized.candidate.plan).enumerate() {
-        let leader = leaders.entry(bare(plan)).or_insert(at);
-        if plan.include.len() < sized[*leader].candidate.plan.include.len() {
-            *leader = at;
-        }
-    }
-    let of_table = |name: &TableName| -> Vec<usize> {
-        (0..sized.len()).filter(|at| sized[*at].candidate.plan.table == *name).collect()
-    };
-    let mut tables: HashMap<&TableName, Vec<usize>> = HashMap::new();
-    let mut relevant = HashMap::new();
-    for (query, shape) in input.shapes.iter().enumerate() {
-        let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
-        let mut of = Relevant { tested: Set::new(), bare: Set::new(), followers: Vec::new() };
-        for table in shape.tables() {
-            for at in tables.entry(table).or_insert_with(|| of_table(table)).iter().copied() {
-                let Sized { candidate: Candidate { plan, queries }, .. } = &sized[at];
-                let is_own = queries.contains(&query);
-                let is_asked = plan.predicate.as_ref().is_none_or(|predicate| {
-                    asked.get(&query).is_some_and(|asked| asked.contains(predicate))
-                });
-                let mut scans = shape.scans.iter().filter(|scan| scan.table == plan.table);
-                if !(is_own || is_asked && scans.clone().any(|scan| leads(plan, scan))) {
-                    continue;
-                }
-                let leader = leaders[&bare(plan)];
-                of.bare.push(leader);
-                if is_own || leader == at || scans.any(|scan| covers(plan, scan)) {
-                    of.tested.push(at);
-                } else {
-                    of.followers.push((at, leader));
-                    of.tested.push(leader);
-                }
-            }
-        }
-        of.tested.sort_unstable();
-        of.tested.dedup();
-        if !of.tested.is_empty() {
-            relevant.insert(query, of);
-        }
-    }
-    relevant
-}
-
-/// An index but for what it carries beside its keys.
-fn bare(plan: &IndexPlan) -> String {
-    create(&IndexPlan { include: Vec::new(), ..plan.clone() }, "", Ddl::Plain)
-}
-
-/// The index holds all that the statement reads of the table.
-fn covers(plan: &IndexPlan, scan: &Scan) -> bool {
-    scan.columns.iter().all(|column| {
-        plan.include.contains(column)
-            || plan.keys.iter().any(|key| key.is_column && key.expression == *column)
-    })
-}
-
-/// The scan filters, joins or sorts by the first key of the index.
-fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
-    let Some(first) = plan.keys.first() else { return false };
-    if !first.is_column || plan.method == "gin" {
-        return false;
-    }
-    let column = first.expression.as_str();
-    scan.filters.iter().any(|filter| filter.key.column() == Some(column))
-        || scan.joins.iter().any(|join| join.column == column)
-        || scan.sort.first().is_some_and(|sort| sort.key.column() == Some(column))
 }
 
 /// Builds a candidate that the planner cannot be offered, for its size and its costs; false when it

@@ -4,12 +4,14 @@
 pub mod advise;
 pub mod candidates;
 pub mod costs;
+mod counted;
 pub mod drops;
 pub mod keys;
 pub mod offline;
 pub mod pinned;
 pub mod reasons;
 pub mod recommend;
+mod relevant;
 pub mod select;
 pub mod size;
 pub mod writes;

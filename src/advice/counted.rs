@@ -1,0 +1,74 @@
+//! How many values columns have, where the size of an index hangs on it and the statistics are likely to
+//! say too few.
+
+use std::collections::{HashMap, HashSet};
+
+use super::candidates::Candidate;
+use crate::model::catalog::{Catalog, Column, Table};
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::WhatIf;
+
+/// Rows that `ANALYZE` looks at by default.
+const ANALYZED_ROWS: f64 = 30_000.0;
+/// Rows that a value has, as the statistics say, where their error shows in the size of an index.
+const DOUBTFUL_FROM: f64 = 1.05;
+const DOUBTFUL_TO: f64 = 60.0;
+/// Columns whose values are counted, at most: a fraction of a second each.
+const MOST_COUNTED: usize = 40;
+
+/// Tables whose statistics are likely to say too few distinct values for the size of an index, with better
+/// numbers.
+pub fn counted(
+    found: &[Candidate],
+    catalog: &Catalog,
+    whatif: &mut dyn WhatIf,
+) -> HashMap<TableName, Table> {
+    let mut counted: HashMap<TableName, Table> = HashMap::new();
+    let mut asked: HashSet<(&TableName, &str)> = HashSet::new();
+    for plan in found.iter().map(|candidate| &candidate.plan).filter(|plan| plan.method == "btree")
+    {
+        let Some(table) = catalog.table(&plan.table) else { continue };
+        // Keys that are nearly unique together leave nothing to be kept once.
+        if !shares_keys(table, plan) {
+            continue;
+        }
+        for key in plan.keys.iter().filter(|key| key.is_column) {
+            let Some(at) = table.columns.iter().position(|c| c.name == key.expression) else {
+                continue;
+            };
+            let is_new = asked.len() < MOST_COUNTED
+                && is_doubtful(table, &table.columns[at])
+                && asked.insert((&table.name, key.expression.as_str()));
+            let distinct = if is_new { whatif.distinct(table, &key.expression) } else { None };
+            // Too few is the way in which they err.
+            if let Some(distinct) = distinct
+                && table.columns[at].distinct_count(table.rows.unwrap_or(0.0))
+                    < Some(distinct.values)
+            {
+                let own = counted.entry(table.name.clone()).or_insert_with(|| table.clone());
+                own.columns[at].distinct = Some(distinct.values);
+                own.columns[at].once = distinct.once;
+            }
+        }
+    }
+    counted
+}
+
+/// Several rows have the same keys, as the statistics say.
+fn shares_keys(table: &Table, plan: &IndexPlan) -> bool {
+    let rows = table.rows.unwrap_or(0.0);
+    let distinct = |name: &str| table.column(name).and_then(|column| column.distinct_count(rows));
+    let keys = plan.keys.iter().map(|key| distinct(&key.expression).unwrap_or(rows).max(1.0));
+    plan.include.is_empty() && keys.product::<f64>() * DOUBTFUL_FROM <= rows
+}
+
+/// `ANALYZE` looks at thirty thousand rows and takes values that it met twice for frequent ones; and the
+/// size of an index hangs on their number where a value has a few rows.
+fn is_doubtful(table: &Table, column: &Column) -> bool {
+    let rows = table.rows.unwrap_or(0.0);
+    let rows_a_value = column.distinct_count(rows).map_or(1.0, |distinct| rows / distinct.max(1.0));
+    rows > ANALYZED_ROWS
+        && (DOUBTFUL_FROM..DOUBTFUL_TO).contains(&rows_a_value)
+        && column.storage.is_some_and(|storage| storage.deduplicates)
+}

@@ -1,0 +1,118 @@
+//! Which candidates can matter to which statement.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Input;
+use super::candidates::Candidate;
+use super::costs::Set;
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use crate::model::shape::Scan;
+use crate::sql::index_ddl::{Build, create};
+
+/// A candidate with what it would take.
+pub struct Sized {
+    pub candidate: Candidate,
+    /// Rows it would hold.
+    pub rows: f64,
+    pub size_bytes: f64,
+    /// Why no planner could cost it.
+    pub why_not: Option<String>,
+}
+
+/// Candidates that can matter to a statement.
+pub struct Relevant {
+    /// Those that the planner is asked about.
+    pub tested: Set,
+    /// Of those, the ones that carry the least of all with the same keys.
+    pub bare: Set,
+    /// Those that carry columns for other statements and do for this one what another candidate of the
+    /// same keys does, with that one.
+    pub followers: Vec<(usize, usize)>,
+}
+
+impl Relevant {
+    pub fn all(&self) -> Set {
+        let behind = self.followers.iter().map(|(follower, _)| *follower);
+        let mut all: Set = self.tested.iter().copied().chain(behind).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// For each statement, the candidates that its plan could use.
+pub fn relevant(
+    input: &Input<'_>,
+    sized: &[Sized],
+    asked: &HashMap<usize, HashSet<String>>,
+) -> HashMap<usize, Relevant> {
+    // Those of the same keys, the one that carries the least first.
+    let mut leaders: HashMap<String, usize> = HashMap::new();
+    for (at, plan) in sized.iter().map(|sized| &sized.candidate.plan).enumerate() {
+        let leader = leaders.entry(bare(plan)).or_insert(at);
+        if plan.include.len() < sized[*leader].candidate.plan.include.len() {
+            *leader = at;
+        }
+    }
+    let of_table = |name: &TableName| -> Vec<usize> {
+        (0..sized.len()).filter(|at| sized[*at].candidate.plan.table == *name).collect()
+    };
+    let mut tables: HashMap<&TableName, Vec<usize>> = HashMap::new();
+    let mut relevant = HashMap::new();
+    for (query, shape) in input.shapes.iter().enumerate() {
+        let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
+        let mut of = Relevant { tested: Set::new(), bare: Set::new(), followers: Vec::new() };
+        for table in shape.tables() {
+            for at in tables.entry(table).or_insert_with(|| of_table(table)).iter().copied() {
+                let Sized { candidate: Candidate { plan, queries }, .. } = &sized[at];
+                let is_own = queries.contains(&query);
+                let is_asked = plan.predicate.as_ref().is_none_or(|predicate| {
+                    asked.get(&query).is_some_and(|asked| asked.contains(predicate))
+                });
+                let mut scans = shape.scans.iter().filter(|scan| scan.table == plan.table);
+                if !(is_own || is_asked && scans.clone().any(|scan| leads(plan, scan))) {
+                    continue;
+                }
+                let leader = leaders[&bare(plan)];
+                of.bare.push(leader);
+                if is_own || leader == at || scans.any(|scan| covers(plan, scan)) {
+                    of.tested.push(at);
+                } else {
+                    of.followers.push((at, leader));
+                    of.tested.push(leader);
+                }
+            }
+        }
+        of.tested.sort_unstable();
+        of.tested.dedup();
+        if !of.tested.is_empty() {
+            relevant.insert(query, of);
+        }
+    }
+    relevant
+}
+
+/// An index but for what it carries beside its keys.
+fn bare(plan: &IndexPlan) -> String {
+    create(&IndexPlan { include: Vec::new(), ..plan.clone() }, "", Build::Plain)
+}
+
+/// The index holds all that the statement reads of the table.
+fn covers(plan: &IndexPlan, scan: &Scan) -> bool {
+    scan.columns.iter().all(|column| {
+        plan.include.contains(column)
+            || plan.keys.iter().any(|key| key.is_column && key.expression == *column)
+    })
+}
+
+/// The scan filters, joins or sorts by the first key of the index.
+fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
+    let Some(first) = plan.keys.first() else { return false };
+    if !first.is_column || plan.method == "gin" {
+        return false;
+    }
+    let column = first.expression.as_str();
+    scan.filters.iter().any(|filter| filter.key.column() == Some(column))
+        || scan.joins.iter().any(|join| join.column == column)
+        || scan.sort.first().is_some_and(|sort| sort.key.column() == Some(column))
+}
