@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{code, flags, json, run, server, stderr, write_log};
 
 /// A copy of the bazaar with HypoPG in it; `None` without a server or without HypoPG.
-fn bazaar(name: &str) -> Option<(Vec<String>, Connection)> {
+pub fn bazaar(name: &str) -> Option<(Vec<String>, Connection)> {
     let server = server()?;
     let admin = Connection::open(&server.settings("postgres")).unwrap();
     admin.batch(&format!("CREATE DATABASE {name}")).unwrap();
@@ -27,7 +27,7 @@ fn bazaar(name: &str) -> Option<(Vec<String>, Connection)> {
 }
 
 /// The recommendations for a log with these statements.
-fn advised(flags: &[String], entries: &[(&str, &[&str], f64)], more: &[&str]) -> Value {
+pub fn advised(flags: &[String], entries: &[(&str, &[&str], f64)], more: &[&str]) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
     write_log(&log, entries);
@@ -38,7 +38,7 @@ fn advised(flags: &[String], entries: &[(&str, &[&str], f64)], more: &[&str]) ->
     json(&output)
 }
 
-fn indexes(found: &Value) -> Vec<String> {
+pub fn indexes(found: &Value) -> Vec<String> {
     let recommendations = found["recommendations"].as_array().unwrap().iter();
     let made = recommendations.filter(|r| r["kind"] == "create-index");
     made.map(|r| {

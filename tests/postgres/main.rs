@@ -9,6 +9,7 @@ mod apply;
 mod batched;
 mod check;
 mod connections;
+mod defects;
 mod demo;
 mod refusals;
 mod support;
