@@ -31,9 +31,9 @@ const PAGE_COST: f64 = 1.0;
 const ROW_COST: f64 = 0.0125;
 /// Cost of a look into GIN that finds nothing.
 const LOOK_COST: f64 = 30.0;
-
 /// Pairs of a statement and a candidate up to which the planner is asked of each of them.
 const MOST_PAIRS: usize = 10_000;
+
 /// An index worth having, and why.
 #[derive(Debug, Clone)]
 pub struct Chosen {
@@ -93,7 +93,7 @@ pub fn advise(
     let is_small = relevant.values().map(Vec::len).sum::<usize>() <= MOST_PAIRS;
     for (query, of) in &found {
         let kept = match is_small {
-            true => costs.narrow(*query, &of.all(), &of.all(), &[]),
+            true => costs.narrow(*query, &relevant[query], &relevant[query], &[]),
             false => costs.narrow(*query, &of.tested, &of.bare, &of.followers),
         };
         relevant.insert(*query, kept);

@@ -111,11 +111,15 @@ impl<'a> Costs<'a> {
 
     /// The plan of a statement when all of `set` is there that can matter to it.
     pub fn planned(&mut self, query: usize, set: &[usize]) -> Option<&Planned> {
+        self.answer(query, set).map(|answer| &answer.planned)
+    }
+
+    /// The planner's answer for what a statement is offered of `set`: known already, or asked for.
+    fn answer(&mut self, query: usize, set: &[usize]) -> Option<&Answer> {
         if self.failed.contains_key(&query) {
             return None;
         }
-        let relevant = self.relevant.get(&query)?;
-        let offered = self.offer(query, relevant, set);
+        let offered = self.offer(query, self.relevant.get(&query)?, set);
         let known = self
             .answers
             .get(&query)
@@ -124,7 +128,7 @@ impl<'a> Costs<'a> {
             Some(at) => at,
             None => self.ask(query, offered)?,
         };
-        self.answers.get(&query).map(|answers| &answers[at].planned)
+        self.answers.get(&query).map(|answers| &answers[at])
     }
 
     /// Once the planner was asked often enough, the cheapest plan known that `offered` makes possible: what
@@ -176,8 +180,8 @@ impl<'a> Costs<'a> {
     ///
     /// All of `tested` are offered, those that the plan uses are laid aside, and the rest is offered again
     /// until nothing of it is used: what would be used alone comes up on the way, the best first, and a
-    /// few questions tell it of hundreds. Those that are `bare` are asked of one by one as well. Each of the `followers` is left with the one that it stands
-    /// behind.
+    /// few questions tell it of hundreds. Those of the rest that are `bare`, ascending, are asked of one by
+    /// one as well. Each of the `followers` is left with the one that it stands behind.
     pub fn narrow(
         &mut self,
         query: usize,
@@ -196,7 +200,7 @@ impl<'a> Costs<'a> {
             kept.extend(used);
         }
         // What is small comes up late, behind all that carries more columns.
-        for at in rest.into_iter().filter(|at| bare.contains(at)) {
+        for at in rest.into_iter().filter(|at| bare.binary_search(at).is_ok()) {
             if self.used(query, &[at]).contains(&at) {
                 kept.push(at);
             }
@@ -241,24 +245,18 @@ impl<'a> Costs<'a> {
 
     /// The candidates of `set` that the plan uses, those included that only a model knows.
     pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
-        let Some(planned) = self.planned(query, set) else { return Set::new() };
-        let cost = doubted(planned);
+        let Some(answer) = self.answer(query, set) else { return Set::new() };
+        let (cost, used) = (doubted(&answer.planned), answer.used.clone());
         let best = self.best_alone(query, set).filter(|(_, alone)| alone.doubted < cost);
         if let Some((at, _)) = best {
             return vec![at];
         }
-        let Some(relevant) = self.relevant.get(&query) else { return Set::new() };
-        let offered = self.offer(query, relevant, set);
-        let mut answers = self.answers.get(&query).into_iter().flatten();
-        let good = answers.find(|answer| answer.is_good_for(&offered));
-        let possible = || self.possible(query, &offered).map(|at| &self.answers[&query][at]);
-        let used = good.or_else(possible).map(|answer| &answer.used);
         // Of several that stand behind the same one, it is the first.
         let own = |leader: &usize| {
             let is_it = |at: &&usize| self.leader(query, **at) == *leader;
             set.iter().find(is_it).copied().unwrap_or(*leader)
         };
-        let mut used: Set = used.into_iter().flatten().map(own).collect();
+        let mut used: Set = used.iter().map(own).collect();
         used.sort_unstable();
         used
     }

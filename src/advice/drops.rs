@@ -10,51 +10,48 @@ use crate::sql::index_ddl::{Build, drop, replaces};
 /// Rules whose findings are cured by taking an index away.
 const RULES: [&str; 3] = ["duplicate-index", "unused-index", "invalid-index"];
 
-/// Indexes that findings are about.
-pub fn found(input: &Input<'_>) -> Vec<Recommendation> {
-    let mut recommendations: Vec<Recommendation> = Vec::new();
-    for finding in input.findings.iter().filter(|finding| RULES.contains(&finding.rule)) {
-        let table = finding.subject.table.as_ref().and_then(|name| input.catalog.table(name));
-        let index: Option<&Index> = table.and_then(|table| {
-            table.indexes.iter().find(|index| Some(&index.name) == finding.subject.index.as_ref())
-        });
-        let (Some(table), Some(index)) = (table, index) else { continue };
-        if index.constraint {
-            continue;
+/// Indexes that findings are about, and those that one of the new ones makes superfluous.
+pub fn drops(input: &Input<'_>, new: &[Recommendation]) -> Vec<Recommendation> {
+    let mut all: Vec<Recommendation> = Vec::new();
+    for own in found(input).chain(replaced(input.catalog, new)) {
+        match all.iter_mut().find(|known| known.id == own.id && known.table == own.table) {
+            Some(known) => known.because.extend(own.because),
+            None => all.push(own),
         }
+    }
+    all
+}
+
+fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
+    let findings = input.findings.iter().filter(|finding| RULES.contains(&finding.rule));
+    findings.filter_map(|finding| {
+        let table = input.catalog.table(finding.subject.table.as_ref()?)?;
+        let name = finding.subject.index.as_ref()?;
+        let index = table.indexes.iter().find(|index| index.name == *name && !index.constraint)?;
         let why = match finding.rule {
             "duplicate-index" => {
                 format!("another index of {} does the same", quote_table(&table.name))
             }
             _ => finding.message.clone(),
         };
-        let new = recommendation(table, index, why);
-        let known =
-            recommendations.iter_mut().find(|known| known.id == new.id && known.table == new.table);
-        match known {
-            Some(known) => known.because.push(finding.id.clone()),
-            None => {
-                recommendations.push(Recommendation { because: vec![finding.id.clone()], ..new })
-            }
-        }
-    }
-    recommendations
+        let because = vec![finding.id.clone()];
+        Some(Recommendation { because, ..recommendation(table, index, why) })
+    })
 }
 
-/// Indexes that one of the new ones makes superfluous, once it is there.
-pub fn replaced(catalog: &Catalog, new: &[Recommendation]) -> Vec<Recommendation> {
-    let mut recommendations: Vec<Recommendation> = Vec::new();
-    for (by, plan) in new.iter().filter_map(|by| Some((by, &by.index.as_ref()?.plan))) {
-        let Some(table) = catalog.table(&plan.table) else { continue };
-        for index in table.indexes.iter().filter(|index| index.valid && replaces(plan, index)) {
+fn replaced(catalog: &Catalog, new: &[Recommendation]) -> impl Iterator<Item = Recommendation> {
+    let plans = new.iter().filter_map(|by| {
+        let plan = &by.index.as_ref()?.plan;
+        Some((by, plan, catalog.table(&plan.table)?))
+    });
+    plans.flat_map(|(by, plan, table)| {
+        let old = table.indexes.iter().filter(|index| index.valid && replaces(plan, index));
+        old.map(|index| {
             let why = format!("{} does all that it does, once that is there", by.id);
-            let own = recommendation(table, index, why);
-            if !recommendations.iter().any(|known| known.id == own.id && known.table == own.table) {
-                recommendations.push(Recommendation { requires: Some(by.id.clone()), ..own });
-            }
-        }
-    }
-    recommendations
+            let requires = Some(by.id.clone());
+            Recommendation { requires, ..recommendation(table, index, why) }
+        })
+    })
 }
 
 fn recommendation(table: &Table, index: &Index, why: String) -> Recommendation {

@@ -2,9 +2,10 @@
 
 use super::advise::Chosen;
 use super::candidates::is_there;
+use super::drops::drops;
+use super::offline;
 use super::size::index_bytes;
 use super::{Input, Limits};
-use super::{drops, offline};
 use crate::model::catalog::{Catalog, IndexKey, TableKind};
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
@@ -28,20 +29,8 @@ pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
             recommendation
         })
         .collect();
-    let drops = with_replaced(input, &recommendations);
-    recommendations.extend(drops);
+    recommendations.extend(drops(input, &recommendations));
     recommendations
-}
-
-/// Indexes to take away, beside the new ones.
-fn with_replaced(input: &Input<'_>, new: &[Recommendation]) -> Vec<Recommendation> {
-    let mut all = drops::found(input);
-    for replaced in drops::replaced(input.catalog, new) {
-        if !all.iter().any(|known| known.id == replaced.id && known.table == replaced.table) {
-            all.push(replaced);
-        }
-    }
-    all
 }
 
 /// Recommendations from what a planner chose.
@@ -67,8 +56,7 @@ pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendatio
         recommendation.purpose = Some(REFERENCES.to_owned());
         recommendation
     }));
-    let drops = with_replaced(input, &recommendations);
-    recommendations.extend(drops);
+    recommendations.extend(drops(input, &recommendations));
     recommendations
 }
 

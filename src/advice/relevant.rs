@@ -47,13 +47,15 @@ pub fn relevant(
     asked: &HashMap<usize, HashSet<String>>,
 ) -> HashMap<usize, Relevant> {
     // Those of the same keys, the one that carries the least first.
-    let mut leaders: HashMap<String, usize> = HashMap::new();
+    let keys: Vec<String> = sized.iter().map(|sized| bare(&sized.candidate.plan)).collect();
+    let mut leaders: HashMap<&str, usize> = HashMap::new();
     for (at, plan) in sized.iter().map(|sized| &sized.candidate.plan).enumerate() {
-        let leader = leaders.entry(bare(plan)).or_insert(at);
+        let leader = leaders.entry(&keys[at]).or_insert(at);
         if plan.include.len() < sized[*leader].candidate.plan.include.len() {
             *leader = at;
         }
     }
+    let leader_of: Vec<usize> = keys.iter().map(|keys| leaders[keys.as_str()]).collect();
     let of_table = |name: &TableName| -> Vec<usize> {
         (0..sized.len()).filter(|at| sized[*at].candidate.plan.table == *name).collect()
     };
@@ -73,7 +75,7 @@ pub fn relevant(
                 if !(is_own || is_asked && scans.clone().any(|scan| leads(plan, scan))) {
                     continue;
                 }
-                let leader = leaders[&bare(plan)];
+                let leader = leader_of[at];
                 of.bare.push(leader);
                 if is_own || leader == at || scans.any(|scan| covers(plan, scan)) {
                     of.tested.push(at);
@@ -83,8 +85,10 @@ pub fn relevant(
                 }
             }
         }
-        of.tested.sort_unstable();
-        of.tested.dedup();
+        for set in [&mut of.tested, &mut of.bare] {
+            set.sort_unstable();
+            set.dedup();
+        }
         if !of.tested.is_empty() {
             relevant.insert(query, of);
         }
@@ -99,10 +103,7 @@ fn bare(plan: &IndexPlan) -> String {
 
 /// The index holds all that the statement reads of the table.
 fn covers(plan: &IndexPlan, scan: &Scan) -> bool {
-    scan.columns.iter().all(|column| {
-        plan.include.contains(column)
-            || plan.keys.iter().any(|key| key.is_column && key.expression == *column)
-    })
+    scan.columns.iter().all(|column| plan.holds(column))
 }
 
 /// The scan filters, joins or sorts by the first key of the index.

@@ -1,11 +1,12 @@
 //! How many bytes an index will take, from statistics alone.
 //!
-//! Layout and limits of a btree are those of `CREATE INDEX` in PostgreSQL (`nbtsort.c`, `nbtdedup.c`): leaves are
-//! filled to 90 %, inner pages to 70 %, and from 13 on equal keys share a tuple until it takes a tenth of
-//! a page.
+//! Layout and limits of a btree are those of `CREATE INDEX` in PostgreSQL (`nbtsort.c`, `nbtdedup.c`):
+//! leaves are filled to 90 %, inner pages to 70 %, and from 13 on equal keys share a tuple until it takes
+//! a tenth of a page.
 
 use std::collections::BTreeMap;
 
+use super::writes::mentions;
 use crate::model::catalog::{Column, Table};
 use crate::model::recommendation::IndexPlan;
 
@@ -197,8 +198,7 @@ fn shares(rows: f64, key: &Part) -> Vec<(f64, f64)> {
     if key.null_fraction > 0.0 {
         shares.push((1.0, key.null_fraction));
     }
-    let rest = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
-    let mut rest = rest;
+    let mut rest = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
     let mut values = (key.distinct - key.frequencies.len() as f64).min(rest * rows);
     if let Some(once) = key.once.filter(|once| *once < values && *once < rest * rows) {
         shares.push((once, 1.0 / rows));
@@ -255,11 +255,7 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
 
 /// An expression has no statistics before it is indexed; the column in it stands for it.
 fn expression_part(table: &Table, expression: &str) -> Part {
-    let column = table.columns.iter().find(|column| {
-        expression
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .any(|word| word == column.name)
-    });
+    let column = table.columns.iter().find(|column| mentions(expression, &column.name));
     let document = column.is_some_and(|column| column.type_name == "jsonb");
     match column {
         Some(column) if !document => Part::column(table, column),

@@ -162,14 +162,14 @@ fn touches(plan: &IndexPlan, columns: &[String]) -> bool {
                 if key.is_column {
                     key.expression == *column
                 } else {
-                    names(&key.expression, column)
+                    mentions(&key.expression, column)
                 }
             })
-            || plan.predicate.as_ref().is_some_and(|predicate| names(predicate, column))
+            || plan.predicate.as_ref().is_some_and(|predicate| mentions(predicate, column))
     })
 }
 
 /// The expression has the column's name in it as a word.
-fn names(expression: &str, column: &str) -> bool {
+pub(super) fn mentions(expression: &str, column: &str) -> bool {
     expression.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == column)
 }

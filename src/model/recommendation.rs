@@ -55,6 +55,14 @@ pub struct IndexPlan {
     pub predicate: Option<String>,
 }
 
+impl IndexPlan {
+    /// The column is one of the keys, or carried beside them.
+    pub fn holds(&self, column: &String) -> bool {
+        self.include.contains(column)
+            || self.keys.iter().any(|key| key.is_column && key.expression == *column)
+    }
+}
+
 /// An index to be made, under the name it gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewIndex {

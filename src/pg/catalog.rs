@@ -11,6 +11,7 @@ use crate::model::catalog::{
     TableKind,
 };
 use crate::model::name::TableName;
+use crate::sql::ident::{quote_table, unquote};
 
 /// Loads tables, columns, indexes, keys, policies and statistics.
 ///
@@ -48,6 +49,17 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         statistics_days: database.get(4),
         replicas: u32::try_from(database.get::<_, i64>(5)).unwrap_or(0),
     })
+}
+
+/// The indexes of one table as they are at present; none where there is no such table.
+///
+/// # Errors
+/// The server's error.
+pub fn indexes(connection: &Connection, table: &TableName) -> Result<Vec<Index>, PgError> {
+    let of = connection.row("SELECT to_regclass($1)::oid", &[&quote_table(table)])?;
+    let of: Option<u32> = of.get(0);
+    let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
+    Ok(rows.iter().filter(|row| Some(row.get::<_, u32>(0)) == of).map(index).collect())
 }
 
 fn table(row: &Row) -> Table {
@@ -148,14 +160,6 @@ fn index(row: &Row) -> Index {
         definition: row.get(16),
         building: row.get(17),
         restore: row.get(18),
-    }
-}
-
-/// A column's name as the catalog has it, from the form with quotes.
-fn unquote(name: &str) -> String {
-    match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => name.to_owned(),
     }
 }
 

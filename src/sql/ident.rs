@@ -36,6 +36,14 @@ pub fn is_plain(name: &str) -> bool {
         && !is_reserved(name)
 }
 
+/// A name as the catalog has it, from the form with quotes.
+pub fn unquote(name: &str) -> String {
+    match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
+        Some(inner) => inner.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
 /// A name made of parts joined by `_`, ending in `suffix`, never longer than the server keeps.
 /// The same parts always give the same name.
 pub fn object_name(parts: &[&str], suffix: &str) -> String {

@@ -1,6 +1,6 @@
 //! Index plans as SQL, with their undo.
 
-use super::ident::{object_name, quote, quote_table};
+use super::ident::{object_name, quote, quote_table, unquote};
 use super::lexer::{Kind, Token, tokens};
 use super::spelling::is_same;
 use crate::model::catalog::{Index, IndexKey};
@@ -120,7 +120,7 @@ fn qualified(rest: &mut &[Token<'_>]) -> Option<TableName> {
         let (token, after) = rest.split_first()?;
         parts.push(match token.kind {
             Kind::Word => token.text.to_lowercase(),
-            Kind::QuotedIdent => token.text.trim_matches('"').replace("\"\"", "\""),
+            Kind::QuotedIdent => unquote(token.text),
             _ => return None,
         });
         *rest = after;
@@ -135,47 +135,47 @@ fn qualified(rest: &mut &[Token<'_>]) -> Option<TableName> {
 
 /// The index does all that one of this plan would.
 pub fn does(index: &Index, plan: &IndexPlan) -> bool {
-    index.method == plan.method
-        && match (&index.predicate, &plan.predicate) {
-            (Some(theirs), Some(ours)) => is_same(theirs, ours),
-            (theirs, ours) => theirs.is_none() && ours.is_none(),
-        }
-        && index.keys.len() >= plan.keys.len()
-        && index.keys.iter().zip(&plan.keys).all(|(theirs, ours)| same_key(theirs, ours))
-        && plan.include.iter().all(|column| {
-            index.include.contains(column)
-                || index.keys.iter().any(|key| key.is_column && key.expression == *column)
-        })
+    covers(&as_plan(index, &plan.table), plan)
 }
 
 /// An index of this plan would do all that the index does, so that nothing is lost without it.
 pub fn replaces(plan: &IndexPlan, index: &Index) -> bool {
-    let predicates = match (&plan.predicate, &index.predicate) {
-        (Some(ours), Some(theirs)) => is_same(theirs, ours),
-        (ours, theirs) => ours.is_none() && theirs.is_none(),
-    };
-    let keys = index.keys.len() <= plan.keys.len()
-        && index.keys.iter().zip(&plan.keys).all(|(theirs, ours)| same_key(theirs, ours));
-    let includes = index.include.iter().all(|column| {
-        plan.include.contains(column)
-            || plan.keys.iter().any(|key| key.is_column && key.expression == *column)
-    });
     // What enforces something stays, and only a btree serves by its first keys alone.
     !(index.constraint || index.unique)
-        && index.method == plan.method
         && (plan.method == "btree" || index.keys.len() == plan.keys.len())
-        && predicates
-        && keys
-        && includes
+        && covers(plan, &as_plan(index, &plan.table))
 }
 
-fn same_key(theirs: &IndexKey, ours: &IndexKey) -> bool {
-    let expression = match theirs.is_column {
-        true => theirs.expression == ours.expression,
-        false => !ours.is_column && is_same(&theirs.expression, &ours.expression),
+/// The index as a plan to make it on `table`.
+fn as_plan(index: &Index, table: &TableName) -> IndexPlan {
+    IndexPlan {
+        table: table.clone(),
+        method: index.method.clone(),
+        keys: index.keys.clone(),
+        include: index.include.clone(),
+        predicate: index.predicate.clone(),
+    }
+}
+
+/// The wide one holds the same rows, begins with the same keys, and carries what the narrow one does.
+fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
+    wide.method == narrow.method
+        && match (&wide.predicate, &narrow.predicate) {
+            (Some(wide), Some(narrow)) => is_same(wide, narrow),
+            (wide, narrow) => wide.is_none() && narrow.is_none(),
+        }
+        && wide.keys.len() >= narrow.keys.len()
+        && wide.keys.iter().zip(&narrow.keys).all(|(wide, narrow)| same_key(wide, narrow))
+        && narrow.include.iter().all(|column| wide.holds(column))
+}
+
+fn same_key(a: &IndexKey, b: &IndexKey) -> bool {
+    let expression = match a.is_column || b.is_column {
+        true => a.expression == b.expression,
+        false => is_same(&a.expression, &b.expression),
     };
-    let direction = (theirs.descending, theirs.nulls_first) == (ours.descending, ours.nulls_first);
-    expression && direction && theirs.operator_class == ours.operator_class
+    let direction = (a.descending, a.nulls_first) == (b.descending, b.nulls_first);
+    expression && direction && a.operator_class == b.operator_class
 }
 
 fn key(key: &IndexKey) -> String {
@@ -278,6 +278,10 @@ mod tests {
                 "create unique index if not exists \"A\"\"x\" on only \"Sales\".\"Or.ders\" using btree (a)"
             ),
             made(TableName::new("Sales", "Or.ders"), "A\"x")
+        );
+        assert_eq!(
+            change("CREATE INDEX \"\"\"a\"\"\" ON public.orders (a)"),
+            made(orders(), "\"a\"")
         );
         let dropped = Some(Change::Drop { schema: "s".into(), name: "i".into() });
         assert_eq!(change("DROP INDEX CONCURRENTLY IF EXISTS s.i;"), dropped);
