@@ -88,41 +88,11 @@ pub fn execute(
 ) -> Result<(), PgError> {
     connection.batch("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
     alone(connection)?;
-    let ended = each(connection, steps, patience, tell, reports);
+    let wait_ms = patience.lock_timeout_ms;
+    let ended = Execution { connection, patience, wait_ms, tell }.each(steps, reports);
     // The session's end gives it back as well, but only once the server has seen it.
     let _ = connection.clean_up(&format!("SELECT pg_advisory_unlock({LOCK})"));
     ended
-}
-
-fn each(
-    connection: &Connection,
-    steps: &[Step],
-    patience: Patience,
-    tell: &mut dyn FnMut(Event<'_>),
-    reports: &mut Vec<Report>,
-) -> Result<(), PgError> {
-    for step in steps {
-        let has_failed = reports.iter().any(|(known, outcome)| {
-            outcome.is_err() && known.recommendation == step.recommendation
-        });
-        if has_failed {
-            continue;
-        }
-        tell(Event::Begin(step));
-        let wait_ms = patience.lock_timeout_ms;
-        let outcome = Execution { connection, patience, wait_ms, tell }.step(step);
-        let fatal = match &outcome {
-            Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => {
-                Some(error.clone())
-            }
-            _ => None,
-        };
-        reports.push((step.clone(), outcome));
-        if let Some(error) = fatal {
-            return Err(error);
-        }
-    }
-    Ok(())
 }
 
 /// Takes the lock that no two of us hold. One that was killed a moment ago may hold it still.
@@ -153,6 +123,11 @@ fn alone(connection: &Connection) -> Result<(), PgError> {
     .with_help("wait for its end and apply again: what it has done is not done twice"))
 }
 
+/// Done in so many milliseconds, and nothing was made that has a size.
+fn done(took_ms: f64) -> Outcome {
+    Outcome::Done { took_ms, size_bytes: None }
+}
+
 /// An index by its name.
 pub(super) struct Found {
     pub(super) is_valid: bool,
@@ -170,6 +145,30 @@ pub(super) struct Execution<'e> {
 }
 
 impl Execution<'_> {
+    fn each(&mut self, steps: &[Step], reports: &mut Vec<Report>) -> Result<(), PgError> {
+        for step in steps {
+            let has_failed = reports.iter().any(|(known, outcome)| {
+                outcome.is_err() && known.recommendation == step.recommendation
+            });
+            if has_failed {
+                continue;
+            }
+            (self.tell)(Event::Begin(step));
+            let outcome = self.step(step);
+            let fatal = match &outcome {
+                Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => {
+                    Some(error.clone())
+                }
+                _ => None,
+            };
+            reports.push((step.clone(), outcome));
+            if let Some(error) = fatal {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self, step: &Step) -> Result<Outcome, PgError> {
         if let Some((table, plan)) = &step.requires
             && self.patiently(|own| own.same(table, "", Some(plan)))?.is_none()
@@ -198,12 +197,12 @@ impl Execution<'_> {
             Action::Drop { schema, name, made } => {
                 self.patiently(|own| own.drop(&step.sql, schema, name, made.as_ref()))
             }
-            Action::Other => self.patiently(|own| own.run(&step.sql)),
+            Action::Other => self.patiently(|own| own.run(&step.sql)).map(done),
         }
     }
 
     fn create(&mut self, sql: &str, table: &TableName, name: &str) -> Result<Outcome, PgError> {
-        let done = self.build(sql, table, name)?;
+        let took_ms = self.build(sql, table, name)?;
         let Some(made) = self.find(&table.schema, name)? else {
             let cause = "the statement succeeded, and the index is not there";
             return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause));
@@ -214,21 +213,17 @@ impl Execution<'_> {
             return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause)
                 .with_help("look for the reason in the server's log, and apply again"));
         }
-        match done {
-            Outcome::Done { took_ms, .. } => {
-                Ok(Outcome::Done { took_ms, size_bytes: made.size_bytes })
-            }
-            other => Ok(other),
-        }
+        Ok(Outcome::Done { took_ms, size_bytes: made.size_bytes })
     }
 
-    /// Builds an index where there is none, and takes away what a failed build leaves.
+    /// Builds an index where there is none, and takes away what a failed build leaves. Returns its time,
+    /// milliseconds.
     pub(super) fn build(
         &mut self,
         sql: &str,
         table: &TableName,
         name: &str,
-    ) -> Result<Outcome, PgError> {
+    ) -> Result<f64, PgError> {
         self.clean(table, name)?;
         self.probe(table)?;
         let error = match self.run_among_others(sql) {
@@ -259,7 +254,7 @@ impl Execution<'_> {
                 self.drop_unattached(table, name)?;
             }
         }
-        self.run_among_others(sql)
+        self.run_among_others(sql).map(done)
     }
 
     /// Whether the lock that a concurrent build takes is to be had at present: whoever holds a stronger
@@ -279,28 +274,33 @@ impl Execution<'_> {
     }
 
     /// Executes a statement; one that is concurrent waits longer for the transactions of others.
-    fn run_among_others(&self, sql: &str) -> Result<Outcome, PgError> {
+    fn run_among_others(&self, sql: &str) -> Result<f64, PgError> {
         if !is_concurrent(sql) {
             return self.run(sql);
         }
-        let wait_ms = self.wait_ms.saturating_mul(OTHERS);
-        self.connection.batch(&format!("SET lock_timeout = {wait_ms}"))?;
-        let outcome = self.run(sql).map_err(|error| match error.sqlstate.as_deref() {
+        self.among_others(|| self.run(sql)).map_err(|error| match error.sqlstate.as_deref() {
             Some("55P03") => error.with_help(
                 "a transaction that was open before has not ended: SELECT pid, state, xact_start \
                  FROM pg_stat_activity ORDER BY xact_start shows the oldest first",
             ),
             _ => error,
-        });
-        self.connection.clean_up(&format!("SET lock_timeout = {}", self.wait_ms))?;
+        })
+    }
+
+    /// Does what waits for the transactions of others, and gives it the time.
+    fn among_others<T>(&self, work: impl FnOnce() -> Result<T, PgError>) -> Result<T, PgError> {
+        let set = |wait_ms: u64| self.connection.clean_up(&format!("SET lock_timeout = {wait_ms}"));
+        set(self.wait_ms.saturating_mul(OTHERS))?;
+        let outcome = work();
+        set(self.wait_ms)?;
         outcome
     }
 
-    /// Executes a statement, once.
-    pub(super) fn run(&self, sql: &str) -> Result<Outcome, PgError> {
+    /// Executes a statement, once. Returns its time, milliseconds.
+    pub(super) fn run(&self, sql: &str) -> Result<f64, PgError> {
         let started = Instant::now();
         self.connection.batch(sql)?;
-        Ok(Outcome::Done { took_ms: started.elapsed().as_secs_f64() * 1e3, size_bytes: None })
+        Ok(started.elapsed().as_secs_f64() * 1e3)
     }
 
     /// Does a piece of work as often as locks make it necessary, and waits longer each time.
@@ -329,11 +329,8 @@ impl Execution<'_> {
 
     /// The index of this name is the one that was proposed.
     fn is_ours(&self, table: &TableName, name: &str, plan: &IndexPlan) -> Result<(), PgError> {
-        let catalog = catalog::load(self.connection)?;
-        let found = catalog
-            .table(table)
-            .and_then(|table| table.indexes.iter().find(|index| index.name == name));
-        if found.is_some_and(|index| does(index, plan)) {
+        let indexes = catalog::indexes(self.connection, table)?;
+        if indexes.iter().any(|index| index.name == name && does(index, plan)) {
             return Ok(());
         }
         let cause = "the index of this name is another than the one that was proposed";
@@ -357,10 +354,8 @@ impl Execution<'_> {
                 .with_help("rename that one, or drop it if nobody needs it"));
         }
         let index = quote_table(&TableName::new(&table.schema, name));
-        let wait_ms = self.wait_ms.saturating_mul(OTHERS);
-        self.connection.clean_up(&format!("SET lock_timeout = {wait_ms}"))?;
-        self.connection.clean_up(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))?;
-        self.connection.clean_up(&format!("SET lock_timeout = {}", self.wait_ms))?;
+        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+        self.among_others(|| self.connection.clean_up(&drop))?;
         (self.tell)(Event::Cleaned(name));
         Ok(())
     }
@@ -377,11 +372,9 @@ impl Execution<'_> {
             let is_there = found.is_some_and(|found| found.is_valid && found.table == *table);
             return Ok(is_there.then(|| name.to_owned()));
         };
-        let catalog = catalog::load(self.connection)?;
-        let known = catalog
-            .table(table)
-            .and_then(|table| table.indexes.iter().find(|index| index.valid && does(index, plan)));
-        Ok(known.map(|index| index.name.clone()))
+        let indexes = catalog::indexes(self.connection, table)?;
+        let known = indexes.into_iter().find(|index| index.valid && does(index, plan));
+        Ok(known.map(|index| index.name))
     }
 
     pub(super) fn find(&self, schema: &str, name: &str) -> Result<Option<Found>, PgError> {

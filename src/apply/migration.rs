@@ -211,7 +211,7 @@ fn is_of(name: &str, slug: &str) -> bool {
 }
 
 /// Lines as comments: none of them can end early.
-pub(super) fn comment(mark: &str, lines: &[String]) -> String {
+pub fn comment(mark: &str, lines: &[String]) -> String {
     let line = |text: &String| format!("{mark} {}\n", text.replace(['\n', '\r'], " "));
     lines.iter().map(line).collect()
 }

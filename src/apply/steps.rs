@@ -55,7 +55,8 @@ impl Step {
 }
 
 /// The statements that make a recommendation real; `required` is the one that it requires. An expression
-/// has no statistics before its table is analyzed, and without them the planner would not use the index as it did in the trial.
+/// has no statistics before its table is analyzed, and without them the planner would not use the index
+/// as it did in the trial.
 pub fn forward(
     recommendation: &RunRecommendation,
     required: Option<&RunRecommendation>,

@@ -9,6 +9,7 @@ use super::output;
 use super::progress::{Phase, Progress};
 use super::stored;
 use crate::apply::execute::{Event, Outcome, Patience, Report, execute};
+use crate::apply::migration::comment;
 use crate::apply::steps::{Step, backward, forward};
 use crate::model::run::{Run, RunRecommendation};
 use crate::pg::connect::Connection;
@@ -40,9 +41,8 @@ fn chosen<'r>(run: &'r Run, args: &args::Apply) -> Result<Vec<&'r RunRecommendat
     for id in &args.only {
         let what = format!("cannot apply {id}");
         let Some(found) = run.recommendations.iter().find(|known| known.id == *id) else {
-            let known: Vec<&str> = run.recommendations.iter().map(|r| r.id.as_str()).collect();
-            return Err(Failure::usage(what, "no recommendation of the run has this id")
-                .with_help(if known.is_empty() { "it has none".into() } else { known.join(" ") }));
+            let known = run.recommendations.iter().map(|known| known.id.as_str());
+            return Err(Failure::unknown_id(what, known));
         };
         if found.state == "rejected" && !args.undo {
             let why = found.why.as_deref().unwrap_or("no reason is known");
@@ -120,21 +120,16 @@ fn script(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Strin
         args.run.display(),
         args.connection.lock_timeout,
     );
-    let comment = |out: &mut String, text: &str| {
-        out.push_str(&format!("-- {}\n", text.replace(['\n', '\r'], " ")));
-    };
     for recommendation in chosen {
         out.push('\n');
-        for line in reasons(recommendation) {
-            comment(&mut out, &line);
-        }
+        out.push_str(&comment("--", &reasons(recommendation)));
         for step in steps_of(run, args, recommendation) {
             out.push_str(&format!("{};\n", step.sql));
         }
         if !args.undo {
-            for step in backward(recommendation) {
-                comment(&mut out, &format!("undo: {};", step.sql));
-            }
+            let undo = backward(recommendation).into_iter();
+            let undo: Vec<String> = undo.map(|step| format!("undo: {};", step.sql)).collect();
+            out.push_str(&comment("--", &undo));
         }
     }
     printable(out)
@@ -150,8 +145,7 @@ fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Resu
     let settings = settings(&args.connection, &config)?;
     let connection = Connection::open(&settings)?;
     let writable = allowed(args, &connection)?;
-    let version = connection.version;
-    let version = format!("{}.{}", version / 10_000, version % 10_000);
+    let version = connection.version_text();
     output::print(&format!("target   {}\n", describe(&settings, Some(&version))))?;
     let steps: Vec<Step> =
         chosen.iter().flat_map(|recommendation| steps_of(run, args, recommendation)).collect();

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::apply::migration::Framework;
 
 /// Finds the Postgres queries that hurt, proposes the index or the row-level policy, and proves it by
 /// replay.
@@ -318,14 +321,23 @@ pub struct Apply {
     pub quiet: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Framework {
-    /// Files ending in .up.sql and .down.sql.
-    Plain,
-    Rails,
-    Django,
-    Prisma,
-    Flyway,
+impl ValueEnum for Framework {
+    fn value_variants<'a>() -> &'a [Self] {
+        use Framework::{Django, Flyway, Plain, Prisma, Rails};
+        &[Plain, Rails, Django, Prisma, Flyway]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Framework::Plain => {
+                PossibleValue::new("plain").help("Files ending in .up.sql and .down.sql")
+            }
+            Framework::Rails => PossibleValue::new("rails"),
+            Framework::Django => PossibleValue::new("django"),
+            Framework::Prisma => PossibleValue::new("prisma"),
+            Framework::Flyway => PossibleValue::new("flyway"),
+        })
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -16,7 +16,7 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
     let settings = settings(&args.connection, &config)?;
     let connection = open(&settings, &args.connection)?;
     let checks = examine(&connection)?;
-    let version = format!("{}.{}", connection.version / 10_000, connection.version % 10_000);
+    let version = connection.version_text();
     let mut out = format!("target   {}\n\n", describe(&settings, Some(&version)));
     for check in &checks {
         let mark = match check.mark {

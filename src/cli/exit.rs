@@ -68,6 +68,13 @@ impl Failure {
         self
     }
 
+    /// No recommendation has the id; the help is those that there are.
+    pub fn unknown_id<'i>(error: String, known: impl Iterator<Item = &'i str>) -> Self {
+        let known: Vec<&str> = known.collect();
+        let help = if known.is_empty() { "there is none".to_owned() } else { known.join(" ") };
+        Failure::usage(error, "no recommendation has this id").with_help(help)
+    }
+
     /// Another way out, beside the first.
     pub fn and_help(mut self, help: String) -> Self {
         self.help = Some(match self.help.take() {

@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::args;
 use super::exit::Failure;
 use super::output;
 use crate::apply::migration::{Existing, File, Framework, Place, migrations};
@@ -15,28 +14,15 @@ use crate::report::words::printable;
 /// Bytes of a migration that is there already that are looked at: its class stands at the top.
 const HEAD: usize = 4_096;
 
-impl From<args::Framework> for Framework {
-    fn from(framework: args::Framework) -> Self {
-        match framework {
-            args::Framework::Plain => Framework::Plain,
-            args::Framework::Rails => Framework::Rails,
-            args::Framework::Django => Framework::Django,
-            args::Framework::Prisma => Framework::Prisma,
-            args::Framework::Flyway => Framework::Flyway,
-        }
-    }
-}
-
 /// Writes a migration for each recommendation that has none yet; no file is ever overwritten.
 ///
 /// # Errors
 /// When the directory is not there or cannot be written to.
 pub fn write(
-    framework: args::Framework,
+    framework: Framework,
     given: Option<&Path>,
     chosen: &[&RunRecommendation],
 ) -> Result<(), Failure> {
-    let framework = Framework::from(framework);
     let directory = directory(framework, given)?;
     let existing = existing(&directory)?;
     let above = std::path::absolute(&directory).ok();

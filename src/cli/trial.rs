@@ -87,16 +87,8 @@ fn dearer_than_allowed(run: &Run, limit_pct: Option<f64>) -> Option<String> {
 fn select(recommendations: &mut Vec<Recommendation>, only: &[String]) -> Result<(), Failure> {
     for id in only {
         if !recommendations.iter().any(|recommendation| recommendation.id == *id) {
-            let known: Vec<&str> = recommendations.iter().map(|r| r.id.as_str()).collect();
-            return Err(Failure::usage(
-                format!("cannot try {id}"),
-                "no recommendation has this id",
-            )
-            .with_help(if known.is_empty() {
-                "there is none".to_owned()
-            } else {
-                known.join(" ")
-            }));
+            let known = recommendations.iter().map(|recommendation| recommendation.id.as_str());
+            return Err(Failure::unknown_id(format!("cannot try {id}"), known));
         }
     }
     if !only.is_empty() {

@@ -52,6 +52,11 @@ impl Connection {
         outcome
     }
 
+    /// The server's version, such as `15.18`.
+    pub fn version_text(&self) -> String {
+        format!("{}.{}", self.version / 10_000, self.version % 10_000)
+    }
+
     /// Makes every transaction of the session read-only and gives it limits.
     ///
     /// # Errors

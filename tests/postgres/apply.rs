@@ -37,6 +37,16 @@ fn seller(state: &str) -> RunRecommendation {
     recommendation("ix-listings_seller_id", state, &[CREATE], &[DROP])
 }
 
+/// An index on an expression.
+fn lower_email() -> RunRecommendation {
+    recommendation(
+        "ix-users_lower_email",
+        "accepted",
+        &["CREATE INDEX CONCURRENTLY users_lower_email_idx ON public.users ((lower(email)))"],
+        &["DROP INDEX CONCURRENTLY IF EXISTS public.users_lower_email_idx"],
+    )
+}
+
 /// A run file in a directory of its own.
 struct File {
     _directory: tempfile::TempDir,
@@ -99,14 +109,8 @@ fn reader(shop: &Shop, table: &str) -> Connection {
 fn what_is_accepted_is_printed_made_once_and_taken_back() {
     let Some(server) = server() else { return };
     let shop = Shop::new(server, true);
-    let lower = recommendation(
-        "ix-users_lower_email",
-        "accepted",
-        &["CREATE INDEX CONCURRENTLY users_lower_email_idx ON public.users ((lower(email)))"],
-        &["DROP INDEX CONCURRENTLY IF EXISTS public.users_lower_email_idx"],
-    );
     let proposed = recommendation("drop-x", "proposed", &["DROP INDEX CONCURRENTLY x"], &[]);
-    let file = file(vec![seller("accepted"), proposed, lower]);
+    let file = file(vec![seller("accepted"), proposed, lower_email()]);
 
     let printed = file.apply(&[], &[]);
     assert_eq!(code(&printed), 0, "{}", stderr(&printed));
@@ -413,13 +417,7 @@ fn migrations_of_sql_do_the_same_and_take_it_back() {
         ],
         &["DROP INDEX CONCURRENTLY IF EXISTS public.listings_title_gin_idx"],
     );
-    let lower = recommendation(
-        "ix-users_lower_email",
-        "accepted",
-        &["CREATE INDEX CONCURRENTLY users_lower_email_idx ON public.users ((lower(email)))"],
-        &["DROP INDEX CONCURRENTLY IF EXISTS public.users_lower_email_idx"],
-    );
-    let file = file(vec![seller("accepted"), trigrams, lower]);
+    let file = file(vec![seller("accepted"), trigrams, lower_email()]);
     for (framework, up, down) in [
         ("plain", ("", ".up.sql"), ("", ".down.sql")),
         ("prisma", ("", "migration.sql"), ("", "down.sql")),
