@@ -24,6 +24,8 @@ const COST_UNIT_US: f64 = 10.0;
 const PRICE_OF_ALL_DATA: f64 = 0.05;
 /// Part of the whole time that one statement counts for at most when space is priced.
 const MOST_OF_ONE_STATEMENT: f64 = 0.05;
+/// Steps in which the whole time is evened out; each at least halves what is too much.
+const EVENING_STEPS: usize = 40;
 /// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
 /// the planner's defaults.
 const RANDOM_PAGE_COST: f64 = 4.0;
@@ -101,23 +103,34 @@ pub fn advise(
     let statements = weighed(input, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
     let priced = priced(&writes, &sized, &relevant, &statements);
-    let byte_price = byte_price(input.catalog, &statements);
+    let whole = evened(&statements);
+    let byte_price = byte_price(input.catalog, whole);
     let room = Room::of(input.limits, writes.time_us());
-    let chosen = Selection::new(&mut costs, statements, priced, room, byte_price).run();
+    let chosen = Selection::new(&mut costs, statements, priced, room, (whole, byte_price)).run();
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let no_index = reasons(input, &mut costs, &relevant, &served);
     Advised { chosen, no_index }
 }
 
-/// What a byte has to save. A statement that takes most of the time is cured by one index; it shall not
-/// make the indexes of all the others look dear, so each counts only so far.
-fn byte_price(catalog: &Catalog, statements: &[Weighed]) -> f64 {
-    let whole: f64 = statements.iter().map(|statement| statement.weight).sum();
-    let counted =
-        statements.iter().map(|s| s.weight.min(whole * MOST_OF_ONE_STATEMENT)).sum::<f64>();
+/// Time of all statements, none of which counts for more than a part of it. A statement that takes most
+/// of the time is cured by one index; it shall not make the indexes of all the others look dear.
+fn evened(statements: &[Weighed]) -> f64 {
+    let weights = statements.iter().map(|statement| statement.weight);
+    let part = MOST_OF_ONE_STATEMENT.max(2.0 / statements.len().max(1) as f64);
+    let mut whole: f64 = weights.clone().sum();
+    // Falls towards the one value that fits: each step takes off at most what one statement has too much.
+    for _ in 0..EVENING_STEPS {
+        let most = part * whole;
+        whole = weights.clone().map(|weight| weight.min(most)).sum();
+    }
+    whole
+}
+
+/// What a byte has to save.
+fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
     let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
-    if data > 0 { PRICE_OF_ALL_DATA * counted / data as f64 } else { 0.0 }
+    if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
 }
 
 /// For each statement, the conditions of partial indexes that it asked for.

@@ -16,10 +16,17 @@ pub const EARLY_STOP_DOUBT: f64 = 0.02;
 
 /// Layers of better and better indexes that are laid aside for one statement, at most: what only comes up
 /// after so many would never be chosen for it.
-const MOST_LAYERS: usize = 24;
+const MOST_LAYERS: usize = 8;
 
 /// Questions to the planner after which what is known has to do: a minute or so of waiting.
 const MOST_QUESTIONS: u64 = 15_000;
+
+/// Costs that differ by this factor are one to the selection: the planner's own error is larger.
+const NEAR_ENOUGH: f64 = 1.03;
+
+/// A cost that changes by less than this part of itself has not changed: the planner cannot tell such
+/// plans apart.
+pub const SMALLEST_CHANGE: f64 = 0.1;
 
 /// A set of candidates, by position, ascending.
 pub type Set = Vec<usize>;
@@ -54,6 +61,34 @@ impl Answer {
     }
 }
 
+/// How well an answer has to be known.
+#[derive(Debug, Clone, Copy)]
+enum Precision {
+    /// As the planner would give it.
+    Exact,
+    /// Up to [`NEAR_ENOUGH`] of its cost.
+    Near,
+}
+
+/// The cheapest plan known that `offered` makes possible: what the planner would say could only be
+/// cheaper.
+fn possible(given: &[Answer], offered: &[usize]) -> Option<usize> {
+    let answers = given.iter().enumerate();
+    answers
+        .filter(|(_, answer)| is_subset(&answer.used, offered))
+        .min_by(|(_, a), (_, b)| doubted(&a.planned).total_cmp(&doubted(&b.planned)))
+        .map(|(at, _)| at)
+}
+
+/// The same where no plan can be much cheaper: with all that is offered and more, none was.
+fn near(given: &[Answer], offered: &[usize]) -> Option<usize> {
+    let at = possible(given, offered)?;
+    let most = doubted(&given[at].planned);
+    let wider = given.iter().filter(|answer| is_subset(offered, &answer.offered));
+    let least = wider.map(|answer| doubted(&answer.planned)).max_by(f64::total_cmp)?;
+    (most <= least * NEAR_ENOUGH).then_some(at)
+}
+
 /// Costs of the statements of a workload under sets of candidates.
 pub struct Costs<'a> {
     workload: &'a Workload,
@@ -65,6 +100,8 @@ pub struct Costs<'a> {
     /// For each statement, candidates that are to it what another one is: the planner is asked of that.
     leaders: HashMap<usize, HashMap<usize, usize>>,
     answers: HashMap<usize, Vec<Answer>>,
+    /// For each precision and statement, which answer was found to be good for a set that was offered.
+    known: [HashMap<usize, HashMap<Set, usize>>; 2],
     /// Costs with candidates that the planner cannot be offered: statement, candidate.
     alone: HashMap<(usize, usize), Alone>,
     /// Statements that cannot be planned, with the reason.
@@ -81,6 +118,7 @@ impl<'a> Costs<'a> {
             relevant: HashMap::new(),
             leaders: HashMap::new(),
             answers: HashMap::new(),
+            known: Default::default(),
             alone: HashMap::new(),
             failed: HashMap::new(),
             whatif,
@@ -111,37 +149,38 @@ impl<'a> Costs<'a> {
 
     /// The plan of a statement when all of `set` is there that can matter to it.
     pub fn planned(&mut self, query: usize, set: &[usize]) -> Option<&Planned> {
-        self.answer(query, set).map(|answer| &answer.planned)
+        self.answer(query, set, Precision::Exact).map(|answer| &answer.planned)
     }
 
     /// The planner's answer for what a statement is offered of `set`: known already, or asked for.
-    fn answer(&mut self, query: usize, set: &[usize]) -> Option<&Answer> {
+    fn answer(&mut self, query: usize, set: &[usize], precision: Precision) -> Option<&Answer> {
         if self.failed.contains_key(&query) {
             return None;
         }
         let offered = self.offer(query, self.relevant.get(&query)?, set);
-        let known = self
-            .answers
-            .get(&query)
-            .and_then(|answers| answers.iter().position(|answer| answer.is_good_for(&offered)));
-        let at = match known.or_else(|| self.possible(query, &offered)) {
-            Some(at) => at,
-            None => self.ask(query, offered)?,
+        let known = self.known[precision as usize].entry(query).or_default();
+        let at = match known.get(&offered) {
+            Some(at) => *at,
+            None => self.look_up(query, offered, precision)?,
         };
         self.answers.get(&query).map(|answers| &answers[at])
     }
 
-    /// Once the planner was asked often enough, the cheapest plan known that `offered` makes possible: what
-    /// it would say could only be cheaper.
-    fn possible(&self, query: usize, offered: &[usize]) -> Option<usize> {
-        if self.whatif.asked() < MOST_QUESTIONS {
-            return None;
-        }
-        let answers = self.answers.get(&query)?.iter().enumerate();
-        answers
-            .filter(|(_, answer)| is_subset(&answer.used, offered))
-            .min_by(|(_, a), (_, b)| doubted(&a.planned).total_cmp(&doubted(&b.planned)))
-            .map(|(at, _)| at)
+    fn look_up(&mut self, query: usize, offered: Set, precision: Precision) -> Option<usize> {
+        let given = self.answers.get(&query).map_or(&[][..], Vec::as_slice);
+        let is_over = self.whatif.asked() >= MOST_QUESTIONS;
+        let same = given.iter().position(|answer| answer.is_good_for(&offered));
+        let other = || match precision {
+            _ if is_over => possible(given, &offered),
+            Precision::Near => near(given, &offered),
+            Precision::Exact => None,
+        };
+        let at = match same.or_else(other) {
+            Some(at) => at,
+            None => self.ask(query, &offered)?,
+        };
+        self.known[precision as usize].entry(query).or_default().insert(offered, at);
+        Some(at)
     }
 
     /// The part of a set that the planner is offered for a statement.
@@ -160,13 +199,13 @@ impl<'a> Costs<'a> {
     }
 
     /// Asks the planner; the position of its answer.
-    fn ask(&mut self, query: usize, offered: Set) -> Option<usize> {
+    fn ask(&mut self, query: usize, offered: &[usize]) -> Option<usize> {
         let plans: Vec<&IndexPlan> = offered.iter().map(|at| &self.plans[*at]).collect();
         match self.whatif.plan(&self.workload.queries[query], &plans) {
             Ok(planned) => {
                 let used = planned.used.iter().map(|at| offered[*at]).collect();
                 let answers = self.answers.entry(query).or_default();
-                answers.push(Answer { offered, used, planned });
+                answers.push(Answer { offered: offered.to_vec(), used, planned });
                 Some(answers.len() - 1)
             }
             Err(why) => {
@@ -180,8 +219,9 @@ impl<'a> Costs<'a> {
     ///
     /// All of `tested` are offered, those that the plan uses are laid aside, and the rest is offered again
     /// until nothing of it is used: what would be used alone comes up on the way, the best first, and a
-    /// few questions tell it of hundreds. Those of the rest that are `bare`, ascending, are asked of one by
-    /// one as well. Each of the `followers` is left with the one that it stands behind.
+    /// few questions tell it of hundreds. Where all of the rest together change next to nothing, none of
+    /// it is kept. Those of the rest that are `bare`, ascending, are asked of one by one as well. Each of
+    /// the `followers` is left with the one that it stands behind.
     pub fn narrow(
         &mut self,
         query: usize,
@@ -191,9 +231,12 @@ impl<'a> Costs<'a> {
     ) -> Set {
         let is_alone = |at: &usize| self.alone.contains_key(&(query, *at));
         let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| is_alone(at));
+        let nothing = self.planned(query, &[]).map_or(f64::INFINITY, doubted);
         for _ in 0..MOST_LAYERS {
             let used = self.used(query, &rest);
-            if used.is_empty() {
+            let with = self.planned(query, &rest).map_or(f64::INFINITY, doubted);
+            if used.is_empty() || with > nothing * (1.0 - SMALLEST_CHANGE) {
+                rest.clear();
                 break;
             }
             rest.retain(|at| !used.contains(at));
@@ -216,7 +259,7 @@ impl<'a> Costs<'a> {
 
     /// Cost with the doubt about early stops in it; `None` where the statement cannot be planned.
     pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
-        let planned = doubted(self.planned(query, set)?);
+        let planned = doubted(&self.answer(query, set, Precision::Near)?.planned);
         let alone = self.best_alone(query, set).map_or(f64::INFINITY, |(_, alone)| alone.doubted);
         Some(planned.min(alone))
     }
@@ -245,7 +288,7 @@ impl<'a> Costs<'a> {
 
     /// The candidates of `set` that the plan uses, those included that only a model knows.
     pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
-        let Some(answer) = self.answer(query, set) else { return Set::new() };
+        let Some(answer) = self.answer(query, set, Precision::Exact) else { return Set::new() };
         let (cost, used) = (doubted(&answer.planned), answer.used.clone());
         let best = self.best_alone(query, set).filter(|(_, alone)| alone.doubted < cost);
         if let Some((at, _)) = best {

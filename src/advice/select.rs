@@ -4,8 +4,10 @@
 //! indexes that others have made superfluous go, and each is exchanged for any that does better in its
 //! place, until nothing changes.
 
+use std::collections::{BinaryHeap, VecDeque};
+
 use super::Limits;
-use super::costs::{Costs, Set};
+use super::costs::{Costs, SMALLEST_CHANGE, Set};
 
 /// Room for all new indexes together.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,32 +58,94 @@ pub struct Priced {
     pub statements: Vec<usize>,
 }
 
+/// What changes in a set: an index more, one less, or one in the place of another.
+#[derive(Debug, Clone, Copy, Default)]
+struct Change {
+    add: Option<usize>,
+    remove: Option<usize>,
+}
+
+impl Change {
+    fn add(candidate: usize) -> Change {
+        Change { add: Some(candidate), remove: None }
+    }
+
+    fn remove(candidate: usize) -> Change {
+        Change { add: None, remove: Some(candidate) }
+    }
+
+    fn all(self) -> impl Iterator<Item = usize> {
+        self.add.into_iter().chain(self.remove)
+    }
+}
+
+/// The room that a set takes up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken {
+    bytes: f64,
+    upkeep: f64,
+    indexes: usize,
+}
+
+/// A candidate with what it would gain for what it takes up; the one that gains most is the greatest.
+struct Promise {
+    density: f64,
+    candidate: usize,
+}
+
+impl Ord for Promise {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let by_gain = self.density.total_cmp(&other.density);
+        by_gain.then(self.candidate.cmp(&other.candidate))
+    }
+}
+
+impl PartialOrd for Promise {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Promise {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Promise {}
+
 /// The selection at work.
 pub struct Selection<'s, 'a> {
-    pub costs: &'s mut Costs<'a>,
-    pub statements: Vec<Weighed>,
-    pub candidates: Vec<Priced>,
-    pub room: Room,
+    costs: &'s mut Costs<'a>,
+    statements: Vec<Weighed>,
+    candidates: Vec<Priced>,
+    room: Room,
     /// What a byte costs, in the units of [`Weighed::weight`].
-    pub byte_price: f64,
+    byte_price: f64,
     /// What all of the room together costs, in the same units: nothing, unless it is short.
     room_price: f64,
     /// Bytes and upkeep have to stay within the room.
     is_limited: bool,
-    chosen: Set,
+    /// Gains below this are within the error of the costs.
+    smallest_gain: f64,
+    /// For each statement, the candidates that can matter to it, ascending.
+    of_statement: Vec<Set>,
+    is_chosen: Vec<bool>,
+    /// Candidates that are not to be had for the time being.
+    is_barred: Vec<bool>,
+    taken: Taken,
     /// Weight of each statement with what is chosen.
     now: Vec<f64>,
 }
 
-/// Gains below this part of the whole weight are within the error of the costs.
+/// Gains below this part of the whole are within the error of the costs.
 const SMALLEST_GAIN: f64 = 1e-5;
-/// A statement's cost that changes by less than this part of itself has not changed: the planner cannot
-/// tell such plans apart.
-const SMALLEST_CHANGE: f64 = 0.1;
 /// No index is smaller, bytes.
 const PAGE: f64 = 8_192.0;
 /// Prices of the room that are tried to meet the limits.
 const PRICES: usize = 12;
+/// Indexes that are done without for a while where room is short, at most.
+const MOST_BARRED: usize = 48;
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
 const MOST_ROUNDS: usize = 8;
 
@@ -91,19 +155,27 @@ impl<'s, 'a> Selection<'s, 'a> {
         statements: Vec<Weighed>,
         candidates: Vec<Priced>,
         room: Room,
-        byte_price: f64,
+        (whole, byte_price): (f64, f64),
     ) -> Self {
-        let now = statements.iter().map(|statement| statement.weight).collect();
+        let mut of_statement = vec![Set::new(); statements.len()];
+        for (at, candidate) in candidates.iter().enumerate() {
+            candidate.statements.iter().for_each(|statement| of_statement[*statement].push(at));
+        }
+        let now: Vec<f64> = statements.iter().map(|statement| statement.weight).collect();
         Selection {
             costs,
-            statements,
-            candidates,
             room,
             byte_price,
             room_price: 0.0,
             is_limited: false,
-            chosen: Set::new(),
+            smallest_gain: whole * SMALLEST_GAIN,
+            of_statement,
+            is_chosen: vec![false; candidates.len()],
+            is_barred: vec![false; candidates.len()],
+            taken: Taken::default(),
             now,
+            statements,
+            candidates,
         }
     }
 
@@ -115,10 +187,15 @@ impl<'s, 'a> Selection<'s, 'a> {
     pub fn run(mut self) -> Set {
         self.solve();
         self.is_limited = true;
-        if !self.fits(&self.chosen) {
+        if !self.fits(Change::default()) {
             self.squeeze();
+            self.reconsider();
         }
-        self.chosen
+        self.chosen()
+    }
+
+    fn chosen(&self) -> Set {
+        (0..self.candidates.len()).filter(|at| self.is_chosen[*at]).collect()
     }
 
     /// Looks for the price of the room at which what is worth having fits.
@@ -129,7 +206,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         let (mut low, mut high) = (usual.max(f64::MIN_POSITIVE), None);
         // One after the other until the room is used up, to begin with.
         self.solve();
-        let mut best = (self.whole_now(), self.chosen.clone());
+        let mut best = (self.whole_now(), self.chosen());
         for _ in 0..PRICES {
             let tried = match high {
                 Some(high) => f64::sqrt(low * high),
@@ -138,29 +215,64 @@ impl<'s, 'a> Selection<'s, 'a> {
             (self.room_price, self.is_limited) = (tried, false);
             self.solve();
             (self.room_price, self.is_limited) = (0.0, true);
-            if self.fits(&self.chosen) {
+            if self.fits(Change::default()) {
                 high = Some(tried);
                 self.settle();
                 if self.whole_now() < best.0 {
-                    best = (self.whole_now(), self.chosen.clone());
+                    best = (self.whole_now(), self.chosen());
                 }
             } else {
                 low = tried;
             }
         }
-        self.chosen = best.1;
+        self.set(&best.1);
+    }
+
+    /// Does without each index for a while, the one that takes up most first: the room that it leaves may
+    /// be worth more to others, several together, than it is to one.
+    fn reconsider(&mut self) {
+        let mut untried = self.largest_first();
+        for _ in 0..MOST_BARRED {
+            let Some(candidate) = untried.pop_front() else { return };
+            let best = (self.whole_now(), self.chosen());
+            self.is_barred[candidate] = true;
+            self.take(Change::remove(candidate));
+            self.settle();
+            self.is_barred[candidate] = false;
+            self.settle();
+            if self.whole_now() + self.smallest_gain < best.0 {
+                untried = self.largest_first();
+            } else {
+                self.set(&best.1);
+            }
+        }
+    }
+
+    fn largest_first(&self) -> VecDeque<usize> {
+        let mut largest = self.chosen();
+        largest.sort_by(|a, b| self.extent(*b).total_cmp(&self.extent(*a)));
+        largest.into()
     }
 
     /// Time of all statements and of the writes with what is chosen.
     fn whole_now(&self) -> f64 {
-        let upkeep: f64 = self.chosen.iter().map(|at| self.candidates[*at].upkeep).sum();
-        self.now.iter().sum::<f64>() + upkeep
+        self.now.iter().sum::<f64>() + self.taken.upkeep
+    }
+
+    /// Makes this what is chosen.
+    fn set(&mut self, chosen: &[usize]) {
+        for at in 0..self.candidates.len() {
+            match (self.is_chosen[at], chosen.binary_search(&at).is_ok()) {
+                (true, false) => self.take(Change::remove(at)),
+                (false, true) => self.take(Change::add(at)),
+                _ => {}
+            }
+        }
     }
 
     /// The best set at the present price, from nothing.
     fn solve(&mut self) {
-        self.chosen.clear();
-        self.now = self.statements.iter().map(|statement| statement.weight).collect();
+        self.set(&[]);
         self.settle();
     }
 
@@ -178,17 +290,27 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.drop_superfluous();
     }
 
-    fn whole(&self) -> f64 {
-        self.statements.iter().map(|statement| statement.weight).sum()
+    fn taken_with(&self, change: Change) -> Taken {
+        let mut taken = self.taken;
+        if let Some(priced) = change.add.map(|at| &self.candidates[at]) {
+            taken.bytes += priced.size_bytes;
+            taken.upkeep += priced.upkeep;
+            taken.indexes += 1;
+        }
+        if let Some(priced) = change.remove.map(|at| &self.candidates[at]) {
+            taken.bytes -= priced.size_bytes;
+            taken.upkeep -= priced.upkeep;
+            taken.indexes -= 1;
+        }
+        taken
     }
 
-    fn fits(&self, set: &[usize]) -> bool {
-        let sum = |of: fn(&Priced) -> f64| set.iter().map(|at| of(&self.candidates[*at])).sum();
+    fn fits(&self, change: Change) -> bool {
+        let taken = self.taken_with(change);
         let within = |used: f64, room: Option<f64>| room.is_none_or(|room| used <= room);
-        self.room.indexes.is_none_or(|most| set.len() <= most)
+        self.room.indexes.is_none_or(|most| taken.indexes <= most)
             && (!self.is_limited
-                || within(sum(|priced| priced.size_bytes), self.room.bytes)
-                    && within(sum(|priced| priced.upkeep), self.room.upkeep))
+                || within(taken.bytes, self.room.bytes) && within(taken.upkeep, self.room.upkeep))
     }
 
     /// What having a candidate costs, whatever it gains.
@@ -208,82 +330,89 @@ impl<'s, 'a> Selection<'s, 'a> {
         if used > 0.0 { used } else { priced.size_bytes.max(PAGE) }
     }
 
-    fn weight(&mut self, statement: usize, set: &[usize]) -> f64 {
+    /// Weight of a statement after a change.
+    fn weight(&mut self, statement: usize, change: Change) -> f64 {
         let Weighed { query, weight, cost } = self.statements[statement];
-        match self.costs.cost(query, set) {
+        let relevant = self.of_statement[statement].iter().copied();
+        let set: Set = relevant
+            .filter(|at| match () {
+                () if change.add == Some(*at) => true,
+                () if change.remove == Some(*at) => false,
+                () => self.is_chosen[*at],
+            })
+            .collect();
+        match self.costs.cost(query, &set) {
             Some(with) if cost > 0.0 => weight * (with / cost).min(1.0),
             _ => weight,
         }
     }
 
-    /// Statements that any of these candidates can matter to.
-    fn touched(&self, candidates: &[usize]) -> Vec<usize> {
-        let mut touched: Vec<usize> =
-            candidates.iter().flat_map(|at| self.candidates[*at].statements.clone()).collect();
+    /// Statements that a change can matter to, ascending.
+    fn touched(&self, change: Change) -> Vec<usize> {
+        let of = change.all().flat_map(|at| self.candidates[at].statements.iter().copied());
+        let mut touched: Vec<usize> = of.collect();
         touched.sort_unstable();
         touched.dedup();
         touched
     }
 
-    /// How much the whole falls when `set` takes the place of what is chosen, `changed` being the
-    /// difference.
-    fn gain(&mut self, set: &[usize], changed: &[usize]) -> f64 {
+    /// Candidates that matter to a statement that this one matters to, ascending.
+    fn neighbours(&self, candidate: usize) -> Set {
+        let statements = self.candidates[candidate].statements.iter();
+        let mut neighbours: Set = statements
+            .flat_map(|statement| self.of_statement[*statement].iter().copied())
+            .collect();
+        neighbours.sort_unstable();
+        neighbours.dedup();
+        neighbours
+    }
+
+    /// How much the whole falls by a change.
+    fn gain(&mut self, change: Change) -> f64 {
         let mut gain = 0.0;
-        for statement in self.touched(changed) {
-            let (now, then) = (self.now[statement], self.weight(statement, set));
+        for statement in self.touched(change) {
+            let (now, then) = (self.now[statement], self.weight(statement, change));
             if (now - then).abs() >= SMALLEST_CHANGE * now.max(then) {
                 gain += now - then;
             }
         }
-        for at in changed {
-            if set.contains(at) {
-                gain -= self.price(*at);
-            } else {
-                gain += self.price(*at);
-            }
-        }
-        gain
+        gain - change.add.map_or(0.0, |at| self.price(at))
+            + change.remove.map_or(0.0, |at| self.price(at))
     }
 
-    fn take(&mut self, set: Set, changed: &[usize]) {
-        for statement in self.touched(changed) {
-            self.now[statement] = self.weight(statement, &set);
+    fn take(&mut self, change: Change) {
+        for statement in self.touched(change) {
+            self.now[statement] = self.weight(statement, change);
         }
-        self.chosen = set;
+        self.taken = self.taken_with(change);
+        change.add.into_iter().for_each(|at| self.is_chosen[at] = true);
+        change.remove.into_iter().for_each(|at| self.is_chosen[at] = false);
     }
 
-    /// Adds the candidate with the most gain for what it takes up, as long as there is one. A gain that was worked
-    /// out earlier is taken for an upper bound, and worked out anew only for the one in front: what is
-    /// chosen meanwhile can leave less to gain.
+    /// Adds the candidate with the most gain for what it takes up, as long as there is one. A gain that was
+    /// worked out before something was chosen beside it is taken for an upper bound, and worked out anew
+    /// only for the one in front: what is chosen meanwhile can leave less to gain.
     fn grow(&mut self) -> bool {
-        let smallest = self.whole() * SMALLEST_GAIN;
-        let mut bounds: Vec<(usize, f64)> = (0..self.candidates.len())
-            .filter(|at| !self.chosen.contains(at))
-            .map(|at| (at, f64::INFINITY))
-            .collect();
-        let mut fresh: Vec<bool> = vec![false; self.candidates.len()];
+        let free = (0..self.candidates.len()).filter(|at| !self.is_chosen[*at]);
+        let mut promises: BinaryHeap<Promise> =
+            free.map(|candidate| Promise { density: f64::INFINITY, candidate }).collect();
+        let mut is_fresh = vec![false; self.candidates.len()];
         let mut grown = false;
-        loop {
-            let front = bounds.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
-            let Some((candidate, bound)) = front else { break };
-            if bound <= 0.0 {
-                break;
-            }
-            let with = inserted(&self.chosen, candidate);
-            if fresh[candidate] {
-                bounds.retain(|(at, _)| *at != candidate);
-                if self.fits(&with) {
-                    self.take(with, &[candidate]);
-                    fresh.fill(false);
-                    grown = true;
-                }
+        while let Some(Promise { candidate, .. }) = promises.pop() {
+            let change = Change::add(candidate);
+            if !self.fits(change) {
                 continue;
             }
-            let gain = self.gain(&with, &[candidate]);
-            fresh[candidate] = true;
-            let density = gain / self.extent(candidate);
-            for known in bounds.iter_mut().filter(|(at, _)| *at == candidate) {
-                known.1 = if gain > smallest { density } else { 0.0 };
+            if is_fresh[candidate] {
+                self.take(change);
+                grown = true;
+                self.neighbours(candidate).into_iter().for_each(|at| is_fresh[at] = false);
+                continue;
+            }
+            let gain = self.gain(change);
+            is_fresh[candidate] = true;
+            if gain > self.smallest_gain {
+                promises.push(Promise { density: gain / self.extent(candidate), candidate });
             }
         }
         grown
@@ -291,64 +420,48 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// Takes out what is not worth its price any more, the least useful first.
     fn drop_superfluous(&mut self) -> bool {
+        let mut gains: Vec<(usize, f64)> = Vec::new();
+        for candidate in self.chosen() {
+            gains.push((candidate, self.gain(Change::remove(candidate))));
+        }
         let mut dropped = false;
         loop {
-            let mut best: Option<(f64, usize)> = None;
-            for candidate in self.chosen.clone() {
-                let gain = self.gain(&removed(&self.chosen, candidate), &[candidate]);
-                if gain >= 0.0 && best.is_none_or(|(most, _)| gain > most) {
-                    best = Some((gain, candidate));
+            let best = gains.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
+            let Some((candidate, _)) = best.filter(|(_, gain)| *gain >= 0.0) else {
+                return dropped;
+            };
+            self.take(Change::remove(candidate));
+            dropped = true;
+            gains.retain(|(at, _)| *at != candidate);
+            let neighbours = self.neighbours(candidate);
+            for (at, gain) in &mut gains {
+                if neighbours.binary_search(at).is_ok() {
+                    *gain = self.gain(Change::remove(*at));
                 }
             }
-            let Some((_, candidate)) = best else { return dropped };
-            let without = removed(&self.chosen, candidate);
-            self.take(without, &[candidate]);
-            dropped = true;
         }
     }
 
     /// Exchanges one index for another wherever the whole falls by it.
     fn exchange(&mut self) -> bool {
-        let smallest = self.whole() * SMALLEST_GAIN;
         let mut exchanged = false;
-        for old in self.chosen.clone() {
-            let mut best: Option<(f64, usize)> = None;
-            for new in 0..self.candidates.len() {
-                if self.chosen.contains(&new) || !self.shares_statements(old, new) {
+        for old in self.chosen() {
+            let mut best: Option<(f64, Change)> = None;
+            for new in self.neighbours(old) {
+                let change = Change { add: Some(new), remove: Some(old) };
+                if self.is_chosen[new] || self.is_barred[new] || !self.fits(change) {
                     continue;
                 }
-                let set = inserted(&removed(&self.chosen, old), new);
-                if !self.fits(&set) {
-                    continue;
-                }
-                let gain = self.gain(&set, &[old, new]);
-                if gain > smallest && best.is_none_or(|(most, _)| gain > most) {
-                    best = Some((gain, new));
+                let gain = self.gain(change);
+                if gain > self.smallest_gain && best.is_none_or(|(most, _)| gain > most) {
+                    best = Some((gain, change));
                 }
             }
-            if let Some((_, new)) = best {
-                let set = inserted(&removed(&self.chosen, old), new);
-                self.take(set, &[old, new]);
+            if let Some((_, change)) = best {
+                self.take(change);
                 exchanged = true;
             }
         }
         exchanged
     }
-
-    fn shares_statements(&self, a: usize, b: usize) -> bool {
-        let other = &self.candidates[b].statements;
-        self.candidates[a].statements.iter().any(|statement| other.contains(statement))
-    }
-}
-
-fn inserted(set: &[usize], candidate: usize) -> Set {
-    let mut with = set.to_vec();
-    if let Err(at) = with.binary_search(&candidate) {
-        with.insert(at, candidate);
-    }
-    with
-}
-
-fn removed(set: &[usize], candidate: usize) -> Set {
-    set.iter().copied().filter(|at| *at != candidate).collect()
 }

@@ -15,6 +15,7 @@ use crate::model::run::Run;
 use crate::model::whatif::{Build, WhatIf};
 use crate::pg::guard::Writable;
 use crate::pg::hypothetical::{HypoPg, RealPlanner, RolledBackBuild};
+use crate::report::words::count;
 
 /// Consent to build, and how long to wait for a lock.
 #[derive(Clone, Copy)]
@@ -29,6 +30,8 @@ pub struct Advice {
     pub recommendations: Vec<Recommendation>,
     /// Expensive statements without an index, with the reason.
     pub no_index: Vec<(Fingerprint, String)>,
+    /// What was asked, and how often; `None` where there was nobody to ask.
+    planner: Option<String>,
 }
 
 impl Advice {
@@ -44,7 +47,7 @@ impl Advice {
 }
 
 fn offline(input: &Input<'_>, why: &str) -> Advice {
-    Advice { recommendations: without_planner(input, why), no_index: Vec::new() }
+    Advice { recommendations: without_planner(input, why), ..Advice::default() }
 }
 
 /// # Errors
@@ -70,6 +73,9 @@ pub fn recommend(
     let phase = progress.phase("asking the planner", 0);
     let advice = with_server(&input, live, building)?;
     drop(phase);
+    if let Some(planner) = &advice.planner {
+        progress.say(planner);
+    }
     output::unless_interrupted()?;
     Ok(advice)
 }
@@ -86,7 +92,9 @@ fn with_server(
     let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn Build>| {
         let advised = advise(input, whatif, build);
         let fingerprint = |at: usize| input.workload.queries[at].fingerprint;
+        let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
         Advice {
+            planner: Some(planner),
             no_index: advised
                 .no_index
                 .into_iter()

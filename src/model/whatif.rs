@@ -31,8 +31,8 @@ pub trait WhatIf {
     /// long.
     fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct>;
 
-    /// What the costs come from, in words.
-    fn method(&self) -> &'static str;
+    /// What is asked, in words.
+    fn name(&self) -> &'static str;
 
     /// Plans asked for so far.
     fn asked(&self) -> u64;

@@ -1,5 +1,7 @@
 //! Plans of statements, with their parameters or without.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::Value;
 use tokio_postgres::types::ToSql;
 
@@ -61,27 +63,53 @@ fn answer(connection: &Connection, verb: &str, sample: &Sample) -> Result<Value,
     Ok(row.get(0))
 }
 
-/// The plan for no parameters in particular: what a server would choose without looking at values.
+/// How many parameters a text has; the server takes it only if it is one statement.
 ///
 /// # Errors
 /// The server's error, most often that it cannot tell the type of a parameter.
-pub fn generic(connection: &Connection, text: &str) -> Result<Plan, PgError> {
-    if connection.version >= 160_000 {
+pub fn parameters(connection: &Connection, text: &str) -> Result<usize, PgError> {
+    match connection.prepare(text) {
+        Ok(prepared) => Ok(prepared.params().len()),
+        // A plan for no parameters in particular needs no types, where the server can be asked for one.
+        Err(error) if plans_generically(connection) && is_untyped(&error) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+fn plans_generically(connection: &Connection) -> bool {
+    connection.version >= 160_000
+}
+
+/// `indeterminate_datatype`.
+fn is_untyped(error: &PgError) -> bool {
+    error.sqlstate.as_deref() == Some("42P18")
+}
+
+/// The plan for no parameters in particular: what a server would choose without looking at values.
+/// `text` is one statement with so many `parameters`.
+///
+/// # Errors
+/// The server's error.
+pub fn generic(connection: &Connection, text: &str, parameters: usize) -> Result<Plan, PgError> {
+    if plans_generically(connection) {
         let rows =
             connection.runtime_simple(&format!("EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}"))?;
         return Ok(read_text(&rows));
     }
-    // Before 16: a prepared statement under force_generic_plan, executed with NULL for everything.
-    let parameters = connection.prepare(text)?.params().len();
+    // Before 16: a prepared statement under force_generic_plan, executed with NULL for everything; all of
+    // it in one exchange. What failed inside a transaction keeps its name, so each has one of its own.
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let name = format!("pgassay_generic_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let nulls = vec!["NULL"; parameters].join(", ");
     let arguments = if parameters == 0 { String::new() } else { format!("({nulls})") };
-    connection.batch(&format!(
-        "SET plan_cache_mode = force_generic_plan; PREPARE pgassay_generic AS {text}"
-    ))?;
-    let rows = connection
-        .runtime_simple(&format!("EXPLAIN (FORMAT JSON) EXECUTE pgassay_generic{arguments}"));
-    // A failure inside a transaction is cleaned up by whoever rolls it back.
-    let _ = connection.batch("DEALLOCATE pgassay_generic; RESET plan_cache_mode");
+    let rows = connection.runtime_simple(&format!(
+        "SET plan_cache_mode = force_generic_plan; PREPARE {name} AS {text}\n; \
+         EXPLAIN (FORMAT JSON) EXECUTE {name}{arguments}; \
+         DEALLOCATE {name}; RESET plan_cache_mode"
+    ));
+    if rows.is_err() {
+        let _ = connection.batch(&format!("DEALLOCATE {name}"));
+    }
     Ok(read_text(&rows?))
 }
 

@@ -1,6 +1,9 @@
 //! Planner costs with an index that is not there: HypoPG, or a build that is rolled back.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use tokio_postgres::Row;
 
 use super::connect::Connection;
 use super::distinct::distinct;
@@ -25,63 +28,91 @@ const CANDIDATE: &str = "pgassay_candidate";
 /// Executions of one statement that are planned: enough to see skew, few enough to stay quick.
 const SAMPLES: usize = 3;
 
-/// What the planner says of a statement: the mean over some of its executions, or, without any, the
-/// plan for no parameters in particular. `position` tells which of the offered indexes a name means.
-fn plan(
-    connection: &Connection,
-    query: &Query,
-    asked: &mut u64,
-    position: &dyn Fn(&str) -> Option<usize>,
-) -> Result<Planned, String> {
-    let plans: Result<Vec<Plan>, PgError> = if query.samples.is_empty() {
-        explain::generic(connection, &query.normalized).map(|plan| vec![plan])
-    } else {
-        let step = query.samples.len().div_ceil(SAMPLES);
-        query
-            .samples
-            .iter()
-            .step_by(step)
-            .map(|sample| explain::estimated(connection, sample))
-            .collect()
-    };
-    let plans = plans.map_err(|error| error.to_string())?;
-    *asked += plans.len() as u64;
-    let count = plans.len().max(1) as f64;
-    let mut planned = Planned::default();
-    for plan in &plans {
-        planned.cost += plan.cost / count;
-        planned.full_cost += plan.full_cost / count;
-        for at in plan.indexes.iter().filter_map(|name| position(name)) {
-            if !planned.used.contains(&at) {
-                planned.used.push(at);
-            }
-        }
-    }
-    planned.used.sort_unstable();
-    let scans = plans.first().map(|plan| plan.scans.clone()).unwrap_or_default();
-    planned.scans = scans
-        .into_iter()
-        .map(|(relation, rows, cost)| PlannedScan { relation, rows, cost })
-        .collect();
-    Ok(planned)
+/// The planner of a server.
+struct Planner<'c> {
+    connection: &'c Connection,
+    /// Plans asked for so far.
+    asked: u64,
+    /// How many parameters a text has.
+    parameters: HashMap<String, usize>,
 }
 
-/// Rows of a table that the planner expects to meet a condition.
-fn rows(connection: &Connection, table: &TableName, condition: &str) -> Result<f64, String> {
-    let text = format!("SELECT 1 FROM {} WHERE {condition}", quote_table(table));
-    let sample = Sample { text: text.into(), parameters: Vec::new() };
-    let plan = explain::estimated(connection, &sample).map_err(|error| error.to_string())?;
-    let rows = plan.scans.iter().map(|(_, rows, _)| *rows).reduce(|a, b| a + b);
-    rows.ok_or_else(|| "the plan scans no table".to_owned())
+impl<'c> Planner<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        Planner { connection, asked: 0, parameters: HashMap::new() }
+    }
+
+    /// What the planner says of a statement: the mean over some of its executions, or, without any, the
+    /// plan for no parameters in particular. `position` tells which of the offered indexes a name means.
+    fn plan(
+        &mut self,
+        query: &Query,
+        position: impl Fn(&str) -> Option<usize>,
+    ) -> Result<Planned, String> {
+        let plans = self.plans(query).map_err(|error| error.to_string())?;
+        self.asked += plans.len() as u64;
+        let count = plans.len().max(1) as f64;
+        let mut planned = Planned::default();
+        for plan in &plans {
+            planned.cost += plan.cost / count;
+            planned.full_cost += plan.full_cost / count;
+            for at in plan.indexes.iter().filter_map(|name| position(name)) {
+                if !planned.used.contains(&at) {
+                    planned.used.push(at);
+                }
+            }
+        }
+        planned.used.sort_unstable();
+        let scans = plans.first().map(|plan| plan.scans.clone()).unwrap_or_default();
+        planned.scans = scans
+            .into_iter()
+            .map(|(relation, rows, cost)| PlannedScan { relation, rows, cost })
+            .collect();
+        Ok(planned)
+    }
+
+    fn plans(&mut self, query: &Query) -> Result<Vec<Plan>, PgError> {
+        let step = query.samples.len().div_ceil(SAMPLES).max(1);
+        let samples = query.samples.iter().step_by(step);
+        let mut plans = samples
+            .map(|sample| explain::estimated(self.connection, sample))
+            .collect::<Result<Vec<Plan>, PgError>>()?;
+        if plans.is_empty() {
+            plans.push(self.generic(&query.normalized)?);
+        }
+        Ok(plans)
+    }
+
+    fn generic(&mut self, text: &str) -> Result<Plan, PgError> {
+        let parameters = match self.parameters.get(text) {
+            Some(known) => *known,
+            None => {
+                let count = explain::parameters(self.connection, text)?;
+                self.parameters.insert(text.to_owned(), count);
+                count
+            }
+        };
+        explain::generic(self.connection, text, parameters)
+    }
+
+    /// Rows of a table that the planner expects to meet a condition.
+    fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
+        self.asked += 1;
+        let text = format!("SELECT 1 FROM {} WHERE {condition}", quote_table(table));
+        let sample = Sample { text: text.into(), parameters: Vec::new() };
+        let plan =
+            explain::estimated(self.connection, &sample).map_err(|error| error.to_string())?;
+        let rows = plan.scans.iter().map(|(_, rows, _)| *rows).reduce(|a, b| a + b);
+        rows.ok_or_else(|| "the plan scans no table".to_owned())
+    }
 }
 
 /// What-if by the HypoPG extension: nothing is built, nothing is locked.
 pub struct HypoPg<'c> {
-    connection: &'c Connection,
+    planner: Planner<'c>,
     schema: String,
     /// What the extension pretends to have at present.
     present: Vec<Pretended>,
-    asked: u64,
 }
 
 struct Pretended {
@@ -104,46 +135,54 @@ impl<'c> HypoPg<'c> {
         let Some(row) = rows.first() else { return Ok(None) };
         let schema = crate::sql::ident::quote(row.get(0));
         connection.batch(&format!("SELECT {schema}.hypopg_reset()"))?;
-        Ok(Some(HypoPg { connection, schema, present: Vec::new(), asked: 0 }))
+        Ok(Some(HypoPg { planner: Planner::new(connection), schema, present: Vec::new() }))
     }
 
-    /// Makes the extension pretend these indexes and no others.
+    /// Makes the extension pretend these indexes and no others, in one exchange each way: a selection asks
+    /// thousands of times.
     fn arrange(&mut self, wanted: &[&IndexPlan]) -> Result<(), String> {
         let schema = &self.schema;
-        let (connection, mut failed) = (self.connection, None);
-        self.present.retain(|pretended| {
-            let keep = wanted.contains(&&pretended.plan);
-            if !keep {
-                let drop = format!("SELECT {schema}.hypopg_drop_index($1)");
-                failed = connection.query(&drop, &[&pretended.oid]).err().or(failed.take());
-            }
-            keep
-        });
-        if let Some(error) = failed {
-            return Err(error.to_string());
+        let is_wanted = |pretended: &Pretended| wanted.contains(&&pretended.plan);
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.present).into_iter().partition(is_wanted);
+        self.present = kept;
+        if !gone.is_empty() {
+            let oids: Vec<u32> = gone.iter().map(|pretended| pretended.oid).collect();
+            let drop = format!(
+                "SELECT count({schema}.hypopg_drop_index(oid)) FROM unnest($1::oid[]) AS gone(oid)"
+            );
+            self.planner.connection.row(&drop, &[&oids]).map_err(|error| error.to_string())?;
         }
-        for plan in wanted {
-            if !self.present.iter().any(|pretended| pretended.plan == **plan) {
-                let pretended = self.pretend(plan)?;
-                self.present.push(pretended);
-            }
+        let is_present = |plan: &IndexPlan| self.present.iter().any(|known| known.plan == *plan);
+        let new: Vec<&IndexPlan> =
+            wanted.iter().copied().filter(|plan| !is_present(plan)).collect();
+        if !new.is_empty() {
+            let pretended = self.pretend(&new)?;
+            self.present.extend(pretended);
         }
         Ok(())
     }
 
-    fn pretend(&self, plan: &IndexPlan) -> Result<Pretended, String> {
-        let statement = create(plan, &name(plan), Build::Plain);
+    fn pretend(&self, plans: &[&IndexPlan]) -> Result<Vec<Pretended>, String> {
+        let statements: Vec<String> =
+            plans.iter().map(|plan| create(plan, &name(plan), Build::Plain)).collect();
         let schema = &self.schema;
-        let row = self
+        let create = format!(
+            "SELECT made.indexrelid, made.indexname::text FROM unnest($1::text[]) WITH ORDINALITY \
+             AS wanted(ddl, number), LATERAL {schema}.hypopg_create_index(wanted.ddl) AS made \
+             ORDER BY wanted.number"
+        );
+        let rows = self
+            .planner
             .connection
-            .row(
-                &format!(
-                    "SELECT indexrelid, indexname::text FROM {schema}.hypopg_create_index($1)"
-                ),
-                &[&statement],
-            )
+            .query(&create, &[&statements])
             .map_err(|error| error.to_string())?;
-        Ok(Pretended { plan: plan.clone(), oid: row.get(0), name: row.get(1) })
+        let pretended = |(plan, row): (&&IndexPlan, &Row)| Pretended {
+            plan: (*plan).clone(),
+            oid: row.get(0),
+            name: row.get(1),
+        };
+        Ok(plans.iter().zip(&rows).map(pretended).collect())
     }
 }
 
@@ -162,43 +201,42 @@ impl WhatIf for HypoPg<'_> {
             let pretended = present.iter().find(|pretended| pretended.name == name)?;
             indexes.iter().position(|index| **index == pretended.plan)
         };
-        plan(self.connection, query, &mut self.asked, &position)
+        self.planner.plan(query, position)
     }
 
     fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
-        self.asked += 1;
-        rows(self.connection, table, condition)
+        self.planner.rows(table, condition)
     }
 
     fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.connection, table, column)
+        distinct(self.planner.connection, table, column)
     }
 
-    fn method(&self) -> &'static str {
-        "hypopg"
+    fn name(&self) -> &'static str {
+        "HypoPG"
     }
 
     fn asked(&self) -> u64 {
-        self.asked
+        self.planner.asked
     }
 }
 
 impl Drop for HypoPg<'_> {
     /// Other sessions never see what is pretended; ours shall not go on seeing it.
     fn drop(&mut self) {
-        let _ = self.connection.batch(&format!("SELECT {}.hypopg_reset()", self.schema));
+        let reset = format!("SELECT {}.hypopg_reset()", self.schema);
+        let _ = self.planner.connection.batch(&reset);
     }
 }
 
 /// The planner with what is there and nothing else: where HypoPG is missing and candidates are built.
 pub struct RealPlanner<'c> {
-    connection: &'c Connection,
-    asked: u64,
+    planner: Planner<'c>,
 }
 
 impl<'c> RealPlanner<'c> {
     pub fn new(connection: &'c Connection) -> Self {
-        RealPlanner { connection, asked: 0 }
+        RealPlanner { planner: Planner::new(connection) }
     }
 }
 
@@ -208,24 +246,23 @@ impl WhatIf for RealPlanner<'_> {
     }
 
     fn plan(&mut self, query: &Query, _: &[&IndexPlan]) -> Result<Planned, String> {
-        plan(self.connection, query, &mut self.asked, &|_| None)
+        self.planner.plan(query, |_| None)
     }
 
     fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
-        self.asked += 1;
-        rows(self.connection, table, condition)
+        self.planner.rows(table, condition)
     }
 
     fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.connection, table, column)
+        distinct(self.planner.connection, table, column)
     }
 
-    fn method(&self) -> &'static str {
-        "rolled-back build"
+    fn name(&self) -> &'static str {
+        "the planner"
     }
 
     fn asked(&self) -> u64 {
-        self.asked
+        self.planner.asked
     }
 }
 
@@ -233,16 +270,18 @@ impl WhatIf for RealPlanner<'_> {
 /// back.
 pub struct RolledBackBuild<'c> {
     connection: &'c Connection,
+    planner: Planner<'c>,
     lock_timeout_ms: u64,
     until: Instant,
 }
 
 impl<'c> RolledBackBuild<'c> {
     pub fn new(connection: &'c Connection, _: &Writable, lock_timeout_ms: u64) -> Self {
-        RolledBackBuild { connection, lock_timeout_ms, until: Instant::now() + BUILDING }
+        let planner = Planner::new(connection);
+        RolledBackBuild { connection, planner, lock_timeout_ms, until: Instant::now() + BUILDING }
     }
 
-    fn inside(&self, index: &IndexPlan, queries: &[&Query]) -> Result<Built, String> {
+    fn inside(&mut self, index: &IndexPlan, queries: &[&Query]) -> Result<Built, String> {
         if Instant::now() > self.until {
             return Err(format!("the {} s for building were over", BUILDING.as_secs()));
         }
@@ -273,7 +312,7 @@ impl<'c> RolledBackBuild<'c> {
         for query in queries {
             // A statement that cannot be planned aborts the transaction; a savepoint keeps the index.
             self.connection.batch("SAVEPOINT pgassay").map_err(text)?;
-            let planned = plan(self.connection, query, &mut 0, &position).ok();
+            let planned = self.planner.plan(query, position).ok();
             self.connection.batch("ROLLBACK TO pgassay").map_err(text)?;
             plans.push(planned);
         }
