@@ -9,7 +9,6 @@
 #[path = "measure.rs"]
 mod measure;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -76,7 +75,7 @@ fn main() {
     let log = std::env::temp_dir().join(format!("pgassay-bench-{}.csv", std::process::id()));
     write_export(&log, &judged, &aside, &before);
     println!(
-        "{:<22} {:>7} {:>6} {:>7} {:>9} {:>9} {:>9} {:>8} {:>9} {:>8} {:>8}",
+        "{:<22} {:>7} {:>6} {:>7} {:>9} {:>9} {:>9} {:>8} {:>9} {:>8} {:>6} {:>6}",
         field.name,
         "indexes",
         "unused",
@@ -87,25 +86,31 @@ fn main() {
         "p95 CPU",
         "write CPU",
         "advice s",
+        "plans",
         "failed"
     );
-    let row = |name: &str, indexes: &[String], advice_s: Option<f64>| {
+    let row = |name: &str, indexes: &[String], advice: Option<(f64, u64)>| {
         let after = if indexes.is_empty() {
             None
         } else {
             Some(measure(&connection, &judged, indexes, &field.writes, runs))
         };
-        print_row(name, after.as_ref().unwrap_or(&before), &before, &judged, advice_s);
+        print_row(name, after.as_ref().unwrap_or(&before), &before, &judged, advice);
     };
     row("none", &[], None);
     let flags: Vec<Vec<&str>> = std::iter::once(vec![])
         .chain(field.budgets.iter().map(|budget| vec!["--budget", *budget]))
         .collect();
     for flags in flags {
-        let (indexes, seconds) = advised(&settings, &log, &flags);
+        let command = [&["analyze"][..], &flags].concat();
+        let (indexes, advice) = advised(&settings, &log, &command, "proposed");
         let name = format!("pgassay {}", flags.last().unwrap_or(&""));
-        row(name.trim(), &indexes, Some(seconds));
+        row(name.trim(), &indexes, Some(advice));
     }
+    // What is left of the advice once it was tried on the data.
+    let (indexes, advice) =
+        advised(&settings, &log, &["trial", "--confirm", &settings.database], "accepted");
+    row("pgassay trial", &indexes, Some(advice));
     let mut peers: Vec<PathBuf> = std::fs::read_dir(field.data.join("peer_indexes"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -162,32 +167,42 @@ fn write_export(path: &Path, judged: &[Statement], aside: &[Statement], before: 
     csv.flush().unwrap();
 }
 
-/// The indexes that pgassay recommends, and the seconds it took.
-fn advised(settings: &Settings, log: &Path, flags: &[&str]) -> (Vec<String>, f64) {
+/// The indexes in this state that a command of pgassay leaves, the seconds it took and the plans that it
+/// asked of the planner.
+fn advised(
+    settings: &Settings,
+    log: &Path,
+    command: &[&str],
+    state: &str,
+) -> (Vec<String>, (f64, u64)) {
     let started = Instant::now();
     let output = Command::new(env!("CARGO_BIN_EXE_pgassay"))
-        .args(["analyze", "-q", "--format", "json"])
+        .args(command)
+        .args(["--format", "json"])
         .args(["-h", &settings.host, "-p", &settings.port.to_string(), "-U", &settings.user])
         .args(["-d", &settings.database])
-        .args(flags)
         .arg(log)
         .output()
         .unwrap();
     let seconds = started.elapsed().as_secs_f64();
+    let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        std::io::stderr().write_all(&output.stderr).unwrap();
-        return (Vec::new(), seconds);
+        eprint!("{said}");
+        return (Vec::new(), (seconds, 0));
     }
+    let asked = said.lines().find_map(|line| line.strip_prefix("asked HypoPG for "));
+    let digits = asked.map(|rest| rest.chars().filter(char::is_ascii_digit).collect::<String>());
+    let plans = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
     let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let indexes = run["recommendations"]
         .as_array()
         .unwrap()
         .iter()
-        .filter(|r| r["kind"] == "create-index" && r["state"] == "proposed")
+        .filter(|r| r["kind"] == "create-index" && r["state"] == state)
         .flat_map(|r| r["sql"].as_array().unwrap())
         .map(|sql| sql.as_str().unwrap().to_owned())
         .collect();
-    (indexes, seconds)
+    (indexes, (seconds, plans))
 }
 
 fn print_row(
@@ -195,10 +210,10 @@ fn print_row(
     after: &Measured,
     before: &Measured,
     workload: &[Statement],
-    advice_s: Option<f64>,
+    advice: Option<(f64, u64)>,
 ) {
     println!(
-        "{name:<22} {:>7} {:>6} {:>7.1} {:>9.4} {:>9.4} {:>9.2} {:>8.2} {:>9.0} {:>8} {:>8}",
+        "{name:<22} {:>7} {:>6} {:>7.1} {:>9.4} {:>9.4} {:>9.2} {:>8.2} {:>9.0} {:>8} {:>6} {:>6}",
         after.created,
         after.unused.len(),
         after.size_mb,
@@ -207,7 +222,8 @@ fn print_row(
         after.mean_cpu_ms(workload),
         after.p95_cpu_ms(workload),
         after.write_cpu_ms,
-        advice_s.map_or("–".to_owned(), |seconds| format!("{seconds:.1}")),
+        advice.map_or("–".to_owned(), |(seconds, _)| format!("{seconds:.1}")),
+        advice.map_or("–".to_owned(), |(_, plans)| plans.to_string()),
         after.failed.len(),
     );
     for sql in &after.failed {

@@ -213,3 +213,48 @@ fn long_chains_are_resolved_without_running_out_of_stack() {
     let unions = vec!["SELECT id FROM users WHERE id = 1"; 1_300].join(" UNION ALL ");
     assert_eq!(shape(&unions).scans.len(), 1_300);
 }
+
+/// Columns of a table that the statement reads.
+fn columns(sql: &str, table: &str) -> Vec<String> {
+    scan(&shape(sql), table).columns.clone()
+}
+
+#[test]
+fn what_exists_selects_is_not_read() {
+    for list in ["*", "1", "o.*", "o.total, o.created_at"] {
+        let sql = format!(
+            "SELECT id FROM users u WHERE EXISTS (SELECT {list} FROM orders o WHERE o.buyer_id = u.id) \
+             AND NOT EXISTS (SELECT {list} FROM orders o WHERE o.listing_id = u.id)"
+        );
+        assert_eq!(columns(&sql, "orders"), ["buyer_id"], "{sql}");
+    }
+    // Inside of an EXISTS, what is no EXISTS is read.
+    let sql = "SELECT id FROM users u WHERE EXISTS (SELECT * FROM listings l WHERE l.seller_id = u.id \
+               AND l.id IN (SELECT listing_id FROM orders WHERE total > 5))";
+    assert_eq!(columns(sql, "orders"), ["total", "listing_id"]);
+    let sql = "SELECT id FROM users u WHERE id IN (SELECT o.buyer_id FROM orders o)";
+    assert_eq!(columns(sql, "orders"), ["buyer_id"]);
+}
+
+#[test]
+fn the_least_or_the_greatest_is_an_order() {
+    let extreme = |sql: &str| {
+        let shape = shape(sql);
+        shape.scans[0].extreme.as_ref().map(|key| key.sql().to_owned())
+    };
+    let some = |name: &str| Some(name.to_owned());
+    for (sql, of) in [
+        ("SELECT max(created_at) FROM orders WHERE buyer_id = 5", some("created_at")),
+        ("SELECT min(o.total), max(o.total) AS most FROM orders o", some("total")),
+        ("SELECT coalesce(max(total), 0) + 1 FROM orders", some("total")),
+        ("SELECT max(lower(email)) FROM users", some("lower(email)")),
+        ("SELECT max(created_at), count(*) FROM orders", None),
+        ("SELECT max(created_at), max(total) FROM orders", None),
+        ("SELECT buyer_id, max(created_at) FROM orders GROUP BY buyer_id", None),
+        ("SELECT max(total) OVER () FROM orders", None),
+        ("SELECT max(o.total) FROM orders o JOIN users u ON u.id = o.buyer_id", None),
+        ("SELECT created_at FROM orders", None),
+    ] {
+        assert_eq!(extreme(sql), of, "{sql}");
+    }
+}

@@ -81,16 +81,19 @@ pub fn advise(
         let mut concerned: Vec<usize> =
             relevant.iter().filter(|(_, set)| set.contains(&at)).map(|(query, _)| *query).collect();
         concerned.sort_unstable();
-        let built = build.as_mut().is_some_and(|build| {
+        let built = build.as_mut().map(|build| {
             price_by_building(input, &mut costs, at, &mut sized[at], &concerned, &mut **build)
         });
-        if !built {
-            let plan = &sized[at].candidate.plan;
-            if let Some(table) = input.catalog.table(&plan.table).filter(|_| plan.method == "gin") {
-                price_by_model(&mut costs, at, table, &concerned);
-            }
-            sized[at].why_not = Some(why);
+        let why = match built {
+            Some(Ok(())) => continue,
+            Some(Err(why)) => why,
+            None => why,
+        };
+        let plan = &sized[at].candidate.plan;
+        if let Some(table) = input.catalog.table(&plan.table).filter(|_| plan.method == "gin") {
+            price_by_model(&mut costs, at, table, &concerned);
         }
+        sized[at].why_not = Some(why);
     }
     let is_small = relevant.values().map(Vec::len).sum::<usize>() <= MOST_PAIRS;
     for (query, of) in &found {
@@ -172,8 +175,7 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> V
         .collect()
 }
 
-/// Builds a candidate that the planner cannot be offered, for its size and its costs; false when it
-/// cannot be built.
+/// Builds a candidate that the planner cannot be offered, for its size and its costs; else says why not.
 fn price_by_building(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
@@ -181,9 +183,9 @@ fn price_by_building(
     sized: &mut Sized,
     concerned: &[usize],
     build: &mut dyn Build,
-) -> bool {
+) -> Result<(), String> {
     let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
-    let Ok(built) = build.alone(&sized.candidate.plan, &queries) else { return false };
+    let built = build.alone(&sized.candidate.plan, sized.size_bytes, &queries)?;
     sized.size_bytes = built.size_bytes as f64;
     for (query, planned) in concerned.iter().zip(built.plans) {
         if let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) {
@@ -192,7 +194,7 @@ fn price_by_building(
             costs.with_alone(*query, at, alone);
         }
     }
-    true
+    Ok(())
 }
 
 /// Costs of a GIN index by a model of what a look into it takes.

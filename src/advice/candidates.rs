@@ -173,11 +173,23 @@ fn of_scan(
             }
         }
     }
+    plans.extend(short(&wants, scan).into_iter().map(|keys| plan(table, "btree", keys)));
     for filter in &scan.filters {
         plans.extend(inverted(query, table, filter));
         plans.extend(block_ranges(table, filter));
     }
     plans
+}
+
+/// One key for a part of what the scan asks: its most selective equality, one range, or its order alone.
+/// They do less for it than the others, and the same for many statements that ask for the rest otherwise.
+fn short(wants: &Wants, scan: &Scan) -> Vec<Vec<IndexKey>> {
+    let first = wants.equal.first().into_iter().chain(&wants.ranges);
+    let mut short: Vec<Vec<IndexKey>> = first.map(|wanted| vec![wanted.key.clone()]).collect();
+    if scan.limited || scan.extreme.is_some() {
+        short.extend((!wants.sort.is_empty()).then(|| wants.sort.clone()));
+    }
+    short
 }
 
 /// The index that serves one scan best as far as can be told without a planner, and those for what a
@@ -190,7 +202,7 @@ pub fn simplest(query: &Query, table: &Table, scan: &Scan, join: Option<&str>) -
     let partial = Partial::default();
     let equal = equal_keys(&wants, join, &partial);
     // An order that no LIMIT cuts off is cheaper to make than to keep.
-    let is_ordered = join.is_none() && scan.limited;
+    let is_ordered = join.is_none() && (scan.limited || scan.extreme.is_some());
     let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
     let keys = joined(&equal, tail);
     let btree = (!keys.is_empty()).then(|| plan(table, "btree", keys));
@@ -278,7 +290,7 @@ fn covering(
     // Of an expression the planner knows no statistics before it is indexed: it expects many rows where
     // there is one, and to save looking into the table for them.
     let is_guess = bare.keys.iter().any(|key| !key.is_column);
-    let is_short = scan.limited && !scan.sort.is_empty();
+    let is_short = scan.limited && !scan.sort.is_empty() || scan.extreme.is_some();
     if scan.target || is_short || is_guess || scan.columns.is_empty() {
         return None;
     }

@@ -31,7 +31,7 @@ pub struct Wants {
     pub lists: Vec<Wanted>,
     /// Compared by `<` and its kin, or by a prefix.
     pub ranges: Vec<Wanted>,
-    /// All keys of the order that is asked for, or none.
+    /// All keys of the order that is asked for, or none; what the least or greatest is asked of.
     pub sort: Vec<IndexKey>,
     /// Conditions that only a partial index can serve: `<>`, `IS NOT NULL`.
     pub only_conditions: Vec<String>,
@@ -97,7 +97,12 @@ fn sort(query: &Query, table: &Table, scan: &Scan) -> Vec<IndexKey> {
             })
         })
         .collect();
-    if keys.len() == scan.sort.len() { keys } else { Vec::new() }
+    if keys.len() < scan.sort.len() {
+        return Vec::new();
+    }
+    // The planner reads an index from either end.
+    let extreme = scan.extreme.as_ref().and_then(|key| index_key(query, table, key));
+    if keys.is_empty() { extreme.into_iter().collect() } else { keys }
 }
 
 /// Distinct values of a key's column; unknown ones count as few.

@@ -67,7 +67,7 @@ fn reason(
     }
     if relevant.get(&at).is_none_or(Vec::is_empty) {
         let with_condition = shape.scans.iter().any(|scan| {
-            !scan.filters.is_empty() || !scan.joins.is_empty() || !scan.sort.is_empty()
+            !scan.filters.is_empty() || !scan.joins.is_empty() || scan.ordered_by().is_some()
         });
         return Some(if with_condition {
             "the planner would use none of the indexes that fit its conditions, beside those there are"

@@ -7,7 +7,7 @@ use super::candidates::Candidate;
 use super::costs::Set;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
-use crate::model::shape::Scan;
+use crate::model::shape::{Key, Scan};
 use crate::sql::index_ddl::{Build, create};
 
 /// A candidate with what it would take.
@@ -115,5 +115,5 @@ fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
     let column = first.expression.as_str();
     scan.filters.iter().any(|filter| filter.key.column() == Some(column))
         || scan.joins.iter().any(|join| join.column == column)
-        || scan.sort.first().is_some_and(|sort| sort.key.column() == Some(column))
+        || scan.ordered_by().and_then(Key::column) == Some(column)
 }

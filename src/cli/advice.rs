@@ -14,14 +14,14 @@ use crate::model::recommendation::Recommendation;
 use crate::model::run::Run;
 use crate::model::whatif::{Build, WhatIf};
 use crate::pg::guard::Writable;
-use crate::pg::hypothetical::{HypoPg, RealPlanner, RolledBackBuild};
+use crate::pg::hypothetical::{BuildRoom, HypoPg, RealPlanner, RolledBackBuild};
 use crate::report::words::count;
 
-/// Consent to build, and how long to wait for a lock.
+/// Consent to build, and room for it.
 #[derive(Clone, Copy)]
 pub struct Building<'w> {
     pub writable: &'w Writable,
-    pub lock_timeout_ms: u64,
+    pub room: BuildRoom,
 }
 
 /// What is recommended, and why some statements get nothing.
@@ -32,11 +32,14 @@ pub struct Advice {
     pub no_index: Vec<(Fingerprint, String)>,
     /// What was asked, and how often; `None` where there was nobody to ask.
     planner: Option<String>,
+    /// Candidates that `--build` left out, and why.
+    not_built: Option<String>,
 }
 
 impl Advice {
     /// Puts the reasons beside the statements of a run.
     pub fn explain(&self, run: &mut Run) {
+        run.warnings.extend(self.not_built.clone());
         for (fingerprint, why) in &self.no_index {
             let name = fingerprint.to_string();
             for query in run.queries.iter_mut().filter(|query| query.fingerprint == name) {
@@ -45,6 +48,9 @@ impl Advice {
         }
     }
 }
+
+/// Why there are no figures.
+const NO_HYPOPG: &str = "HypoPG is not installed in this database; CREATE EXTENSION hypopg, or analyze --build on staging";
 
 fn offline(input: &Input<'_>, why: &str) -> Advice {
     Advice { recommendations: without_planner(input, why), ..Advice::default() }
@@ -85,9 +91,8 @@ fn with_server(
     live: &Live,
     building: Option<Building<'_>>,
 ) -> Result<Advice, Failure> {
-    let mut builds = building.map(|building| {
-        RolledBackBuild::new(&live.connection, building.writable, building.lock_timeout_ms)
-    });
+    let mut builds = building
+        .map(|building| RolledBackBuild::new(&live.connection, building.writable, building.room));
     let build = builds.as_mut().map(|builds| builds as &mut dyn Build);
     let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn Build>| {
         let advised = advise(input, whatif, build);
@@ -95,6 +100,7 @@ fn with_server(
         let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
         Advice {
             planner: Some(planner),
+            not_built: None,
             no_index: advised
                 .no_index
                 .into_iter()
@@ -103,15 +109,13 @@ fn with_server(
             recommendations: with_planner(input, advised.chosen),
         }
     };
-    if let Some(mut hypopg) = HypoPg::open(&live.connection)? {
-        return Ok(chosen(&mut hypopg, build));
-    }
-    if build.is_some() {
-        let mut planner = RealPlanner::new(&live.connection);
-        return Ok(chosen(&mut planner, build));
-    }
-    Ok(offline(
-        input,
-        "HypoPG is not installed in this database; CREATE EXTENSION hypopg, or analyze --build on staging",
-    ))
+    let mut advice = if let Some(mut hypopg) = HypoPg::open(&live.connection)? {
+        chosen(&mut hypopg, build)
+    } else if build.is_some() {
+        chosen(&mut RealPlanner::new(&live.connection), build)
+    } else {
+        return Ok(offline(input, NO_HYPOPG));
+    };
+    advice.not_built = builds.and_then(|builds| builds.not_built());
+    Ok(advice)
 }

@@ -1,5 +1,7 @@
 //! `analyze`: findings and recommendations.
 
+use std::time::Duration;
+
 use super::advice::{Building, recommend};
 use super::args;
 use super::config::{self, Config};
@@ -11,7 +13,9 @@ use super::output;
 use super::progress::Progress;
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::Recommendation;
+use crate::pg::hypothetical::BuildRoom;
 use crate::report::record;
+use crate::report::words::bytes;
 use crate::rules;
 
 /// # Errors
@@ -26,13 +30,24 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let writable = match &gathered.live {
         Some(live) if args.build => {
             let what = "This builds indexes, inside a transaction that is rolled back.";
-            Some(consent(&live.connection, args.confirm.as_deref(), what)?)
+            let writable = consent(&live.connection, args.confirm.as_deref(), what)?;
+            progress.say(&format!(
+                "--build builds for {} s at most, and nothing estimated above {}",
+                args.build_time,
+                bytes(args.build_size.0)
+            ));
+            Some(writable)
         }
         _ => None,
     };
-    let building = writable
-        .as_ref()
-        .map(|writable| Building { writable, lock_timeout_ms: args.connection.lock_timeout });
+    let building = writable.as_ref().map(|writable| Building {
+        writable,
+        room: BuildRoom {
+            lock_timeout_ms: args.connection.lock_timeout,
+            time: Duration::from_secs(args.build_time),
+            size_bytes: args.build_size.0,
+        },
+    });
     let advice = recommend(&gathered, &findings, &args.limits, building, &progress)?;
     let recommendations = &advice.recommendations;
     let mut run = run_of("analyze", &gathered);

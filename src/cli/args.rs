@@ -218,6 +218,12 @@ pub struct Analyze {
     /// Cost candidates by building them in a rolled-back transaction; locks, so staging only.
     #[arg(long)]
     pub build: bool,
+    /// Seconds after which --build builds no more.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "build")]
+    pub build_time: u64,
+    /// Estimated size of the largest index that --build builds.
+    #[arg(long, value_name = "SIZE", default_value = "1GB", requires = "build")]
+    pub build_size: Size,
     /// Name of the database, to consent to --build without a marker.
     #[arg(long, value_name = "DBNAME")]
     pub confirm: Option<String>,

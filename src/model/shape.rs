@@ -53,6 +53,8 @@ pub struct Scan {
     pub sort: Vec<SortKey>,
     /// The query that owns the sort has a `LIMIT`.
     pub limited: bool,
+    /// The least or the greatest of this, `min` or `max`, is all that is asked for of the scan.
+    pub extreme: Option<Key>,
     /// The scan is what the statement writes.
     pub target: bool,
     /// Columns of this scan in the select list of the outermost query; `*` for all.
@@ -145,6 +147,13 @@ pub struct SortKey {
     pub key: Key,
     pub descending: bool,
     pub nulls_first: bool,
+}
+
+impl Scan {
+    /// What its rows are wanted by in order, first of all.
+    pub fn ordered_by(&self) -> Option<&Key> {
+        self.sort.first().map(|sort| &sort.key).or(self.extreme.as_ref())
+    }
 }
 
 impl Shape {

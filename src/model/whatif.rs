@@ -48,11 +48,16 @@ pub struct Distinct {
 
 /// Builds indexes and takes them away again: for those that cannot be pretended.
 pub trait Build {
-    /// Builds `index` alone, plans each of `queries` with it, and rolls back.
+    /// Builds `index`, of an estimated size, alone, plans each of `queries` with it, and rolls back.
     ///
     /// # Errors
-    /// A sentence when the index cannot be built.
-    fn alone(&mut self, index: &IndexPlan, queries: &[&Query]) -> Result<Built, String>;
+    /// A sentence when the index cannot be built, or when there is no room or time left for it.
+    fn alone(
+        &mut self,
+        index: &IndexPlan,
+        size_bytes: f64,
+        queries: &[&Query],
+    ) -> Result<Built, String>;
 }
 
 /// What a planner said of one statement.

@@ -1,6 +1,6 @@
 //! Planner costs with an index that is not there: HypoPG, or a build that is rolled back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
@@ -21,8 +21,6 @@ use crate::model::workload::{Query, Sample};
 use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, create, name};
 
-/// No build begins later than this after the first: what a user waits for without a word.
-const BUILDING: Duration = Duration::from_secs(300);
 /// What a candidate is called while it is built; its own name may be taken.
 const CANDIDATE: &str = "pgassay_candidate";
 /// Executions of one statement that are planned: enough to see skew, few enough to stay quick.
@@ -35,15 +33,18 @@ struct Planner<'c> {
     asked: u64,
     /// How many parameters a text has.
     parameters: HashMap<String, usize>,
+    /// Texts that cannot be planned for no parameters in particular.
+    custom_only: HashSet<String>,
 }
 
 impl<'c> Planner<'c> {
     fn new(connection: &'c Connection) -> Self {
-        Planner { connection, asked: 0, parameters: HashMap::new() }
+        Planner { connection, asked: 0, parameters: HashMap::new(), custom_only: HashSet::new() }
     }
 
-    /// What the planner says of a statement: the mean over some of its executions, or, without any, the
-    /// plan for no parameters in particular. `position` tells which of the offered indexes a name means.
+    /// What the planner says of a statement: the mean over some of its executions and, where it came with
+    /// parameters, or there is no execution, the plan for none in particular: a server that has prepared
+    /// the statement may come to use either. `position` tells which of the offered indexes a name means.
     fn plan(
         &mut self,
         query: &Query,
@@ -77,8 +78,18 @@ impl<'c> Planner<'c> {
         let mut plans = samples
             .map(|sample| explain::estimated(self.connection, sample))
             .collect::<Result<Vec<Plan>, PgError>>()?;
-        if plans.is_empty() {
-            plans.push(self.generic(&query.normalized)?);
+        // What is written out in the text of an execution stays as it is.
+        let prepared = query.samples.iter().find(|sample| !sample.parameters.is_empty());
+        match prepared.map(|sample| &sample.text) {
+            None if plans.is_empty() => plans.push(self.generic(&query.normalized)?),
+            Some(text) if !self.custom_only.contains(&**text) => match self.generic(text) {
+                Ok(plan) => plans.push(plan),
+                Err(error) if error.sqlstate.is_some() => {
+                    self.custom_only.insert(text.to_string());
+                }
+                Err(error) => return Err(error),
+            },
+            _ => {}
         }
         Ok(plans)
     }
@@ -266,36 +277,73 @@ impl WhatIf for RealPlanner<'_> {
     }
 }
 
+/// How much may be built, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildRoom {
+    pub lock_timeout_ms: u64,
+    /// From the first build to the end of the last.
+    pub time: Duration,
+    /// Estimated size of the largest index.
+    pub size_bytes: u64,
+}
+
 /// What-if by building: the only way for GIN. Locks the table against writes while it builds, and rolls
 /// back.
 pub struct RolledBackBuild<'c> {
     connection: &'c Connection,
     planner: Planner<'c>,
-    lock_timeout_ms: u64,
-    until: Instant,
+    room: BuildRoom,
+    /// When the first build began.
+    began: Option<Instant>,
+    /// For each candidate that was not built, why.
+    refused: Vec<String>,
 }
 
 impl<'c> RolledBackBuild<'c> {
-    pub fn new(connection: &'c Connection, _: &Writable, lock_timeout_ms: u64) -> Self {
+    pub fn new(connection: &'c Connection, _: &Writable, room: BuildRoom) -> Self {
         let planner = Planner::new(connection);
-        RolledBackBuild { connection, planner, lock_timeout_ms, until: Instant::now() + BUILDING }
+        RolledBackBuild { connection, planner, room, began: None, refused: Vec::new() }
     }
 
-    fn inside(&mut self, index: &IndexPlan, queries: &[&Query]) -> Result<Built, String> {
-        if Instant::now() > self.until {
-            return Err(format!("the {} s for building were over", BUILDING.as_secs()));
+    /// How many candidates were not built, and why, in one sentence; `None` if all were.
+    pub fn not_built(&self) -> Option<String> {
+        let first = self.refused.first()?;
+        let count = self.refused.len();
+        let plural = if count == 1 { " was" } else { "s were" };
+        Some(format!("{count} candidate{plural} not built; the first: {first}"))
+    }
+
+    fn inside(
+        &mut self,
+        index: &IndexPlan,
+        size_bytes: f64,
+        queries: &[&Query],
+    ) -> Result<Built, String> {
+        let BuildRoom { lock_timeout_ms, time, size_bytes: most_bytes } = self.room;
+        if size_bytes > most_bytes as f64 {
+            return Err("it would be larger than --build-size allows".to_owned());
+        }
+        let began = *self.began.get_or_insert_with(Instant::now);
+        let left_ms = time.saturating_sub(began.elapsed()).as_millis();
+        if left_ms == 0 {
+            return Err(format!("the {} s of --build-time were over", time.as_secs()));
         }
         let text = |error: PgError| error.to_string();
         let extension =
             if needs_trigrams(index) { "CREATE EXTENSION IF NOT EXISTS pg_trgm;" } else { "" };
-        let started = Instant::now();
         self.connection
             .batch(&format!(
-                "BEGIN READ WRITE; SET LOCAL lock_timeout = {}; {extension} {}",
-                self.lock_timeout_ms,
-                create(index, CANDIDATE, Build::Plain)
+                "BEGIN READ WRITE; SET LOCAL lock_timeout = {lock_timeout_ms}; \
+                 SET LOCAL statement_timeout = {left_ms}"
             ))
             .map_err(text)?;
+        let started = Instant::now();
+        self.connection
+            .batch(&format!("{extension} {}", create(index, CANDIDATE, Build::Plain)))
+            .map_err(|error| match error.sqlstate.as_deref() {
+            Some("57014") => format!("the {} s of --build-time were over", time.as_secs()),
+            _ => error.to_string(),
+        })?;
         let build_ms = started.elapsed().as_secs_f64() * 1_000.0;
         let size: i64 = self
             .connection
@@ -321,10 +369,19 @@ impl<'c> RolledBackBuild<'c> {
 }
 
 impl WhatIfByBuilding for RolledBackBuild<'_> {
-    fn alone(&mut self, index: &IndexPlan, queries: &[&Query]) -> Result<Built, String> {
-        let outcome = self.inside(index, queries);
+    fn alone(
+        &mut self,
+        index: &IndexPlan,
+        size_bytes: f64,
+        queries: &[&Query],
+    ) -> Result<Built, String> {
+        let outcome = self.inside(index, size_bytes, queries);
         let rolled_back = self.connection.batch("ROLLBACK").map_err(|error| error.to_string());
-        rolled_back.and(outcome)
+        let outcome = rolled_back.and(outcome);
+        if let Err(why) = &outcome {
+            self.refused.push(format!("{}: {why}", name(index)));
+        }
+        outcome
     }
 }
 

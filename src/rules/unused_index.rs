@@ -6,6 +6,7 @@ use super::support::index_serves;
 use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
+use crate::model::shape::Key;
 
 pub const RULE: Rule = Rule {
     id: "unused-index",
@@ -45,7 +46,7 @@ fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
         };
         found.scan.filters.iter().any(|filter| index_serves(index, filter))
             || found.scan.joins.iter().any(|join| leads(&join.column))
-            || found.scan.sort.first().and_then(|sort| sort.key.column()).is_some_and(leads)
+            || found.scan.ordered_by().and_then(Key::column).is_some_and(leads)
     })
 }
 

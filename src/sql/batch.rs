@@ -41,7 +41,7 @@ fn any_of_keys(query: &Query, column: &str, slot: u16) -> Option<String> {
     query.limit_clause = None;
     query.fetch = None;
     let SetExpr::Select(select) = query.body.as_mut() else { return None };
-    let is_aggregate = super::resolve::aggregates(&select.projection);
+    let is_aggregate = super::aggregate::aggregates(&select.projection);
     let mut visitor = ToAny { column, slot, key: None, depth: 0 };
     let _ = select.selection.visit(&mut visitor);
     if visitor.key.is_none() {

@@ -3,6 +3,7 @@
 //! The lexer and the normalizer are our own and work on any text; the parser is asked once for each
 //! distinct statement, and a statement that it cannot read still has a fingerprint.
 
+mod aggregate;
 pub mod batch;
 pub mod constant;
 pub mod ddl;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, Statement, TableFactor, UnaryOperator, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, Ident, Query, SetExpr, Statement, TableFactor, UnaryOperator, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::scope::{Origin, Scope, fold};
@@ -317,26 +317,40 @@ pub fn slots(expr: &Expr) -> Vec<u16> {
     slots.0
 }
 
-/// The queries directly inside an expression, not those inside of them.
+/// The queries directly inside an expression, not those inside of them. Of one that stands behind
+/// `EXISTS` nothing is read but whether it has rows: it comes without its select list.
 pub fn subqueries(node: &impl Visit) -> Vec<Query> {
-    struct Subqueries(Vec<Query>, usize);
+    struct Subqueries {
+        found: Vec<Query>,
+        depth: usize,
+        is_in_exists: bool,
+    }
     impl Visitor for Subqueries {
         type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            // Its query is what is visited next.
+            self.is_in_exists = matches!(expr, Expr::Exists { .. });
+            ControlFlow::Continue(())
+        }
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            if self.1 == 0 {
-                self.0.push(query.clone());
+            if self.depth == 0 {
+                let mut query = query.clone();
+                if let (true, SetExpr::Select(select)) = (self.is_in_exists, &mut *query.body) {
+                    select.projection.clear();
+                }
+                self.found.push(query);
             }
-            self.1 += 1;
+            self.depth += 1;
             ControlFlow::Continue(())
         }
         fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.1 -= 1;
+            self.depth -= 1;
             ControlFlow::Continue(())
         }
     }
-    let mut found = Subqueries(Vec::new(), 0);
-    let _ = node.visit(&mut found);
-    found.0
+    let mut subqueries = Subqueries { found: Vec::new(), depth: 0, is_in_exists: false };
+    let _ = node.visit(&mut subqueries);
+    subqueries.found
 }
 
 /// Names of all functions that a statement calls, each once, lower case, schema included if given.

@@ -203,6 +203,7 @@ impl Resolver<'_> {
             joins: Vec::new(),
             sort: Vec::new(),
             limited: false,
+            extreme: None,
             target: false,
             outputs: Vec::new(),
             columns: Vec::new(),

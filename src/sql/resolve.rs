@@ -5,9 +5,10 @@ use sqlparser::ast::{
     Select, SelectItem, SetExpr, Statement, Visit,
 };
 
+use super::aggregate::{aggregates, extreme};
 use super::parse::{ParseError, parse};
 use super::predicate::{Conjunct, classify, conjuncts, functions, key, slots};
-use super::scope::{Outputs, Scope, Source, fold};
+use super::scope::{Outputs, Relation, Scope, Source, fold};
 use super::utility::is_utility;
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Operator, Predicate, Shape, SortKey, StatementKind};
@@ -198,6 +199,13 @@ impl Resolver<'_> {
         }
         if !grouped && select.distinct.is_none() {
             self.sort(order_by, &scope, limited);
+        }
+        if let ([Relation { source: Source::Scan(scan), .. }], false) =
+            (&scope.relations[..], grouped)
+        {
+            let extreme = extreme(&select.projection);
+            let of = extreme.and_then(|of| key(&of, &scope, &self.shape.scans, self.catalog));
+            self.shape.scans[*scan].extreme = of.map(|(_, key)| key);
         }
         if order_by.is_empty() && limited && !grouped {
             for relation in &scope.relations {
@@ -392,34 +400,4 @@ pub(super) fn part(part: &ObjectNamePart) -> Option<String> {
 /// The last part of a name: the table or the column.
 pub fn last_name(name: &ObjectName) -> Option<String> {
     name.0.last().and_then(part)
-}
-
-/// Some item of a select list is an aggregate and no window.
-pub(super) fn aggregates(items: &[SelectItem]) -> bool {
-    const AGGREGATES: &[&str] = &[
-        "count",
-        "sum",
-        "avg",
-        "min",
-        "max",
-        "bool_and",
-        "bool_or",
-        "every",
-        "array_agg",
-        "string_agg",
-        "json_agg",
-        "jsonb_agg",
-        "json_object_agg",
-        "jsonb_object_agg",
-        "stddev",
-        "variance",
-    ];
-    items.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Function(function))
-        | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } => {
-            let name = last_name(&function.name).unwrap_or_default();
-            function.over.is_none() && AGGREGATES.contains(&name.as_str())
-        }
-        _ => false,
-    })
 }

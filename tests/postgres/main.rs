@@ -7,6 +7,7 @@ mod advice;
 mod analyze;
 mod apply;
 mod batched;
+mod candidates;
 mod check;
 mod connections;
 mod defects;

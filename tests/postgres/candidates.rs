@@ -1,0 +1,77 @@
+//! What a statement asks for and the index that it gets.
+
+use serde_json::Value;
+
+use crate::advice::{advised, bazaar, indexes};
+
+/// A log of one statement, executed often enough to matter.
+fn often<'s>(sql: &'s str, values: &'s [&'s str]) -> Vec<(&'s str, &'s [&'s str], f64)> {
+    vec![(sql, values, 20.0); 30]
+}
+
+#[test]
+fn the_least_and_the_greatest_are_looked_up() {
+    let Some((flags, _)) = bazaar("bazaar_extremes") else { return };
+    let greatest = "SELECT max(listed_at) FROM \"Sales\".\"Items\" WHERE \"ownerId\" = $1";
+    let found = advised(&flags, &often(greatest, &["5"]), &[]);
+    assert_eq!(indexes(&found), ["\"Sales\".\"Items\" (\"ownerId\", listed_at)"]);
+    let both = "SELECT min(price), max(price) FROM \"Sales\".\"Items\"";
+    assert_eq!(indexes(&advised(&flags, &often(both, &[]), &[])), ["\"Sales\".\"Items\" (price)"]);
+}
+
+#[test]
+fn an_index_carries_nothing_that_exists_does_not_read() {
+    let Some((flags, _)) = bazaar("bazaar_exists") else { return };
+    let sql = "SELECT id, email FROM people p WHERE country = 'DE' AND NOT EXISTS \
+               (SELECT * FROM \"Sales\".\"Items\" i WHERE i.\"ownerId\" = p.id)";
+    let made = indexes(&advised(&flags, &often(sql, &[]), &[]));
+    assert!(made.iter().any(|sql| sql == "\"Sales\".\"Items\" (\"ownerId\")"), "{made:?}");
+}
+
+#[test]
+fn one_order_serves_many_conditions_where_there_is_room_for_one_index() {
+    let Some((flags, _)) = bazaar("bazaar_orders") else { return };
+    let statements = ["price > $1", "title <> $1", "\"ownerId\" <> $1"].map(|condition| {
+        format!("SELECT title FROM \"Sales\".\"Items\" WHERE {condition} ORDER BY listed_at DESC LIMIT 20")
+    });
+    let entries: Vec<(&str, &[&str], f64)> =
+        statements.iter().flat_map(|sql| often(sql, &["20"])).collect();
+    let made = indexes(&advised(&flags, &entries, &["--max-indexes", "1"]));
+    assert_eq!(made, ["\"Sales\".\"Items\" (listed_at DESC)"]);
+}
+
+/// Cost of all executions with what is recommended.
+fn cost_after(found: &Value) -> f64 {
+    let recommendations = found["recommendations"].as_array().unwrap();
+    assert_eq!(recommendations.len(), 1, "{recommendations:?}");
+    recommendations[0]["estimated"]["cost_after"].as_f64().unwrap()
+}
+
+/// The owner has hundreds of items, the mean owner three: a server that has prepared the statement may
+/// plan for either.
+#[test]
+fn a_parameter_is_planned_as_it_was_and_as_any() {
+    let Some((flags, _)) = bazaar("bazaar_generic") else { return };
+    let written = "SELECT title FROM \"Sales\".\"Items\" WHERE \"ownerId\" = 1";
+    let bound = "SELECT title FROM \"Sales\".\"Items\" WHERE \"ownerId\" = $1";
+    let written = cost_after(&advised(&flags, &often(written, &[]), &[]));
+    let bound = cost_after(&advised(&flags, &often(bound, &["1"]), &[]));
+    assert!(bound > 0.6 * written && bound < 0.9 * written, "{bound} {written}");
+}
+
+#[test]
+fn what_is_built_stays_within_the_room_and_the_time_for_it() {
+    let Some((flags, _)) = bazaar("bazaar_build_room") else { return };
+    let sql = "SELECT \"Id\" FROM \"Sales\".\"Items\" WHERE tags @> ARRAY['t3','t500']";
+    for (more, why) in [
+        (["--build-size", "16kB"], "larger than --build-size allows"),
+        (["--build-time", "0"], "the 0 s of --build-time were over"),
+    ] {
+        let found = advised(&flags, &often(sql, &[]), &[&["--build"][..], &more].concat());
+        let recommendation = &found["recommendations"][0];
+        assert!(recommendation["estimated"].is_null(), "{recommendation}");
+        assert!(recommendation["why"].as_str().unwrap().contains(why), "{recommendation}");
+        let warnings = found["warnings"].to_string();
+        assert!(warnings.contains("1 candidate was not built"), "{warnings}");
+    }
+}
