@@ -4,7 +4,9 @@
 //! PostgreSQL of its own, has `pgassay analyze` advise on a log of its 34 statements at several budgets,
 //! and measures every set of indexes the same way. `-- tpch` does the same with TPC-H at scale factor
 //! 0.3; the directory with the `.tbl` files of `tpchgen-cli` is named by `PGASSAY_TPCH_DIR`.
-//! `PGASSAY_BENCH_RUNS` sets how often each statement is executed.
+//! `-- marketplace trial` also measures what a trial leaves of the advice, which takes its time.
+//! `PGASSAY_BENCH_RUNS` sets how often each statement is executed; `PGASSAY_BENCH_SETS` names a directory
+//! for the recommended sets.
 
 #[path = "measure.rs"]
 mod measure;
@@ -57,8 +59,9 @@ fn field(name: &str) -> Field {
 }
 
 fn main() {
-    let asked = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let field = field(asked.as_deref().unwrap_or("marketplace"));
+    let asked: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let field = field(asked.first().map_or("marketplace", String::as_str));
     let runs = std::env::var("PGASSAY_BENCH_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let path = std::env::var("PATH").unwrap_or_default();
     let programs = find_server(None, &path).expect("PostgreSQL is not installed");
@@ -105,12 +108,15 @@ fn main() {
         let command = [&["analyze"][..], &flags].concat();
         let (indexes, advice) = advised(&settings, &log, &command, "proposed");
         let name = format!("pgassay {}", flags.last().unwrap_or(&""));
+        keep(name.trim(), &indexes);
         row(name.trim(), &indexes, Some(advice));
     }
-    // What is left of the advice once it was tried on the data.
-    let (indexes, advice) =
-        advised(&settings, &log, &["trial", "--confirm", &settings.database], "accepted");
-    row("pgassay trial", &indexes, Some(advice));
+    if asked.iter().any(|argument| argument == "trial") {
+        let command = ["trial", "--confirm", &settings.database];
+        let (indexes, advice) = advised(&settings, &log, &command, "accepted");
+        keep("pgassay trial", &indexes);
+        row("pgassay trial", &indexes, Some(advice));
+    }
     let mut peers: Vec<PathBuf> = std::fs::read_dir(field.data.join("peer_indexes"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -203,6 +209,13 @@ fn advised(
         .map(|sql| sql.as_str().unwrap().to_owned())
         .collect();
     (indexes, (seconds, plans))
+}
+
+fn keep(name: &str, indexes: &[String]) {
+    if let Ok(directory) = std::env::var("PGASSAY_BENCH_SETS") {
+        let path = Path::new(&directory).join(format!("{}.sql", name.replace(' ', "_")));
+        std::fs::write(path, indexes.join(";\n") + ";\n").unwrap();
+    }
 }
 
 fn print_row(

@@ -2,7 +2,8 @@
 //!
 //! Greedily by benefit per byte, as Extend does (Schlosser, Kossmann and Boissier, ICDE 2019); then
 //! indexes that others have made superfluous go, and each is exchanged for any that does better in its
-//! place, until nothing changes.
+//! place, until nothing changes. Where room is short, single indexes are held out or in for a while, which
+//! leads on to sets that no one exchange reaches.
 
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -22,10 +23,16 @@ impl Room {
     /// The room that limits leave where all writes take `writes_us` now.
     pub fn of(limits: Limits, writes_us: f64) -> Room {
         Room {
-            bytes: limits.budget_bytes.map(|bytes| bytes as f64),
+            bytes: limits.budget_bytes.map(|bytes| bytes as f64 * (1.0 - SIZE_ERROR)),
             indexes: limits.max_indexes,
             upkeep: limits.max_write_overhead_pct.map(|pct| writes_us * pct / 100.0),
         }
+    }
+
+    /// Room for more or less, but for as many indexes.
+    fn times(&self, part: f64) -> Room {
+        let bytes = self.bytes.map(|bytes| bytes * part);
+        Room { bytes, upkeep: self.upkeep.map(|upkeep| upkeep * part), ..*self }
     }
 
     /// What an index uses of the room, as parts of what there is of each kind.
@@ -79,6 +86,16 @@ impl Change {
     }
 }
 
+/// What may be done with a candidate for the time being.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Held {
+    Free,
+    /// It stays in.
+    In,
+    /// It stays out.
+    Out,
+}
+
 /// The room that a set takes up.
 #[derive(Debug, Clone, Copy, Default)]
 struct Taken {
@@ -122,8 +139,6 @@ pub struct Selection<'s, 'a> {
     room: Room,
     /// What a byte costs, in the units of [`Weighed::weight`].
     byte_price: f64,
-    /// What all of the room together costs, in the same units: nothing, unless it is short.
-    room_price: f64,
     /// Bytes and upkeep have to stay within the room.
     is_limited: bool,
     /// Gains below this are within the error of the costs.
@@ -131,8 +146,7 @@ pub struct Selection<'s, 'a> {
     /// For each statement, the candidates that can matter to it, ascending.
     of_statement: Vec<Set>,
     is_chosen: Vec<bool>,
-    /// Candidates that are not to be had for the time being.
-    is_barred: Vec<bool>,
+    held: Vec<Held>,
     taken: Taken,
     /// Weight of each statement with what is chosen.
     now: Vec<f64>,
@@ -140,12 +154,14 @@ pub struct Selection<'s, 'a> {
 
 /// Gains below this part of the whole are within the error of the costs.
 const SMALLEST_GAIN: f64 = 1e-5;
+/// Part of a budget that is kept free: by so much all indexes together may be larger than estimated.
+const SIZE_ERROR: f64 = 0.01;
 /// No index is smaller, bytes.
 const PAGE: f64 = 8_192.0;
-/// Prices of the room that are tried to meet the limits.
-const PRICES: usize = 12;
-/// Indexes that are done without for a while where room is short, at most.
-const MOST_BARRED: usize = 48;
+/// Parts of the room that are filled for a first try.
+const PARTS: [f64; 5] = [1.0, 0.9, 0.95, 1.1, 1.2];
+/// Indexes that are reconsidered where room is short, at most.
+const MOST_TRIED: usize = 64;
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
 const MOST_ROUNDS: usize = 8;
 
@@ -166,12 +182,11 @@ impl<'s, 'a> Selection<'s, 'a> {
             costs,
             room,
             byte_price,
-            room_price: 0.0,
             is_limited: false,
             smallest_gain: whole * SMALLEST_GAIN,
             of_statement,
             is_chosen: vec![false; candidates.len()],
-            is_barred: vec![false; candidates.len()],
+            held: vec![Held::Free; candidates.len()],
             taken: Taken::default(),
             now,
             statements,
@@ -179,17 +194,15 @@ impl<'s, 'a> Selection<'s, 'a> {
         }
     }
 
-    /// Positions of the candidates to have.
-    ///
-    /// Where room is short, it is made dearer until what is worth having fits, and what is left over is
-    /// filled: a price finds sets that taking one index after the other until the room is used up does not
-    /// (Lagrangian relaxation of the knapsack).
+    /// Positions of the candidates to have: what is worth having or, where that does not fit, the best
+    /// that does.
     pub fn run(mut self) -> Set {
-        self.solve();
+        self.settle();
         self.is_limited = true;
         if !self.fits(Change::default()) {
+            let wanted = self.chosen();
             self.squeeze();
-            self.reconsider();
+            self.reconsider(&wanted);
         }
         self.chosen()
     }
@@ -198,60 +211,82 @@ impl<'s, 'a> Selection<'s, 'a> {
         (0..self.candidates.len()).filter(|at| self.is_chosen[*at]).collect()
     }
 
-    /// Looks for the price of the room at which what is worth having fits.
+    fn chosen_and_free(&self) -> Set {
+        let is_free = |at: &usize| self.is_chosen[*at] && self.held[*at] == Held::Free;
+        (0..self.candidates.len()).filter(is_free).collect()
+    }
+
+    /// The best of the sets that one index after the other gives, for the room and for somewhat more or
+    /// less of it.
     fn squeeze(&mut self) {
         let room = self.room;
-        // What the room would cost at the prices that hold without limits.
-        let usual = self.byte_price * room.bytes.unwrap_or(0.0) + room.upkeep.unwrap_or(0.0);
-        let (mut low, mut high) = (usual.max(f64::MIN_POSITIVE), None);
-        // One after the other until the room is used up, to begin with.
-        self.solve();
-        let mut best = (self.whole_now(), self.chosen());
-        for _ in 0..PRICES {
-            let tried = match high {
-                Some(high) => f64::sqrt(low * high),
-                None => 4.0 * low,
-            };
-            (self.room_price, self.is_limited) = (tried, false);
-            self.solve();
-            (self.room_price, self.is_limited) = (0.0, true);
-            if self.fits(Change::default()) {
-                high = Some(tried);
-                self.settle();
-                if self.whole_now() < best.0 {
-                    best = (self.whole_now(), self.chosen());
-                }
-            } else {
-                low = tried;
-            }
+        let mut best = (f64::INFINITY, Set::new());
+        for part in PARTS {
+            self.room = room.times(part);
+            self.set(&[]);
+            self.settle();
+            self.room = room;
+            self.fit(&mut best);
         }
         self.set(&best.1);
     }
 
-    /// Does without each index for a while, the one that takes up most first: the room that it leaves may
-    /// be worth more to others, several together, than it is to one.
-    fn reconsider(&mut self) {
-        let mut untried = self.largest_first();
-        for _ in 0..MOST_BARRED {
+    /// Makes what is chosen fit, and keeps it if it is better than the best so far.
+    fn fit(&mut self, best: &mut (f64, Set)) {
+        self.shrink();
+        self.settle();
+        if self.fits(Change::default()) && self.whole_now() < best.0 {
+            *best = (self.whole_now(), self.chosen());
+        }
+    }
+
+    /// Does without each index for a while, and has each of `others`, which are worth having where room is
+    /// not short: the room that one leaves may be worth more to several together, and the other way round.
+    fn reconsider(&mut self, others: &[usize]) {
+        let mut untried = self.largest_first(others);
+        for _ in 0..MOST_TRIED {
             let Some(candidate) = untried.pop_front() else { return };
             let best = (self.whole_now(), self.chosen());
-            self.is_barred[candidate] = true;
-            self.take(Change::remove(candidate));
+            if self.is_chosen[candidate] {
+                self.held[candidate] = Held::Out;
+                self.take(Change::remove(candidate));
+            } else {
+                self.held[candidate] = Held::In;
+                self.take(Change::add(candidate));
+                self.shrink();
+            }
             self.settle();
-            self.is_barred[candidate] = false;
-            self.settle();
-            if self.whole_now() + self.smallest_gain < best.0 {
-                untried = self.largest_first();
+            self.held[candidate] = Held::Free;
+            let mut found = best.clone();
+            self.fit(&mut found);
+            if found.0 + self.smallest_gain < best.0 {
+                untried = self.largest_first(others);
             } else {
                 self.set(&best.1);
             }
         }
     }
 
-    fn largest_first(&self) -> VecDeque<usize> {
+    fn largest_first(&self, others: &[usize]) -> VecDeque<usize> {
         let mut largest = self.chosen();
+        largest.extend(others.iter().filter(|at| !self.is_chosen[**at]));
         largest.sort_by(|a, b| self.extent(*b).total_cmp(&self.extent(*a)));
         largest.into()
+    }
+
+    /// Takes out what saves the least for what it takes up until the rest fits.
+    fn shrink(&mut self) {
+        while !self.fits(Change::default()) {
+            let mut least: Option<(f64, usize)> = None;
+            for candidate in self.chosen_and_free() {
+                let saved = -self.gain(Change::remove(candidate)) / self.extent(candidate);
+                if least.is_none_or(|(known, _)| saved < known) {
+                    least = Some((saved, candidate));
+                }
+            }
+            let Some((_, candidate)) = least else { return };
+            self.take(Change::remove(candidate));
+        }
     }
 
     /// Time of all statements and of the writes with what is chosen.
@@ -268,12 +303,6 @@ impl<'s, 'a> Selection<'s, 'a> {
                 _ => {}
             }
         }
-    }
-
-    /// The best set at the present price, from nothing.
-    fn solve(&mut self) {
-        self.set(&[]);
-        self.settle();
     }
 
     /// Adds, drops and exchanges until nothing changes.
@@ -316,11 +345,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// What having a candidate costs, whatever it gains.
     fn price(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
-        let dear = match self.room_price > 0.0 {
-            true => self.room_price * self.room.used_by(priced),
-            false => 0.0,
-        };
-        priced.upkeep + priced.net_bytes * self.byte_price + dear
+        priced.upkeep + priced.net_bytes * self.byte_price
     }
 
     /// What a candidate takes up: of the room where that is limited, else bytes.
@@ -421,7 +446,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// Takes out what is not worth its price any more, the least useful first.
     fn drop_superfluous(&mut self) -> bool {
         let mut gains: Vec<(usize, f64)> = Vec::new();
-        for candidate in self.chosen() {
+        for candidate in self.chosen_and_free() {
             gains.push((candidate, self.gain(Change::remove(candidate))));
         }
         let mut dropped = false;
@@ -445,11 +470,11 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// Exchanges one index for another wherever the whole falls by it.
     fn exchange(&mut self) -> bool {
         let mut exchanged = false;
-        for old in self.chosen() {
+        for old in self.chosen_and_free() {
             let mut best: Option<(f64, Change)> = None;
             for new in self.neighbours(old) {
                 let change = Change { add: Some(new), remove: Some(old) };
-                if self.is_chosen[new] || self.is_barred[new] || !self.fits(change) {
+                if self.is_chosen[new] || self.held[new] == Held::Out || !self.fits(change) {
                     continue;
                 }
                 let gain = self.gain(change);

@@ -40,6 +40,25 @@ fn one_order_serves_many_conditions_where_there_is_room_for_one_index() {
     assert_eq!(made, ["\"Sales\".\"Items\" (listed_at DESC)"]);
 }
 
+/// One statement takes 9,999 of 10,000 parts of the time, and one index cures it.
+#[test]
+fn what_takes_nearly_all_of_the_time_leaves_the_others_their_indexes() {
+    let Some((flags, _)) = bazaar("bazaar_dominated") else { return };
+    let others = [
+        ("SELECT country FROM people WHERE email = 'P7@mail.test'", 3.0),
+        ("SELECT title FROM \"Sales\".\"Items\" WHERE listed_at > now() LIMIT 5", 2.0),
+        ("SELECT at FROM visits WHERE person_id = 77", 2.0),
+        ("SELECT title FROM \"Sales\".\"Items\" WHERE price = 12.34 ORDER BY listed_at", 2.0),
+    ];
+    let all = "SELECT title FROM \"Sales\".\"Items\" WHERE \"ownerId\" = 5";
+    let mut entries = vec![(all, &[][..], 90_000.0)];
+    entries.extend(others.map(|(sql, ms)| (sql, &[][..], ms)));
+    let made = indexes(&advised(&flags, &entries, &[]));
+    for table in ["people (email)", "visits (person_id)", "(price", "(\"ownerId\")"] {
+        assert!(made.iter().any(|sql| sql.contains(table)), "{table}: {made:?}");
+    }
+}
+
 /// Cost of all executions with what is recommended.
 fn cost_after(found: &Value) -> f64 {
     let recommendations = found["recommendations"].as_array().unwrap();
