@@ -29,16 +29,22 @@ impl Room {
         }
     }
 
-    /// Room for more or less, but for as many indexes.
+    /// Room for more or less of everything.
     fn times(&self, part: f64) -> Room {
-        let bytes = self.bytes.map(|bytes| bytes * part);
-        Room { bytes, upkeep: self.upkeep.map(|upkeep| upkeep * part), ..*self }
+        let whole = |indexes: f64| if part > 1.0 { indexes.ceil() } else { indexes.floor() };
+        Room {
+            bytes: self.bytes.map(|bytes| bytes * part),
+            indexes: self.indexes.map(|indexes| whole(indexes as f64 * part) as usize),
+            upkeep: self.upkeep.map(|upkeep| upkeep * part),
+        }
     }
 
     /// What an index uses of the room, as parts of what there is of each kind.
     fn used_by(&self, priced: &Priced) -> f64 {
         let part = |use_: f64, room: Option<f64>| room.map_or(0.0, |room| use_ / room.max(1e-9));
-        part(priced.size_bytes, self.bytes) + part(priced.upkeep, self.upkeep)
+        part(priced.size_bytes, self.bytes)
+            + part(1.0, self.indexes.map(|most| most as f64))
+            + part(priced.upkeep, self.upkeep)
     }
 }
 
@@ -139,7 +145,7 @@ pub struct Selection<'s, 'a> {
     room: Room,
     /// What a byte costs, in the units of [`Weighed::weight`].
     byte_price: f64,
-    /// Bytes and upkeep have to stay within the room.
+    /// What is chosen has to stay within the room.
     is_limited: bool,
     /// Gains below this are within the error of the costs.
     smallest_gain: f64,
@@ -337,9 +343,10 @@ impl<'s, 'a> Selection<'s, 'a> {
     fn fits(&self, change: Change) -> bool {
         let taken = self.taken_with(change);
         let within = |used: f64, room: Option<f64>| room.is_none_or(|room| used <= room);
-        self.room.indexes.is_none_or(|most| taken.indexes <= most)
-            && (!self.is_limited
-                || within(taken.bytes, self.room.bytes) && within(taken.upkeep, self.room.upkeep))
+        !self.is_limited
+            || self.room.indexes.is_none_or(|most| taken.indexes <= most)
+                && within(taken.bytes, self.room.bytes)
+                && within(taken.upkeep, self.room.upkeep)
     }
 
     /// What having a candidate costs, whatever it gains.
