@@ -11,8 +11,8 @@ use pgassay::model::workload::{Query, Workload};
 use pgassay::source::collect::Collector;
 use pgassay::source::{Options, read};
 
-const STATEMENTS: usize = 6;
-const CANDIDATES: usize = 10;
+const STATEMENTS: usize = 8;
+const CANDIDATES: usize = 13;
 /// Tables that each statement joins.
 const PARTS: usize = 2;
 /// Cost of a part without an index.
@@ -225,6 +225,6 @@ fn what_is_chosen_has_room_and_comes_close_to_the_best_of_all_choices() {
     let mean = excess.iter().sum::<f64>() / f64::from(count);
     let most = excess.iter().copied().fold(0.0, f64::max);
     println!("above the best: {:.2} % in the mean, {:.1} % at most", 100.0 * mean, 100.0 * most);
-    assert!(mean < 0.005, "{mean}");
-    assert!(most < 0.1, "{most}");
+    assert!(mean < 0.002, "{mean}");
+    assert!(most < 0.05, "{most}");
 }

@@ -24,7 +24,7 @@ const COST_UNIT_US: f64 = 10.0;
 const PRICE_OF_ALL_DATA: f64 = 0.05;
 /// Part of the whole time that one statement counts for at most when space is priced.
 const MOST_OF_ONE_STATEMENT: f64 = 0.05;
-/// Steps in which the whole time is evened out; each at least halves what is too much.
+/// Steps in which the whole time is evened out: after so many it hardly changes any more.
 const EVENING_STEPS: usize = 40;
 /// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
 /// the planner's defaults.

@@ -425,9 +425,11 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// worked out before something was chosen beside it is taken for an upper bound, and worked out anew
     /// only for the one in front: what is chosen meanwhile can leave less to gain.
     fn grow(&mut self) -> bool {
-        let free = (0..self.candidates.len()).filter(|at| !self.is_chosen[*at]);
-        let mut promises: BinaryHeap<Promise> =
-            free.map(|candidate| Promise { density: f64::INFINITY, candidate }).collect();
+        let is_to_be_had = |at: &usize| !self.is_chosen[*at] && self.held[*at] != Held::Out;
+        let mut promises: BinaryHeap<Promise> = (0..self.candidates.len())
+            .filter(is_to_be_had)
+            .map(|candidate| Promise { density: f64::INFINITY, candidate })
+            .collect();
         let mut is_fresh = vec![false; self.candidates.len()];
         let mut grown = false;
         while let Some(Promise { candidate, .. }) = promises.pop() {
