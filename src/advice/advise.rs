@@ -10,6 +10,7 @@ use super::reasons::reasons;
 use super::relevant::{Sized, relevant};
 use super::select::{Priced, Room, Selection, Weighed};
 use super::size::index_bytes;
+use super::weigh::{evened, weighed};
 use super::writes::Writes;
 use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::{Estimate, IndexPlan};
@@ -18,14 +19,8 @@ use crate::sql::index_ddl::replaces;
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
-/// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
-const COST_UNIT_US: f64 = 10.0;
 /// An index as large as all the data has to save this part of the time.
 const PRICE_OF_ALL_DATA: f64 = 0.05;
-/// Part of the whole time that one statement counts for at most when space is priced.
-const MOST_OF_ONE_STATEMENT: f64 = 0.05;
-/// Steps in which the whole time is evened out: after so many it hardly changes any more.
-const EVENING_STEPS: usize = 40;
 /// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
 /// the planner's defaults.
 const RANDOM_PAGE_COST: f64 = 4.0;
@@ -103,7 +98,7 @@ pub fn advise(
         };
         relevant.insert(*query, kept);
     }
-    let statements = weighed(input, &mut costs, &relevant);
+    let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
     let priced = priced(&writes, &sized, &relevant, &statements);
     let whole = evened(&statements);
@@ -114,20 +109,6 @@ pub fn advise(
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let no_index = reasons(input, &mut costs, &relevant, &served);
     Advised { chosen, no_index }
-}
-
-/// Time of all statements, none of which counts for more than a part of it. A statement that takes most
-/// of the time is cured by one index; it shall not make the indexes of all the others look dear.
-fn evened(statements: &[Weighed]) -> f64 {
-    let weights = statements.iter().map(|statement| statement.weight);
-    let part = MOST_OF_ONE_STATEMENT.max(2.0 / statements.len().max(1) as f64);
-    let mut whole: f64 = weights.clone().sum();
-    // Falls towards the one value that fits: each step takes off at most what one statement has too much.
-    for _ in 0..EVENING_STEPS {
-        let most = part * whole;
-        whole = weights.clone().map(|weight| weight.min(most)).sum();
-    }
-    whole
 }
 
 /// What a byte has to save.
@@ -216,26 +197,6 @@ fn modelled(planned: &Planned, table: &Table) -> Option<f64> {
     let page_cost = RANDOM_PAGE_COST - (RANDOM_PAGE_COST - PAGE_COST) * (pages / all).sqrt();
     let rest = (planned.full_cost - scan.cost).max(0.0);
     Some(LOOK_COST + pages * page_cost + scan.rows * ROW_COST + rest)
-}
-
-/// The statements that some candidate can matter to, with their time.
-fn weighed(
-    input: &Input<'_>,
-    costs: &mut Costs<'_>,
-    relevant: &HashMap<usize, Set>,
-) -> Vec<Weighed> {
-    let mut queries: Vec<usize> = relevant.keys().copied().collect();
-    queries.sort_unstable();
-    queries
-        .into_iter()
-        .filter_map(|query| {
-            let cost = costs.cost(query, &[])?;
-            let observed = input.workload.queries[query].total_us as f64;
-            let calls = input.workload.queries[query].calls as f64;
-            let weight = if observed > 0.0 { observed } else { calls * cost * COST_UNIT_US };
-            Some(Weighed { query, weight, cost })
-        })
-        .collect()
 }
 
 fn priced(

@@ -14,6 +14,7 @@ pub mod recommend;
 mod relevant;
 pub mod select;
 pub mod size;
+pub mod weigh;
 pub mod writes;
 
 use crate::model::catalog::Catalog;
