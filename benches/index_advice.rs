@@ -8,22 +8,18 @@
 //! `PGASSAY_BENCH_RUNS` sets how often each statement is executed; `PGASSAY_BENCH_SETS` names a directory
 //! for the recommended sets.
 
+#[path = "advised.rs"]
+mod advised;
 #[path = "measure.rs"]
 mod measure;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
+use advised::{Advised, advised, cluster};
 use measure::{Measured, Statement, lines, measure, workload};
 use pgassay::pg::connect::Connection;
 use pgassay::pg::libpq_env::Settings;
-use pgassay::pg::throwaway::{Throwaway, find_server};
-
-/// The server that the peers were measured on had these.
-const SETTINGS: &str = "shared_buffers = '2GB'\nrandom_page_cost = 1.1\njit = off\n\
-                        max_parallel_workers_per_gather = 0\nmaintenance_work_mem = '256MB'\n\
-                        max_wal_size = '4GB'\n";
 
 /// One workload with its database.
 struct Field {
@@ -63,10 +59,7 @@ fn main() {
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let field = field(asked.first().map_or("marketplace", String::as_str));
     let runs = std::env::var("PGASSAY_BENCH_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
-    let path = std::env::var("PATH").unwrap_or_default();
-    let programs = find_server(None, &path).expect("PostgreSQL is not installed");
-    let cluster =
-        Throwaway::start_with(&programs, &std::env::temp_dir(), &|_| SETTINGS.to_owned()).unwrap();
+    let cluster = cluster();
     let settings = cluster.settings("postgres");
     let connection = Connection::open(&settings).unwrap();
     load(&field, &connection, &settings);
@@ -92,7 +85,7 @@ fn main() {
         "plans",
         "failed"
     );
-    let row = |name: &str, indexes: &[String], advice: Option<(f64, u64)>| {
+    let row = |name: &str, indexes: &[String], advice: Option<&Advised>| {
         let after = if indexes.is_empty() {
             None
         } else {
@@ -106,16 +99,16 @@ fn main() {
         .collect();
     for flags in flags {
         let command = [&["analyze"][..], &flags].concat();
-        let (indexes, advice) = advised(&settings, &log, &command, "proposed");
+        let advice = advised(&settings, &log, &command, "proposed");
         let name = format!("pgassay {}", flags.last().unwrap_or(&""));
-        keep(name.trim(), &indexes);
-        row(name.trim(), &indexes, Some(advice));
+        keep(name.trim(), &advice.indexes);
+        row(name.trim(), &advice.indexes, Some(&advice));
     }
     if asked.iter().any(|argument| argument == "trial") {
         let command = ["trial", "--confirm", &settings.database];
-        let (indexes, advice) = advised(&settings, &log, &command, "accepted");
-        keep("pgassay trial", &indexes);
-        row("pgassay trial", &indexes, Some(advice));
+        let advice = advised(&settings, &log, &command, "accepted");
+        keep("pgassay trial", &advice.indexes);
+        row("pgassay trial", &advice.indexes, Some(&advice));
     }
     let mut peers: Vec<PathBuf> = std::fs::read_dir(field.data.join("peer_indexes"))
         .unwrap()
@@ -173,44 +166,6 @@ fn write_export(path: &Path, judged: &[Statement], aside: &[Statement], before: 
     csv.flush().unwrap();
 }
 
-/// The indexes in this state that a command of pgassay leaves, the seconds it took and the plans that it
-/// asked of the planner.
-fn advised(
-    settings: &Settings,
-    log: &Path,
-    command: &[&str],
-    state: &str,
-) -> (Vec<String>, (f64, u64)) {
-    let started = Instant::now();
-    let output = Command::new(env!("CARGO_BIN_EXE_pgassay"))
-        .args(command)
-        .args(["--format", "json"])
-        .args(["-h", &settings.host, "-p", &settings.port.to_string(), "-U", &settings.user])
-        .args(["-d", &settings.database])
-        .arg(log)
-        .output()
-        .unwrap();
-    let seconds = started.elapsed().as_secs_f64();
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        eprint!("{said}");
-        return (Vec::new(), (seconds, 0));
-    }
-    let asked = said.lines().find_map(|line| line.strip_prefix("asked HypoPG for "));
-    let digits = asked.map(|rest| rest.chars().filter(char::is_ascii_digit).collect::<String>());
-    let plans = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let indexes = run["recommendations"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|r| r["kind"] == "create-index" && r["state"] == state)
-        .flat_map(|r| r["sql"].as_array().unwrap())
-        .map(|sql| sql.as_str().unwrap().to_owned())
-        .collect();
-    (indexes, (seconds, plans))
-}
-
 fn keep(name: &str, indexes: &[String]) {
     if let Ok(directory) = std::env::var("PGASSAY_BENCH_SETS") {
         let path = Path::new(&directory).join(format!("{}.sql", name.replace(' ', "_")));
@@ -223,7 +178,7 @@ fn print_row(
     after: &Measured,
     before: &Measured,
     workload: &[Statement],
-    advice: Option<(f64, u64)>,
+    advice: Option<&Advised>,
 ) {
     println!(
         "{name:<22} {:>7} {:>6} {:>7.1} {:>9.4} {:>9.4} {:>9.2} {:>8.2} {:>9.0} {:>8} {:>6} {:>6}",
@@ -235,8 +190,8 @@ fn print_row(
         after.mean_cpu_ms(workload),
         after.p95_cpu_ms(workload),
         after.write_cpu_ms,
-        advice.map_or("–".to_owned(), |(seconds, _)| format!("{seconds:.1}")),
-        advice.map_or("–".to_owned(), |(_, plans)| plans.to_string()),
+        advice.map_or("–".to_owned(), |advice| format!("{:.1}", advice.seconds)),
+        advice.map_or("–".to_owned(), |advice| advice.plans.to_string()),
         after.failed.len(),
     );
     for sql in &after.failed {

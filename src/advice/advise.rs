@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Input;
 use super::candidates::{Candidate, candidates};
 use super::costs::{Alone, Costs, Set, doubted};
-use super::counted::counted;
+use super::counted::{counted, without_coarse};
 use super::reasons::reasons;
 use super::relevant::{Sized, relevant};
 use super::select::{Priced, Room, Selection, Weighed};
@@ -26,7 +26,7 @@ const PRICE_OF_ALL_DATA: f64 = 0.05;
 const RANDOM_PAGE_COST: f64 = 4.0;
 const PAGE_COST: f64 = 1.0;
 const ROW_COST: f64 = 0.0125;
-/// Cost of a look into GIN that finds nothing.
+/// Cost of a look into GIN or GiST that finds nothing.
 const LOOK_COST: f64 = 30.0;
 /// Pairs of a statement and a candidate up to which the planner is asked of each of them.
 const MOST_PAIRS: usize = 10_000;
@@ -70,7 +70,7 @@ pub fn advise(
     }
     for (at, why) in costs.check() {
         // What has no model and cannot be built has no cost, and is not chosen.
-        if build.is_none() && sized[at].candidate.plan.method != "gin" {
+        if build.is_none() && !sized[at].candidate.plan.is_inverted() {
             continue;
         }
         let mut concerned: Vec<usize> =
@@ -85,7 +85,7 @@ pub fn advise(
             None => why,
         };
         let plan = &sized[at].candidate.plan;
-        if let Some(table) = input.catalog.table(&plan.table).filter(|_| plan.method == "gin") {
+        if let Some(table) = input.catalog.table(&plan.table).filter(|_| plan.is_inverted()) {
             price_by_model(&mut costs, at, table, &concerned);
         }
         sized[at].why_not = Some(why);
@@ -132,6 +132,7 @@ fn asked_conditions(found: &[Candidate]) -> HashMap<usize, HashSet<String>> {
 
 /// The candidates that are worth a look, each with the rows and the bytes it would take.
 fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> Vec<Sized> {
+    let found = without_coarse(found, catalog, whatif);
     let counted = counted(&found, catalog, whatif);
     let mut known: HashMap<(String, String), f64> = HashMap::new();
     found
@@ -178,7 +179,7 @@ fn price_by_building(
     Ok(())
 }
 
-/// Costs of a GIN index by a model of what a look into it takes.
+/// Costs of a GIN or GiST index by a model of what a look into it takes.
 fn price_by_model(costs: &mut Costs<'_>, at: usize, table: &Table, concerned: &[usize]) {
     for query in concerned {
         let Some(planned) = costs.planned(*query, &[]) else { continue };
@@ -188,7 +189,7 @@ fn price_by_model(costs: &mut Costs<'_>, at: usize, table: &Table, concerned: &[
     }
 }
 
-/// Cost of the statement when the scan of this table is a look into GIN: that of a bitmap scan whose
+/// Cost of the statement when the scan of this table is a look into such an index: that of a bitmap scan whose
 /// pages are the cheaper the closer they lie (`cost_bitmap_heap_scan` in PostgreSQL's `costsize.c`).
 fn modelled(planned: &Planned, table: &Table) -> Option<f64> {
     let scan = planned.scans.iter().find(|scan| scan.relation == table.name.name)?;

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::keys::{Wanted, Wants, values, wants};
+use super::keys::{Asked, Wanted, Wants, expression_key, values, wants};
 use super::pinned;
 use crate::model::catalog::{Catalog, IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::model::workload::{Query, Workload};
+use crate::sql::immutable::Kind;
 use crate::sql::index_ddl::does;
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
@@ -42,12 +43,15 @@ pub fn candidates(
     let mut found = Found::default();
     for (at, (query, shape)) in workload.queries.iter().zip(shapes).enumerate() {
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
-        let conditions = pinned::conditions(query, shape, catalog);
-        for (scan, conditions) in shape.scans.iter().zip(&conditions) {
+        let texts = pinned::spelled(query, shape, catalog);
+        let conditions = pinned::conditions(query, shape, &texts, catalog);
+        for (number, (scan, conditions)) in shape.scans.iter().zip(&conditions).enumerate() {
             let Some(table) = catalog.table(&scan.table).filter(|table| is_worth_it(table)) else {
                 continue;
             };
-            for plan in of_scan(query, table, scan, conditions) {
+            let spelled: Vec<&Scan> = texts.iter().map(|text| &text.scans[number]).collect();
+            let asked = Asked { query, table, scan, spelled: &spelled };
+            for plan in of_scan(asked, conditions) {
                 found.add(plan, at);
             }
         }
@@ -145,13 +149,9 @@ fn plan(table: &Table, method: &str, keys: Vec<IndexKey>) -> IndexPlan {
 }
 
 /// Every index that could serve one scan.
-fn of_scan(
-    query: &Query,
-    table: &Table,
-    scan: &Scan,
-    conditions: &[Option<String>],
-) -> Vec<IndexPlan> {
-    let wants = wants(query, table, scan, conditions);
+fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
+    let Asked { table, scan, .. } = asked;
+    let wants = wants(asked, conditions);
     let mut plans = Vec::new();
     for partial in partials(&wants) {
         // The scan on its own, and looked up by the rows of each other scan that it is joined to.
@@ -174,10 +174,8 @@ fn of_scan(
         }
     }
     plans.extend(short(&wants, scan).into_iter().map(|keys| plan(table, "btree", keys)));
-    for filter in &scan.filters {
-        plans.extend(inverted(query, table, filter));
-        plans.extend(block_ranges(table, filter));
-    }
+    plans.extend(all_inverted(asked));
+    plans.extend(scan.filters.iter().filter_map(|filter| block_ranges(table, filter)));
     plans
 }
 
@@ -194,8 +192,9 @@ fn short(wants: &Wants, scan: &Scan) -> Vec<Vec<IndexKey>> {
 
 /// The index that serves one scan best as far as can be told without a planner, and those for what a
 /// btree cannot find. `join` is set when the scan is looked up by the rows of another.
-pub fn simplest(query: &Query, table: &Table, scan: &Scan, join: Option<&str>) -> Vec<IndexPlan> {
-    let wants = wants(query, table, scan, &vec![None; scan.filters.len()]);
+pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
+    let Asked { table, scan, .. } = asked;
+    let wants = wants(asked, &vec![None; scan.filters.len()]);
     let join = join.and_then(|column| {
         wants.joins.iter().find(|wanted| wanted.columns.first().is_some_and(|own| own == column))
     });
@@ -206,8 +205,7 @@ pub fn simplest(query: &Query, table: &Table, scan: &Scan, join: Option<&str>) -
     let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
     let keys = joined(&equal, tail);
     let btree = (!keys.is_empty()).then(|| plan(table, "btree", keys));
-    let by_part = scan.filters.iter().filter_map(|filter| inverted(query, table, filter));
-    btree.into_iter().chain(by_part).collect()
+    btree.into_iter().chain(all_inverted(asked)).collect()
 }
 
 /// Conditions that move from the keys to the `WHERE` of a partial index.
@@ -318,29 +316,62 @@ fn covering(
     .then(|| IndexPlan { include, ..bare.clone() })
 }
 
-/// GIN for what a btree cannot find: text by a part of it, elements of arrays and documents.
-fn inverted(query: &Query, table: &Table, filter: &Predicate) -> Option<IndexPlan> {
-    let column = table.column(filter.key.column()?)?;
-    let type_name = column.type_name.as_str();
-    let is_text = ["text", "character varying", "varchar"].iter().any(|t| type_name.starts_with(t))
-        && !type_name.ends_with("[]");
-    let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
-    let class = match filter.operator {
-        Operator::ILike if is_text => Some("gin_trgm_ops".to_owned()),
-        Operator::Like if is_text && by_part() => Some("gin_trgm_ops".to_owned()),
-        // Smaller and quicker, and knows nothing but containment and paths.
-        Operator::Contains if type_name == "jsonb" && is_path(filter) => {
-            Some("jsonb_path_ops".to_owned())
+/// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that
+/// overlap.
+fn all_inverted(asked: Asked<'_>) -> Vec<IndexPlan> {
+    let key = |number: usize, filter: &Predicate| match &filter.key {
+        Key::Column(name) => {
+            let column = asked.table.column(name)?;
+            let kind = match Kind::of(&column.type_name) {
+                Kind::Text if !has_trigrams(&column.type_name) => Kind::Other,
+                kind => kind,
+            };
+            Some((IndexKey::column(name), kind, column.type_name == "jsonb"))
         }
-        Operator::Contains
-            if type_name == "jsonb" || type_name == "tsvector" || type_name.ends_with("[]") =>
-        {
-            None
+        Key::Expression { sql, .. } => {
+            let found = asked.expression(sql, |scan| Some(&scan.filters.get(number)?.key))?;
+            let of_jsonb = filter.key.columns().first().and_then(|name| asked.table.column(name));
+            let is_jsonb = of_jsonb.is_some_and(|column| column.type_name == "jsonb");
+            let kind = found.kind;
+            Some((expression_key(found), kind, is_jsonb))
         }
-        _ => return None,
     };
-    let key = IndexKey { operator_class: class, ..IndexKey::column(&column.name) };
-    Some(plan(table, "gin", vec![key]))
+    let filters = asked.scan.filters.iter().enumerate();
+    filters
+        .filter_map(|(number, filter)| {
+            let (key, kind, is_jsonb) = key(number, filter)?;
+            let (method, class) = inverted(asked.query, filter, kind, is_jsonb)?;
+            let operator_class = class.map(str::to_owned);
+            Some(plan(asked.table, method, vec![IndexKey { operator_class, ..key }]))
+        })
+        .collect()
+}
+
+/// The trigram operator classes take `text` and what is the same bytes.
+fn has_trigrams(type_name: &str) -> bool {
+    ["text", "character varying", "varchar"].iter().any(|name| type_name.starts_with(name))
+}
+
+/// The method that serves the filter, with the operator class where it is not the default one.
+fn inverted(
+    query: &Query,
+    filter: &Predicate,
+    kind: Kind,
+    is_jsonb: bool,
+) -> Option<(&'static str, Option<&'static str>)> {
+    let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
+    match (filter.operator, kind) {
+        (Operator::ILike, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
+        (Operator::Like, Kind::Text) if by_part() => Some(("gin", Some("gin_trgm_ops"))),
+        // Smaller and quicker, and knows nothing but containment and paths.
+        (Operator::Contains, Kind::Document) if is_jsonb && is_path(filter) => {
+            Some(("gin", Some("jsonb_path_ops")))
+        }
+        (Operator::Contains, Kind::Document) if is_jsonb => Some(("gin", None)),
+        (Operator::Contains, Kind::Words | Kind::Array) => Some(("gin", None)),
+        (Operator::Contains, Kind::Range) => Some(("gist", None)),
+        _ => None,
+    }
 }
 
 /// `@>`, `@?` and `@@`, which the path operator class knows; `?` and its kin it does not.

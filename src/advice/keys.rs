@@ -3,7 +3,8 @@
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::shape::{Key, Operator, Predicate, Scan};
 use crate::model::workload::Query;
-use crate::sql::ident::{quote, quote_literal};
+use crate::sql::ident::quote_literal;
+use crate::sql::immutable::{Indexable, Kind, indexable};
 
 /// Types that no btree holds.
 const WITHOUT_BTREE: &[&str] = &[
@@ -39,13 +40,24 @@ pub struct Wants {
     pub joins: Vec<Wanted>,
 }
 
-/// What `scan` asks for. `conditions` are those of [`super::pinned::conditions`], one a filter.
-pub fn wants(query: &Query, table: &Table, scan: &Scan, conditions: &[Option<String>]) -> Wants {
+/// One scan of a statement, as the keys of its indexes are read from it.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub query: &'a Query,
+    pub table: &'a Table,
+    pub scan: &'a Scan,
+    /// The same scan as some executions spelled it, with their constants.
+    pub spelled: &'a [&'a Scan],
+}
+
+/// What a scan asks for. `conditions` are those of [`super::pinned::conditions`], one a filter.
+pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
+    let Asked { query, table, scan, .. } = asked;
     let mut wants = Wants::default();
-    for (filter, condition) in scan.filters.iter().zip(conditions) {
+    for (number, (filter, condition)) in scan.filters.iter().zip(conditions).enumerate() {
         let wanted = |distinct: f64| {
             Some(Wanted {
-                key: index_key(query, table, &filter.key)?,
+                key: asked.index_key(&filter.key, |scan| Some(&scan.filters.get(number)?.key))?,
                 columns: filter.key.columns().into_iter().map(str::to_owned).collect(),
                 condition: condition.clone(),
                 distinct,
@@ -68,10 +80,10 @@ pub fn wants(query: &Query, table: &Table, scan: &Scan, conditions: &[Option<Str
     // The most selective first, so that the index also serves statements with fewer conditions. The
     // sort is stable: where nothing is known, the order of the statement stays.
     wants.equal.sort_by(|a, b| b.distinct.total_cmp(&a.distinct));
-    wants.sort = sort(query, table, scan);
+    wants.sort = asked.sort();
     for join in &scan.joins {
         let key = Key::Column(join.column.clone());
-        if let Some(index_key) = index_key(query, table, &key)
+        if let Some(index_key) = column_key(table, &join.column)
             && !wants.joins.iter().any(|known| known.key == index_key)
         {
             wants.joins.push(Wanted {
@@ -85,24 +97,68 @@ pub fn wants(query: &Query, table: &Table, scan: &Scan, conditions: &[Option<Str
     wants
 }
 
-fn sort(query: &Query, table: &Table, scan: &Scan) -> Vec<IndexKey> {
-    let keys: Vec<IndexKey> = scan
-        .sort
-        .iter()
-        .map_while(|sort| {
-            index_key(query, table, &sort.key).map(|key| IndexKey {
-                descending: sort.descending,
-                nulls_first: sort.nulls_first,
-                ..key
-            })
-        })
-        .collect();
-    if keys.len() < scan.sort.len() {
-        return Vec::new();
+impl Asked<'_> {
+    fn sort(self) -> Vec<IndexKey> {
+        let mut keys = Vec::new();
+        for (number, sort) in self.scan.sort.iter().enumerate() {
+            let Some(key) = self.index_key(&sort.key, |scan| Some(&scan.sort.get(number)?.key))
+            else {
+                return Vec::new();
+            };
+            let (descending, nulls_first) = (sort.descending, sort.nulls_first);
+            keys.push(IndexKey { descending, nulls_first, ..key });
+        }
+        // The planner reads an index from either end.
+        let extreme = self.scan.extreme.as_ref();
+        let extreme = extreme.and_then(|key| self.index_key(key, |scan| scan.extreme.as_ref()));
+        if keys.is_empty() { extreme.into_iter().collect() } else { keys }
     }
-    // The planner reads an index from either end.
-    let extreme = scan.extreme.as_ref().and_then(|key| index_key(query, table, key));
-    if keys.is_empty() { extreme.into_iter().collect() } else { keys }
+
+    /// A key for a btree, `None` when it cannot be one. `same` finds it in the scan as it was spelled.
+    fn index_key<'s>(
+        self,
+        key: &Key,
+        same: impl Fn(&'s Scan) -> Option<&'s Key>,
+    ) -> Option<IndexKey>
+    where
+        Self: 's,
+    {
+        match key {
+            Key::Column(name) => column_key(self.table, name),
+            Key::Expression { sql, .. } => {
+                let found = self.expression(sql, same)?;
+                let is_ordered = !matches!(found.kind, Kind::Document | Kind::Words);
+                is_ordered.then(|| expression_key(found))
+            }
+        }
+    }
+
+    /// The expression as an index can hold it: immutable, and with its constants in place.
+    pub fn expression<'s>(
+        self,
+        sql: &str,
+        same: impl Fn(&'s Scan) -> Option<&'s Key>,
+    ) -> Option<Indexable>
+    where
+        Self: 's,
+    {
+        let constant = |placeholder: &str| constant(self.query, placeholder);
+        let found = indexable(sql, self.table, &constant)?;
+        // As it was spelled a number is a number, which decides about the type of what it stands by.
+        let spelled: Option<Vec<&str>> =
+            self.spelled.iter().map(|scan| same(scan).map(Key::sql)).collect();
+        match spelled.as_deref() {
+            Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => {
+                Some(indexable(first, self.table, &|_| None).unwrap_or(found))
+            }
+            _ => Some(found),
+        }
+    }
+}
+
+/// The expression as a key.
+pub fn expression_key(found: Indexable) -> IndexKey {
+    IndexKey { is_column: false, expression: found.sql, ..IndexKey::column("") }
 }
 
 /// Distinct values of a key's column; unknown ones count as few.
@@ -145,51 +201,11 @@ fn by_pattern(table: &Table, wanted: Wanted) -> Wanted {
     Wanted { key: IndexKey { operator_class: Some(class.to_owned()), ..wanted.key }, ..wanted }
 }
 
-/// A key for a btree, `None` when it cannot be one.
-fn index_key(query: &Query, table: &Table, key: &Key) -> Option<IndexKey> {
-    match key {
-        Key::Column(name) => {
-            let column = table.column(name)?;
-            let unfit = WITHOUT_BTREE.iter().any(|unfit| column.type_name == *unfit);
-            (!unfit).then(|| IndexKey::column(name))
-        }
-        Key::Expression { sql, columns } => expression(query, table, sql, columns)
-            .map(|sql| IndexKey { is_column: false, expression: sql, ..IndexKey::column("") }),
-    }
-}
-
-/// The expression as an index can hold it: immutable, and with its constants in place.
-///
-/// Only what is immutable for every type it takes; the server would refuse the rest.
-fn expression(query: &Query, table: &Table, sql: &str, columns: &[String]) -> Option<String> {
-    let [column] = columns else { return None };
-    let type_name = table.column(column)?.type_name.as_str();
-    let lower = sql.to_lowercase();
-    let quoted = quote(column);
-    if let Some(function) = ["lower", "upper"]
-        .iter()
-        .find(|function| lower == format!("{function}({})", column.to_lowercase()))
-    {
-        return Some(format!("{function}({quoted})"));
-    }
-    let is_text_of_document = type_name == "jsonb"
-        && (lower.starts_with(&format!("{} ->> ", column.to_lowercase()))
-            || lower.starts_with(&format!("{quoted} ->> ").to_lowercase()));
-    if is_text_of_document {
-        let key = sql.split_once(" ->> ")?.1;
-        return Some(format!("{quoted} ->> {}", constant(query, key)?));
-    }
-    let is_day = type_name == "timestamp without time zone"
-        && [
-            format!("{column}::date"),
-            format!("cast({column} as date)"),
-            format!("date({column})"),
-        ]
-        .contains(&lower);
-    if is_day {
-        return Some(format!("{quoted}::date"));
-    }
-    None
+/// A key for a btree, `None` when no btree holds the type.
+fn column_key(table: &Table, name: &str) -> Option<IndexKey> {
+    let column = table.column(name)?;
+    let unfit = WITHOUT_BTREE.iter().any(|unfit| column.type_name == *unfit);
+    (!unfit).then(|| IndexKey::column(name))
 }
 
 /// The constant at one position of an expression: what always stood there.

@@ -3,6 +3,8 @@
 
 use super::Input;
 use super::candidates::{is_there, simplest};
+use super::keys::Asked;
+use super::pinned;
 use super::recommend::{foreign_keys, names};
 use crate::model::catalog::IndexKey;
 use crate::model::finding::{Finding, Level};
@@ -23,8 +25,11 @@ struct Candidate {
 pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
     let mut found: Vec<Candidate> = Vec::new();
     for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
-        for scan in shape.iter().flat_map(|shape| &shape.scans) {
-            from_scan(input, query, scan, &mut found);
+        let Some(shape) = shape else { continue };
+        let texts = pinned::spelled(query, shape, input.catalog);
+        for (number, scan) in shape.scans.iter().enumerate() {
+            let spelled: Vec<&Scan> = texts.iter().map(|text| &text.scans[number]).collect();
+            from_scan(input, query, scan, &spelled, &mut found);
         }
     }
     found.extend(foreign_keys(input).into_iter().map(|(plan, because)| Candidate {
@@ -45,7 +50,13 @@ pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
     merged.into_iter().map(|candidate| (candidate.plan, candidate.because)).collect()
 }
 
-fn from_scan(input: &Input<'_>, query: &Query, scan: &Scan, found: &mut Vec<Candidate>) {
+fn from_scan(
+    input: &Input<'_>,
+    query: &Query,
+    scan: &Scan,
+    spelled: &[&Scan],
+    found: &mut Vec<Candidate>,
+) {
     let Some(table) = input.catalog.table(&scan.table).filter(|table| table.is_indexable()) else {
         return;
     };
@@ -68,7 +79,8 @@ fn from_scan(input: &Input<'_>, query: &Query, scan: &Scan, found: &mut Vec<Cand
         .find(|finding| finding.rule == "unindexed-join")
         .and_then(|finding| finding.subject.columns.first())
         .filter(|column| scan.joins.iter().any(|join| join.column == **column));
-    for plan in simplest(query, table, scan, join_column.map(String::as_str)) {
+    let asked = Asked { query, table, scan, spelled };
+    for plan in simplest(asked, join_column.map(String::as_str)) {
         found.push(Candidate {
             plan,
             because: about.iter().map(|finding| finding.id.clone()).collect(),

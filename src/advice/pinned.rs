@@ -14,18 +14,27 @@ const MOST_STATES: f64 = 50.0;
 /// The same where nothing in the statement ever varied, so that the constant says little.
 const MOST_STATES_IF_NOTHING_VARIES: f64 = 10.0;
 
-/// For each scan of a statement and each of its filters, the condition as SQL where its constant is part
-/// of the statement itself.
-///
-/// A parameter is none, however constant: a plan for any value cannot use a partial index.
-pub fn conditions(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Vec<Option<String>>> {
-    let texts: Vec<Shape> = query
+/// The statement as some of its executions spelled it, with their constants.
+pub fn spelled(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Shape> {
+    query
         .samples
         .iter()
         .take(SAMPLES)
         .filter_map(|sample| shape(&sample.text, Some(catalog)).ok())
         .filter(|sample| is_alike(sample, shape_of))
-        .collect();
+        .collect()
+}
+
+/// For each scan of a statement and each of its filters, the condition as SQL where its constant is part
+/// of the statement itself.
+///
+/// A parameter is none, however constant: a plan for any value cannot use a partial index.
+pub fn conditions(
+    query: &Query,
+    shape_of: &Shape,
+    texts: &[Shape],
+    catalog: &Catalog,
+) -> Vec<Vec<Option<String>>> {
     shape_of
         .scans
         .iter()

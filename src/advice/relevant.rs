@@ -109,7 +109,7 @@ fn covers(plan: &IndexPlan, scan: &Scan) -> bool {
 /// The scan filters, joins or sorts by the first key of the index.
 fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
     let Some(first) = plan.keys.first() else { return false };
-    if !first.is_column || plan.method == "gin" {
+    if !first.is_column || plan.is_inverted() {
         return false;
     }
     let column = first.expression.as_str();

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::writes::mentions;
-use crate::model::catalog::{Column, Table};
+use crate::model::catalog::{Column, IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 
 const PAGE: f64 = 8_192.0;
@@ -213,9 +213,6 @@ fn shares(rows: f64, key: &Part) -> Vec<(f64, f64)> {
 
 /// Bytes an index would take over `rows` rows of its table.
 pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
-    let width = |name: &str| {
-        table.column(name).and_then(|column| column.width_bytes).map_or(32.0, f64::from)
-    };
     match plan.method.as_str() {
         // Bytes a row in measurements of titles, addresses, documents and tags.
         "gin" => {
@@ -224,8 +221,10 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
                 Some("gin_trgm_ops") => 2.0,
                 _ => 0.25,
             };
-            rows * width(&key.expression) * part
+            rows * key_width(table, key) * part
         }
+        // A tuple with its bounds on pages that splits leave two thirds full.
+        "gist" => rows * (key_width(table, &plan.keys[0]) + TUPLE_HEADER + LINE_POINTER) * 1.5,
         "brin" => 8_192.0 * 3.0,
         _ => {
             let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
@@ -251,6 +250,16 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
             btree(rows, &keys, &include)
         }
     }
+}
+
+/// Bytes of a key, or of the columns that an expression is made of.
+fn key_width(table: &Table, key: &IndexKey) -> f64 {
+    let is_in = |name: &str| match key.is_column {
+        true => key.expression == name,
+        false => mentions(&key.expression, name),
+    };
+    let columns = table.columns.iter().filter(|column| is_in(&column.name));
+    columns.map(|column| column.width_bytes.map_or(32.0, f64::from)).sum()
 }
 
 /// An expression has no statistics before it is indexed; the column in it stands for it.

@@ -56,6 +56,11 @@ pub struct IndexPlan {
 }
 
 impl IndexPlan {
+    /// Its keys are parts of values (GIN) or bounds around them (GiST), which give no order.
+    pub fn is_inverted(&self) -> bool {
+        matches!(self.method.as_str(), "gin" | "gist")
+    }
+
     /// The column is one of the keys, or carried beside them.
     pub fn holds(&self, column: &String) -> bool {
         self.include.contains(column)

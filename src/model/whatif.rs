@@ -27,9 +27,9 @@ pub trait WhatIf {
     /// A sentence when the server cannot plan it.
     fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String>;
 
-    /// Distinct values of a column, counted or estimated from many rows; `None` where that would take too
-    /// long.
-    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct>;
+    /// Distinct values of a column or an expression, as SQL, counted or estimated from many rows; `None`
+    /// where that would take too long.
+    fn distinct(&mut self, table: &Table, key: &str) -> Option<Distinct>;
 
     /// What is asked, in words.
     fn name(&self) -> &'static str;
@@ -38,7 +38,7 @@ pub trait WhatIf {
     fn asked(&self) -> u64;
 }
 
-/// How many values a column has.
+/// How many values a column or an expression has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Distinct {
     pub values: f64,

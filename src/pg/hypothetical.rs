@@ -199,7 +199,7 @@ impl<'c> HypoPg<'c> {
 
 impl WhatIf for HypoPg<'_> {
     fn check(&mut self, index: &IndexPlan) -> Result<(), String> {
-        if matches!(index.method.as_str(), "gin" | "gist") {
+        if index.is_inverted() {
             return Err(format!("HypoPG has no {} indexes; --build can cost them", index.method));
         }
         self.arrange(&[index])
@@ -219,8 +219,8 @@ impl WhatIf for HypoPg<'_> {
         self.planner.rows(table, condition)
     }
 
-    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.planner.connection, table, column)
+    fn distinct(&mut self, table: &Table, key: &str) -> Option<Distinct> {
+        distinct(self.planner.connection, table, key)
     }
 
     fn name(&self) -> &'static str {
@@ -264,8 +264,8 @@ impl WhatIf for RealPlanner<'_> {
         self.planner.rows(table, condition)
     }
 
-    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.planner.connection, table, column)
+    fn distinct(&mut self, table: &Table, key: &str) -> Option<Distinct> {
+        distinct(self.planner.connection, table, key)
     }
 
     fn name(&self) -> &'static str {

@@ -89,10 +89,14 @@ fn begins_with_wildcard(query: &Query, predicate: &Predicate) -> bool {
     with > 0 && 2 * with >= all
 }
 
+/// Calls that stand for what people look up: letters of either case, words, sums of a value.
+const CURED_BY_AN_INDEX: [&str; 6] =
+    ["lower(", "upper(", "trim(", "btrim(", "md5(", "to_tsvector("];
+
 /// An index on the expression is the natural cure, rather than another condition.
 pub fn is_cured_by_an_index(sql: &str) -> bool {
     let lower = sql.to_lowercase();
-    is_document_path(sql) || ["lower(", "upper("].iter().any(|call| lower.starts_with(call))
+    is_document_path(sql) || CURED_BY_AN_INDEX.iter().any(|call| lower.starts_with(call))
 }
 
 /// `attrs ->> 'brand'` is how one asks a document; there is no column to compare instead.

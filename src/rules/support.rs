@@ -7,7 +7,7 @@ use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
 use crate::model::shape::{Key, Operator, Predicate, Scan};
 use crate::model::workload::{Query, Workload};
-use crate::sql::spelling::is_same;
+use crate::sql::spelling::may_be;
 
 /// Tables below this many rows are read whole faster than through an index (about ten pages).
 const SMALL_TABLE_ROWS: f64 = 500.0;
@@ -96,11 +96,11 @@ pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
 /// An index key, as the server spells it, and a key of a statement mean the same.
 ///
 /// The server writes `lower(email)` for a varchar as `lower((email)::text)`, so casts to text, blanks
-/// and parentheses are left out of the comparison.
+/// and parentheses are left out of the comparison. A `$n` of the statement may be the constant of the index.
 pub fn same_key(index: &IndexKey, key: &Key) -> bool {
     match key {
         Key::Column(name) => index.expression == *name,
-        Key::Expression { sql, .. } => !index.is_column && is_same(&index.expression, sql),
+        Key::Expression { sql, .. } => !index.is_column && may_be(&index.expression, sql),
     }
 }
 

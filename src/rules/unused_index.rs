@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::index_serves;
+use super::support::{index_serves, same_key};
 use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
@@ -40,13 +40,12 @@ fn is_unused(index: &Index) -> bool {
 /// Some statement of the workload looks for what the index is on: it may be younger than the
 /// statistics.
 fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
+    let leads = |key: &Key| index.keys.first().is_some_and(|own| same_key(own, key));
     input.scans().filter(|found| found.scan.table == table.name).any(|found| {
-        let leads = |column: &str| {
-            index.keys.first().is_some_and(|key| key.is_column && key.expression == column)
-        };
-        found.scan.filters.iter().any(|filter| index_serves(index, filter))
-            || found.scan.joins.iter().any(|join| leads(&join.column))
-            || found.scan.ordered_by().and_then(Key::column).is_some_and(leads)
+        let scan = found.scan;
+        scan.filters.iter().any(|filter| leads(&filter.key) || index_serves(index, filter))
+            || scan.joins.iter().any(|join| leads(&Key::Column(join.column.clone())))
+            || scan.ordered_by().is_some_and(leads)
     })
 }
 

@@ -10,6 +10,7 @@ pub mod ddl;
 pub mod fingerprint;
 mod help;
 pub mod ident;
+pub mod immutable;
 pub mod index_ddl;
 pub mod keyword;
 pub mod lexer;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer as token;
 
 use super::help::help;
 use super::lexer::{Kind, Token, tokens};
@@ -52,6 +53,22 @@ pub fn parse(normalized: &str) -> Result<Statement, ParseError> {
 
 /// Parses every statement of a text; used for schema dumps, one statement at a time.
 pub fn parse_all(text: &str) -> Result<Vec<Statement>, ParseError> {
+    read(text, |parser| parser.parse_statements())
+}
+
+/// Parses an expression.
+pub fn parse_expression(text: &str) -> Result<Expr, ParseError> {
+    read(text, |parser| {
+        let expr = parser.parse_expr()?;
+        parser.expect_token(&token::Token::EOF)?;
+        Ok(expr)
+    })
+}
+
+fn read<T>(
+    text: &str,
+    what: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Result<T, ParseError> {
     if text.len() > MAX_BYTES {
         return Err(ParseError::TooLarge);
     }
@@ -62,7 +79,7 @@ pub fn parse_all(text: &str) -> Result<Vec<Statement>, ParseError> {
     Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(MAX_DEPTH)
         .try_with_sql(&help(&list))
-        .and_then(|mut parser| parser.parse_statements())
+        .and_then(|mut parser| what(&mut parser))
         .map_err(|error| ParseError::Syntax(error.to_string()))
 }
 

@@ -3,9 +3,20 @@
 use super::lexer::{Kind, Token, tokens};
 
 /// The two mean the same as far as spelling goes: case, blanks, parentheses, quotes around plain names,
-/// casts to types of text, and `IN (…)` for `= ANY (ARRAY[…])`.
+/// casts of constants and to types of text, and `IN (…)` for `= ANY (ARRAY[…])`.
 pub fn is_same(a: &str, b: &str) -> bool {
     a == b || bare(a) == bare(b)
+}
+
+/// The same, where `normalized` has `$n` for constants that are not known: each may be the one that stands
+/// in `server`.
+pub fn may_be(server: &str, normalized: &str) -> bool {
+    let (server, normalized) = (bare(server), bare(normalized));
+    let is_constant = |word: &str| word.starts_with(|c: char| c == '\'' || c.is_ascii_digit());
+    let fits = |(own, other): (&String, &String)| {
+        own == other || other.starts_with('$') && is_constant(own)
+    };
+    server.len() == normalized.len() && server.iter().zip(&normalized).all(fits)
 }
 
 /// An expression without what spelling may add.
@@ -18,7 +29,7 @@ fn bare(expression: &str) -> Vec<String> {
         if token.is("::") {
             at += 1;
             let (cast, after) = type_name(&all, at);
-            if !is_text(&cast) {
+            if !is_text(&cast) && !is_constant(&all[..at - 1]) {
                 words.push(format!("::{cast}"));
             }
             at = after;
@@ -45,6 +56,16 @@ fn bare(expression: &str) -> Vec<String> {
         }
     }
     joined
+}
+
+/// These tokens end with a constant, which may have parentheses around it.
+fn is_constant(before: &[Token<'_>]) -> bool {
+    let inner = match before {
+        [.., open, inner, close] if open.is("(") && close.is(")") => Some(inner),
+        [.., last] => Some(last),
+        [] => None,
+    };
+    inner.is_some_and(|token| matches!(token.kind, Kind::String | Kind::Number))
 }
 
 /// The type behind `::`, lower case, and the place after it.
@@ -85,6 +106,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_parameter_may_be_any_constant_and_nothing_else() {
+        assert!(may_be("(meta ->> 'ext'::text)", "meta ->> $1"));
+        assert!(may_be("COALESCE(price, (0)::numeric)", "coalesce(price, $2)"));
+        assert!(!may_be("(meta ->> name)", "meta ->> $1"));
+        assert!(!may_be("(meta ->> 'ext'::text)", "attrs ->> $1"));
+    }
+
+    #[test]
     fn the_servers_spelling_is_ours() {
         for (server, ours) in [
             ("lower((email)::text)", "lower(email)"),
@@ -97,6 +126,8 @@ mod tests {
             ("(deleted_at IS NULL)", "deleted_at is null"),
             ("((attrs ->> 'brand'::text))", "attrs ->> 'brand'"),
             ("(at)::date", "at::DATE"),
+            ("COALESCE(price, (0)::numeric)", "coalesce(price, 0)"),
+            ("to_tsvector('english'::regconfig, note)", "to_tsvector('english', note)"),
             ("(\"ownerId\" IS NOT NULL)", "\"ownerId\" IS NOT NULL"),
         ] {
             assert!(is_same(server, ours), "{server}: {:?} {:?}", bare(server), bare(ours));
@@ -105,6 +136,7 @@ mod tests {
             ("upper(email)", "lower(email)"),
             ("status = 'Open'", "status = 'open'"),
             ("(at)::date", "at"),
+            ("round(price, 2)::integer", "round(price, 2)"),
             ("at::timestamp without time zone", "at::timestamp with time zone"),
             ("status IN ('a', 'b')", "status IN ('a', 'c')"),
         ] {

@@ -12,6 +12,7 @@ mod check;
 mod connections;
 mod defects;
 mod demo;
+mod expressions;
 mod refusals;
 mod support;
 mod throwaway;

@@ -1,0 +1,60 @@
+//! `pgassay` at work on a PostgreSQL of its own.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use pgassay::pg::libpq_env::Settings;
+use pgassay::pg::throwaway::{Throwaway, find_server};
+
+/// The server that the peers were measured on had these.
+const SETTINGS: &str = "shared_buffers = '2GB'\nrandom_page_cost = 1.1\njit = off\n\
+                        max_parallel_workers_per_gather = 0\nmaintenance_work_mem = '256MB'\n\
+                        max_wal_size = '4GB'\n";
+
+/// A server with these settings.
+pub fn cluster() -> Throwaway {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let programs = find_server(None, &path).expect("PostgreSQL is not installed");
+    Throwaway::start_with(&programs, &std::env::temp_dir(), &|_| SETTINGS.to_owned()).unwrap()
+}
+
+/// Indexes with what finding them took.
+pub struct Advised {
+    pub indexes: Vec<String>,
+    pub seconds: f64,
+    /// Plans that were asked of the planner.
+    pub plans: u64,
+}
+
+/// What a command of pgassay advises: the indexes in this state.
+pub fn advised(settings: &Settings, log: &Path, command: &[&str], state: &str) -> Advised {
+    let started = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_pgassay"))
+        .args(command)
+        .args(["--format", "json"])
+        .args(["-h", &settings.host, "-p", &settings.port.to_string(), "-U", &settings.user])
+        .args(["-d", &settings.database])
+        .arg(log)
+        .output()
+        .unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        eprint!("{said}");
+        return Advised { indexes: Vec::new(), seconds, plans: 0 };
+    }
+    let asked = said.lines().find_map(|line| line.strip_prefix("asked HypoPG for "));
+    let digits = asked.map(|rest| rest.chars().filter(char::is_ascii_digit).collect::<String>());
+    let plans = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let indexes = run["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["kind"] == "create-index" && r["state"] == state)
+        .flat_map(|r| r["sql"].as_array().unwrap())
+        .map(|sql| sql.as_str().unwrap().to_owned())
+        .collect();
+    Advised { indexes, seconds, plans }
+}
