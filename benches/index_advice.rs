@@ -69,7 +69,6 @@ fn main() {
         field.workload.into_iter().partition(|s| !field.excluded.contains(&s.name.as_str()));
     let before = measure(&connection, &judged, &[], &field.writes, runs);
     let log = std::env::temp_dir().join(format!("pgassay-bench-{}.csv", std::process::id()));
-    write_export(&log, &judged, &aside, &before);
     println!(
         "{:<22} {:>7} {:>6} {:>7} {:>9} {:>9} {:>9} {:>8} {:>9} {:>8} {:>6} {:>6}",
         field.name,
@@ -97,12 +96,17 @@ fn main() {
     let flags: Vec<Vec<&str>> = std::iter::once(vec![])
         .chain(field.budgets.iter().map(|budget| vec!["--budget", *budget]))
         .collect();
-    for flags in flags {
-        let command = [&["analyze"][..], &flags].concat();
-        let advice = advised(&settings, &log, &command, "proposed");
-        let name = format!("pgassay {}", flags.last().unwrap_or(&""));
-        keep(name.trim(), &advice.indexes);
-        row(name.trim(), &advice.indexes, Some(&advice));
+    // Where some are left out of the costs, the advice is asked with and without them in the log.
+    let logs: &[(&str, &[Statement])] = &[("", &[]), (", all", &aside)];
+    for (name, more) in &logs[..1 + usize::from(!aside.is_empty())] {
+        write_export(&log, &judged, more, &before);
+        for flags in &flags {
+            let command = [&["analyze"][..], flags].concat();
+            let advice = advised(&settings, &log, &command, "proposed");
+            let name = format!("pgassay {}{name}", flags.last().unwrap_or(&""));
+            keep(name.trim(), &advice.indexes);
+            row(name.trim(), &advice.indexes, Some(&advice));
+        }
     }
     if asked.iter().any(|argument| argument == "trial") {
         let command = ["trial", "--confirm", &settings.database];
@@ -168,7 +172,8 @@ fn write_export(path: &Path, judged: &[Statement], aside: &[Statement], before: 
 
 fn keep(name: &str, indexes: &[String]) {
     if let Ok(directory) = std::env::var("PGASSAY_BENCH_SETS") {
-        let path = Path::new(&directory).join(format!("{}.sql", name.replace(' ', "_")));
+        let path = Path::new(&directory)
+            .join(format!("{}.sql", name.replace(", ", "_").replace(' ', "_")));
         std::fs::write(path, indexes.join(";\n") + ";\n").unwrap();
     }
 }

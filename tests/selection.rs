@@ -3,7 +3,7 @@
 use pgassay::advice::Limits;
 use pgassay::advice::costs::Costs;
 use pgassay::advice::select::{Priced, Room, Selection, Weighed};
-use pgassay::model::catalog::{IndexKey, Table};
+use pgassay::model::catalog::{Column, IndexKey, Table};
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
 use pgassay::model::whatif::{Distinct, Planned, WhatIf};
@@ -96,6 +96,10 @@ impl WhatIf for Joins {
     }
 
     fn distinct(&mut self, _: &Table, _: &str) -> Option<Distinct> {
+        None
+    }
+
+    fn measured(&mut self, _: &Table, _: &str) -> Option<Column> {
         None
     }
 

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::Input;
 use super::candidates::{Candidate, candidates};
 use super::costs::{Alone, Costs, Set, doubted};
-use super::counted::{counted, without_coarse};
+use super::counted::counted;
+use super::expressions::{measured, without_coarse};
 use super::reasons::reasons;
 use super::relevant::{Sized, relevant};
 use super::select::{Priced, Room, Selection, Weighed};
@@ -132,8 +133,16 @@ fn asked_conditions(found: &[Candidate]) -> HashMap<usize, HashSet<String>> {
 
 /// The candidates that are worth a look, each with the rows and the bytes it would take.
 fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> Vec<Sized> {
-    let found = without_coarse(found, catalog, whatif);
-    let counted = counted(&found, catalog, whatif);
+    let expressions = measured(&found, catalog, whatif);
+    let found = without_coarse(found, &expressions);
+    let mut counted = counted(&found, catalog, whatif);
+    for (name, columns) in expressions {
+        let known = counted.remove(&name).or_else(|| catalog.table(&name).cloned());
+        counted.extend(known.map(|mut table| {
+            table.columns.extend(columns);
+            (name, table)
+        }));
+    }
     let mut known: HashMap<(String, String), f64> = HashMap::new();
     found
         .into_iter()

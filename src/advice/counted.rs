@@ -8,7 +8,6 @@ use crate::model::catalog::{Catalog, Column, Table};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::WhatIf;
-use crate::sql::ident::quote;
 
 /// Rows that `ANALYZE` looks at by default.
 const ANALYZED_ROWS: f64 = 30_000.0;
@@ -17,10 +16,6 @@ const DOUBTFUL_FROM: f64 = 1.05;
 const DOUBTFUL_TO: f64 = 60.0;
 /// Columns whose values are counted, at most: a fraction of a second each.
 const MOST_COUNTED: usize = 40;
-/// The same for expressions.
-const MOST_EXPRESSIONS: usize = 20;
-/// An expression with fewer values finds no few rows.
-const FEW_VALUES: f64 = 20.0;
 
 /// Tables whose statistics are likely to say too few distinct values for the size of an index, with better
 /// numbers.
@@ -45,8 +40,7 @@ pub fn counted(
             let is_new = asked.len() < MOST_COUNTED
                 && is_doubtful(table, &table.columns[at])
                 && asked.insert((&table.name, key.expression.as_str()));
-            let distinct =
-                if is_new { whatif.distinct(table, &quote(&key.expression)) } else { None };
+            let distinct = if is_new { whatif.distinct(table, &key.expression) } else { None };
             // Too few is the way in which they err.
             if let Some(distinct) = distinct
                 && table.columns[at].distinct_count(table.rows.unwrap_or(0.0))
@@ -59,29 +53,6 @@ pub fn counted(
         }
     }
     counted
-}
-
-/// The candidates but for those that begin with an expression of a few values. No index finds few rows by
-/// those, and the planner, which has no statistics of an expression before it is indexed, expects it.
-pub fn without_coarse(
-    found: Vec<Candidate>,
-    catalog: &Catalog,
-    whatif: &mut dyn WhatIf,
-) -> Vec<Candidate> {
-    let mut known: HashMap<(TableName, String), bool> = HashMap::new();
-    let mut is_coarse = |plan: &IndexPlan| {
-        let first = plan.keys.first().filter(|key| plan.method == "btree" && !key.is_column);
-        let (Some(key), Some(table)) = (first, catalog.table(&plan.table)) else { return false };
-        let count = known.len();
-        let expression = (table.name.clone(), key.expression.clone());
-        *known.entry(expression).or_insert_with(|| {
-            let distinct = (count < MOST_EXPRESSIONS)
-                .then(|| whatif.distinct(table, &key.expression))
-                .flatten();
-            distinct.is_some_and(|distinct| distinct.values < FEW_VALUES)
-        })
-    };
-    found.into_iter().filter(|candidate| !is_coarse(&candidate.plan)).collect()
 }
 
 /// Several rows have the same keys, as the statistics say.

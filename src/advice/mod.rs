@@ -6,6 +6,7 @@ pub mod candidates;
 pub mod costs;
 mod counted;
 pub mod drops;
+mod expressions;
 pub mod keys;
 pub mod offline;
 pub mod pinned;

@@ -241,7 +241,8 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
                 .keys
                 .iter()
                 .map(|key| {
-                    let known = if key.is_column { part(&key.expression) } else { None };
+                    // An expression is one of the columns where it was measured.
+                    let known = part(&key.expression);
                     of_rows(known.unwrap_or_else(|| expression_part(table, &key.expression)))
                 })
                 .collect();
@@ -262,7 +263,8 @@ fn key_width(table: &Table, key: &IndexKey) -> f64 {
     columns.map(|column| column.width_bytes.map_or(32.0, f64::from)).sum()
 }
 
-/// An expression has no statistics before it is indexed; the column in it stands for it.
+/// An expression has no statistics before it is indexed; the column in it stands for one that was not
+/// measured.
 fn expression_part(table: &Table, expression: &str) -> Part {
     let column = table.columns.iter().find(|column| mentions(expression, &column.name));
     let document = column.is_some_and(|column| column.type_name == "jsonb");

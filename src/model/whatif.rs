@@ -1,6 +1,6 @@
 //! The doors through which planner costs reach the advice.
 
-use super::catalog::Table;
+use super::catalog::{Column, Table};
 use super::name::TableName;
 use super::recommendation::IndexPlan;
 use super::workload::Query;
@@ -27,9 +27,13 @@ pub trait WhatIf {
     /// A sentence when the server cannot plan it.
     fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String>;
 
-    /// Distinct values of a column or an expression, as SQL, counted or estimated from many rows; `None`
-    /// where that would take too long.
-    fn distinct(&mut self, table: &Table, key: &str) -> Option<Distinct>;
+    /// Distinct values of a column, counted or estimated from many rows; `None` where that would take too
+    /// long.
+    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct>;
+
+    /// What an expression on a table, as SQL, would be like as a column of it; `None` where that would take
+    /// too long.
+    fn measured(&mut self, table: &Table, expression: &str) -> Option<Column>;
 
     /// What is asked, in words.
     fn name(&self) -> &'static str;
@@ -38,7 +42,7 @@ pub trait WhatIf {
     fn asked(&self) -> u64;
 }
 
-/// How many values a column or an expression has.
+/// How many values a column has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Distinct {
     pub values: f64,

@@ -111,15 +111,20 @@ fn column(row: &Row) -> Column {
                 .get::<_, Option<f64>>(13)
                 .zip(row.get::<_, Option<f64>>(14))
                 .map(|(mean, deviation)| (mean as f32, deviation as f32)),
-            alignment_bytes: match row.get::<_, &str>(10) {
-                "d" => 8,
-                "i" => 4,
-                "s" => 2,
-                _ => 1,
-            },
+            alignment_bytes: alignment_bytes(row.get(10)),
             deduplicates: row.get(11),
             bytewise: row.get(12),
         }),
+    }
+}
+
+/// What the server writes as a letter (`pg_type.typalign`).
+pub fn alignment_bytes(letter: &str) -> u8 {
+    match letter {
+        "d" => 8,
+        "i" => 4,
+        "s" => 2,
+        _ => 1,
     }
 }
 

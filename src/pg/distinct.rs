@@ -1,42 +1,91 @@
-//! How many values a column or an expression has, where the statistics say too few or nothing.
+//! How many values a column has, where the statistics are likely to say too few, and what an expression is
+//! like, of which there are none.
 
+use tokio_postgres::Row;
+
+use super::catalog::alignment_bytes;
 use super::connect::Connection;
-use crate::model::catalog::Table;
+use crate::model::catalog::{Column, Storage, Table};
 use crate::model::whatif::Distinct;
-use crate::sql::ident::quote_table;
+use crate::sql::ident::{quote, quote_table};
 
 /// Rows that are read for one column, at most: smaller tables are read whole, and the count is exact.
 const MOST_ROWS: f64 = 1e6;
 /// A column that takes longer keeps what the statistics say, milliseconds.
 const TIMEOUT_MS: u32 = 2_000;
 
-/// Distinct values of `key`, a column or an expression as SQL, among all rows of its table. Of a large table a sample of its blocks is
+/// Distinct values of the column among all rows of its table. Of a large table a sample of its blocks is
 /// read, and the estimator is that of `ANALYZE` (Haas and Stokes, *IBM Research Report RJ 10025*, 1998)
 /// on thirty times as many rows.
-pub fn distinct(connection: &Connection, table: &Table, key: &str) -> Option<Distinct> {
-    let rows = table.rows.filter(|rows| *rows > 0.0)?;
-    let sample = match rows > MOST_ROWS {
-        true => format!(" TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * MOST_ROWS / rows),
-        false => String::new(),
-    };
-    let name = quote_table(&table.name);
+pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<Distinct> {
+    let (name, column) = (quote_table(&table.name), quote(column));
     let sql = format!(
         "SELECT coalesce(sum(g.n), 0)::float8, count(*)::float8, (count(*) FILTER (WHERE g.n = 1))::float8 \
-           FROM (SELECT count(*) AS n FROM {name}{sample} WHERE ({key}) IS NOT NULL GROUP BY ({key})) g"
+           FROM (SELECT count(*) AS n FROM {name}{} WHERE {column} IS NOT NULL GROUP BY {column}) g",
+        sample(table)?
     );
+    let row = asked(connection, &sql)?;
+    estimated(table, row.get(0), row.get(1), row.get(2))
+}
+
+/// What an expression on the table would be like as a column of it, by the same rows.
+pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Option<Column> {
+    let (name, sample) = (quote_table(&table.name), sample(table)?);
+    let sql = include_str!("queries/expression.sql")
+        .replace("{expression}", expression)
+        .replace("{rows}", &format!("{name}{sample}"));
+    let row = asked(connection, &sql)?;
+    let distinct = estimated(table, row.get(0), row.get(1), row.get(2))?;
+    let (mean, deviation): (f64, f64) = (row.get(4), row.get(5));
+    Some(Column {
+        name: expression.to_owned(),
+        type_name: row.get(6),
+        not_null: false,
+        distinct: Some(distinct.values),
+        once: distinct.once,
+        null_fraction: row.get(3),
+        width_bytes: Some(mean as u32),
+        frequencies: Vec::new(),
+        correlation: None,
+        storage: Some(Storage {
+            length_bytes: u16::try_from(row.get::<_, i16>(7)).ok(),
+            varying_bytes: Some((mean as f32, deviation as f32)),
+            alignment_bytes: alignment_bytes(row.get(8)),
+            deduplicates: row.get(9),
+            // Patterns are not asked of it.
+            bytewise: false,
+        }),
+    })
+}
+
+/// The part of the table that is read; `None` where it has no rows.
+fn sample(table: &Table) -> Option<String> {
+    let rows = table.rows.filter(|rows| *rows > 0.0)?;
+    Some(match rows > MOST_ROWS {
+        true => format!(" TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * MOST_ROWS / rows),
+        false => String::new(),
+    })
+}
+
+/// The one row of a query that reads, if it answers in time.
+fn asked(connection: &Connection, sql: &str) -> Option<Row> {
     connection
         .batch(&format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {TIMEOUT_MS}"))
         .ok()?;
-    let row = connection.row(&sql, &[]);
+    let row = connection.row(sql, &[]);
     let _ = connection.clean_up("ROLLBACK");
-    let row = row.ok()?;
-    let (seen, different, once): (f64, f64, f64) = (row.get(0), row.get(1), row.get(2));
+    row.ok()
+}
+
+/// Distinct values of all rows, of which `seen` had a value, `different` ones, `once` of them a single time.
+fn estimated(table: &Table, seen: f64, different: f64, once: f64) -> Option<Distinct> {
+    let rows = table.rows?;
     if seen <= 0.0 {
         return None;
     }
-    Some(match sample.is_empty() {
-        true => Distinct { values: different, once: Some(once) },
-        false => {
+    Some(match rows > MOST_ROWS {
+        false => Distinct { values: different, once: Some(once) },
+        true => {
             let values = seen * different / (seen - once + once * seen / rows.max(seen));
             Distinct { values, once: None }
         }

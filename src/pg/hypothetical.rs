@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 use super::connect::Connection;
-use super::distinct::distinct;
+use super::distinct::{distinct, measured};
 use super::error::PgError;
 use super::explain;
 use super::guard::Writable;
-use crate::model::catalog::Table;
+use crate::model::catalog::{Column, Table};
 use crate::model::name::TableName;
 use crate::model::plan::Plan;
 use crate::model::recommendation::IndexPlan;
@@ -219,8 +219,12 @@ impl WhatIf for HypoPg<'_> {
         self.planner.rows(table, condition)
     }
 
-    fn distinct(&mut self, table: &Table, key: &str) -> Option<Distinct> {
-        distinct(self.planner.connection, table, key)
+    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
+        distinct(self.planner.connection, table, column)
+    }
+
+    fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
+        measured(self.planner.connection, table, expression)
     }
 
     fn name(&self) -> &'static str {
@@ -264,8 +268,12 @@ impl WhatIf for RealPlanner<'_> {
         self.planner.rows(table, condition)
     }
 
-    fn distinct(&mut self, table: &Table, key: &str) -> Option<Distinct> {
-        distinct(self.planner.connection, table, key)
+    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
+        distinct(self.planner.connection, table, column)
+    }
+
+    fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
+        measured(self.planner.connection, table, expression)
     }
 
     fn name(&self) -> &'static str {
