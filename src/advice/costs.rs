@@ -18,8 +18,8 @@ pub const EARLY_STOP_DOUBT: f64 = 0.02;
 /// after so many would never be chosen for it.
 const MOST_LAYERS: usize = 8;
 
-/// Questions to the planner after which what is known has to do: a minute or so of waiting.
-const MOST_QUESTIONS: u64 = 15_000;
+/// Questions to the planner after which what is known has to do: a minute or two of waiting.
+const MOST_QUESTIONS: u64 = 25_000;
 
 /// Costs that differ by this factor are one to the selection: the planner's own error is larger.
 const NEAR_ENOUGH: f64 = 1.03;
