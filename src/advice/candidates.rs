@@ -49,7 +49,7 @@ pub fn candidates(
             let Some(table) = catalog.table(&scan.table).filter(|table| is_worth_it(table)) else {
                 continue;
             };
-            let spelled: Vec<&Scan> = texts.iter().map(|text| &text.scans[number]).collect();
+            let spelled = pinned::same_scan(&texts, number);
             let asked = Asked { query, table, scan, spelled: &spelled };
             for plan in of_scan(asked, conditions) {
                 found.add(plan, at);

@@ -28,7 +28,7 @@ pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
         let Some(shape) = shape else { continue };
         let texts = pinned::spelled(query, shape, input.catalog);
         for (number, scan) in shape.scans.iter().enumerate() {
-            let spelled: Vec<&Scan> = texts.iter().map(|text| &text.scans[number]).collect();
+            let spelled = pinned::same_scan(&texts, number);
             from_scan(input, query, scan, &spelled, &mut found);
         }
     }

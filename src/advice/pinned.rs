@@ -1,7 +1,7 @@
 //! Conditions that always compare with the same constant: what a partial index can be made for.
 
 use crate::model::catalog::{Catalog, Table};
-use crate::model::shape::{Operator, Predicate, Shape};
+use crate::model::shape::{Operator, Predicate, Scan, Shape};
 use crate::model::workload::Query;
 use crate::sql::resolve::shape;
 
@@ -23,6 +23,11 @@ pub fn spelled(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Shape>
         .filter_map(|sample| shape(&sample.text, Some(catalog)).ok())
         .filter(|sample| is_alike(sample, shape_of))
         .collect()
+}
+
+/// One scan of a statement in each of its spellings.
+pub fn same_scan(texts: &[Shape], number: usize) -> Vec<&Scan> {
+    texts.iter().map(|text| &text.scans[number]).collect()
 }
 
 /// For each scan of a statement and each of its filters, the condition as SQL where its constant is part

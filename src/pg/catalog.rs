@@ -13,6 +13,9 @@ use crate::model::catalog::{
 use crate::model::name::TableName;
 use crate::sql::ident::{quote_table, unquote};
 
+/// Whether a btree keeps equal values of the type `t` once, as SQL.
+pub const DEDUPLICATES: &str = include_str!("queries/deduplicates.sql");
+
 /// Loads tables, columns, indexes, keys, policies and statistics.
 ///
 /// # Errors
@@ -33,7 +36,8 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         }
         Ok(())
     };
-    each(include_str!("queries/columns.sql"), |table, row| table.columns.push(column(row)))?;
+    let columns = include_str!("queries/columns.sql").replace("{deduplicates}", DEDUPLICATES);
+    each(&columns, |table, row| table.columns.push(column(row)))?;
     each(include_str!("queries/indexes.sql"), |table, row| table.indexes.push(index(row)))?;
     each(include_str!("queries/foreign_keys.sql"), |table, row| {
         table.foreign_keys.push(foreign_key(row));

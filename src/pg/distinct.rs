@@ -3,7 +3,7 @@
 
 use tokio_postgres::Row;
 
-use super::catalog::alignment_bytes;
+use super::catalog::{DEDUPLICATES, alignment_bytes};
 use super::connect::Connection;
 use crate::model::catalog::{Column, Storage, Table};
 use crate::model::whatif::Distinct;
@@ -32,8 +32,10 @@ pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<
 pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Option<Column> {
     let (name, sample) = (quote_table(&table.name), sample(table)?);
     let sql = include_str!("queries/expression.sql")
-        .replace("{expression}", expression)
-        .replace("{rows}", &format!("{name}{sample}"));
+        .replace("{deduplicates}", DEDUPLICATES)
+        .replace("{rows}", &format!("{name}{sample}"))
+        // Last: a path in it may be spelled `'{rows}'`.
+        .replace("{expression}", expression);
     let row = asked(connection, &sql)?;
     let distinct = estimated(table, row.get(0), row.get(1), row.get(2))?;
     let (mean, deviation): (f64, f64) = (row.get(4), row.get(5));

@@ -210,8 +210,7 @@ impl Reader<'_> {
                 inner.kind.is_number()
                     || matches!(inner.kind, Kind::Text | Kind::Boolean | Kind::Document)
             }
-            Kind::Date => matches!(inner.kind, Kind::Timestamp | Kind::Date),
-            Kind::Timestamp => matches!(inner.kind, Kind::Timestamp | Kind::Date),
+            Kind::Date | Kind::Timestamp => matches!(inner.kind, Kind::Timestamp | Kind::Date),
             Kind::Uuid | Kind::Document => inner.kind.is_like(Kind::Text) || inner.kind == kind,
             _ => inner.kind == kind && kind != Kind::Other,
         };
@@ -233,8 +232,12 @@ impl Reader<'_> {
         let (left, right) = (self.read(left)?, self.read(right)?);
         let both = |kind: Kind| left.kind.is_like(kind) && right.kind.is_like(kind);
         let kind = match op {
-            Op::Arrow | Op::HashArrow => Kind::Document,
-            Op::LongArrow | Op::HashLongArrow => Kind::Text,
+            Op::Arrow | Op::HashArrow => {
+                return part_of_document(&left, op, &right, Kind::Document);
+            }
+            Op::LongArrow | Op::HashLongArrow => {
+                return part_of_document(&left, op, &right, Kind::Text);
+            }
             Op::StringConcat if both(Kind::Text) => Kind::Text,
             Op::StringConcat if both(Kind::Words) => Kind::Words,
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
@@ -244,14 +247,7 @@ impl Reader<'_> {
             }
             _ => return None,
         };
-        let reads_document =
-            matches!(op, Op::Arrow | Op::HashArrow | Op::LongArrow | Op::HashLongArrow);
-        if reads_document && (left.kind, right.kind) != (Kind::Document, Kind::Constant) {
-            return None;
-        }
-        // `a -> 'b' ->> 'c'` reads from left to right without parentheses.
-        let first = if reads_document { left.sql.clone() } else { left.operand() };
-        Indexable::loose(format!("{first} {op} {}", right.operand()), kind)
+        Indexable::loose(format!("{} {op} {}", left.operand(), right.operand()), kind)
     }
 
     fn call(&self, function: &Function) -> Option<Indexable> {
@@ -283,6 +279,19 @@ impl Reader<'_> {
         let all: Vec<String> = arguments.iter().map(spelled).collect();
         Indexable::tight(format!("{name}({})", all.join(", ")), kind)
     }
+}
+
+/// What a constant path picks from a document. `a -> 'b' ->> 'c'` reads from left to right without
+/// parentheses.
+fn part_of_document(
+    document: &Indexable,
+    op: &BinaryOperator,
+    path: &Indexable,
+    kind: Kind,
+) -> Option<Indexable> {
+    let fits = document.kind == Kind::Document && path.kind == Kind::Constant;
+    let sql = format!("{} {op} {}", document.sql, path.operand());
+    if fits { Indexable::loose(sql, kind) } else { None }
 }
 
 /// Calls that return one of their arguments, which all become one type.

@@ -29,7 +29,7 @@ fn bare(expression: &str) -> Vec<String> {
         if token.is("::") {
             at += 1;
             let (cast, after) = type_name(&all, at);
-            if !is_text(&cast) && !is_constant(&all[..at - 1]) {
+            if !is_text(&cast) && !ends_with_constant(&all[..at - 1]) {
                 words.push(format!("::{cast}"));
             }
             at = after;
@@ -59,7 +59,7 @@ fn bare(expression: &str) -> Vec<String> {
 }
 
 /// These tokens end with a constant, which may have parentheses around it.
-fn is_constant(before: &[Token<'_>]) -> bool {
+fn ends_with_constant(before: &[Token<'_>]) -> bool {
     let inner = match before {
         [.., open, inner, close] if open.is("(") && close.is(")") => Some(inner),
         [.., last] => Some(last),

@@ -8,18 +8,7 @@ SELECT coalesce(sum(v.n) FILTER (WHERE v.x IS NOT NULL), 0)::float8,
        t.typname::text,
        t.typlen,
        t.typalign::text,
-       -- As for columns.
-       current_setting('server_version_num')::int >= 130000
-         AND t.oid <> 'bpchar'::regtype
-         AND EXISTS (SELECT 1 FROM pg_opclass oc
-                       JOIN pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'
-                       JOIN pg_amproc p ON p.amprocfamily = oc.opcfamily AND p.amprocnum = 4
-                                       AND p.amproclefttype = oc.opcintype
-                      WHERE oc.opcdefault
-                        AND oc.opcintype = CASE
-                              WHEN t.typtype = 'e' THEN 'anyenum'::regtype
-                              WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype
-                              ELSE t.oid END)
+       ({deduplicates})
   FROM (SELECT ({expression}) AS x, count(*) AS n FROM {rows} GROUP BY 1) v
   -- A short value is kept with one byte in front of it, and not with four.
  CROSS JOIN LATERAL (SELECT CASE WHEN pg_column_size(v.x) < 130 THEN pg_column_size(v.x) - 3
