@@ -13,7 +13,7 @@ use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use advised::{advised, cluster};
+use advised::{advised, cluster, export};
 use pgassay::pg::connect::Connection;
 use pgassay::pg::libpq_env::Settings;
 use pgassay::stats::random::Random;
@@ -121,12 +121,7 @@ fn random_statements(count: usize) -> Vec<String> {
 }
 
 fn row(statements: &[String], connection: &Connection, settings: &Settings, log: &Path) {
-    let mut csv = csv::Writer::from_path(log).unwrap();
-    csv.write_record(["queryid", "query", "calls", "total_exec_time", "rows"]).unwrap();
-    for (number, sql) in statements.iter().enumerate() {
-        csv.write_record([&number.to_string(), sql, "100", "10000", "0"]).unwrap();
-    }
-    csv.flush().unwrap();
+    export(log, statements.iter().map(|sql| (sql.clone(), 100.0, 10_000.0)));
     let advice = advised(settings, log, &["analyze"], "proposed");
     let mut said = String::new();
     for sql in &advice.indexes {

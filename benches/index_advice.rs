@@ -16,7 +16,7 @@ mod measure;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use advised::{Advised, advised, cluster};
+use advised::{Advised, advised, cluster, export};
 use measure::{Measured, Statement, lines, measure, workload};
 use pgassay::pg::connect::Connection;
 use pgassay::pg::libpq_env::Settings;
@@ -153,21 +153,11 @@ fn load(field: &Field, connection: &Connection, settings: &Settings) {
 
 /// The workload as an export of counters, with the times that were measured without any index.
 fn write_export(path: &Path, judged: &[Statement], aside: &[Statement], before: &Measured) {
-    let mut csv = csv::Writer::from_path(path).unwrap();
-    csv.write_record(["queryid", "query", "calls", "total_exec_time", "rows"]).unwrap();
-    for (number, statement) in judged.iter().chain(aside).enumerate() {
+    let counted = |statement: &Statement| {
         let wall_ms = before.costs.get(&statement.name).map_or(1_000.0, |cost| cost.wall_ms);
-        let total_ms = statement.calls * wall_ms;
-        csv.write_record([
-            &number.to_string(),
-            &statement.sql,
-            &statement.calls.to_string(),
-            &total_ms.to_string(),
-            "0",
-        ])
-        .unwrap();
-    }
-    csv.flush().unwrap();
+        (statement.sql.clone(), statement.calls, statement.calls * wall_ms)
+    };
+    export(path, judged.iter().chain(aside).map(counted));
 }
 
 fn keep(name: &str, indexes: &[String]) {
