@@ -3,10 +3,15 @@ SELECT c.oid,
        n.nspname::text,
        c.relname::text,
        c.relkind::text,
-       -- As the planner does: rows a page at the last ANALYZE, times the pages of today.
-       CASE WHEN c.relkind = 'r' AND c.relpages > 0 AND c.reltuples > 0
-            THEN c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::float8)
-            ELSE c.reltuples END::float8,
+       -- As the planner does: rows a page at the last ANALYZE, times the pages of today; no more than the
+       -- counters say are alive, for dead rows fill pages too. Those know nothing before the first VACUUM
+       -- or ANALYZE, and after it count twice what its own session had just written.
+       least(CASE WHEN c.relkind = 'r' AND c.relpages > 0 AND c.reltuples > 0
+                  THEN c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::float8)
+                  ELSE c.reltuples END,
+             CASE WHEN s.n_live_tup > 0
+                       AND coalesce(s.last_analyze, s.last_autoanalyze, s.last_vacuum, s.last_autovacuum) IS NOT NULL
+                  THEN s.n_live_tup END)::float8,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) END AS size_bytes,
        written.inserted,
        c.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AS never_analyzed,
