@@ -6,7 +6,7 @@ use pgassay::advice::select::{Priced, Room, Selection, Weighed};
 use pgassay::model::catalog::{Column, IndexKey, Table};
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
-use pgassay::model::whatif::{Distinct, Planned, WhatIf};
+use pgassay::model::whatif::{Distinct, Groups, Planned, WhatIf};
 use pgassay::model::workload::{Query, Workload};
 use pgassay::source::collect::Collector;
 use pgassay::source::{Options, read};
@@ -100,6 +100,10 @@ impl WhatIf for Joins {
     }
 
     fn measured(&mut self, _: &Table, _: &str) -> Option<Column> {
+        None
+    }
+
+    fn groups(&mut self, _: &Table, _: &[&str], _: Option<&str>) -> Option<Vec<Groups>> {
         None
     }
 

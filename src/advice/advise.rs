@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Input;
 use super::candidates::{Candidate, candidates};
 use super::costs::{Alone, Costs, Set, doubted};
-use super::counted::counted;
+use super::counted::{counted, resized};
 use super::expressions::{measured, without_coarse};
 use super::reasons::reasons;
 use super::relevant::{Sized, relevant};
@@ -101,11 +101,22 @@ pub fn advise(
     }
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
-    let priced = priced(&writes, &sized, &relevant, &statements);
     let whole = evened(&statements);
-    let byte_price = byte_price(input.catalog, whole);
+    let prices = (whole, byte_price(input.catalog, whole));
     let room = Room::of(input.limits, writes.time_us());
-    let chosen = Selection::new(&mut costs, statements, priced, room, (whole, byte_price)).run();
+    let mut chosen: Option<Set> = None;
+    let chosen = loop {
+        let priced = priced(&writes, &sized, &relevant, &statements);
+        let selection = Selection::new(&mut costs, statements.clone(), priced, room, prices);
+        let found = match &chosen {
+            None => selection.run(),
+            Some(known) => selection.again(known),
+        };
+        if !resized(&mut sized, &found, input.catalog, costs.whatif()) {
+            break found;
+        }
+        chosen = Some(found);
+    };
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let no_index = reasons(input, &mut costs, &relevant, &served);
@@ -161,7 +172,8 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> V
             };
             let worth_it = candidate.plan.predicate.is_none() || rows <= all * MOST_OF_THE_ROWS;
             let size_bytes = index_bytes(table, &candidate.plan, rows);
-            worth_it.then_some(Sized { candidate, rows, size_bytes, why_not: None })
+            let is_counted = false;
+            worth_it.then_some(Sized { candidate, rows, size_bytes, is_counted, why_not: None })
         })
         .collect()
 }
@@ -178,6 +190,7 @@ fn price_by_building(
     let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
     let built = build.alone(&sized.candidate.plan, sized.size_bytes, &queries)?;
     sized.size_bytes = built.size_bytes as f64;
+    sized.is_counted = true;
     for (query, planned) in concerned.iter().zip(built.plans) {
         if let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) {
             let doubted = doubted(&planned);
@@ -268,7 +281,7 @@ fn explain(
     let mut out: Vec<(u64, Chosen)> = chosen
         .iter()
         .map(|at| {
-            let Sized { candidate, rows, size_bytes, why_not } = &sized[*at];
+            let Sized { candidate, rows, size_bytes, why_not, .. } = &sized[*at];
             let serves = serves.remove(at).unwrap_or_default();
             let (mut cost_before, mut cost_after, mut total_us) = (0.0, 0.0, 0);
             for query in &serves {

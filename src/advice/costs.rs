@@ -125,6 +125,11 @@ impl<'a> Costs<'a> {
         }
     }
 
+    /// The planner itself, for what is not a cost.
+    pub fn whatif(&mut self) -> &mut dyn WhatIf {
+        self.whatif
+    }
+
     /// Checks which candidates the planner can be offered; the others come back with the reason.
     pub fn check(&mut self) -> Vec<(usize, String)> {
         let mut refused = Vec::new();

@@ -1,9 +1,11 @@
-//! How many values columns have, where the size of an index hangs on it and the statistics are likely to
-//! say too few.
+//! What the size of an index hangs on, counted where the statistics are likely to be wrong: how many values
+//! columns have, and how many rows have the same keys or meet a condition.
 
 use std::collections::{HashMap, HashSet};
 
 use super::candidates::Candidate;
+use super::relevant::Sized;
+use super::size::btree_bytes;
 use crate::model::catalog::{Catalog, Column, Table};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
@@ -14,6 +16,8 @@ const ANALYZED_ROWS: f64 = 30_000.0;
 /// Rows that a value has, as the statistics say, where their error shows in the size of an index.
 const DOUBTFUL_FROM: f64 = 1.05;
 const DOUBTFUL_TO: f64 = 60.0;
+/// A size that is off by less changes nothing.
+const NOT_WORTH_IT: f64 = 0.02;
 /// Columns whose values are counted, at most: a fraction of a second each.
 const MOST_COUNTED: usize = 40;
 
@@ -53,6 +57,52 @@ pub fn counted(
         }
     }
     counted
+}
+
+/// Looks at the rows of those that were chosen, where columns may have to do with each other: their sizes,
+/// and whether any has changed by more than an estimate may be off. Each is looked at once.
+pub fn resized(
+    sized: &mut [Sized],
+    chosen: &[usize],
+    catalog: &Catalog,
+    whatif: &mut dyn WhatIf,
+) -> bool {
+    let mut has_changed = false;
+    for at in chosen {
+        let Sized { candidate, rows, size_bytes, is_counted, .. } = &mut sized[*at];
+        let Some(table) = catalog.table(&candidate.plan.table) else { continue };
+        if std::mem::replace(is_counted, true) {
+            continue;
+        }
+        let plan = &candidate.plan;
+        let Some(columns) = joint(table, plan) else { continue };
+        let Some(groups) = whatif.groups(table, &columns, plan.predicate.as_deref()) else {
+            continue;
+        };
+        *rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
+        let counted_bytes = btree_bytes(table, plan, &groups);
+        has_changed |= (counted_bytes / *size_bytes - 1.0).abs() > NOT_WORTH_IT;
+        *size_bytes = counted_bytes;
+    }
+    has_changed
+}
+
+/// The keys of an index, the one with most values first, if how often they come together, or with its
+/// condition, makes its size.
+fn joint<'p>(table: &Table, plan: &'p IndexPlan) -> Option<Vec<&'p str>> {
+    if plan.method != "btree" || !plan.keys.iter().all(|key| key.is_column) {
+        return None;
+    }
+    let rows = table.rows.filter(|rows| *rows > 0.0)?;
+    let distinct = |name: &str| {
+        table.column(name).and_then(|column| column.distinct_count(rows)).unwrap_or(rows)
+    };
+    let mut columns: Vec<&str> = plan.keys.iter().map(|key| key.expression.as_str()).collect();
+    columns.sort_by(|a, b| distinct(b).total_cmp(&distinct(a)));
+    let may_be_shared = plan.include.is_empty()
+        && distinct(columns[0]) * DOUBTFUL_FROM <= rows
+        && columns.len() > 1;
+    (may_be_shared || plan.predicate.is_some()).then_some(columns)
 }
 
 /// Several rows have the same keys, as the statistics say.

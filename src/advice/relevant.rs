@@ -16,6 +16,8 @@ pub struct Sized {
     /// Rows it would hold.
     pub rows: f64,
     pub size_bytes: f64,
+    /// Its rows were looked at for its size.
+    pub is_counted: bool,
     /// Why no planner could cost it.
     pub why_not: Option<String>,
 }

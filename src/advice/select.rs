@@ -213,6 +213,15 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.chosen()
     }
 
+    /// The same from a set that was the best before some sizes came out otherwise.
+    pub fn again(mut self, known: &[usize]) -> Set {
+        self.is_limited = true;
+        self.set(known);
+        self.shrink();
+        self.settle();
+        self.chosen()
+    }
+
     fn chosen(&self) -> Set {
         (0..self.candidates.len()).filter(|at| self.is_chosen[*at]).collect()
     }

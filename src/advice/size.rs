@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::writes::mentions;
 use crate::model::catalog::{Column, IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::Groups;
 
 const PAGE: f64 = 8_192.0;
 /// Page header and the special space of a btree page.
@@ -91,14 +92,29 @@ fn length_of(column: &Column) -> (f64, f64) {
 
 /// Bytes of a new btree over `rows` rows.
 pub fn btree(rows: f64, keys: &[Part], include: &[Part]) -> f64 {
-    let tuple = tuple_bytes(keys.iter().chain(include));
-    let pivot = tuple_bytes(keys.iter());
-    let shares = include.is_empty() && keys.iter().all(|key| key.deduplicates);
-    let leaf_bytes: f64 = if shares {
-        groups(rows, keys).iter().map(|(count, size)| count * group_bytes(tuple, *size)).sum()
-    } else {
-        rows * (tuple + LINE_POINTER)
-    };
+    match is_shared(keys, include) {
+        true => shared_btree(&groups(rows, keys), keys),
+        false => {
+            let tuple = tuple_bytes(keys.iter().chain(include));
+            pages_bytes(rows * (tuple + LINE_POINTER), tuple_bytes(keys.iter()))
+        }
+    }
+}
+
+/// Equal keys share a tuple.
+fn is_shared(keys: &[Part], include: &[Part]) -> bool {
+    include.is_empty() && keys.iter().all(|key| key.deduplicates)
+}
+
+/// Bytes of a new btree in which rows of equal keys share a tuple.
+fn shared_btree(groups: &[Groups], keys: &[Part]) -> f64 {
+    let tuple = tuple_bytes(keys.iter());
+    let of = |groups: &Groups| groups.count * group_bytes(tuple, groups.rows);
+    pages_bytes(groups.iter().map(of).sum(), tuple)
+}
+
+/// Bytes of all pages over leaves with so much in them, where `pivot` is the size of what tells them apart.
+fn pages_bytes(leaf_bytes: f64, pivot: f64) -> f64 {
     // The highest key of a leaf stands at its front.
     let leaf_room = PAGE - PAGE_OVERHEAD - PAGE * LEAF_FREE - (pivot + LINE_POINTER);
     let leaves = (leaf_bytes / leaf_room).ceil().max(1.0);
@@ -162,12 +178,12 @@ fn group_bytes(tuple: f64, size: f64) -> f64 {
 ///
 /// Columns count as independent. A group of the first keys meets a value of the next with the value's
 /// share, so that a frequent value fills every group and a rare one few of them.
-fn groups(rows: f64, keys: &[Part]) -> Vec<(f64, f64)> {
-    let mut groups = vec![(1.0, rows)];
+fn groups(rows: f64, keys: &[Part]) -> Vec<Groups> {
+    let mut groups = vec![Groups { count: 1.0, rows }];
     for (at, key) in keys.iter().enumerate() {
         let shares = shares(rows, key);
         let mut finer: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
-        for (count, size) in groups {
+        for Groups { count, rows: size } in groups {
             for (values, share) in &shares {
                 let expected = size * share;
                 // Every value of the first key is there. Of its pairs with those of the next, as many as some
@@ -187,7 +203,8 @@ fn groups(rows: f64, keys: &[Part]) -> Vec<(f64, f64)> {
                 *rows += pairs * size;
             }
         }
-        groups = finer.into_values().map(|(count, rows)| (count, rows / count)).collect();
+        groups =
+            finer.into_values().map(|(count, rows)| Groups { count, rows: rows / count }).collect();
     }
     groups
 }
@@ -227,30 +244,41 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
         "gist" => rows * (key_width(table, &plan.keys[0]) + TUPLE_HEADER + LINE_POINTER) * 1.5,
         "brin" => 8_192.0 * 3.0,
         _ => {
-            let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
-            let all = table.rows.unwrap_or(rows).max(rows).max(1.0);
-            let of_rows = |mut part: Part| {
-                // Of a value with several rows, one is enough for it to be among these.
-                let rows_a_value = all / part.distinct.max(1.0);
-                let present = -(rows_a_value * f64::ln_1p(-(rows / all).min(1.0))).exp_m1();
-                part.distinct = (part.distinct * present).clamp(1.0, rows.max(1.0));
-                part.once = part.once.filter(|_| rows >= all);
-                part
-            };
-            let keys: Vec<Part> = plan
-                .keys
-                .iter()
-                .map(|key| {
-                    // An expression is one of the columns where it was measured.
-                    let known = part(&key.expression);
-                    of_rows(known.unwrap_or_else(|| expression_part(table, &key.expression)))
-                })
-                .collect();
-            let include: Vec<Part> =
-                plan.include.iter().filter_map(|column| part(column)).map(of_rows).collect();
+            let (keys, include) = parts(table, plan, rows);
             btree(rows, &keys, &include)
         }
     }
+}
+
+/// Bytes a btree would take over the rows of these groups, each of which agrees in all keys.
+pub fn btree_bytes(table: &Table, plan: &IndexPlan, groups: &[Groups]) -> f64 {
+    let rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
+    let (keys, include) = parts(table, plan, rows);
+    match is_shared(&keys, &include) {
+        true => shared_btree(groups, &keys),
+        false => btree(rows, &keys, &include),
+    }
+}
+
+/// Keys and included columns of an index over `rows` rows of its table.
+fn parts(table: &Table, plan: &IndexPlan, rows: f64) -> (Vec<Part>, Vec<Part>) {
+    let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
+    let all = table.rows.unwrap_or(rows).max(rows).max(1.0);
+    let of_rows = |mut part: Part| {
+        // Of a value with several rows, one is enough for it to be among these.
+        let rows_a_value = all / part.distinct.max(1.0);
+        let present = -(rows_a_value * f64::ln_1p(-(rows / all).min(1.0))).exp_m1();
+        part.distinct = (part.distinct * present).clamp(1.0, rows.max(1.0));
+        part.once = part.once.filter(|_| rows >= all);
+        part
+    };
+    // An expression is one of the columns where it was measured.
+    let key = |key: &IndexKey| {
+        part(&key.expression).unwrap_or_else(|| expression_part(table, &key.expression))
+    };
+    let keys = plan.keys.iter().map(|own| of_rows(key(own))).collect();
+    let include = plan.include.iter().filter_map(|column| part(column)).map(of_rows).collect();
+    (keys, include)
 }
 
 /// Bytes of a key, or of the columns that an expression is made of.

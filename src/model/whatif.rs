@@ -35,6 +35,15 @@ pub trait WhatIf {
     /// too long.
     fn measured(&mut self, table: &Table, expression: &str) -> Option<Column>;
 
+    /// Rows of the table that meet `condition` and agree in all of `columns`, by the size of such a group;
+    /// the first column is the one of most values. `None` where counting them would take too long.
+    fn groups(
+        &mut self,
+        table: &Table,
+        columns: &[&str],
+        condition: Option<&str>,
+    ) -> Option<Vec<Groups>>;
+
     /// What is asked, in words.
     fn name(&self) -> &'static str;
 
@@ -48,6 +57,14 @@ pub struct Distinct {
     pub values: f64,
     /// Those that one row alone has; `None` where not every row was seen.
     pub once: Option<f64>,
+}
+
+/// Groups of rows that are of one size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Groups {
+    pub count: f64,
+    /// Rows in each of them.
+    pub rows: f64,
 }
 
 /// Builds indexes and takes them away again: for those that cannot be pretended.

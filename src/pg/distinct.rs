@@ -1,16 +1,20 @@
-//! How many values a column has, where the statistics are likely to say too few, and what an expression is
-//! like, of which there are none.
+//! How many values a column has, where the statistics are likely to say too few; what an expression is like,
+//! and which values of several columns come together, of which there are none.
 
 use tokio_postgres::Row;
 
 use super::catalog::{DEDUPLICATES, alignment_bytes};
 use super::connect::Connection;
 use crate::model::catalog::{Column, Storage, Table};
-use crate::model::whatif::Distinct;
+use crate::model::whatif::{Distinct, Groups};
 use crate::sql::ident::{quote, quote_table};
 
 /// Rows that are read for one column, at most: smaller tables are read whole, and the count is exact.
 const MOST_ROWS: f64 = 1e6;
+/// Tables with more rows are not grouped: that would not end in time.
+const MOST_GROUPED_ROWS: f64 = 1e7;
+/// Values of a column that stand for all of them in the sizes of groups.
+const ENOUGH_VALUES: f64 = 50_000.0;
 /// A column that takes longer keeps what the statistics say, milliseconds.
 const TIMEOUT_MS: u32 = 2_000;
 
@@ -24,7 +28,8 @@ pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<
            FROM (SELECT count(*) AS n FROM {name}{} WHERE {column} IS NOT NULL GROUP BY {column}) g",
         sample(table)?
     );
-    let row = asked(connection, &sql)?;
+    let rows = asked(connection, &sql)?;
+    let row = rows.first()?;
     estimated(table, row.get(0), row.get(1), row.get(2))
 }
 
@@ -36,7 +41,8 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
         .replace("{rows}", &format!("{name}{sample}"))
         // Last: a path in it may be spelled `'{rows}'`.
         .replace("{expression}", expression);
-    let row = asked(connection, &sql)?;
+    let rows = asked(connection, &sql)?;
+    let row = rows.first()?;
     let distinct = estimated(table, row.get(0), row.get(1), row.get(2))?;
     let (mean, deviation): (f64, f64) = (row.get(4), row.get(5));
     Some(Column {
@@ -60,6 +66,49 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
     })
 }
 
+/// Rows that meet `condition` and agree in all of `columns`, by the size of such a group. Of a first column
+/// with many values some are looked at, with all of their rows: whatever the rows of a group have to do with
+/// each other, it is whole.
+pub fn groups(
+    connection: &Connection,
+    table: &Table,
+    columns: &[&str],
+    condition: Option<&str>,
+) -> Option<Vec<Groups>> {
+    let rows = table.rows.filter(|rows| (1.0..MOST_GROUPED_ROWS).contains(rows))?;
+    let values = table.column(columns.first()?)?.distinct_count(rows).unwrap_or(rows);
+    let one_of = (values / ENOUGH_VALUES).floor().max(1.0);
+    let is_looked_at = match one_of > 1.0 {
+        true => format!("mod(hashtext({}::text), {one_of}) = 0", quote(columns[0])),
+        false => "true".to_owned(),
+    };
+    let list = |each: &dyn Fn(usize, &str) -> String| {
+        let each = columns.iter().enumerate().map(|(at, column)| each(at, column));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let sql = include_str!("queries/groups.sql")
+        .replace("{values}", &list(&|at, _| format!("CASE WHEN r.looked_at THEN r.k{at} END")))
+        .replace("{columns}", &list(&|at, column| format!("{} AS k{at}", quote(column))))
+        .replace("{looked_at}", &is_looked_at)
+        .replace("{table}", &quote_table(&table.name))
+        // Last: it may hold any text.
+        .replace("{condition}", condition.unwrap_or("true"));
+    let found = asked(connection, &sql)?;
+    let (seen, aside): (Vec<&Row>, Vec<&Row>) =
+        found.iter().partition(|row| row.get::<_, Option<bool>>(0) == Some(true));
+    let seen = seen.iter().map(|row| Groups { rows: row.get(1), count: row.get(2) });
+    let seen: Vec<Groups> = seen.collect();
+    let rows: f64 = seen.iter().map(|groups| groups.count * groups.rows).sum();
+    let aside: f64 = aside.iter().map(|row| row.get::<_, f64>(1)).sum();
+    if rows == 0.0 && aside > 0.0 {
+        return None;
+    }
+    // Those that were left aside are like those that were looked at.
+    let factor = (rows + aside) / rows.max(1.0);
+    let all = seen.into_iter().map(|groups| Groups { count: groups.count * factor, ..groups });
+    Some(all.collect())
+}
+
 /// The part of the table that is read; `None` where it has no rows.
 fn sample(table: &Table) -> Option<String> {
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
@@ -69,14 +118,14 @@ fn sample(table: &Table) -> Option<String> {
     })
 }
 
-/// The one row of a query that reads, if it answers in time.
-fn asked(connection: &Connection, sql: &str) -> Option<Row> {
+/// What a query that reads gives, if it answers in time.
+fn asked(connection: &Connection, sql: &str) -> Option<Vec<Row>> {
     connection
         .batch(&format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {TIMEOUT_MS}"))
         .ok()?;
-    let row = connection.row(sql, &[]);
+    let rows = connection.query(sql, &[]);
     let _ = connection.clean_up("ROLLBACK");
-    row.ok()
+    rows.ok()
 }
 
 /// Distinct values of all rows, of which `seen` had a value, `different` ones, `once` of them a single time.

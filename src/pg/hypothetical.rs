@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 
 use super::connect::Connection;
-use super::distinct::{distinct, measured};
+use super::distinct::{distinct, groups, measured};
 use super::error::PgError;
 use super::explain;
 use super::guard::Writable;
@@ -15,7 +15,7 @@ use crate::model::name::TableName;
 use crate::model::plan::Plan;
 use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::{
-    Build as WhatIfByBuilding, Built, Distinct, Planned, PlannedScan, WhatIf,
+    Build as WhatIfByBuilding, Built, Distinct, Groups, Planned, PlannedScan, WhatIf,
 };
 use crate::model::workload::{Query, Sample};
 use crate::sql::ident::quote_table;
@@ -227,6 +227,15 @@ impl WhatIf for HypoPg<'_> {
         measured(self.planner.connection, table, expression)
     }
 
+    fn groups(
+        &mut self,
+        table: &Table,
+        columns: &[&str],
+        condition: Option<&str>,
+    ) -> Option<Vec<Groups>> {
+        groups(self.planner.connection, table, columns, condition)
+    }
+
     fn name(&self) -> &'static str {
         "HypoPG"
     }
@@ -274,6 +283,15 @@ impl WhatIf for RealPlanner<'_> {
 
     fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
         measured(self.planner.connection, table, expression)
+    }
+
+    fn groups(
+        &mut self,
+        table: &Table,
+        columns: &[&str],
+        condition: Option<&str>,
+    ) -> Option<Vec<Groups>> {
+        groups(self.planner.connection, table, columns, condition)
     }
 
     fn name(&self) -> &'static str {

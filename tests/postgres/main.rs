@@ -14,6 +14,7 @@ mod defects;
 mod demo;
 mod expressions;
 mod refusals;
+mod sizes;
 mod support;
 mod throwaway;
 mod trial;
