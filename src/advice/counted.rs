@@ -6,10 +6,11 @@ use std::collections::{HashMap, HashSet};
 use super::candidates::Candidate;
 use super::relevant::Sized;
 use super::size::btree_bytes;
+use super::writes::mentions;
 use crate::model::catalog::{Catalog, Column, Table};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
-use crate::model::whatif::WhatIf;
+use crate::model::whatif::{Groups, WhatIf};
 
 /// Rows that `ANALYZE` looks at by default.
 const ANALYZED_ROWS: f64 = 30_000.0;
@@ -17,7 +18,7 @@ const ANALYZED_ROWS: f64 = 30_000.0;
 const DOUBTFUL_FROM: f64 = 1.05;
 const DOUBTFUL_TO: f64 = 60.0;
 /// A size that is off by less changes nothing.
-const NOT_WORTH_IT: f64 = 0.02;
+const NOT_WORTH_IT: f64 = 0.05;
 /// Columns whose values are counted, at most: a fraction of a second each.
 const MOST_COUNTED: usize = 40;
 
@@ -75,7 +76,7 @@ pub fn resized(
             continue;
         }
         let plan = &candidate.plan;
-        let Some(columns) = joint(table, plan) else { continue };
+        let Some(columns) = joint(table, plan, *rows, *size_bytes) else { continue };
         let Some(groups) = whatif.groups(table, &columns, plan.predicate.as_deref()) else {
             continue;
         };
@@ -87,22 +88,31 @@ pub fn resized(
     has_changed
 }
 
-/// The keys of an index, the one with most values first, if how often they come together, or with its
-/// condition, makes its size.
-fn joint<'p>(table: &Table, plan: &'p IndexPlan) -> Option<Vec<&'p str>> {
+/// The keys of an index, the one with most values first, if columns that have to do with each other would
+/// change its size.
+fn joint<'p>(
+    table: &Table,
+    plan: &'p IndexPlan,
+    rows: f64,
+    size_bytes: f64,
+) -> Option<Vec<&'p str>> {
     if plan.method != "btree" || !plan.keys.iter().all(|key| key.is_column) {
         return None;
     }
-    let rows = table.rows.filter(|rows| *rows > 0.0)?;
+    let all = table.rows?;
     let distinct = |name: &str| {
-        table.column(name).and_then(|column| column.distinct_count(rows)).unwrap_or(rows)
+        table.column(name).and_then(|column| column.distinct_count(all)).unwrap_or(all)
     };
     let mut columns: Vec<&str> = plan.keys.iter().map(|key| key.expression.as_str()).collect();
     columns.sort_by(|a, b| distinct(b).total_cmp(&distinct(a)));
-    let may_be_shared = plan.include.is_empty()
-        && distinct(columns[0]) * DOUBTFUL_FROM <= rows
-        && columns.len() > 1;
-    (may_be_shared || plan.predicate.is_some()).then_some(columns)
+    let of_condition = plan.predicate.as_ref().map_or(0, |predicate| {
+        table.columns.iter().filter(|column| mentions(predicate, &column.name)).count()
+    });
+    // At the most the others say no more than the one with most values.
+    let values = distinct(columns[0]).min(rows).max(1.0);
+    let fewest = [Groups { count: values, rows: rows / values }];
+    let is_certain = btree_bytes(table, plan, &fewest) >= size_bytes * (1.0 - NOT_WORTH_IT);
+    (of_condition > 1 || columns.len() > 1 && !is_certain).then_some(columns)
 }
 
 /// Several rows have the same keys, as the statistics say.
