@@ -3,10 +3,10 @@
 use pgassay::advice::Limits;
 use pgassay::advice::costs::Costs;
 use pgassay::advice::select::{Priced, Room, Selection, Weighed};
-use pgassay::model::catalog::{Column, IndexKey, Table};
+use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
-use pgassay::model::whatif::{Distinct, Groups, Planned, WhatIf};
+use pgassay::model::whatif::{Planned, Statistics, WhatIf};
 use pgassay::model::workload::{Query, Workload};
 use pgassay::source::collect::Collector;
 use pgassay::source::{Options, read};
@@ -91,20 +91,8 @@ impl WhatIf for Joins {
         Ok(Planned { cost, full_cost: cost, used, scans: Vec::new() })
     }
 
-    fn rows(&mut self, _: &TableName, _: &str) -> Result<f64, String> {
-        Err("there are no rows".to_owned())
-    }
-
-    fn distinct(&mut self, _: &Table, _: &str) -> Option<Distinct> {
-        None
-    }
-
-    fn measured(&mut self, _: &Table, _: &str) -> Option<Column> {
-        None
-    }
-
-    fn groups(&mut self, _: &Table, _: &[&str], _: Option<&str>) -> Option<Vec<Groups>> {
-        None
+    fn statistics(&mut self) -> &mut dyn Statistics {
+        unreachable!("the sizes are given")
     }
 
     fn name(&self) -> &'static str {

@@ -15,7 +15,7 @@ use super::weigh::{evened, weighed};
 use super::writes::Writes;
 use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::{Estimate, IndexPlan};
-use crate::model::whatif::{Build, Planned, WhatIf};
+use crate::model::whatif::{Build, Planned, Statistics, WhatIf};
 use crate::sql::index_ddl::replaces;
 
 /// A condition that most rows meet leaves an index as large as it was.
@@ -60,7 +60,7 @@ pub fn advise(
 ) -> Advised {
     let found = candidates(input.workload, input.shapes, input.catalog);
     let asked = asked_conditions(&found);
-    let mut sized = sized(found, input.catalog, whatif);
+    let mut sized = sized(found, input.catalog, whatif.statistics());
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
     let found = relevant(input, &sized, &asked);
@@ -112,7 +112,7 @@ pub fn advise(
             None => selection.run(),
             Some(known) => selection.again(known),
         };
-        if !resized(&mut sized, &found, input.catalog, costs.whatif()) {
+        if !resized(&mut sized, &found, input.catalog, costs.statistics()) {
             break found;
         }
         chosen = Some(found);
@@ -143,10 +143,10 @@ fn asked_conditions(found: &[Candidate]) -> HashMap<usize, HashSet<String>> {
 }
 
 /// The candidates that are worth a look, each with the rows and the bytes it would take.
-fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> Vec<Sized> {
-    let expressions = measured(&found, catalog, whatif);
+fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statistics) -> Vec<Sized> {
+    let expressions = measured(&found, catalog, statistics);
     let found = without_coarse(found, &expressions);
-    let mut counted = counted(&found, catalog, whatif);
+    let mut counted = counted(&found, catalog, statistics);
     for (name, columns) in expressions {
         let known = counted.remove(&name).or_else(|| catalog.table(&name).cloned());
         counted.extend(known.map(|mut table| {
@@ -166,7 +166,7 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, whatif: &mut dyn WhatIf) -> V
                 Some(predicate) => {
                     let key = (table.name.to_string(), predicate.clone());
                     *known.entry(key).or_insert_with(|| {
-                        whatif.rows(&table.name, predicate).unwrap_or(f64::INFINITY)
+                        statistics.rows(&table.name, predicate).unwrap_or(f64::INFINITY)
                     })
                 }
             };

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crate::model::recommendation::IndexPlan;
-use crate::model::whatif::{Planned, WhatIf};
+use crate::model::whatif::{Planned, Statistics, WhatIf};
 use crate::model::workload::Workload;
 
 /// Part of what a statement would cost without stopping early that counts as its cost: the planner takes
@@ -125,9 +125,9 @@ impl<'a> Costs<'a> {
         }
     }
 
-    /// The planner itself, for what is not a cost.
-    pub fn whatif(&mut self) -> &mut dyn WhatIf {
-        self.whatif
+    /// What the data is like, as the planner's server tells.
+    pub fn statistics(&mut self) -> &mut dyn Statistics {
+        self.whatif.statistics()
     }
 
     /// Checks which candidates the planner can be offered; the others come back with the reason.

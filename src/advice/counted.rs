@@ -10,7 +10,7 @@ use super::writes::mentions;
 use crate::model::catalog::{Catalog, Column, Table};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
-use crate::model::whatif::{Groups, WhatIf};
+use crate::model::whatif::{Groups, Statistics};
 
 /// Rows that `ANALYZE` looks at by default.
 const ANALYZED_ROWS: f64 = 30_000.0;
@@ -27,7 +27,7 @@ const MOST_COUNTED: usize = 40;
 pub fn counted(
     found: &[Candidate],
     catalog: &Catalog,
-    whatif: &mut dyn WhatIf,
+    statistics: &mut dyn Statistics,
 ) -> HashMap<TableName, Table> {
     let mut counted: HashMap<TableName, Table> = HashMap::new();
     let mut asked: HashSet<(&TableName, &str)> = HashSet::new();
@@ -45,7 +45,7 @@ pub fn counted(
             let is_new = asked.len() < MOST_COUNTED
                 && is_doubtful(table, &table.columns[at])
                 && asked.insert((&table.name, key.expression.as_str()));
-            let distinct = if is_new { whatif.distinct(table, &key.expression) } else { None };
+            let distinct = if is_new { statistics.distinct(table, &key.expression) } else { None };
             // Too few is the way in which they err.
             if let Some(distinct) = distinct
                 && table.columns[at].distinct_count(table.rows.unwrap_or(0.0))
@@ -66,7 +66,7 @@ pub fn resized(
     sized: &mut [Sized],
     chosen: &[usize],
     catalog: &Catalog,
-    whatif: &mut dyn WhatIf,
+    statistics: &mut dyn Statistics,
 ) -> bool {
     let mut has_changed = false;
     for at in chosen {
@@ -77,7 +77,7 @@ pub fn resized(
         }
         let plan = &candidate.plan;
         let Some(columns) = joint(table, plan, *rows, *size_bytes) else { continue };
-        let Some(groups) = whatif.groups(table, &columns, plan.predicate.as_deref()) else {
+        let Some(groups) = statistics.groups(table, &columns, plan.predicate.as_deref()) else {
             continue;
         };
         *rows = groups.iter().map(|groups| groups.count * groups.rows).sum();

@@ -6,7 +6,7 @@ use super::candidates::Candidate;
 use crate::model::catalog::{Catalog, Column};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
-use crate::model::whatif::WhatIf;
+use crate::model::whatif::Statistics;
 
 /// Expressions that are measured, at most: a fraction of a second each.
 const MOST_MEASURED: usize = 20;
@@ -18,7 +18,11 @@ const FEW_VALUES: f64 = 100.0;
 pub type Expressions = HashMap<TableName, Vec<Column>>;
 
 /// What the expressions that btrees begin with are like.
-pub fn measured(found: &[Candidate], catalog: &Catalog, whatif: &mut dyn WhatIf) -> Expressions {
+pub fn measured(
+    found: &[Candidate],
+    catalog: &Catalog,
+    statistics: &mut dyn Statistics,
+) -> Expressions {
     let mut asked: Vec<(&TableName, &str)> = Vec::new();
     let mut measured = Expressions::new();
     for (table, expression) in found.iter().filter_map(|candidate| first(&candidate.plan)) {
@@ -26,7 +30,7 @@ pub fn measured(found: &[Candidate], catalog: &Catalog, whatif: &mut dyn WhatIf)
             continue;
         }
         asked.push((table, expression));
-        let column = catalog.table(table).and_then(|table| whatif.measured(table, expression));
+        let column = catalog.table(table).and_then(|table| statistics.measured(table, expression));
         measured.entry(table.clone()).or_default().extend(column);
     }
     measured

@@ -7,6 +7,7 @@ pub mod costs;
 mod counted;
 pub mod drops;
 mod expressions;
+mod findings;
 pub mod keys;
 pub mod offline;
 pub mod pinned;

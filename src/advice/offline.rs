@@ -3,9 +3,9 @@
 
 use super::Input;
 use super::candidates::{is_there, simplest};
+use super::findings::{foreign_keys, names};
 use super::keys::Asked;
 use super::pinned;
-use super::recommend::{foreign_keys, names};
 use crate::model::catalog::IndexKey;
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::IndexPlan;

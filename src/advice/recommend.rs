@@ -3,11 +3,11 @@
 use super::advise::Chosen;
 use super::candidates::is_there;
 use super::drops::drops;
+use super::findings::{foreign_keys, names};
 use super::offline;
 use super::size::index_bytes;
 use super::{Input, Limits};
-use crate::model::catalog::{Catalog, IndexKey, TableKind};
-use crate::model::finding::{Finding, Level};
+use crate::model::catalog::{Catalog, TableKind};
 use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
 use crate::sql::ident::object_name;
 use crate::sql::index_ddl::{Build, create, drop, name};
@@ -128,36 +128,6 @@ fn served(input: &Input<'_>, chosen: &Chosen) -> String {
         "serves {count} statement{plural}, {:.1} % of the time",
         input.workload.share_pct(total_us)
     )
-}
-
-/// The finding's evidence lists the statement.
-pub fn names(finding: &Finding, fingerprint: &str) -> bool {
-    finding.evidence.iter().any(|evidence| {
-        evidence["fingerprints"]
-            .as_array()
-            .is_some_and(|list| list.iter().any(|known| known.as_str() == Some(fingerprint)))
-    })
-}
-
-/// A foreign key whose referenced rows are deleted; the rest stay without: an index that serves
-/// nothing costs every write.
-pub fn foreign_keys(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
-    let mut found = Vec::new();
-    for finding in input.findings {
-        if finding.rule != "unindexed-foreign-key" || finding.level < Level::Warning {
-            continue;
-        }
-        let Some(table) = &finding.subject.table else { continue };
-        let plan = IndexPlan {
-            table: table.clone(),
-            method: "btree".to_owned(),
-            keys: finding.subject.columns.iter().map(IndexKey::column).collect(),
-            include: Vec::new(),
-            predicate: None,
-        };
-        found.push((plan, vec![finding.id.clone()]));
-    }
-    found
 }
 
 fn create_index(

@@ -21,6 +21,18 @@ pub trait WhatIf {
     /// A sentence when the server cannot plan the statement.
     fn plan(&mut self, query: &Query, indexes: &[&IndexPlan]) -> Result<Planned, String>;
 
+    /// What the data is like.
+    fn statistics(&mut self) -> &mut dyn Statistics;
+
+    /// What is asked, in words.
+    fn name(&self) -> &'static str;
+
+    /// Plans asked for so far.
+    fn asked(&self) -> u64;
+}
+
+/// What the data is like, where the catalog does not tell.
+pub trait Statistics {
     /// Rows of the table that the planner expects to meet `condition`.
     ///
     /// # Errors
@@ -43,12 +55,6 @@ pub trait WhatIf {
         columns: &[&str],
         condition: Option<&str>,
     ) -> Option<Vec<Groups>>;
-
-    /// What is asked, in words.
-    fn name(&self) -> &'static str;
-
-    /// Plans asked for so far.
-    fn asked(&self) -> u64;
 }
 
 /// How many values a column has.

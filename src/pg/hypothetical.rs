@@ -15,7 +15,7 @@ use crate::model::name::TableName;
 use crate::model::plan::Plan;
 use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::{
-    Build as WhatIfByBuilding, Built, Distinct, Groups, Planned, PlannedScan, WhatIf,
+    Build as WhatIfByBuilding, Built, Distinct, Groups, Planned, PlannedScan, Statistics, WhatIf,
 };
 use crate::model::workload::{Query, Sample};
 use crate::sql::ident::quote_table;
@@ -105,8 +105,9 @@ impl<'c> Planner<'c> {
         };
         explain::generic(self.connection, text, parameters)
     }
+}
 
-    /// Rows of a table that the planner expects to meet a condition.
+impl Statistics for Planner<'_> {
     fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
         self.asked += 1;
         let text = format!("SELECT 1 FROM {} WHERE {condition}", quote_table(table));
@@ -115,6 +116,23 @@ impl<'c> Planner<'c> {
             explain::estimated(self.connection, &sample).map_err(|error| error.to_string())?;
         let rows = plan.scans.iter().map(|(_, rows, _)| *rows).reduce(|a, b| a + b);
         rows.ok_or_else(|| "the plan scans no table".to_owned())
+    }
+
+    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
+        distinct(self.connection, table, column)
+    }
+
+    fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
+        measured(self.connection, table, expression)
+    }
+
+    fn groups(
+        &mut self,
+        table: &Table,
+        columns: &[&str],
+        condition: Option<&str>,
+    ) -> Option<Vec<Groups>> {
+        groups(self.connection, table, columns, condition)
     }
 }
 
@@ -215,25 +233,8 @@ impl WhatIf for HypoPg<'_> {
         self.planner.plan(query, position)
     }
 
-    fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
-        self.planner.rows(table, condition)
-    }
-
-    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.planner.connection, table, column)
-    }
-
-    fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
-        measured(self.planner.connection, table, expression)
-    }
-
-    fn groups(
-        &mut self,
-        table: &Table,
-        columns: &[&str],
-        condition: Option<&str>,
-    ) -> Option<Vec<Groups>> {
-        groups(self.planner.connection, table, columns, condition)
+    fn statistics(&mut self) -> &mut dyn Statistics {
+        &mut self.planner
     }
 
     fn name(&self) -> &'static str {
@@ -273,25 +274,8 @@ impl WhatIf for RealPlanner<'_> {
         self.planner.plan(query, |_| None)
     }
 
-    fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
-        self.planner.rows(table, condition)
-    }
-
-    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.planner.connection, table, column)
-    }
-
-    fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
-        measured(self.planner.connection, table, expression)
-    }
-
-    fn groups(
-        &mut self,
-        table: &Table,
-        columns: &[&str],
-        condition: Option<&str>,
-    ) -> Option<Vec<Groups>> {
-        groups(self.planner.connection, table, columns, condition)
+    fn statistics(&mut self) -> &mut dyn Statistics {
+        &mut self.planner
     }
 
     fn name(&self) -> &'static str {
