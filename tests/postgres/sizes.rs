@@ -51,6 +51,55 @@ fn sizes_are_those_of_the_real_indexes() {
     }
 }
 
+#[test]
+fn what_is_kept_once_is_what_the_server_keeps_once() {
+    let Some((_, owner)) = bazaar("bazaar_once") else { return };
+    let types = [
+        ("int", "i % 3"),
+        ("numeric", "i % 3"),
+        ("float8", "i % 3"),
+        ("text", "i % 3"),
+        ("varchar(9)", "i % 3"),
+        ("char(9)", "i % 3"),
+        ("\"char\"", "chr(65 + i % 3)"),
+        ("name", "i % 3"),
+        ("bytea", "chr(65 + i % 3)"),
+        ("bool", "i % 2 = 0"),
+        ("uuid", "md5((i % 3)::text)"),
+        ("inet", "'10.0.0.' || i % 3"),
+        ("cidr", "'10.0.0.' || i % 3"),
+        ("label", "i % 3"),
+        ("jsonb", "i % 3"),
+        ("date", "date '2026-01-01' + i % 3"),
+        ("timestamptz", "date '2026-01-01' + i % 3"),
+        ("interval", "i % 3 || ' days'"),
+        ("int[]", "ARRAY[i % 3]"),
+        ("int4range", "int4range(0, i % 3)"),
+        ("bit(8)", "i % 3"),
+        ("oid", "i % 3"),
+        ("mood", "CASE WHEN i % 3 = 0 THEN 'good' ELSE 'bad' END"),
+    ];
+    let columns: Vec<String> = (0..types.len())
+        .map(|at| match types[at] {
+            ("int" | "bit(8)", value) => format!("({value})::{} AS c{at}", types[at].0),
+            (name, value) => format!("(({value})::text)::{name} AS c{at}"),
+        })
+        .collect();
+    let table = format!(
+        "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN label AS varchar(20); \
+         CREATE TABLE kinds AS SELECT {} FROM generate_series(1, 20000) i; ANALYZE kinds",
+        columns.join(", ")
+    );
+    owner.batch(&table).unwrap();
+    let catalog = catalog::load(&owner).unwrap();
+    let table = catalog.tables.iter().find(|known| known.name.name == "kinds").unwrap();
+    for (column, (name, _)) in table.columns.iter().zip(types) {
+        let bytes = built(&owner, &format!("kinds ({})", column.name));
+        // A tuple of its own takes sixteen bytes at the least, a place in a shared one six.
+        assert_eq!(column.storage.unwrap().deduplicates, bytes < 300_000.0, "{name}: {bytes}");
+    }
+}
+
 /// Values that have to do with each other: a place lies in one country, a tenth of the trips go to one place,
 /// and what is done is done early.
 const TRIPS: &str = "CREATE TABLE trips AS \

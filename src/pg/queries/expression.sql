@@ -14,4 +14,4 @@ SELECT coalesce(sum(v.n) FILTER (WHERE v.x IS NOT NULL), 0)::float8,
  CROSS JOIN LATERAL (SELECT CASE WHEN pg_column_size(v.x) < 130 THEN pg_column_size(v.x) - 3
                                  ELSE pg_column_size(v.x) END AS bytes) s
   JOIN pg_type t ON t.oid = pg_typeof(v.x)
- GROUP BY t.oid, t.typname, t.typlen, t.typalign, t.typtype
+ GROUP BY t.oid, t.typname, t.typlen, t.typalign, t.typtype, t.typbasetype
