@@ -242,9 +242,16 @@ fn the_command_line_page_is_what_help_says() {
     let mut page = String::from(
         "# Command line\n\nGenerated from the flags; `UPDATE=1 cargo test` writes it again.\n",
     );
-    for command in
-        ["", "demo", "doctor", "analyze", "trial", "check", "report", "explain", "generate"]
-    {
+    let general = stdout(&run(&["--help"]));
+    let commands = general.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<&str> = commands
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() > 5, "{general}");
+    for command in std::iter::once("").chain(commands) {
         let args: Vec<&str> =
             if command.is_empty() { vec!["--help"] } else { vec![command, "--help"] };
         let title =
