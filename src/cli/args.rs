@@ -131,7 +131,7 @@ pub struct Demo {
     /// Seed of data, traffic and order.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Seconds of replay for each recommendation.
+    /// Seconds of replay for each recommendation: 20, or as configured.
     #[arg(long, value_name = "S", default_value_t = 8.0)]
     pub time_budget: f64,
     /// No bars and no phases on standard error.
@@ -251,10 +251,10 @@ pub struct Trial {
     /// Replay INSERT, UPDATE and DELETE as well, in savepoints, to see what the indexes cost them.
     #[arg(long)]
     pub writes: bool,
-    /// Rounds of each trial, at least 8.
+    /// Rounds of each trial: 20, or as configured; fewer than 8 count as 8.
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
-    /// Seconds of replay for each recommendation.
+    /// Seconds of replay for each recommendation: 20, or as configured.
     #[arg(long, value_name = "S")]
     pub time_budget: Option<f64>,
     /// Seed of order and resampling.
