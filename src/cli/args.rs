@@ -131,7 +131,7 @@ pub struct Demo {
     /// Seed of data, traffic and order.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Seconds of replay for each recommendation: 20, or as configured.
+    /// Seconds of replay for each recommendation.
     #[arg(long, value_name = "S", default_value_t = 8.0)]
     pub time_budget: f64,
     /// No bars and no phases on standard error.
