@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::Input;
 use super::candidates::{Candidate, candidates};
-use super::costs::{Alone, Costs, Set, doubted};
+use super::costs::{Alone, Costs, Set};
 use super::counted::{counted, resized};
 use super::expressions::{measured, without_coarse};
 use super::reasons::reasons;
 use super::relevant::{Sized, relevant};
-use super::select::{Priced, Room, Selection, Weighed};
+use super::select::{Priced, Room, Selected, Selection, Weighed};
 use super::size::index_bytes;
 use super::weigh::{evened, weighed};
 use super::writes::Writes;
@@ -20,8 +20,12 @@ use crate::sql::index_ddl::replaces;
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
-/// An index as large as all the data has to save this part of the time.
-const PRICE_OF_ALL_DATA: f64 = 0.05;
+/// An index as large as all the data has to save this part of the time that is left.
+const PRICE_OF_ALL_DATA: f64 = 0.2;
+/// A price that changes by less changes no choice.
+const SAME_PRICE: f64 = 0.1;
+/// Choices that follow one another, at most: each is made with what the one before it leaves.
+const MOST_CHOICES: usize = 8;
 /// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
 /// the planner's defaults.
 const RANDOM_PAGE_COST: f64 = 4.0;
@@ -101,26 +105,47 @@ pub fn advise(
     }
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
-    let whole = evened(&statements);
-    let prices = (whole, byte_price(input.catalog, whole));
-    let room = Room::of(input.limits, writes.time_us());
-    let mut chosen: Option<Set> = None;
-    let chosen = loop {
-        let priced = priced(&writes, &sized, &relevant, &statements);
-        let selection = Selection::new(&mut costs, statements.clone(), priced, room, prices);
-        let found = match &chosen {
-            None => selection.run(),
-            Some(known) => selection.again(known),
-        };
-        if !resized(&mut sized, &found, input.catalog, costs.statistics()) {
-            break found;
-        }
-        chosen = Some(found);
-    };
+    let chosen = choose(input, &mut costs, &mut sized, &relevant, &statements, &writes);
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let no_index = reasons(input, &mut costs, &relevant, &served);
     Advised { chosen, no_index }
+}
+
+/// Chooses with what is known of prices and sizes, learns both of what was chosen, and goes on from there
+/// until they stay as they are.
+///
+/// What a byte has to save hangs on the time that is left. Were it to hang on the time at first, then of two
+/// indexes that cure the same statement the smaller would be chosen however much better the larger, only to
+/// be replaced when the cured workload is looked at.
+fn choose(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    sized: &mut [Sized],
+    relevant: &HashMap<usize, Set>,
+    statements: &[Weighed],
+    writes: &Writes<'_>,
+) -> Set {
+    let room = Room::of(input.limits, writes.time_us());
+    let mut whole = evened(statements.iter().map(|statement| statement.weight));
+    let mut chosen: Option<Set> = None;
+    for choice in 1_usize.. {
+        let priced = priced(writes, sized, relevant, statements);
+        let prices = (whole, byte_price(input.catalog, whole));
+        let selection = Selection::new(costs, statements.to_vec(), priced, room, prices);
+        let Selected { candidates, left } = match &chosen {
+            None => selection.run(),
+            Some(known) => selection.again(known),
+        };
+        let whole_before = std::mem::replace(&mut whole, evened(left.into_iter()));
+        let is_resized = resized(sized, &candidates, input.catalog, costs.statistics());
+        let is_same_price = (whole / whole_before - 1.0).abs() < SAME_PRICE;
+        if !is_resized && (is_same_price || choice >= MOST_CHOICES) {
+            return candidates;
+        }
+        chosen = Some(candidates);
+    }
+    unreachable!("every candidate is resized once at most")
 }
 
 /// What a byte has to save.
@@ -193,9 +218,7 @@ fn price_by_building(
     sized.is_counted = true;
     for (query, planned) in concerned.iter().zip(built.plans) {
         if let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) {
-            let doubted = doubted(&planned);
-            let alone = Alone { cost: planned.cost, doubted, is_modelled: false };
-            costs.with_alone(*query, at, alone);
+            costs.with_alone(*query, at, Alone::planned(&planned));
         }
     }
     Ok(())
@@ -206,7 +229,7 @@ fn price_by_model(costs: &mut Costs<'_>, at: usize, table: &Table, concerned: &[
     for query in concerned {
         let Some(planned) = costs.planned(*query, &[]) else { continue };
         if let Some(cost) = modelled(planned, table) {
-            costs.with_alone(*query, at, Alone { cost, doubted: cost, is_modelled: true });
+            costs.with_alone(*query, at, Alone::modelled(cost));
         }
     }
 }
@@ -234,6 +257,7 @@ fn priced(
         .map(|(at, sized)| {
             let (saved_bytes, saved_us) = replaced(writes, sized);
             Priced {
+                is_rebuild: saved_bytes > 0.0,
                 size_bytes: sized.size_bytes,
                 net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
                 upkeep: (writes.upkeep_us(&sized.candidate.plan, sized.rows) - saved_us).max(0.0),

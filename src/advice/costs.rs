@@ -14,6 +14,10 @@ use crate::model::workload::Workload;
 /// the rows that a `LIMIT` waits for to lie evenly, and where they do not, the whole is paid.
 pub const EARLY_STOP_DOUBT: f64 = 0.02;
 
+/// What every execution takes whatever its plan, in the planner's unit: a tenth of a millisecond of protocol,
+/// parsing and planning, where a page from cache takes a few microseconds.
+const EACH_EXECUTION: f64 = 25.0;
+
 /// Layers of better and better indexes that are laid aside for one statement, at most: what only comes up
 /// after so many would never be chosen for it.
 const MOST_LAYERS: usize = 8;
@@ -31,9 +35,11 @@ pub const SMALLEST_CHANGE: f64 = 0.1;
 /// A set of candidates, by position, ascending.
 pub type Set = Vec<usize>;
 
-/// A plan's cost with the doubt about early stops in it.
-pub fn doubted(planned: &Planned) -> f64 {
-    planned.cost + EARLY_STOP_DOUBT * (planned.full_cost - planned.cost).max(0.0)
+/// What an execution is charged with: its plan's cost with the doubt about early stops in it, and what every
+/// execution takes.
+pub fn charged(planned: &Planned) -> f64 {
+    let doubt = EARLY_STOP_DOUBT * (planned.full_cost - planned.cost).max(0.0);
+    EACH_EXECUTION + planned.cost + doubt
 }
 
 /// What a statement costs with one candidate that the planner cannot be offered.
@@ -41,10 +47,20 @@ pub fn doubted(planned: &Planned) -> f64 {
 pub struct Alone {
     /// In the planner's unit.
     pub cost: f64,
-    /// With the doubt about early stops in it.
-    pub doubted: f64,
+    /// See [`charged`].
+    pub charged: f64,
     /// By a model of ours, and no planner's word.
     pub is_modelled: bool,
+}
+
+impl Alone {
+    pub fn planned(planned: &Planned) -> Alone {
+        Alone { cost: planned.cost, charged: charged(planned), is_modelled: false }
+    }
+
+    pub fn modelled(cost: f64) -> Alone {
+        Alone { cost, charged: EACH_EXECUTION + cost, is_modelled: true }
+    }
 }
 
 /// What was answered once: offered `offered`, the planner used `used`.
@@ -76,16 +92,16 @@ fn possible(given: &[Answer], offered: &[usize]) -> Option<usize> {
     let answers = given.iter().enumerate();
     answers
         .filter(|(_, answer)| is_subset(&answer.used, offered))
-        .min_by(|(_, a), (_, b)| doubted(&a.planned).total_cmp(&doubted(&b.planned)))
+        .min_by(|(_, a), (_, b)| charged(&a.planned).total_cmp(&charged(&b.planned)))
         .map(|(at, _)| at)
 }
 
 /// The same where no plan can be much cheaper: with all that is offered and more, none was.
 fn near(given: &[Answer], offered: &[usize]) -> Option<usize> {
     let at = possible(given, offered)?;
-    let most = doubted(&given[at].planned);
+    let most = charged(&given[at].planned);
     let wider = given.iter().filter(|answer| is_subset(offered, &answer.offered));
-    let least = wider.map(|answer| doubted(&answer.planned)).max_by(f64::total_cmp)?;
+    let least = wider.map(|answer| charged(&answer.planned)).max_by(f64::total_cmp)?;
     (most <= least * NEAR_ENOUGH).then_some(at)
 }
 
@@ -236,10 +252,10 @@ impl<'a> Costs<'a> {
     ) -> Set {
         let is_alone = |at: &usize| self.alone.contains_key(&(query, *at));
         let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| is_alone(at));
-        let nothing = self.planned(query, &[]).map_or(f64::INFINITY, doubted);
+        let nothing = self.planned(query, &[]).map_or(f64::INFINITY, charged);
         for _ in 0..MOST_LAYERS {
             let used = self.used(query, &rest);
-            let with = self.planned(query, &rest).map_or(f64::INFINITY, doubted);
+            let with = self.planned(query, &rest).map_or(f64::INFINITY, charged);
             if used.is_empty() || with > nothing * (1.0 - SMALLEST_CHANGE) {
                 rest.clear();
                 break;
@@ -262,10 +278,10 @@ impl<'a> Costs<'a> {
         kept
     }
 
-    /// Cost with the doubt about early stops in it; `None` where the statement cannot be planned.
+    /// What an execution is [`charged`] with; `None` where the statement cannot be planned.
     pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
-        let planned = doubted(&self.answer(query, set, Precision::Near)?.planned);
-        let alone = self.best_alone(query, set).map_or(f64::INFINITY, |(_, alone)| alone.doubted);
+        let planned = charged(&self.answer(query, set, Precision::Near)?.planned);
+        let alone = self.best_alone(query, set).map_or(f64::INFINITY, |(_, alone)| alone.charged);
         Some(planned.min(alone))
     }
 
@@ -280,22 +296,22 @@ impl<'a> Costs<'a> {
     /// The least that a statement was found to cost with anything.
     pub fn least(&self, query: usize) -> Option<f64> {
         let answers = self.answers.get(&query).into_iter().flatten();
-        let planned = answers.map(|answer| doubted(&answer.planned));
+        let planned = answers.map(|answer| charged(&answer.planned));
         let alone = self.alone.iter().filter(|((of, _), _)| *of == query);
-        planned.chain(alone.map(|(_, alone)| alone.doubted)).min_by(f64::total_cmp)
+        planned.chain(alone.map(|(_, alone)| alone.charged)).min_by(f64::total_cmp)
     }
 
     fn best_alone(&self, query: usize, set: &[usize]) -> Option<(usize, Alone)> {
         set.iter()
             .filter_map(|at| Some((*at, *self.alone.get(&(query, *at))?)))
-            .min_by(|a, b| a.1.doubted.total_cmp(&b.1.doubted))
+            .min_by(|a, b| a.1.charged.total_cmp(&b.1.charged))
     }
 
     /// The candidates of `set` that the plan uses, those included that only a model knows.
     pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
         let Some(answer) = self.answer(query, set, Precision::Exact) else { return Set::new() };
-        let (cost, used) = (doubted(&answer.planned), answer.used.clone());
-        let best = self.best_alone(query, set).filter(|(_, alone)| alone.doubted < cost);
+        let (cost, used) = (charged(&answer.planned), answer.used.clone());
+        let best = self.best_alone(query, set).filter(|(_, alone)| alone.charged < cost);
         if let Some((at, _)) = best {
             return vec![at];
         }

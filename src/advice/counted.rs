@@ -61,7 +61,7 @@ pub fn counted(
 }
 
 /// Looks at the rows of those that were chosen, where columns may have to do with each other: their sizes,
-/// and whether any has changed by more than an estimate may be off. Each is looked at once.
+/// and whether any is larger, or smaller by more than an estimate may be off. Each is looked at once.
 pub fn resized(
     sized: &mut [Sized],
     chosen: &[usize],
@@ -82,7 +82,8 @@ pub fn resized(
         };
         *rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
         let counted_bytes = btree_bytes(table, plan, &groups);
-        has_changed |= (counted_bytes / *size_bytes - 1.0).abs() > NOT_WORTH_IT;
+        let is_as_before = *size_bytes * (1.0 - NOT_WORTH_IT)..=*size_bytes;
+        has_changed |= !is_as_before.contains(&counted_bytes);
         *size_bytes = counted_bytes;
     }
     has_changed

@@ -65,10 +65,21 @@ pub struct Priced {
     pub size_bytes: f64,
     /// The same, less the indexes whose place it takes.
     pub net_bytes: f64,
+    /// It takes the place of an index that is there.
+    pub is_rebuild: bool,
     /// What keeping it up costs, in the units of [`Weighed::weight`].
     pub upkeep: f64,
     /// Positions in the list of statements that it can matter to.
     pub statements: Vec<usize>,
+}
+
+/// What was chosen.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// By position, ascending.
+    pub candidates: Set,
+    /// Weight of each statement with them.
+    pub left: Vec<f64>,
 }
 
 /// What changes in a set: an index more, one less, or one in the place of another.
@@ -160,6 +171,9 @@ pub struct Selection<'s, 'a> {
 
 /// Gains below this part of the whole are within the error of the costs.
 const SMALLEST_GAIN: f64 = 1e-5;
+/// Part of itself that the cost of a statement has to fall by for an index that is there to be built anew. Less
+/// is neither worth the work, nor sure: what an index costs that is there, and one that is not, differs.
+const REBUILD_CHANGE: f64 = 0.5;
 /// Part of a budget that is kept free: by so much all indexes together may be larger than estimated.
 const SIZE_ERROR: f64 = 0.01;
 /// No index is smaller, bytes.
@@ -200,9 +214,8 @@ impl<'s, 'a> Selection<'s, 'a> {
         }
     }
 
-    /// Positions of the candidates to have: what is worth having or, where that does not fit, the best
-    /// that does.
-    pub fn run(mut self) -> Set {
+    /// The candidates to have: what is worth having or, where that does not fit, the best that does.
+    pub fn run(mut self) -> Selected {
         self.settle();
         self.is_limited = true;
         if !self.fits(Change::default()) {
@@ -210,16 +223,16 @@ impl<'s, 'a> Selection<'s, 'a> {
             self.squeeze();
             self.reconsider(&wanted);
         }
-        self.chosen()
+        Selected { candidates: self.chosen(), left: self.now }
     }
 
-    /// The same from a set that was the best before some sizes came out otherwise.
-    pub fn again(mut self, known: &[usize]) -> Set {
+    /// The same from a set that was the best before sizes or prices came out otherwise.
+    pub fn again(mut self, known: &[usize]) -> Selected {
         self.is_limited = true;
         self.set(known);
         self.shrink();
         self.settle();
-        self.chosen()
+        Selected { candidates: self.chosen(), left: self.now }
     }
 
     fn chosen(&self) -> Set {
@@ -408,12 +421,22 @@ impl<'s, 'a> Selection<'s, 'a> {
         neighbours
     }
 
+    /// Part of itself by which the cost of a statement has to differ for a change to count.
+    fn smallest_change(&self, change: Change) -> f64 {
+        let is_rebuild = |at: usize| self.candidates[at].is_rebuild;
+        match (change.add.map(is_rebuild), change.remove.map(is_rebuild)) {
+            (Some(true), None | Some(false)) | (None, Some(true)) => REBUILD_CHANGE,
+            _ => SMALLEST_CHANGE,
+        }
+    }
+
     /// How much the whole falls by a change.
     fn gain(&mut self, change: Change) -> f64 {
         let mut gain = 0.0;
+        let smallest = self.smallest_change(change);
         for statement in self.touched(change) {
             let (now, then) = (self.now[statement], self.weight(statement, change));
-            if (now - then).abs() >= SMALLEST_CHANGE * now.max(then) {
+            if (now - then).abs() >= smallest * now.max(then) {
                 gain += now - then;
             }
         }

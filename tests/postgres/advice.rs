@@ -230,6 +230,55 @@ fn an_index_that_a_wider_one_makes_superfluous_is_to_be_dropped_after_it() {
     assert_eq!(drop["requires"], wide["id"]);
 }
 
+/// What was advised is built, and the same log is read again: nothing is left to be said of it.
+#[test]
+fn advice_that_was_followed_is_followed_by_no_more() {
+    let Some((flags, owner)) = bazaar("bazaar_followed") else { return };
+    let numbers: Vec<String> = (1..=20).map(|n| (n * 137).to_string()).collect();
+    let mails: Vec<String> = numbers.iter().map(|n| format!("P{n}@mail.test")).collect();
+    let mut entries: Vec<(String, Vec<&str>, f64)> = Vec::new();
+    for (number, mail) in numbers.iter().zip(&mails) {
+        let items =
+            |condition: &str| format!("SELECT \"Id\" FROM \"Sales\".\"Items\" WHERE {condition}");
+        entries.extend([
+            ("SELECT id FROM people WHERE email = $1".to_owned(), vec![mail.as_str()], 9.0),
+            ("SELECT id FROM people WHERE lower(email) = $1".to_owned(), vec![mail.as_str()], 14.0),
+            (
+                "SELECT id FROM people WHERE country = 'DE' AND joined > $1".to_owned(),
+                vec!["2025-12-20"],
+                12.0,
+            ),
+            (
+                "SELECT count(*) FROM visits WHERE person_id = $1".to_owned(),
+                vec![number.as_str()],
+                9.0,
+            ),
+            (
+                "SELECT id FROM visits WHERE person_id = $1 AND at > $2".to_owned(),
+                vec![number.as_str(), "2026-02-20"],
+                9.0,
+            ),
+            (items("price = $1"), vec!["12.34"], 35.0),
+            (items("price = $1 AND status = 'held'"), vec!["12.39"], 35.0),
+            (items("\"ownerId\" = $1"), vec![number.as_str()], 30.0),
+            (items("\"ownerId\" = $1 AND listed_at > $2"), vec!["3", "2025-12-20"], 30.0),
+            (items("status = 'open' AND listed_at > $1"), vec!["2025-12-20"], 30.0),
+        ]);
+    }
+    let entries: Vec<(&str, &[&str], f64)> =
+        entries.iter().map(|(sql, values, ms)| (sql.as_str(), values.as_slice(), *ms)).collect();
+    let first = advised(&flags, &entries, &[]);
+    assert!(indexes(&first).len() >= 5, "{:?}", indexes(&first));
+    for recommendation in first["recommendations"].as_array().unwrap() {
+        for sql in recommendation["sql"].as_array().unwrap() {
+            owner.batch(sql.as_str().unwrap()).unwrap();
+        }
+    }
+    owner.batch("VACUUM (ANALYZE)").unwrap();
+    let second = advised(&flags, &entries, &[]);
+    assert!(indexes(&second).is_empty(), "{:?} after {:?}", indexes(&second), indexes(&first));
+}
+
 #[test]
 fn a_statement_that_cannot_be_planned_spoils_nothing() {
     let Some((flags, _)) = bazaar("bazaar_broken") else { return };
