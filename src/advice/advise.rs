@@ -14,7 +14,7 @@ use super::size::index_bytes;
 use super::weigh::{evened, weighed};
 use super::writes::Writes;
 use crate::model::catalog::{Catalog, Table};
-use crate::model::recommendation::{Estimate, IndexPlan};
+use crate::model::recommendation::{Estimate, IndexPlan, Takes};
 use crate::model::whatif::{Build, Planned, Statistics, WhatIf};
 use crate::sql::index_ddl::replaces;
 
@@ -42,6 +42,7 @@ pub struct Chosen {
     pub plan: IndexPlan,
     /// Statements whose plan uses it, by position in the workload.
     pub serves: Vec<usize>,
+    pub takes: Takes,
     pub estimate: Option<Estimate>,
     /// Why there is no estimate.
     pub why: Option<String>,
@@ -52,6 +53,8 @@ pub struct Chosen {
 pub struct Advised {
     /// Those that save the most time first.
     pub chosen: Vec<Chosen>,
+    /// What all of them together cost the writes of the workload; `None` where it writes nothing.
+    pub write_overhead_pct: Option<f64>,
     /// Expensive statements without an index, by position in the workload, with the reason.
     pub no_index: Vec<(usize, String)>,
 }
@@ -106,10 +109,14 @@ pub fn advise(
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
     let chosen = choose(input, &mut costs, &mut sized, &relevant, &statements, &writes);
+    let upkeep_us: f64 =
+        chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.plan, sized[*at].rows)).sum();
+    let writes_us = writes.time_us();
+    let write_overhead_pct = (writes_us > 0.0).then(|| 100.0 * upkeep_us / writes_us);
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let no_index = reasons(input, &mut costs, &relevant, &served);
-    Advised { chosen, no_index }
+    Advised { chosen, write_overhead_pct, no_index }
 }
 
 /// Chooses with what is known of prices and sizes, learns both of what was chosen, and goes on from there
@@ -316,14 +323,13 @@ fn explain(
                 cost_after += of.calls as f64 * after;
                 total_us += of.total_us;
             }
-            let estimate = why_not.is_none().then(|| Estimate {
-                cost_before,
-                cost_after,
-                size_bytes: Some(*size_bytes as u64),
+            let estimate = why_not.is_none().then_some(Estimate { cost_before, cost_after });
+            let takes = Takes {
+                size_bytes: *size_bytes as u64,
                 write_overhead_pct: writes.overhead_pct(&candidate.plan, *rows),
-            });
+            };
             let plan = candidate.plan.clone();
-            (total_us, Chosen { plan, serves, estimate, why: why_not.clone() })
+            (total_us, Chosen { plan, serves, takes, estimate, why: why_not.clone() })
         })
         .collect();
     out.sort_by_key(|(total_us, _)| std::cmp::Reverse(*total_us));

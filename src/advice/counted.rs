@@ -1,9 +1,10 @@
-//! What the size of an index hangs on, counted where the statistics are likely to be wrong: how many values
-//! columns have, and how many rows have the same keys or meet a condition.
+//! What the size of an index hangs on, counted where the statistics are likely to be wrong or silent: how many
+//! values columns have, how many rows have the same keys or meet a condition, and the keys of a GIN index.
 
 use std::collections::{HashMap, HashSet};
 
 use super::candidates::Candidate;
+use super::gin::gin_bytes;
 use super::relevant::Sized;
 use super::size::btree_bytes;
 use super::writes::mentions;
@@ -60,8 +61,9 @@ pub fn counted(
     counted
 }
 
-/// Looks at the rows of those that were chosen, where columns may have to do with each other: their sizes,
-/// and whether any is larger, or smaller by more than an estimate may be off. Each is looked at once.
+/// Looks at the rows of those that were chosen, where columns may have to do with each other or keys are not
+/// values of columns: their sizes, and whether any is larger, or smaller by more than an estimate may be off.
+/// Each is looked at once.
 pub fn resized(
     sized: &mut [Sized],
     chosen: &[usize],
@@ -76,17 +78,31 @@ pub fn resized(
             continue;
         }
         let plan = &candidate.plan;
-        let Some(columns) = joint(table, plan, *rows, *size_bytes) else { continue };
-        let Some(groups) = statistics.groups(table, &columns, plan.predicate.as_deref()) else {
-            continue;
+        let counted_bytes = match plan.method == "gin" {
+            true => statistics.keys(table, plan).map(|keys| gin_bytes(table, &keys)),
+            false => grouped_bytes(table, plan, rows, *size_bytes, statistics),
         };
-        *rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
-        let counted_bytes = btree_bytes(table, plan, &groups);
+        let Some(counted_bytes) = counted_bytes else { continue };
         let is_as_before = *size_bytes * (1.0 - NOT_WORTH_IT)..=*size_bytes;
         has_changed |= !is_as_before.contains(&counted_bytes);
         *size_bytes = counted_bytes;
     }
     has_changed
+}
+
+/// Size of a btree over the groups that its rows make, which are counted as well; `None` where that is what is
+/// known, or would take too long.
+fn grouped_bytes(
+    table: &Table,
+    plan: &IndexPlan,
+    rows: &mut f64,
+    size_bytes: f64,
+    statistics: &mut dyn Statistics,
+) -> Option<f64> {
+    let columns = joint(table, plan, *rows, size_bytes)?;
+    let groups = statistics.groups(table, &columns, plan.predicate.as_deref())?;
+    *rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
+    Some(btree_bytes(table, plan, &groups))
 }
 
 /// The keys of an index, the one with most values first, if columns that have to do with each other would

@@ -74,6 +74,7 @@ fn recommendation(table: &Table, index: &Index, why: String) -> Recommendation {
         purpose: None,
         why: Some(why),
         estimated: None,
+        takes: None,
         index: None,
     }
 }

@@ -8,6 +8,7 @@ mod counted;
 pub mod drops;
 mod expressions;
 mod findings;
+pub mod gin;
 pub mod keys;
 pub mod offline;
 pub mod pinned;

@@ -8,7 +8,7 @@ use super::offline;
 use super::size::index_bytes;
 use super::{Input, Limits};
 use crate::model::catalog::{Catalog, TableKind};
-use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State};
+use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State, Takes};
 use crate::sql::ident::object_name;
 use crate::sql::index_ddl::{Build, create, drop, name};
 
@@ -44,6 +44,7 @@ pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendatio
             let purpose = served(input, &chosen);
             let mut recommendation = create_index(input.catalog, chosen.plan, because, &mut taken);
             recommendation.estimated = chosen.estimate;
+            recommendation.takes = Some(chosen.takes);
             recommendation.purpose = Some(purpose);
             if let Some(why) = chosen.why {
                 add_reason(&mut recommendation, &format!("no estimate: {why}"));
@@ -51,9 +52,10 @@ pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendatio
             recommendation
         })
         .collect();
-    recommendations.extend(references.into_iter().map(|(plan, because)| {
+    recommendations.extend(references.into_iter().map(|(plan, because, size_bytes)| {
         let mut recommendation = create_index(input.catalog, plan, because, &mut taken);
         recommendation.purpose = Some(REFERENCES.to_owned());
+        recommendation.takes = Some(Takes { size_bytes, write_overhead_pct: None });
         recommendation
     }));
     recommendations.extend(drops(input, &recommendations));
@@ -62,32 +64,31 @@ pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendatio
 
 /// Foreign keys whose referenced rows are deleted and that nothing chosen serves, as far as there is room
 /// for them.
-fn references(input: &Input<'_>, chosen: &[Chosen]) -> Vec<(IndexPlan, Vec<String>)> {
+fn references(input: &Input<'_>, chosen: &[Chosen]) -> Vec<(IndexPlan, Vec<String>, u64)> {
     let Limits { budget_bytes, max_indexes, .. } = input.limits;
-    let used = |chosen: &Chosen| chosen.estimate.and_then(|estimate| estimate.size_bytes);
-    let used_bytes: u64 = chosen.iter().filter_map(used).sum();
+    let used_bytes: u64 = chosen.iter().map(|chosen| chosen.takes.size_bytes).sum();
     let mut bytes = budget_bytes.map(|budget| budget.saturating_sub(used_bytes));
     let mut places = max_indexes.map(|most| most.saturating_sub(chosen.len()));
     foreign_keys(input)
         .into_iter()
-        .filter(|(plan, _)| {
+        .filter_map(|(plan, because)| {
             let is_served = chosen.iter().any(|chosen| {
                 chosen.plan.table == plan.table
                     && chosen.plan.predicate.is_none()
                     && chosen.plan.keys.starts_with(&plan.keys)
             });
-            let Some(table) = input.catalog.table(&plan.table) else { return false };
-            if is_served || is_there(table, plan) {
-                return false;
+            let table = input.catalog.table(&plan.table)?;
+            if is_served || is_there(table, &plan) {
+                return None;
             }
-            let size = index_bytes(table, plan, table.rows.unwrap_or(0.0)) as u64;
+            let size = index_bytes(table, &plan, table.rows.unwrap_or(0.0)) as u64;
             let has_room =
                 places.is_none_or(|places| places > 0) && bytes.is_none_or(|bytes| bytes >= size);
             if has_room {
                 places = places.map(|places| places - 1);
                 bytes = bytes.map(|bytes| bytes - size);
             }
-            has_room
+            has_room.then_some((plan, because, size))
         })
         .collect()
 }
@@ -169,6 +170,7 @@ fn create_index(
         purpose: None,
         why: None,
         estimated: None,
+        takes: None,
         index: Some(NewIndex { name: index, plan }),
     }
 }

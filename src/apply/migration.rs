@@ -253,6 +253,7 @@ mod tests {
             purpose: None,
             why: None,
             estimated: None,
+            takes: None,
             measured: None,
         }
     }

@@ -10,11 +10,12 @@ use crate::advice::recommend::{with_planner, without_planner};
 use crate::advice::{Input, Limits};
 use crate::model::finding::Finding;
 use crate::model::fingerprint::Fingerprint;
-use crate::model::recommendation::Recommendation;
+use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::Run;
 use crate::model::whatif::{Build, WhatIf};
 use crate::pg::guard::Writable;
 use crate::pg::hypothetical::{BuildRoom, HypoPg, RealPlanner, RolledBackBuild};
+use crate::report::record;
 use crate::report::words::count;
 
 /// Consent to build, and room for it.
@@ -30,6 +31,8 @@ pub struct Advice {
     pub recommendations: Vec<Recommendation>,
     /// Expensive statements without an index, with the reason.
     pub no_index: Vec<(Fingerprint, String)>,
+    /// What all new indexes take up together.
+    takes: Option<Takes>,
     /// What was asked, and how often; `None` where there was nobody to ask.
     planner: Option<String>,
     /// Candidates that `--build` left out, and why.
@@ -40,6 +43,7 @@ impl Advice {
     /// Puts the reasons beside the statements of a run.
     pub fn explain(&self, run: &mut Run) {
         run.warnings.extend(self.not_built.clone());
+        run.takes = self.takes.as_ref().map(record::takes);
         for (fingerprint, why) in &self.no_index {
             let name = fingerprint.to_string();
             for query in run.queries.iter_mut().filter(|query| query.fingerprint == name) {
@@ -86,6 +90,13 @@ pub fn recommend(
     Ok(advice)
 }
 
+/// What all new indexes take up, of which there are several.
+fn together(recommendations: &[Recommendation], write_overhead_pct: Option<f64>) -> Option<Takes> {
+    let new: Vec<&Takes> = recommendations.iter().filter_map(|r| r.takes.as_ref()).collect();
+    let size_bytes = new.iter().map(|takes| takes.size_bytes).sum();
+    (new.len() > 1).then_some(Takes { size_bytes, write_overhead_pct })
+}
+
 fn with_server(
     input: &Input<'_>,
     live: &Live,
@@ -98,7 +109,9 @@ fn with_server(
         let advised = advise(input, whatif, build);
         let fingerprint = |at: usize| input.workload.queries[at].fingerprint;
         let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
+        let recommendations = with_planner(input, advised.chosen);
         Advice {
+            takes: together(&recommendations, advised.write_overhead_pct),
             planner: Some(planner),
             not_built: None,
             no_index: advised
@@ -106,7 +119,7 @@ fn with_server(
                 .into_iter()
                 .map(|(at, why)| (fingerprint(at), why))
                 .collect(),
-            recommendations: with_planner(input, advised.chosen),
+            recommendations,
         }
     };
     let mut advice = if let Some(mut hypopg) = HypoPg::open(&live.connection)? {

@@ -81,7 +81,13 @@ pub struct Estimate {
     /// Sum over the statements concerned of calls × planner cost.
     pub cost_before: f64,
     pub cost_after: f64,
-    pub size_bytes: Option<u64>,
+}
+
+/// What an index takes up, or several together, estimated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Takes {
+    pub size_bytes: u64,
+    /// Time of the writes of its table, or of all writes for several; `None` where nothing is written.
     pub write_overhead_pct: Option<f64>,
 }
 
@@ -102,6 +108,8 @@ pub struct Recommendation {
     /// Why the state is what it is, or why there is no estimate.
     pub why: Option<String>,
     pub estimated: Option<Estimate>,
+    /// What it takes up, as limits count it; `None` where that cannot be said.
+    pub takes: Option<Takes>,
     /// The index behind a `create-index`.
     pub index: Option<NewIndex>,
 }

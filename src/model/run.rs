@@ -23,6 +23,9 @@ pub struct Run {
     pub queries: Vec<RunQuery>,
     pub findings: Vec<RunFinding>,
     pub recommendations: Vec<RunRecommendation>,
+    /// What all indexes that were proposed take up together, before any was tried.
+    #[serde(default)]
+    pub takes: Option<RunTakes>,
     pub trials: Vec<RunTrial>,
     pub checks: Vec<RunCheck>,
     pub warnings: Vec<String>,
@@ -136,7 +139,18 @@ pub struct RunRecommendation {
     pub purpose: Option<String>,
     pub why: Option<String>,
     pub estimated: Option<RunEstimate>,
+    /// What an index takes up, as limits count it: there even where no planner could say what it saves.
+    #[serde(default)]
+    pub takes: Option<RunTakes>,
     pub measured: Option<RunMeasured>,
+}
+
+/// What an index takes up, or several together, estimated.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunTakes {
+    pub size_bytes: u64,
+    /// Of the time of the writes of its table, or of all writes for several.
+    pub write_overhead_pct: Option<f64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

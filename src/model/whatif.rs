@@ -55,6 +55,10 @@ pub trait Statistics {
         columns: &[&str],
         condition: Option<&str>,
     ) -> Option<Vec<Groups>>;
+
+    /// Keys that a GIN index would have, by the number of rows that hold them, estimated from some of the
+    /// rows. `None` where that would take too long, or what is indexed is nothing whose keys are known.
+    fn keys(&mut self, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>>;
 }
 
 /// How many values a column has.
@@ -71,6 +75,19 @@ pub struct Groups {
     pub count: f64,
     /// Rows in each of them.
     pub rows: f64,
+}
+
+/// Keys of an inverted index that equally many rows hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Keys {
+    pub count: f64,
+    /// Rows that hold each of them.
+    pub rows: f64,
+    /// Mean size of such a key.
+    pub key_bytes: f64,
+    /// Part of those rows that follow another one of the same key in the same page of the table; `None`
+    /// where that was not seen.
+    pub same_page: Option<f64>,
 }
 
 /// Builds indexes and takes them away again: for those that cannot be pretended.

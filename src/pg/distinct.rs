@@ -119,7 +119,7 @@ fn sample(table: &Table) -> Option<String> {
 }
 
 /// What a query that reads gives, if it answers in time.
-fn asked(connection: &Connection, sql: &str) -> Option<Vec<Row>> {
+pub(super) fn asked(connection: &Connection, sql: &str) -> Option<Vec<Row>> {
     connection
         .batch(&format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {TIMEOUT_MS}"))
         .ok()?;
@@ -137,8 +137,13 @@ fn estimated(table: &Table, seen: f64, different: f64, once: f64) -> Option<Dist
     Some(match rows > MOST_ROWS {
         false => Distinct { values: different, once: Some(once) },
         true => {
-            let values = seen * different / (seen - once + once * seen / rows.max(seen));
+            let values = haas_stokes(rows.max(seen), seen, different, once);
             Distinct { values, once: None }
         }
     })
+}
+
+/// Distinct values among `all`, of which `seen` were looked at: `different` ones, `once` of them a single time.
+pub(super) fn haas_stokes(all: f64, seen: f64, different: f64, once: f64) -> f64 {
+    seen * different / (seen - once + once * seen / all)
 }

@@ -10,12 +10,14 @@ use super::distinct::{distinct, groups, measured};
 use super::error::PgError;
 use super::explain;
 use super::guard::Writable;
+use super::inverted::keys;
 use crate::model::catalog::{Column, Table};
 use crate::model::name::TableName;
 use crate::model::plan::Plan;
 use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::{
-    Build as WhatIfByBuilding, Built, Distinct, Groups, Planned, PlannedScan, Statistics, WhatIf,
+    Build as WhatIfByBuilding, Built, Distinct, Groups, Keys, Planned, PlannedScan, Statistics,
+    WhatIf,
 };
 use crate::model::workload::{Query, Sample};
 use crate::sql::ident::quote_table;
@@ -133,6 +135,10 @@ impl Statistics for Planner<'_> {
         condition: Option<&str>,
     ) -> Option<Vec<Groups>> {
         groups(self.connection, table, columns, condition)
+    }
+
+    fn keys(&mut self, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>> {
+        keys(self.connection, table, index)
     }
 }
 

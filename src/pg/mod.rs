@@ -12,6 +12,7 @@ pub mod explain;
 pub mod guard;
 pub mod hypothetical;
 pub mod interrupt;
+pub mod inverted;
 pub mod libpq_env;
 pub mod pgpass;
 pub mod plan;

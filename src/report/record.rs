@@ -5,10 +5,10 @@ use crate::model::catalog::Catalog;
 use crate::model::duration::Durations;
 use crate::model::finding::{Finding, Subject};
 use crate::model::fingerprint::Fingerprint;
-use crate::model::recommendation::Recommendation;
+use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::{
     Run, RunAlone, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery,
-    RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTrial, RunTriedIndex,
+    RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTakes, RunTrial, RunTriedIndex,
     RunWriteQuery, RunWrites, SCHEMA_VERSION, Target, Tool,
 };
 use crate::model::shape::Shape;
@@ -28,6 +28,7 @@ pub fn empty(command: &str, created_at: Option<String>) -> Run {
         queries: Vec::new(),
         findings: Vec::new(),
         recommendations: Vec::new(),
+        takes: None,
         trials: Vec::new(),
         checks: Vec::new(),
         warnings: Vec::new(),
@@ -135,22 +136,27 @@ pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunR
         estimated: recommendation.estimated.map(|estimate| RunEstimate {
             cost_before: estimate.cost_before,
             cost_after: estimate.cost_after,
-            size_bytes: estimate.size_bytes,
-            write_overhead_pct: estimate.write_overhead_pct,
+            size_bytes: recommendation.takes.map(|takes| takes.size_bytes),
+            write_overhead_pct: recommendation.takes.and_then(|takes| takes.write_overhead_pct),
         }),
+        takes: recommendation.takes.as_ref().map(takes),
         measured: trial.and_then(measured),
     }
+}
+
+pub fn takes(takes: &Takes) -> RunTakes {
+    RunTakes { size_bytes: takes.size_bytes, write_overhead_pct: takes.write_overhead_pct }
 }
 
 /// What it is for, and what it costs: measured where a trial built it, else estimated.
 fn purpose(recommendation: &Recommendation, trial: Option<&Trial>) -> Option<String> {
     let mut words = recommendation.purpose.clone()?;
-    let estimate = recommendation.estimated;
+    let takes = recommendation.takes;
     let size = match trial.and_then(Trial::size_bytes) {
         Some(measured) => Some(bytes(measured)),
-        None => estimate.and_then(|e| e.size_bytes).map(|size| format!("about {}", bytes(size))),
+        None => takes.map(|takes| format!("about {}", bytes(takes.size_bytes))),
     };
-    let writes = estimate.and_then(|e| e.write_overhead_pct).map(|pct| {
+    let writes = takes.and_then(|takes| takes.write_overhead_pct).map(|pct| {
         let table = recommendation.table.as_ref().map_or("", |table| &table.name);
         format!("about {} on the writes of {table}", change(pct))
     });

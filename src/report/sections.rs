@@ -47,8 +47,8 @@ fn costs(run: &Run, recommendation: &RunRecommendation, trial: Option<&RunTrial>
             "{size} of disk and {} to build, measured. `CONCURRENTLY` takes longer and does not block writes.",
             milliseconds(trial.build_ms * 1e3)
         ));
-    } else if let Some(size) = recommendation.estimated.as_ref().and_then(|e| e.size_bytes) {
-        costs.push(format!("About {} of disk, estimated.", bytes(size)));
+    } else if let Some(takes) = &recommendation.takes {
+        costs.push(format!("About {} of disk, estimated.", bytes(takes.size_bytes)));
     }
     if let Some(estimate) = &recommendation.estimated {
         costs.push(format!(

@@ -313,6 +313,14 @@ fn closing(out: &mut String, run: &Run) {
             plural(run.findings.len(), "finding", "findings"),
             plural(run.recommendations.len(), "recommendation", "recommendations"),
         );
+        if let Some(takes) = run.takes.as_ref().filter(|_| run.trials.is_empty()) {
+            let writes = takes
+                .write_overhead_pct
+                .map_or(String::new(), |pct| format!(" and about {} on all writes", change(pct)));
+            let size = bytes(takes.size_bytes);
+            let _ =
+                writeln!(out, "the new indexes together: about {size} of disk{writes}, estimated");
+        }
     }
     if let Some(next) = &run.next {
         let _ = writeln!(out, "next: {next}");

@@ -28,6 +28,7 @@ fn recommendation(id: &str, state: &str, sql: &[&str], undo: &[&str]) -> RunReco
         purpose: None,
         why: None,
         estimated: None,
+        takes: None,
         measured: None,
     }
 }

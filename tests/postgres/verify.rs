@@ -54,6 +54,7 @@ fn index(keys: &[&str]) -> Recommendation {
         purpose: None,
         why: None,
         estimated: None,
+        takes: None,
         index: Some(NewIndex { name, plan }),
     }
 }

@@ -1,0 +1,113 @@
+//! The keys of an inverted index that is not there, estimated from some rows of its table.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row;
+
+use super::connect::Connection;
+use super::distinct::{asked, haas_stokes};
+use crate::model::catalog::{IndexKey, Table};
+use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::Keys;
+use crate::sql::ident::{quote, quote_table};
+use crate::sql::immutable::Kind;
+
+/// Rows that are taken apart, about: at thirty keys a row, less than a second.
+const MOST_ROWS: f64 = 10_000.0;
+/// Rows of the sample that hold a key up to which it is rare: only of those are there any that no row of the
+/// sample holds.
+const RARE: f64 = 10.0;
+
+/// Keys of one class that equally many rows of the sample hold.
+struct Seen {
+    /// Rows of the sample that hold each of them.
+    rows: f64,
+    count: f64,
+    key_bytes: f64,
+    /// Pages with such a key, each counted for each key in it.
+    pages: f64,
+}
+
+/// Keys that the index would have.
+pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>> {
+    let rows = table.rows.filter(|rows| *rows > 0.0)?;
+    let key = index.keys.first()?;
+    let expression = if key.is_column { quote(&key.expression) } else { key.expression.clone() };
+    let name = quote_table(&table.name);
+    let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
+    let part = (MOST_ROWS / rows).min(1.0);
+    let sample = match part < 1.0 {
+        true => format!("{name} TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * part),
+        false => name,
+    };
+    let sql = include_str!("queries/keys.sql")
+        .replace("{keys}", &taken_apart)
+        .replace("{rows}", &sample)
+        .replace("{condition}", index.predicate.as_deref().unwrap_or("true"))
+        // Last: it may hold any text.
+        .replace("{expression}", &expression);
+    let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
+    for row in asked(connection, &sql)? {
+        classes.entry(row.get(0)).or_default().push(seen(&row));
+    }
+    Some(classes.values().flat_map(|class| extrapolated(class, 1.0 / part)).collect())
+}
+
+fn seen(row: &Row) -> Seen {
+    Seen { rows: row.get(1), count: row.get(2), key_bytes: row.get(3), pages: row.get(4) }
+}
+
+/// What kind of value the index is on.
+fn kind(connection: &Connection, table: &Table, key: &IndexKey) -> Option<Kind> {
+    if key.is_column {
+        return Some(Kind::of(&table.column(&key.expression)?.type_name));
+    }
+    let (expression, name) = (&key.expression, quote_table(&table.name));
+    let sql = format!("SELECT pg_typeof((SELECT ({expression}) FROM {name} LIMIT 0))::text");
+    Some(Kind::of(asked(connection, &sql)?.first()?.get(0)))
+}
+
+/// The query that takes values of this kind apart as the operator class does.
+fn taken_apart(key: &IndexKey, kind: Kind) -> Option<String> {
+    let elements = include_str!("queries/keys_elements.sql");
+    let document = include_str!("queries/keys_document.sql");
+    Some(match (key.operator_class.as_deref(), kind) {
+        (Some("gin_trgm_ops"), Kind::Text) => include_str!("queries/keys_trigrams.sql").to_owned(),
+        (Some("jsonb_path_ops"), Kind::Document) => {
+            format!("{document}{}", include_str!("queries/keys_paths.sql"))
+        }
+        (None, Kind::Document) => format!("{document}{}", include_str!("queries/keys_values.sql")),
+        (None, Kind::Array) => elements.replace("{elements}", "i.v"),
+        (None, Kind::Words) => elements.replace("{elements}", "tsvector_to_array(i.v)"),
+        _ => return None,
+    })
+}
+
+/// The keys of all rows, of which those of a class were seen in one of `scale` rows.
+fn extrapolated(class: &[Seen], scale: f64) -> Vec<Keys> {
+    let rare = || class.iter().filter(|seen| seen.rows <= RARE);
+    let pairs: f64 = rare().map(|seen| seen.rows * seen.count).sum();
+    let different: f64 = rare().map(|seen| seen.count).sum();
+    let once: f64 = rare().filter(|seen| seen.rows == 1.0).map(|seen| seen.count).sum();
+    let all = if pairs > 0.0 { haas_stokes(pairs * scale, pairs, different, once) } else { 0.0 };
+    let unseen = (all - different).max(0.0);
+    let of = |seen: &Seen| match seen.rows == 1.0 {
+        // In one row of the sample each; and as many rows of the table as there are for them together.
+        true => {
+            let count = seen.count + unseen;
+            Keys {
+                count,
+                rows: (seen.count * scale / count).max(1.0),
+                key_bytes: seen.key_bytes,
+                same_page: None,
+            }
+        }
+        false => Keys {
+            count: seen.count,
+            rows: seen.rows * scale,
+            key_bytes: seen.key_bytes,
+            same_page: Some(1.0 - seen.pages / (seen.rows * seen.count)),
+        },
+    };
+    class.iter().map(of).collect()
+}
