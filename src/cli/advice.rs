@@ -35,14 +35,14 @@ pub struct Advice {
     takes: Option<Takes>,
     /// What was asked, and how often; `None` where there was nobody to ask.
     planner: Option<String>,
-    /// Candidates that `--build` left out, and why.
-    not_built: Option<String>,
+    /// What could not be done as it was asked for.
+    warnings: Vec<String>,
 }
 
 impl Advice {
     /// Puts the reasons beside the statements of a run.
     pub fn explain(&self, run: &mut Run) {
-        run.warnings.extend(self.not_built.clone());
+        run.warnings.extend(self.warnings.iter().cloned());
         run.takes = self.takes.as_ref().map(record::takes);
         for (fingerprint, why) in &self.no_index {
             let name = fingerprint.to_string();
@@ -57,7 +57,18 @@ impl Advice {
 const NO_HYPOPG: &str = "HypoPG is not installed in this database; CREATE EXTENSION hypopg, or analyze --build on staging";
 
 fn offline(input: &Input<'_>, why: &str) -> Advice {
-    Advice { recommendations: without_planner(input, why), ..Advice::default() }
+    let Limits { budget_bytes, max_write_overhead_pct, .. } = input.limits;
+    let flags: Vec<&str> =
+        [budget_bytes.map(|_| "--budget"), max_write_overhead_pct.map(|_| "--max-write-overhead")]
+            .into_iter()
+            .flatten()
+            .collect();
+    let not_kept = format!("{} cannot be kept to: {why}", flags.join(" and "));
+    Advice {
+        recommendations: without_planner(input, why),
+        warnings: (!flags.is_empty()).then_some(not_kept).into_iter().collect(),
+        ..Advice::default()
+    }
 }
 
 /// # Errors
@@ -113,7 +124,7 @@ fn with_server(
         Advice {
             takes: together(&recommendations, advised.write_overhead_pct),
             planner: Some(planner),
-            not_built: None,
+            warnings: Vec::new(),
             no_index: advised
                 .no_index
                 .into_iter()
@@ -129,6 +140,6 @@ fn with_server(
     } else {
         return Ok(offline(input, NO_HYPOPG));
     };
-    advice.not_built = builds.and_then(|builds| builds.not_built());
+    advice.warnings.extend(builds.and_then(|builds| builds.not_built()));
     Ok(advice)
 }

@@ -162,7 +162,7 @@ pub struct Capture {
 /// How much may be recommended.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub struct Limits {
-    /// Size of all new indexes together, such as 200MB.
+    /// Size of all new indexes together, such as 200MB; bytes without a unit.
     #[arg(long, value_name = "SIZE")]
     pub budget: Option<Size>,
     /// New indexes, at most.
@@ -180,6 +180,8 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+const NO_SIZE: &str = "a size is a number and one of kB, MB, GB and TB, such as 200MB";
+
 /// A number of bytes, as `200MB`; units are those of the server, powers of 1,024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
@@ -196,11 +198,11 @@ impl std::str::FromStr for Size {
             "m" | "mb" | "mib" => 1 << 20,
             "g" | "gb" | "gib" => 1 << 30,
             "t" | "tb" | "tib" => 1 << 40,
-            other => return Err(format!("{other} is no unit of size; kB, MB, GB and TB are")),
+            _ => return Err(NO_SIZE.to_owned()),
         };
         match text[..end].parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Size((number * unit as f64) as u64)),
-            _ => Err("a size is a number and a unit, such as 200MB".to_owned()),
+            _ => Err(NO_SIZE.to_owned()),
         }
     }
 }

@@ -26,13 +26,16 @@ fn flags(args: &args::Connection) -> Result<Keys, PgError> {
 /// only name a host are often set for other programs, so they do not count.
 pub fn is_given(args: &args::Connection, config: &Config) -> bool {
     let named = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    args.dbname.is_some()
-        || args.host.is_some()
-        || args.port.is_some()
-        || args.username.is_some()
+    is_flagged(args)
         || ["DATABASE_URL", "PGDATABASE", "PGSERVICE"].into_iter().any(named)
         || config.connection.dbname.is_some()
         || config.connection.service.is_some()
+}
+
+/// A flag says where the database is.
+pub fn is_flagged(args: &args::Connection) -> bool {
+    [&args.dbname, &args.host, &args.username].into_iter().any(Option::is_some)
+        || args.port.is_some()
 }
 
 /// # Errors

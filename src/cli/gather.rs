@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args;
 use super::config::Config;
-use super::connection::{describe, is_given, open, settings};
+use super::connection::{describe, is_flagged, is_given, open, settings};
 use super::exit::Failure;
 use super::progress::Progress;
 use crate::model::catalog::{Catalog, TableKind};
@@ -84,7 +84,8 @@ pub fn collect(
     } else {
         None
     };
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> =
+        passed_over(sources, connection, live.is_some()).map(str::to_owned).into_iter().collect();
     let mut collector = Collector::new();
     read_files(sources, &mut collector, progress)?;
     let tries_counters = sources.files.is_empty() && wanted != Wanted::DatabaseAlone;
@@ -92,6 +93,22 @@ pub fn collect(
         read_counters(sources, live, &mut collector, &mut warnings)?;
     }
     Ok(Collected { collector, live, warnings })
+}
+
+/// Which of a schema and a database is passed over, where flags name both.
+fn passed_over(
+    sources: &args::Sources,
+    connection: &args::Connection,
+    is_live: bool,
+) -> Option<&'static str> {
+    sources.schema.as_ref()?;
+    match is_live {
+        true => Some("the catalog comes from the database; --schema is not read"),
+        false if is_flagged(connection) => {
+            Some("the catalog comes from --schema; the database that the flags name is not asked")
+        }
+        false => None,
+    }
 }
 
 /// Reads files, counters and catalog.

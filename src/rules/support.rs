@@ -7,6 +7,7 @@ use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
 use crate::model::shape::{Key, Operator, Predicate, Scan};
 use crate::model::workload::{Query, Workload};
+use crate::sql::implied::may_imply;
 use crate::sql::spelling::may_be;
 
 /// Tables below this many rows are read whole faster than through an index (about ten pages).
@@ -51,7 +52,13 @@ pub fn index_serves(index: &Index, predicate: &Predicate) -> bool {
 
 /// Some index serves some filter of the scan.
 pub fn is_filter_served(table: &Table, scan: &Scan) -> bool {
-    scan.filters.iter().any(|filter| table.indexes.iter().any(|index| index_serves(index, filter)))
+    let mut fit = table.indexes.iter().filter(|index| holds_rows_of(index, scan));
+    fit.any(|index| scan.filters.iter().any(|filter| index_serves(index, filter)))
+}
+
+/// The index holds all rows that the scan asks for, as far as can be told.
+fn holds_rows_of(index: &Index, scan: &Scan) -> bool {
+    index.predicate.as_ref().is_none_or(|condition| may_imply(scan, condition))
 }
 
 /// An index leads with this column.
@@ -67,7 +74,7 @@ pub fn is_column_led(table: &Table, column: &str) -> bool {
 /// An index gives the order of the scan once its equality columns are fixed.
 pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
     table.indexes.iter().any(|index| {
-        if index.method != "btree" || !index.valid {
+        if index.method != "btree" || !index.valid || !holds_rows_of(index, scan) {
             return false;
         }
         let fixed = index

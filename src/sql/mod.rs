@@ -11,6 +11,7 @@ pub mod fingerprint;
 mod help;
 pub mod ident;
 pub mod immutable;
+pub mod implied;
 pub mod index_ddl;
 pub mod keyword;
 pub mod lexer;

@@ -1,0 +1,75 @@
+//! Whether a scan asks for the rows that a partial index holds.
+
+use sqlparser::ast::Expr;
+
+use super::parse::parse_expression;
+use super::predicate::{conjuncts, names};
+use super::scope::fold;
+use crate::model::shape::{Operator, Scan};
+
+/// What the scan asks for may imply the condition of a partial index: for each part of it there is something
+/// about the same column. Constants are not known, and neither is what they imply.
+pub fn may_imply(scan: &Scan, condition: &str) -> bool {
+    let Ok(condition) = parse_expression(condition) else { return true };
+    conjuncts(&condition).into_iter().all(|part| may_imply_part(scan, part))
+}
+
+fn may_imply_part(scan: &Scan, part: &Expr) -> bool {
+    let columns: Vec<String> = names(part).iter().filter_map(column).collect();
+    let is_about = |name: &str| columns.iter().any(|column| column == name);
+    let filters =
+        scan.filters.iter().filter(|filter| filter.key.columns().into_iter().any(is_about));
+    let is_null = |operator: Operator| operator == Operator::IsNull;
+    let mut filters = filters.map(|filter| filter.operator);
+    match part {
+        Expr::IsNull(_) => filters.any(is_null),
+        // A comparison, and one with another table as well, takes no null.
+        Expr::IsNotNull(_) => {
+            filters.any(|operator| !is_null(operator))
+                || scan.joins.iter().any(|join| is_about(&join.column))
+        }
+        _ => filters.any(|operator| !is_null(operator)),
+    }
+}
+
+/// The name of a column, as the catalog has it.
+fn column(name: &Expr) -> Option<String> {
+    match name {
+        Expr::Identifier(ident) => Some(fold(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(fold),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_imply;
+    use crate::sql::resolve::shape;
+
+    #[test]
+    fn a_partial_index_serves_who_asks_for_its_rows() {
+        for (condition, sql, is_served) in [
+            ("(deleted_at IS NULL)", "slug = $1 AND deleted_at IS NULL", true),
+            ("(deleted_at IS NULL)", "slug = $1", false),
+            ("(deleted_at IS NULL)", "slug = $1 AND deleted_at > $2", false),
+            ("(deleted_at IS NOT NULL)", "deleted_at > $1", true),
+            ("(deleted_at IS NOT NULL)", "deleted_at IS NULL", false),
+            ("((state)::text = 'open'::text)", "slug = $1 AND state = $2", true),
+            ("((state = 'open') AND is_new)", "slug = $1 AND state = $2", false),
+            ("((state = 'open') AND is_new)", "slug = $1 AND state = $2 AND is_new", true),
+            ("(\"ownerId\" > 5)", "\"ownerId\" = $1", true),
+            ("(\"ownerId\" > 5)", "ownerid = $1", false),
+        ] {
+            let shape = shape(&format!("SELECT id FROM docs WHERE {sql}"), None).unwrap();
+            assert_eq!(may_imply(&shape.scans[0], condition), is_served, "{condition}: {sql}");
+        }
+    }
+
+    #[test]
+    fn a_join_takes_no_null() {
+        let sql = "SELECT d.id FROM users u JOIN docs d ON d.owner = u.id";
+        let shape = shape(sql, None).unwrap();
+        assert!(may_imply(&shape.scans[1], "(owner IS NOT NULL)"));
+        assert!(!may_imply(&shape.scans[1], "(slug IS NOT NULL)"));
+    }
+}
