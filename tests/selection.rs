@@ -88,7 +88,7 @@ impl WhatIf for Joins {
         let set: Vec<usize> = indexes.iter().map(|plan| number(plan)).collect();
         let (cost, used) = self.planned(statement, &set);
         let used = used.iter().map(|at| set.iter().position(|own| own == at).unwrap()).collect();
-        Ok(Planned { cost, full_cost: cost, used, scans: Vec::new() })
+        Ok(Planned { cost, full_cost: cost, used, ..Planned::default() })
     }
 
     fn statistics(&mut self) -> &mut dyn Statistics {

@@ -7,7 +7,7 @@ use super::candidates::{Candidate, candidates};
 use super::costs::{Alone, Costs, Set};
 use super::counted::{counted, resized};
 use super::expressions::{measured, without_coarse};
-use super::reasons::reasons;
+use super::reasons::{Found, reasons};
 use super::relevant::{Sized, relevant};
 use super::select::{Priced, Room, Selected, Selection, Weighed};
 use super::size::index_bytes;
@@ -108,14 +108,15 @@ pub fn advise(
     }
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
-    let chosen = choose(input, &mut costs, &mut sized, &relevant, &statements, &writes);
+    let (chosen, wanted) = choose(input, &mut costs, &mut sized, &relevant, &statements, &writes);
     let upkeep_us: f64 =
         chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.plan, sized[*at].rows)).sum();
     let writes_us = writes.time_us();
     let write_overhead_pct = (writes_us > 0.0).then(|| 100.0 * upkeep_us / writes_us);
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
-    let no_index = reasons(input, &mut costs, &relevant, &served);
+    let found = Found { relevant: &relevant, wanted: &wanted, served: &served };
+    let no_index = reasons(input, &mut costs, &found);
     Advised { chosen, write_overhead_pct, no_index }
 }
 
@@ -125,6 +126,8 @@ pub fn advise(
 /// What a byte has to save hangs on the time that is left. Were it to hang on the time at first, then of two
 /// indexes that cure the same statement the smaller would be chosen however much better the larger, only to
 /// be replaced when the cured workload is looked at.
+///
+/// Returns what is chosen, and what was worth having whether or not there was room for it.
 fn choose(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
@@ -132,25 +135,25 @@ fn choose(
     relevant: &HashMap<usize, Set>,
     statements: &[Weighed],
     writes: &Writes<'_>,
-) -> Set {
+) -> (Set, Set) {
     let room = Room::of(input.limits, writes.time_us());
     let mut whole = evened(statements.iter().map(|statement| statement.weight));
-    let mut chosen: Option<Set> = None;
+    let mut chosen: Option<(Set, Set)> = None;
     for choice in 1_usize.. {
         let priced = priced(writes, sized, relevant, statements);
         let prices = (whole, byte_price(input.catalog, whole));
         let selection = Selection::new(costs, statements.to_vec(), priced, room, prices);
-        let Selected { candidates, left } = match &chosen {
+        let Selected { candidates, left, wanted } = match &chosen {
             None => selection.run(),
-            Some(known) => selection.again(known),
+            Some((known, wanted)) => Selected { wanted: wanted.clone(), ..selection.again(known) },
         };
         let whole_before = std::mem::replace(&mut whole, evened(left.into_iter()));
         let is_resized = resized(sized, &candidates, input.catalog, costs.statistics());
         let is_same_price = (whole / whole_before - 1.0).abs() < SAME_PRICE;
         if !is_resized && (is_same_price || choice >= MOST_CHOICES) {
-            return candidates;
+            return (candidates, wanted);
         }
-        chosen = Some(candidates);
+        chosen = Some((candidates, wanted));
     }
     unreachable!("every candidate is resized once at most")
 }

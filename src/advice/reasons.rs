@@ -14,12 +14,21 @@ const WORTH_A_WORD: f64 = 0.1;
 /// Tables below this many rows are read whole faster than through an index.
 const SMALL_TABLE_ROWS: f64 = 500.0;
 
+/// What the choice came to.
+pub struct Found<'f> {
+    /// For each statement, the candidates that can matter to it.
+    pub relevant: &'f HashMap<usize, Set>,
+    /// What was worth having, whether or not there was room for it.
+    pub wanted: &'f [usize],
+    /// Statements that a chosen index serves.
+    pub served: &'f [usize],
+}
+
 /// The reason for each expensive statement that no chosen index serves, by position in the workload.
 pub fn reasons(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    relevant: &HashMap<usize, Set>,
-    served: &[usize],
+    found: &Found<'_>,
 ) -> Vec<(usize, String)> {
     input
         .workload
@@ -28,12 +37,12 @@ pub fn reasons(
         .zip(input.shapes)
         .enumerate()
         .filter(|(at, (query, _))| {
-            !served.contains(at) && input.workload.share_pct(query.total_us) >= EXPENSIVE_PCT
+            !found.served.contains(at) && input.workload.share_pct(query.total_us) >= EXPENSIVE_PCT
         })
         .filter_map(|(at, (query, shape))| {
             let reason = match shape {
                 None => Some("it was not understood".to_owned()),
-                Some(shape) => reason(input, costs, relevant, at, query, shape),
+                Some(shape) => reason(input, costs, found, at, query, shape),
             };
             Some((at, reason?))
         })
@@ -43,7 +52,7 @@ pub fn reasons(
 fn reason(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    relevant: &HashMap<usize, Set>,
+    found: &Found<'_>,
     at: usize,
     query: &Query,
     shape: &Shape,
@@ -65,16 +74,8 @@ fn reason(
     if let Some(why) = costs.failed.get(&at) {
         return Some(format!("the server cannot plan it: {why}"));
     }
-    if relevant.get(&at).is_none_or(Vec::is_empty) {
-        let with_condition = shape.scans.iter().any(|scan| {
-            !scan.filters.is_empty() || !scan.joins.is_empty() || scan.ordered_by().is_some()
-        });
-        return Some(if with_condition {
-            "the planner would use none of the indexes that fit its conditions, beside those there are"
-                .to_owned()
-        } else {
-            "it has no condition, join or order that an index could serve".to_owned()
-        });
+    if found.relevant.get(&at).is_none_or(Vec::is_empty) {
+        return Some(nothing_better(costs, at, shape));
     }
     let (before, best) = (costs.cost(at, &[])?, costs.least(at)?);
     let left_pct = 100.0 * best / before.max(f64::MIN_POSITIVE);
@@ -82,9 +83,32 @@ fn reason(
     Some(if best > before * (1.0 - WORTH_A_WORD) {
         format!("the best of the indexes tried would leave {left_pct:.0} % of its cost")
     } else {
+        let why = match costs.used(at, found.wanted).is_empty() {
+            true => "that is not worth its space and upkeep",
+            false => "that was worth its space, but others are worth more in the room there is",
+        };
         format!(
-            "an index would leave {left_pct:.0} % of its cost; with {share:.1} % of the time, that is \
-             not worth its space and upkeep, or there was no room for it"
+            "an index would leave {left_pct:.0} % of its cost; with {share:.1} % of the time, {why}"
         )
     })
+}
+
+/// Why no candidate makes a difference.
+fn nothing_better(costs: &mut Costs<'_>, at: usize, shape: &Shape) -> String {
+    let with_condition = shape.scans.iter().any(|scan| {
+        !scan.filters.is_empty() || !scan.joins.is_empty() || scan.ordered_by().is_some()
+    });
+    let present = costs.planned(at, &[]).map(|planned| planned.present.clone()).unwrap_or_default();
+    if !present.is_empty() {
+        let are = if present.len() == 1 { "is" } else { "are" };
+        return format!(
+            "{} {are} there and used, and no other index makes it cheaper",
+            present.join(", ")
+        );
+    }
+    match with_condition {
+        true => "the planner would use none of the indexes that fit its conditions",
+        false => "it has no condition, join or order that an index could serve",
+    }
+    .to_owned()
 }

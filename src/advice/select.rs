@@ -80,6 +80,8 @@ pub struct Selected {
     pub candidates: Set,
     /// Weight of each statement with them.
     pub left: Vec<f64>,
+    /// What was worth having, whether or not there was room for it.
+    pub wanted: Set,
 }
 
 /// What changes in a set: an index more, one less, or one in the place of another.
@@ -218,12 +220,12 @@ impl<'s, 'a> Selection<'s, 'a> {
     pub fn run(mut self) -> Selected {
         self.settle();
         self.is_limited = true;
+        let wanted = self.chosen();
         if !self.fits(Change::default()) {
-            let wanted = self.chosen();
             self.squeeze();
             self.reconsider(&wanted);
         }
-        Selected { candidates: self.chosen(), left: self.now }
+        Selected { candidates: self.chosen(), left: self.now, wanted }
     }
 
     /// The same from a set that was the best before sizes or prices came out otherwise.
@@ -232,7 +234,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.set(known);
         self.shrink();
         self.settle();
-        Selected { candidates: self.chosen(), left: self.now }
+        Selected { candidates: self.chosen(), left: self.now, wanted: Set::new() }
     }
 
     fn chosen(&self) -> Set {

@@ -9,6 +9,7 @@ use super::connection::{describe, is_flagged, is_given, open, settings};
 use super::exit::Failure;
 use super::progress::Progress;
 use crate::model::catalog::{Catalog, TableKind};
+use crate::model::name::TableName;
 use crate::model::run::{Run, Target};
 use crate::model::shape::{Scan, Shape};
 use crate::model::workload::Workload;
@@ -19,6 +20,9 @@ use crate::source::collect::Collector;
 use crate::source::statement::Counted;
 use crate::source::{self, Options};
 use crate::sql;
+
+/// Share of the time on unknown tables from which on it is said, percent.
+const NOTICEABLE_PCT: f64 = 1.0;
 
 /// Everything that rules and advice look at.
 pub struct Gathered {
@@ -135,6 +139,7 @@ pub fn gather(
     }
     warnings.append(&mut workload.warnings);
     warnings.extend(catalog.as_ref().and_then(|catalog| views(&workload, &shapes, catalog)));
+    warnings.extend(catalog.as_ref().and_then(|catalog| elsewhere(&workload, &shapes, catalog)));
     if catalog.is_none() {
         warnings.push(
             "no catalog: rules about indexes and row-level security need a database (-d) or a schema (--schema FILE)"
@@ -308,6 +313,32 @@ fn views(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Op
             workload.share_pct(total_us)
         )
     })
+}
+
+/// Says which share of the time reads tables that the catalog does not have: it may be that of another
+/// database.
+fn elsewhere(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Option<String> {
+    let unknown = |shape: &Shape| {
+        let mut tables = shape.tables().into_iter();
+        tables.find(|table| catalog.table(table).is_none() && !is_of_the_system(table)).cloned()
+    };
+    let (mut first, mut total_us) = (None, 0);
+    for (query, shape) in workload.queries.iter().zip(shapes) {
+        if let Some(table) = shape.as_ref().and_then(unknown) {
+            first.get_or_insert(table);
+            total_us += query.total_us;
+        }
+    }
+    let share_pct = workload.share_pct(total_us);
+    first.filter(|_| share_pct >= NOTICEABLE_PCT).map(|table| {
+        format!(
+            "{share_pct:.1} % of the time is spent on tables that are not there, such as {table}: is this the database that the workload ran on?"
+        )
+    })
+}
+
+fn is_of_the_system(table: &TableName) -> bool {
+    table.name.starts_with("pg_") || matches!(&*table.schema, "pg_catalog" | "information_schema")
 }
 
 /// A run with what was gathered in it.

@@ -114,6 +114,8 @@ pub struct Planned {
     pub full_cost: f64,
     /// Of the indexes that were offered, those that some execution used; by position.
     pub used: Vec<usize>,
+    /// Indexes that are there and that some execution used.
+    pub present: Vec<String>,
     /// Rows that the scans of each table were expected to give, and their cost.
     pub scans: Vec<PlannedScan>,
 }

@@ -59,9 +59,11 @@ impl<'c> Planner<'c> {
         for plan in &plans {
             planned.cost += plan.cost / count;
             planned.full_cost += plan.full_cost / count;
-            for at in plan.indexes.iter().filter_map(|name| position(name)) {
-                if !planned.used.contains(&at) {
-                    planned.used.push(at);
+            for name in &plan.indexes {
+                match position(name) {
+                    Some(at) if !planned.used.contains(&at) => planned.used.push(at),
+                    None if !planned.present.contains(name) => planned.present.push(name.clone()),
+                    _ => {}
                 }
             }
         }

@@ -46,7 +46,13 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
                     }
                 }
             }
-            None => suspect(&found, columns, &mut groups),
+            None => {
+                let why = match input.catalog {
+                    None => "no catalog was given",
+                    Some(_) => "the catalog has no such table",
+                };
+                suspect(&found, columns, why, &mut groups);
+            }
         }
     }
     groups.finish(input.workload)
@@ -70,8 +76,8 @@ fn columns(found: &ScanOf<'_>) -> Vec<String> {
     columns
 }
 
-/// No catalog tells which indexes there are; what the statement reads may.
-fn suspect(found: &ScanOf<'_>, columns: Vec<String>, groups: &mut Grouped) {
+/// No catalog tells which indexes there are, for the reason `why`; what the statement reads may.
+fn suspect(found: &ScanOf<'_>, columns: Vec<String>, why: &str, groups: &mut Grouped) {
     let query = found.query;
     // Over several tables nothing tells which of them is scanned.
     if found.shape.scans.len() != 1 {
@@ -94,7 +100,7 @@ fn suspect(found: &ScanOf<'_>, columns: Vec<String>, groups: &mut Grouped) {
         let name = found.scan.table.clone();
         groups.add(&name, columns.clone(), Level::Info, query, || {
             format!(
-                "a scan of {name} by {} is suspected: {reason}; no catalog was given, so whether an index exists is not known",
+                "a scan of {name} by {} is suspected: {reason}; {why}, so whether an index exists is not known",
                 columns.join(", ")
             )
         });
