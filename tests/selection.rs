@@ -192,7 +192,7 @@ impl Instance {
                 Weighed { query, weight: self.weights[query], cost }
             })
             .collect();
-        let candidates = (0..CANDIDATES)
+        let candidates: Vec<Priced> = (0..CANDIDATES)
             .map(|at| Priced {
                 size_bytes: self.sizes[at],
                 net_bytes: self.sizes[at],
@@ -201,9 +201,14 @@ impl Instance {
                 statements: (0..STATEMENTS).collect(),
             })
             .collect();
-        let whole = self.weights.iter().sum();
+        let prices = (self.weights.iter().sum(), 0.0);
+        let unlimited = Room::default();
+        let wanted =
+            Selection::new(&mut costs, statements.clone(), candidates.clone(), unlimited, prices)
+                .from(&[])
+                .candidates;
         let room = Room::of(self.limits, 0.0);
-        Selection::new(&mut costs, statements, candidates, room, (whole, 0.0)).run().candidates
+        Selection::new(&mut costs, statements, candidates, room, prices).of(&wanted).candidates
     }
 }
 

@@ -4,28 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use super::Input;
 use super::candidates::{Candidate, candidates};
+use super::choose::{Choice, Work, choose};
 use super::costs::{Alone, Costs, Set};
-use super::counted::{counted, resized};
+use super::counted::counted;
 use super::expressions::{measured, without_coarse};
 use super::reasons::{Found, reasons};
 use super::relevant::{Sized, relevant};
-use super::select::{Priced, Room, Selected, Selection, Weighed};
 use super::size::index_bytes;
-use super::weigh::{evened, weighed};
+use super::weigh::weighed;
 use super::writes::Writes;
 use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::{Estimate, IndexPlan, Takes};
 use crate::model::whatif::{Build, Planned, Statistics, WhatIf};
-use crate::sql::index_ddl::replaces;
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
-/// An index as large as all the data has to save this part of the time that is left.
-const PRICE_OF_ALL_DATA: f64 = 0.2;
-/// A price that changes by less changes no choice.
-const SAME_PRICE: f64 = 0.1;
-/// Choices that follow one another, at most: each is made with what the one before it leaves.
-const MOST_CHOICES: usize = 8;
 /// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
 /// the planner's defaults.
 const RANDOM_PAGE_COST: f64 = 4.0;
@@ -108,7 +101,8 @@ pub fn advise(
     }
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
-    let (chosen, wanted) = choose(input, &mut costs, &mut sized, &relevant, &statements, &writes);
+    let work = Work { input, relevant: &relevant, statements: &statements, writes: &writes };
+    let Choice { wanted, chosen } = choose(&work, &mut costs, &mut sized);
     let upkeep_us: f64 =
         chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.plan, sized[*at].rows)).sum();
     let writes_us = writes.time_us();
@@ -118,50 +112,6 @@ pub fn advise(
     let found = Found { relevant: &relevant, wanted: &wanted, served: &served };
     let no_index = reasons(input, &mut costs, &found);
     Advised { chosen, write_overhead_pct, no_index }
-}
-
-/// Chooses with what is known of prices and sizes, learns both of what was chosen, and goes on from there
-/// until they stay as they are.
-///
-/// What a byte has to save hangs on the time that is left. Were it to hang on the time at first, then of two
-/// indexes that cure the same statement the smaller would be chosen however much better the larger, only to
-/// be replaced when the cured workload is looked at.
-///
-/// Returns what is chosen, and what was worth having whether or not there was room for it.
-fn choose(
-    input: &Input<'_>,
-    costs: &mut Costs<'_>,
-    sized: &mut [Sized],
-    relevant: &HashMap<usize, Set>,
-    statements: &[Weighed],
-    writes: &Writes<'_>,
-) -> (Set, Set) {
-    let room = Room::of(input.limits, writes.time_us());
-    let mut whole = evened(statements.iter().map(|statement| statement.weight));
-    let mut chosen: Option<(Set, Set)> = None;
-    for choice in 1_usize.. {
-        let priced = priced(writes, sized, relevant, statements);
-        let prices = (whole, byte_price(input.catalog, whole));
-        let selection = Selection::new(costs, statements.to_vec(), priced, room, prices);
-        let Selected { candidates, left, wanted } = match &chosen {
-            None => selection.run(),
-            Some((known, wanted)) => Selected { wanted: wanted.clone(), ..selection.again(known) },
-        };
-        let whole_before = std::mem::replace(&mut whole, evened(left.into_iter()));
-        let is_resized = resized(sized, &candidates, input.catalog, costs.statistics());
-        let is_same_price = (whole / whole_before - 1.0).abs() < SAME_PRICE;
-        if !is_resized && (is_same_price || choice >= MOST_CHOICES) {
-            return (candidates, wanted);
-        }
-        chosen = Some((candidates, wanted));
-    }
-    unreachable!("every candidate is resized once at most")
-}
-
-/// What a byte has to save.
-fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
-    let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
-    if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
 }
 
 /// For each statement, the conditions of partial indexes that it asked for.
@@ -253,46 +203,6 @@ fn modelled(planned: &Planned, table: &Table) -> Option<f64> {
     let page_cost = RANDOM_PAGE_COST - (RANDOM_PAGE_COST - PAGE_COST) * (pages / all).sqrt();
     let rest = (planned.full_cost - scan.cost).max(0.0);
     Some(LOOK_COST + pages * page_cost + scan.rows * ROW_COST + rest)
-}
-
-fn priced(
-    writes: &Writes<'_>,
-    sized: &[Sized],
-    relevant: &HashMap<usize, Set>,
-    statements: &[Weighed],
-) -> Vec<Priced> {
-    sized
-        .iter()
-        .enumerate()
-        .map(|(at, sized)| {
-            let (saved_bytes, saved_us) = replaced(writes, sized);
-            Priced {
-                is_rebuild: saved_bytes > 0.0,
-                size_bytes: sized.size_bytes,
-                net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
-                upkeep: (writes.upkeep_us(&sized.candidate.plan, sized.rows) - saved_us).max(0.0),
-                statements: statements
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, statement)| relevant[&statement.query].binary_search(&at).is_ok())
-                    .map(|(position, _)| position)
-                    .collect(),
-            }
-        })
-        .collect()
-}
-
-/// Bytes and upkeep of the indexes whose place a candidate would take.
-fn replaced(writes: &Writes<'_>, sized: &Sized) -> (f64, f64) {
-    let plan = &sized.candidate.plan;
-    let Some(table) = writes.catalog.table(&plan.table) else { return (0.0, 0.0) };
-    let old = table.indexes.iter().filter(|index| index.valid && replaces(plan, index));
-    old.fold((0.0, 0.0), |(bytes, upkeep_us), index| {
-        let own =
-            IndexPlan { keys: index.keys.clone(), include: index.include.clone(), ..plan.clone() };
-        let own_us = writes.upkeep_us(&own, sized.rows);
-        (bytes + index.size_bytes.unwrap_or(0) as f64, upkeep_us + own_us)
-    })
 }
 
 /// The chosen candidates with what they serve and what the planner says of them.

@@ -178,7 +178,8 @@ impl<'a> Costs<'a> {
         if self.failed.contains_key(&query) {
             return None;
         }
-        let offered = self.offer(query, self.relevant.get(&query)?, set);
+        let relevant = self.relevant.get(&query).map_or(&[][..], Vec::as_slice);
+        let offered = self.offer(query, relevant, set);
         let known = self.known[precision as usize].entry(query).or_default();
         let at = match known.get(&offered) {
             Some(at) => *at,

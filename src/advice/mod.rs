@@ -3,6 +3,7 @@
 
 pub mod advise;
 pub mod candidates;
+mod choose;
 pub mod costs;
 mod counted;
 pub mod drops;

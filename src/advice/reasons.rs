@@ -85,7 +85,7 @@ fn reason(
     } else {
         let why = match costs.used(at, found.wanted).is_empty() {
             true => "that is not worth its space and upkeep",
-            false => "that was worth its space, but others are worth more in the room there is",
+            false => "that is worth its space, but the limits leave no room for it",
         };
         format!(
             "an index would leave {left_pct:.0} % of its cost; with {share:.1} % of the time, {why}"
@@ -98,6 +98,9 @@ fn nothing_better(costs: &mut Costs<'_>, at: usize, shape: &Shape) -> String {
     let with_condition = shape.scans.iter().any(|scan| {
         !scan.filters.is_empty() || !scan.joins.is_empty() || scan.ordered_by().is_some()
     });
+    if !with_condition {
+        return "it has no condition, join or order that an index could serve".to_owned();
+    }
     let present = costs.planned(at, &[]).map(|planned| planned.present.clone()).unwrap_or_default();
     if !present.is_empty() {
         let are = if present.len() == 1 { "is" } else { "are" };
@@ -106,9 +109,5 @@ fn nothing_better(costs: &mut Costs<'_>, at: usize, shape: &Shape) -> String {
             present.join(", ")
         );
     }
-    match with_condition {
-        true => "the planner would use none of the indexes that fit its conditions",
-        false => "it has no condition, join or order that an index could serve",
-    }
-    .to_owned()
+    "the planner would use none of the indexes that fit its conditions".to_owned()
 }

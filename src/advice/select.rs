@@ -80,8 +80,6 @@ pub struct Selected {
     pub candidates: Set,
     /// Weight of each statement with them.
     pub left: Vec<f64>,
-    /// What was worth having, whether or not there was room for it.
-    pub wanted: Set,
 }
 
 /// What changes in a set: an index more, one less, or one in the place of another.
@@ -158,8 +156,6 @@ pub struct Selection<'s, 'a> {
     room: Room,
     /// What a byte costs, in the units of [`Weighed::weight`].
     byte_price: f64,
-    /// What is chosen has to stay within the room.
-    is_limited: bool,
     /// Gains below this are within the error of the costs.
     smallest_gain: f64,
     /// For each statement, the candidates that can matter to it, ascending.
@@ -204,7 +200,6 @@ impl<'s, 'a> Selection<'s, 'a> {
             costs,
             room,
             byte_price,
-            is_limited: false,
             smallest_gain: whole * SMALLEST_GAIN,
             of_statement,
             is_chosen: vec![false; candidates.len()],
@@ -216,25 +211,23 @@ impl<'s, 'a> Selection<'s, 'a> {
         }
     }
 
-    /// The candidates to have: what is worth having or, where that does not fit, the best that does.
-    pub fn run(mut self) -> Selected {
-        self.settle();
-        self.is_limited = true;
-        let wanted = self.chosen();
-        if !self.fits(Change::default()) {
-            self.squeeze();
-            self.reconsider(&wanted);
-        }
-        Selected { candidates: self.chosen(), left: self.now, wanted }
-    }
-
-    /// The same from a set that was the best before sizes or prices came out otherwise.
-    pub fn again(mut self, known: &[usize]) -> Selected {
-        self.is_limited = true;
+    /// What is worth having, for which there is room, one index after the other from a set that is `known`
+    /// to be good.
+    pub fn from(mut self, known: &[usize]) -> Selected {
         self.set(known);
         self.shrink();
         self.settle();
-        Selected { candidates: self.chosen(), left: self.now, wanted: Set::new() }
+        Selected { candidates: self.chosen(), left: self.now }
+    }
+
+    /// What is `wanted` or, where there is no room for all of it, the best that there is room for.
+    pub fn of(mut self, wanted: &[usize]) -> Selected {
+        self.set(wanted);
+        if !self.fits(Change::default()) {
+            self.squeeze();
+            self.reconsider(wanted);
+        }
+        Selected { candidates: self.chosen(), left: self.now }
     }
 
     fn chosen(&self) -> Set {
@@ -367,10 +360,9 @@ impl<'s, 'a> Selection<'s, 'a> {
     fn fits(&self, change: Change) -> bool {
         let taken = self.taken_with(change);
         let within = |used: f64, room: Option<f64>| room.is_none_or(|room| used <= room);
-        !self.is_limited
-            || self.room.indexes.is_none_or(|most| taken.indexes <= most)
-                && within(taken.bytes, self.room.bytes)
-                && within(taken.upkeep, self.room.upkeep)
+        self.room.indexes.is_none_or(|most| taken.indexes <= most)
+            && within(taken.bytes, self.room.bytes)
+            && within(taken.upkeep, self.room.upkeep)
     }
 
     /// What having a candidate costs, whatever it gains.
@@ -382,7 +374,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// What a candidate takes up: of the room where that is limited, else bytes.
     fn extent(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
-        let used = if self.is_limited { self.room.used_by(priced) } else { 0.0 };
+        let used = self.room.used_by(priced);
         if used > 0.0 { used } else { priced.size_bytes.max(PAGE) }
     }
 

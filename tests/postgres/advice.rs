@@ -372,10 +372,12 @@ fn an_expensive_statement_without_an_index_has_its_reason() {
                     20.0,
                 ),
                 ("INSERT INTO visits VALUES ($1, 2, '2026-01-05')", &["1"][..], 9.0),
+                ("SELECT title FROM \"Sales\".\"Items\" WHERE \"Id\" = $1", &["77"][..], 9.0),
+                ("SELECT id FROM people WHERE email = $1", &["P7@mail.test"][..], 9.0),
             ]
         })
         .collect();
-    let found = advised(&flags, &entries, &[]);
+    let found = advised(&flags, &entries, &["--budget", "20kB"]);
     let reason = |part: &str| {
         let queries = found["queries"].as_array().unwrap();
         let query = queries.iter().find(|q| q["normalized"].as_str().unwrap().contains(part));
@@ -385,5 +387,7 @@ fn an_expensive_statement_without_an_index_has_its_reason() {
     assert!(reason("flags").contains("small"), "{}", reason("flags"));
     assert!(reason("<>").contains("the planner would use none"), "{}", reason("<>"));
     assert!(reason("INSERT").contains("only adds rows"), "{}", reason("INSERT"));
+    assert!(reason("\"Id\" =").contains("Items_pkey is there"), "{}", reason("\"Id\" ="));
+    assert!(reason("people").contains("leave no room"), "{}", reason("people"));
     assert_eq!(indexes(&found), Vec::<String>::new());
 }

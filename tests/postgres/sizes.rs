@@ -157,7 +157,7 @@ const APART: &str = "CREATE TABLE apart AS \
 
 #[test]
 fn the_keys_of_a_gin_index_are_estimated_from_some_rows() {
-    let Some((_, owner)) = bazaar("bazaar_gin") else { return };
+    let Some((_, owner)) = bazaar("bazaar_apart") else { return };
     owner.batch("CREATE EXTENSION pg_trgm").unwrap();
     owner.batch(APART).unwrap();
     let catalog = catalog::load(&owner).unwrap();

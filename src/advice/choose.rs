@@ -1,0 +1,126 @@
+//! Which candidates are chosen: prices and sizes hang on the choice, so it is made more than once.
+
+use std::collections::HashMap;
+
+use super::Input;
+use super::costs::{Costs, Set};
+use super::counted::resized;
+use super::relevant::Sized;
+use super::select::{Priced, Room, Selection, Weighed};
+use super::weigh::evened;
+use super::writes::Writes;
+use crate::model::catalog::Catalog;
+use crate::model::recommendation::IndexPlan;
+use crate::sql::index_ddl::replaces;
+
+/// An index as large as all the data has to save this part of the time that is left.
+const PRICE_OF_ALL_DATA: f64 = 0.2;
+/// A price that changes by less changes no choice.
+const SAME_PRICE: f64 = 0.1;
+/// Choices that follow one another, at most: each is made with what the one before it leaves.
+const MOST_CHOICES: usize = 8;
+
+/// What indexes are chosen for.
+pub struct Work<'w> {
+    pub input: &'w Input<'w>,
+    /// For each statement, the candidates that can matter to it.
+    pub relevant: &'w HashMap<usize, Set>,
+    pub statements: &'w [Weighed],
+    pub writes: &'w Writes<'w>,
+}
+
+/// What is worth having and, of that, what there is room for.
+pub struct Choice {
+    pub wanted: Set,
+    pub chosen: Set,
+}
+
+/// Chooses with what is known of prices and sizes, learns both of what was chosen, and goes on from there
+/// until they stay as they are.
+///
+/// What a byte has to save hangs on the time that is left. Were it to hang on the time at first, then of two
+/// indexes that cure the same statement the smaller would be chosen however much better the larger, only to
+/// be replaced when the cured workload is looked at. Where room is short the price stays: the room tells
+/// what a byte is worth.
+pub fn choose(work: &Work<'_>, costs: &mut Costs<'_>, sized: &mut [Sized]) -> Choice {
+    let catalog = work.input.catalog;
+    let mut whole = evened(work.statements.iter().map(|statement| statement.weight));
+    let mut wanted = Set::new();
+    for choice in 1_usize.. {
+        let selected = work.selection(costs, sized, Room::default(), whole).from(&wanted);
+        wanted = selected.candidates;
+        let whole_before = std::mem::replace(&mut whole, evened(selected.left.into_iter()));
+        let is_same_price = (whole / whole_before - 1.0).abs() < SAME_PRICE;
+        let is_resized = resized(sized, &wanted, catalog, costs.statistics());
+        if !is_resized && (is_same_price || choice >= MOST_CHOICES) {
+            break;
+        }
+    }
+    let room = Room::of(work.input.limits, work.writes.time_us());
+    let mut chosen = work.selection(costs, sized, room, whole).of(&wanted).candidates;
+    while resized(sized, &chosen, catalog, costs.statistics()) {
+        chosen = work.selection(costs, sized, room, whole).from(&chosen).candidates;
+    }
+    Choice { wanted, chosen }
+}
+
+impl Work<'_> {
+    /// A selection at the price that belongs to the time of all statements.
+    fn selection<'s, 'a>(
+        &self,
+        costs: &'s mut Costs<'a>,
+        sized: &[Sized],
+        room: Room,
+        whole: f64,
+    ) -> Selection<'s, 'a> {
+        let priced = priced(self.writes, sized, self.relevant, self.statements);
+        let prices = (whole, byte_price(self.input.catalog, whole));
+        Selection::new(costs, self.statements.to_vec(), priced, room, prices)
+    }
+}
+
+/// What a byte has to save.
+fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
+    let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
+    if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
+}
+
+fn priced(
+    writes: &Writes<'_>,
+    sized: &[Sized],
+    relevant: &HashMap<usize, Set>,
+    statements: &[Weighed],
+) -> Vec<Priced> {
+    sized
+        .iter()
+        .enumerate()
+        .map(|(at, sized)| {
+            let (saved_bytes, saved_us) = replaced(writes, sized);
+            Priced {
+                is_rebuild: saved_bytes > 0.0,
+                size_bytes: sized.size_bytes,
+                net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
+                upkeep: (writes.upkeep_us(&sized.candidate.plan, sized.rows) - saved_us).max(0.0),
+                statements: statements
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, statement)| relevant[&statement.query].binary_search(&at).is_ok())
+                    .map(|(position, _)| position)
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+/// Bytes and upkeep of the indexes whose place a candidate would take.
+fn replaced(writes: &Writes<'_>, sized: &Sized) -> (f64, f64) {
+    let plan = &sized.candidate.plan;
+    let Some(table) = writes.catalog.table(&plan.table) else { return (0.0, 0.0) };
+    let old = table.indexes.iter().filter(|index| index.valid && replaces(plan, index));
+    old.fold((0.0, 0.0), |(bytes, upkeep_us), index| {
+        let own =
+            IndexPlan { keys: index.keys.clone(), include: index.include.clone(), ..plan.clone() };
+        let own_us = writes.upkeep_us(&own, sized.rows);
+        (bytes + index.size_bytes.unwrap_or(0) as f64, upkeep_us + own_us)
+    })
+}
