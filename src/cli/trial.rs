@@ -15,7 +15,8 @@ use crate::model::run::Run;
 use crate::model::trial::Trial;
 use crate::pg::guard::Writable;
 use crate::report::record;
-use crate::report::words::interval;
+use crate::report::words::{interval, plural};
+use crate::trial::share::FEWEST_ROUNDS;
 use crate::trial::transaction::{Effort, Stage};
 use crate::trial::verify::{Case, Step, verify};
 
@@ -45,6 +46,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         statement_timeout_ms: args.connection.statement_timeout,
         seed: args.seed,
     };
+    progress.say(&ahead(&recommendations, effort));
     let trials =
         hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress)?;
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
@@ -68,6 +70,27 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         }
         _ => Ok(Exit::Done),
     }
+}
+
+/// What is going to be done, and about how long it takes.
+fn ahead(recommendations: &[Recommendation], effort: Effort) -> String {
+    let new = recommendations.iter().filter(|r| r.index.is_some() && r.state == State::Proposed);
+    let count = new.count();
+    let (trials, how) = match count {
+        0 | 1 => (count, ""),
+        _ => (count + 1, ", each alone and then all together"),
+    };
+    let rounds = match effort.rounds {
+        few if few < FEWEST_ROUNDS => {
+            format!(" ({few} rounds say too little: {FEWEST_ROUNDS} are held)")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "trying {}{how}: about {:.0} s of replay, and the builds{rounds}",
+        plural(count, "new index", "new indexes"),
+        trials as f64 * effort.budget_s,
+    )
 }
 
 /// The limit was kept by an estimate; what was measured has the last word.

@@ -7,7 +7,7 @@
 use super::compare::FEWEST_FOR_P95;
 
 /// Rounds below which resampling them says little.
-const FEWEST_ROUNDS: usize = 8;
+pub const FEWEST_ROUNDS: usize = 8;
 /// Executions of a statement in a round, at most: more rounds say more than longer ones.
 const MOST_A_ROUND: usize = 15;
 /// Executions that p95 needs, and one more.
