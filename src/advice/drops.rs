@@ -68,6 +68,7 @@ fn recommendation(table: &Table, index: &Index, why: String) -> Recommendation {
         table: Some(table.name.clone()),
         sql: vec![drop(&index.schema, &index.name, build)],
         undo: std::iter::once(again).chain(index.restore.iter().cloned()).collect(),
+        after: Vec::new(),
         because: Vec::new(),
         state: State::Proposed,
         requires: None,

@@ -9,7 +9,7 @@ use super::size::index_bytes;
 use super::{Input, Limits};
 use crate::model::catalog::{Catalog, TableKind};
 use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State, Takes};
-use crate::sql::ident::object_name;
+use crate::sql::ident::{object_name, quote_table};
 use crate::sql::index_ddl::{Build, create, drop, name};
 
 /// What an index on a foreign key is for when no statement of the workload asks for it.
@@ -164,6 +164,13 @@ fn create_index(
         sql,
         // The extension stays: something else may have come to need it.
         undo: vec![drop(&plan.table.schema, &index, build)],
+        after: plan
+            .keys
+            .iter()
+            .any(|key| !key.is_column)
+            .then(|| format!("ANALYZE {}", quote_table(&plan.table)))
+            .into_iter()
+            .collect(),
         because,
         state: State::Proposed,
         requires: None,

@@ -59,8 +59,12 @@ pub enum Event<'e> {
         done: usize,
         of: usize,
     },
-    /// An index that an earlier attempt left behind, not valid, was dropped.
-    Cleaned(&'e str),
+    /// An index that was left behind, not valid, was dropped.
+    Cleaned {
+        name: &'e str,
+        /// By this very attempt, and not by an earlier one.
+        is_own: bool,
+    },
     /// A lock was not to be had.
     Again {
         attempt: u32,
@@ -208,7 +212,7 @@ impl Execution<'_> {
             return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause));
         };
         if !made.is_valid {
-            self.clean(table, name)?;
+            self.clean(table, name, true)?;
             let cause = "the server built it and left it not valid; it was dropped again";
             return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause)
                 .with_help("look for the reason in the server's log, and apply again"));
@@ -224,13 +228,13 @@ impl Execution<'_> {
         table: &TableName,
         name: &str,
     ) -> Result<f64, PgError> {
-        self.clean(table, name)?;
+        self.clean(table, name, false)?;
         self.probe(table)?;
         let error = match self.run_among_others(sql) {
             Err(error) if error.kind != Kind::Connection => error,
             other => return other,
         };
-        Err(match self.clean(table, name) {
+        Err(match self.clean(table, name, true) {
             Ok(()) => error,
             Err(_) => error.with_help(format!(
                 "{name} may be left behind, not valid; apply again, or drop it by hand"
@@ -338,9 +342,14 @@ impl Execution<'_> {
             .with_help("drop it by hand if nobody needs it"))
     }
 
-    /// Drops an index of this name that is not valid: what a build that was cut short leaves behind.
-    /// Goes on when the user has asked to stop, for it is the cleaning up.
-    pub(super) fn clean(&mut self, table: &TableName, name: &str) -> Result<(), PgError> {
+    /// Drops an index of this name that is not valid: what a build that was cut short leaves behind, our
+    /// own or an earlier one. Goes on when the user has asked to stop, for it is the cleaning up.
+    pub(super) fn clean(
+        &mut self,
+        table: &TableName,
+        name: &str,
+        is_own: bool,
+    ) -> Result<(), PgError> {
         let Some(found) = self.find(&table.schema, name)? else { return Ok(()) };
         let what = format!("cannot create {name}");
         if let Some(pid) = found.built_by {
@@ -356,7 +365,7 @@ impl Execution<'_> {
         let index = quote_table(&TableName::new(&table.schema, name));
         let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
         self.among_others(|| self.connection.clean_up(&drop))?;
-        (self.tell)(Event::Cleaned(name));
+        (self.tell)(Event::Cleaned { name, is_own });
         Ok(())
     }
 

@@ -247,6 +247,7 @@ mod tests {
             table: None,
             sql: sql.iter().map(|sql| (*sql).to_owned()).collect(),
             undo: undo.iter().map(|sql| (*sql).to_owned()).collect(),
+            after: Vec::new(),
             because: Vec::new(),
             state: "accepted".to_owned(),
             requires: None,
@@ -278,9 +279,15 @@ mod tests {
     ];
     const UNDO: &[&str] = &["DROP INDEX CONCURRENTLY IF EXISTS public.\"Order_title_idx\""];
 
+    /// An index on an expression, which asks for statistics.
+    fn title() -> RunRecommendation {
+        let after = vec!["ANALYZE public.\"Order\"".to_owned()];
+        RunRecommendation { after, ..recommendation(TITLE, UNDO) }
+    }
+
     #[test]
     fn a_file_of_sql_holds_one_statement_and_the_names_are_the_frameworks() {
-        let of = recommendation(TITLE, UNDO);
+        let of = title();
         let plain = written(Framework::Plain, &of, &[]);
         assert_eq!(
             paths(&plain),
@@ -308,7 +315,7 @@ mod tests {
 
     #[test]
     fn rails_and_django_get_one_program_that_follows_what_is_there() {
-        let of = recommendation(TITLE, UNDO);
+        let of = title();
         let old = existing("20200101000000_init.rb", "class Init < ActiveRecord::Migration[7.2]");
         let older = existing("20190101000000_a.rb", "class A < ActiveRecord::Migration[5.0]");
         let rails = written(Framework::Rails, &of, &[older, old]);
@@ -334,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_not_written_again() {
-        let of = recommendation(TITLE, UNDO);
+        let of = title();
         for (framework, name) in [
             (Framework::Rails, "20200101000000_add_index_order_title_idx.rb"),
             (Framework::Django, "0004_add_index_order_title_idx.py"),

@@ -4,7 +4,6 @@ use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::run::RunRecommendation;
 use crate::sql::ddl::index_plan;
-use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Change, change};
 
 /// Letters of a statement that stand for it.
@@ -54,9 +53,7 @@ impl Step {
     }
 }
 
-/// The statements that make a recommendation real; `required` is the one that it requires. An expression
-/// has no statistics before its table is analyzed, and without them the planner would not use the index
-/// as it did in the trial.
+/// The statements that make a recommendation real; `required` is the one that it requires.
 pub fn forward(
     recommendation: &RunRecommendation,
     required: Option<&RunRecommendation>,
@@ -66,17 +63,9 @@ pub fn forward(
     for step in &mut steps {
         step.requires.clone_from(&requires);
     }
-    let analyze = steps.iter().find_map(|step| match &step.action {
-        Action::Create { table, plan: Some(plan), .. } => plan
-            .keys
-            .iter()
-            .any(|key| !key.is_column)
-            .then(|| format!("ANALYZE {}", quote_table(table))),
-        _ => None,
-    });
-    steps.extend(analyze.into_iter().map(|sql| Step {
+    steps.extend(recommendation.after.iter().map(|sql| Step {
         recommendation: recommendation.id.clone(),
-        sql,
+        sql: sql.clone(),
         action: Action::Other,
         requires: None,
     }));

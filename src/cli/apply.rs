@@ -231,7 +231,10 @@ impl Teller {
                 self.doing = step.summary();
                 None
             }
-            Event::Cleaned(name) => {
+            Event::Cleaned { name, is_own: true } => {
+                Some(format!("dropped {name} again, which was not finished"))
+            }
+            Event::Cleaned { name, is_own: false } => {
                 Some(format!("dropped {name}, which an earlier attempt left not valid"))
             }
             Event::Again { attempt, of, why } => {

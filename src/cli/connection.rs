@@ -98,7 +98,7 @@ pub fn describe(settings: &Settings, version: Option<&str>) -> String {
 
 /// Flags that lead to the same place again, in the words of a shell. Never a password.
 pub fn flags_again(settings: &Settings) -> String {
-    if settings.origin != "flags" {
+    if !settings.origin.starts_with("flags") {
         // The environment still says it.
         return format!("-d {}", settings.database);
     }

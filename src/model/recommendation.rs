@@ -98,6 +98,9 @@ pub struct Recommendation {
     pub table: Option<TableName>,
     pub sql: Vec<String>,
     pub undo: Vec<String>,
+    /// To be executed once it is real: an expression has no statistics before its table is analyzed, and
+    /// without them the planner would not use the index as it did in a trial.
+    pub after: Vec<String>,
     /// Ids of the findings it answers.
     pub because: Vec<String>,
     pub state: State,

@@ -128,6 +128,9 @@ pub struct RunRecommendation {
     pub table: Option<String>,
     pub sql: Vec<String>,
     pub undo: Vec<String>,
+    /// To be executed once it is real, so that the planner knows what it needs to know of it.
+    #[serde(default)]
+    pub after: Vec<String>,
     pub because: Vec<String>,
     /// `proposed`, `accepted`, `rejected` or `undecided`.
     pub state: String,

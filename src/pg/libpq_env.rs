@@ -3,7 +3,7 @@
 //! Flags win over `DATABASE_URL`, that over `PG*`, that over the configuration file, that over the
 //! defaults. A service file counts where its name was given, below the other keys of that place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::error::PgError;
@@ -30,7 +30,7 @@ pub struct Settings {
     pub connect_timeout_s: u64,
     /// Where `.postgresql/root.crt` is looked for.
     pub home: Option<PathBuf>,
-    /// The place that named the target, such as `DATABASE_URL`.
+    /// The places that named the target, such as `DATABASE_URL`, the one that goes first at the front.
     pub origin: String,
     pub warnings: Vec<String>,
 }
@@ -131,12 +131,14 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
     layers.push(("pgassay.toml", places.file.clone()));
     let layers = with_services(layers, places)?;
     let get = |key: &str| layers.iter().find_map(|(_, keys)| keys.get(key).cloned());
-    let origin = layers
-        .iter()
-        .find(|(_, keys)| {
-            ["host", "hostaddr", "dbname", "service"].iter().any(|k| keys.contains_key(*k))
-        })
-        .map_or("defaults", |(name, _)| name);
+    // Whoever has a word in where it goes and as whom, in the order of their precedence.
+    let says = |key: &&str| layers.iter().position(|(_, keys)| keys.contains_key(*key));
+    let sources: BTreeSet<usize> =
+        ["host", "hostaddr", "port", "user", "dbname", "service"].iter().filter_map(says).collect();
+    let origin = match sources.is_empty() {
+        true => "defaults".to_owned(),
+        false => sources.iter().map(|at| layers[*at].0).collect::<Vec<_>>().join(", "),
+    };
     let os_user = places.os_user.clone().unwrap_or_else(|| "postgres".to_owned());
     let user = get("user").unwrap_or(os_user);
     let host = get("host").or_else(|| get("hostaddr")).unwrap_or_else(default_host);
@@ -167,7 +169,7 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
             .and_then(|t| t.parse().ok())
             .unwrap_or(CONNECT_TIMEOUT_S),
         home: places.home.clone(),
-        origin: origin.to_owned(),
+        origin,
         warnings: Vec::new(),
     };
     if settings.password.is_none() {
@@ -387,11 +389,12 @@ mod tests {
     fn flags_win_over_the_url_and_that_over_variables_and_the_file() {
         let all = [("DATABASE_URL", "postgres://u@h/url"), ("PGDATABASE", "var"), ("PGPORT", "7")];
         let settings = resolve_with("flag", &all).unwrap();
-        assert_eq!((settings.database.as_str(), settings.origin.as_str()), ("flag", "flags"));
+        assert_eq!(settings.database, "flag");
+        assert_eq!(settings.origin, "flags, DATABASE_URL, PG* variables");
         let settings = resolve_with("", &all).unwrap();
         assert_eq!(
             (settings.database.as_str(), settings.port, settings.origin.as_str()),
-            ("url", 7, "DATABASE_URL")
+            ("url", 7, "DATABASE_URL, PG* variables")
         );
         assert_eq!(resolve_with("", &all[1..]).unwrap().database, "var");
         let settings = resolve_with("", &[]).unwrap();

@@ -128,6 +128,7 @@ pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunR
         table: recommendation.table.as_ref().map(ToString::to_string),
         sql: recommendation.sql.clone(),
         undo: recommendation.undo.clone(),
+        after: recommendation.after.clone(),
         because: recommendation.because.clone(),
         state: recommendation.state.word().to_owned(),
         requires: recommendation.requires.clone(),

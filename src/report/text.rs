@@ -26,8 +26,9 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
         queries(&mut out, run);
     }
     findings(&mut out, run);
+    let shared = shared_reason(run);
     for recommendation in &run.recommendations {
-        self::recommendation(&mut out, recommendation);
+        self::recommendation(&mut out, recommendation, shared);
     }
     no_index(&mut out, run);
     for trial in &run.trials {
@@ -51,7 +52,7 @@ pub fn sql(run: &Run) -> Result<String, RenderError> {
         for line in reasons(recommendation) {
             let _ = writeln!(out, "-- {}", line.replace('\n', " "));
         }
-        for sql in &recommendation.sql {
+        for sql in recommendation.sql.iter().chain(&recommendation.after) {
             let _ = writeln!(out, "{sql};");
         }
         for undo in &recommendation.undo {
@@ -230,9 +231,19 @@ fn loop_lines(out: &mut String, finding: &RunFinding) {
     }
 }
 
-fn recommendation(out: &mut String, recommendation: &RunRecommendation) {
+/// What is said of every new index, where there are several: it is said once, at the end.
+fn shared_reason(run: &Run) -> Option<&str> {
+    let mut new = run.recommendations.iter().filter(|r| r.kind == "create-index");
+    let first = new.next()?.why.as_deref()?;
+    let mut others = new.peekable();
+    (others.peek().is_some() && others.all(|other| other.why.as_deref() == Some(first)))
+        .then_some(first)
+}
+
+fn recommendation(out: &mut String, recommendation: &RunRecommendation, shared: Option<&str>) {
     let _ = writeln!(out, "\n{} [{}]", recommendation.id, recommendation.state);
-    for line in recommendation.purpose.iter().chain(&recommendation.why) {
+    let why = recommendation.why.iter().filter(|why| shared != Some(why.as_str()));
+    for line in recommendation.purpose.iter().chain(why) {
         let _ = writeln!(out, "    {line}");
     }
     for sql in &recommendation.sql {
@@ -313,6 +324,9 @@ fn closing(out: &mut String, run: &Run) {
             plural(run.findings.len(), "finding", "findings"),
             plural(run.recommendations.len(), "recommendation", "recommendations"),
         );
+        if let Some(why) = shared_reason(run) {
+            let _ = writeln!(out, "of every new index: {why}");
+        }
         if let Some(takes) = run.takes.as_ref().filter(|_| run.trials.is_empty()) {
             let writes = takes
                 .write_overhead_pct

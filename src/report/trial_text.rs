@@ -87,15 +87,19 @@ pub(super) fn statement<'r>(run: &'r Run, fingerprint: &'r str) -> &'r str {
 }
 
 fn notes(out: &mut String, trial: &RunTrial) {
+    let by_median: Vec<u64> =
+        trial.queries.iter().filter(|q| q.judged_by != "p95").map(|q| q.before.n).collect();
+    if let (Some(fewest), Some(most)) = (by_median.iter().min(), by_median.iter().max()) {
+        let statements = plural(by_median.len(), "statement was", "statements were");
+        let executions =
+            if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
+        let _ = writeln!(
+            out,
+            "    {statements} judged by the median: {executions} executions, p95 needs 59"
+        );
+    }
     for query in &trial.queries {
         let fingerprint = &query.fingerprint;
-        if query.judged_by != "p95" {
-            let _ = writeln!(
-                out,
-                "    {fingerprint} was judged by the median: {} executions, p95 needs 59",
-                query.before.n
-            );
-        }
         if query.parameters != "from the log" {
             let _ = writeln!(out, "    parameters of {fingerprint}: {}", query.parameters);
         }

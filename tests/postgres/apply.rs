@@ -22,6 +22,7 @@ fn recommendation(id: &str, state: &str, sql: &[&str], undo: &[&str]) -> RunReco
         table: Some("public.listings".to_owned()),
         sql: sql.iter().map(|sql| (*sql).to_owned()).collect(),
         undo: undo.iter().map(|sql| (*sql).to_owned()).collect(),
+        after: Vec::new(),
         because: Vec::new(),
         state: state.to_owned(),
         requires: None,
@@ -40,12 +41,13 @@ fn seller(state: &str) -> RunRecommendation {
 
 /// An index on an expression.
 fn lower_email() -> RunRecommendation {
-    recommendation(
+    let made = recommendation(
         "ix-users_lower_email",
         "accepted",
         &["CREATE INDEX CONCURRENTLY users_lower_email_idx ON public.users ((lower(email)))"],
         &["DROP INDEX CONCURRENTLY IF EXISTS public.users_lower_email_idx"],
-    )
+    );
+    RunRecommendation { after: vec!["ANALYZE public.users".to_owned()], ..made }
 }
 
 /// A run file in a directory of its own.

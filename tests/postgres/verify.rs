@@ -48,6 +48,7 @@ fn index(keys: &[&str]) -> Recommendation {
         table: Some(plan.table.clone()),
         sql: vec![create(&plan, &name, Build::Concurrently)],
         undo: vec![drop("public", &name, Build::Concurrently)],
+        after: Vec::new(),
         because: Vec::new(),
         state: State::Proposed,
         requires: None,
