@@ -2,7 +2,8 @@
 
 use pgassay::advice::Limits;
 use pgassay::advice::costs::Costs;
-use pgassay::advice::select::{Priced, Room, Selection, Weighed};
+use pgassay::advice::room::{Priced, Room};
+use pgassay::advice::select::{Selection, Weighed};
 use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;

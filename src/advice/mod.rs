@@ -16,6 +16,7 @@ pub mod pinned;
 pub mod reasons;
 pub mod recommend;
 mod relevant;
+pub mod room;
 pub mod select;
 pub mod size;
 pub mod weigh;

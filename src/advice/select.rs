@@ -7,46 +7,8 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::Limits;
 use super::costs::{Costs, SMALLEST_CHANGE, Set};
-
-/// Room for all new indexes together.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Room {
-    pub bytes: Option<f64>,
-    pub indexes: Option<usize>,
-    /// In the units of [`Priced::upkeep`].
-    pub upkeep: Option<f64>,
-}
-
-impl Room {
-    /// The room that limits leave where all writes take `writes_us` now.
-    pub fn of(limits: Limits, writes_us: f64) -> Room {
-        Room {
-            bytes: limits.budget_bytes.map(|bytes| bytes as f64 * (1.0 - SIZE_ERROR)),
-            indexes: limits.max_indexes,
-            upkeep: limits.max_write_overhead_pct.map(|pct| writes_us * pct / 100.0),
-        }
-    }
-
-    /// Room for more or less of everything.
-    fn times(&self, part: f64) -> Room {
-        let whole = |indexes: f64| if part > 1.0 { indexes.ceil() } else { indexes.floor() };
-        Room {
-            bytes: self.bytes.map(|bytes| bytes * part),
-            indexes: self.indexes.map(|indexes| whole(indexes as f64 * part) as usize),
-            upkeep: self.upkeep.map(|upkeep| upkeep * part),
-        }
-    }
-
-    /// What an index uses of the room, as parts of what there is of each kind.
-    fn used_by(&self, priced: &Priced) -> f64 {
-        let part = |use_: f64, room: Option<f64>| room.map_or(0.0, |room| use_ / room.max(1e-9));
-        part(priced.size_bytes, self.bytes)
-            + part(1.0, self.indexes.map(|most| most as f64))
-            + part(priced.upkeep, self.upkeep)
-    }
-}
+use super::room::{Priced, Room, Taken};
 
 /// A statement as the selection sees it.
 #[derive(Debug, Clone)]
@@ -57,20 +19,6 @@ pub struct Weighed {
     pub weight: f64,
     /// Its cost with nothing added.
     pub cost: f64,
-}
-
-/// A candidate as the selection sees it.
-#[derive(Debug, Clone)]
-pub struct Priced {
-    pub size_bytes: f64,
-    /// The same, less the indexes whose place it takes.
-    pub net_bytes: f64,
-    /// It takes the place of an index that is there.
-    pub is_rebuild: bool,
-    /// What keeping it up costs, in the units of [`Weighed::weight`].
-    pub upkeep: f64,
-    /// Positions in the list of statements that it can matter to.
-    pub statements: Vec<usize>,
 }
 
 /// What was chosen.
@@ -111,14 +59,6 @@ enum Held {
     In,
     /// It stays out.
     Out,
-}
-
-/// The room that a set takes up.
-#[derive(Debug, Clone, Copy, Default)]
-struct Taken {
-    bytes: f64,
-    upkeep: f64,
-    indexes: usize,
 }
 
 /// A candidate with what it would gain for what it takes up; the one that gains most is the greatest.
@@ -172,8 +112,6 @@ const SMALLEST_GAIN: f64 = 1e-5;
 /// Part of itself that the cost of a statement has to fall by for an index that is there to be built anew. Less
 /// is neither worth the work, nor sure: what an index costs that is there, and one that is not, differs.
 const REBUILD_CHANGE: f64 = 0.5;
-/// Part of a budget that is kept free: by so much all indexes together may be larger than estimated.
-const SIZE_ERROR: f64 = 0.01;
 /// No index is smaller, bytes.
 const PAGE: f64 = 8_192.0;
 /// Parts of the room that are filled for a first try.
@@ -343,26 +281,12 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     fn taken_with(&self, change: Change) -> Taken {
-        let mut taken = self.taken;
-        if let Some(priced) = change.add.map(|at| &self.candidates[at]) {
-            taken.bytes += priced.size_bytes;
-            taken.upkeep += priced.upkeep;
-            taken.indexes += 1;
-        }
-        if let Some(priced) = change.remove.map(|at| &self.candidates[at]) {
-            taken.bytes -= priced.size_bytes;
-            taken.upkeep -= priced.upkeep;
-            taken.indexes -= 1;
-        }
-        taken
+        let added = change.add.map_or(self.taken, |at| self.taken.with(&self.candidates[at]));
+        change.remove.map_or(added, |at| added.without(&self.candidates[at]))
     }
 
     fn fits(&self, change: Change) -> bool {
-        let taken = self.taken_with(change);
-        let within = |used: f64, room: Option<f64>| room.is_none_or(|room| used <= room);
-        self.room.indexes.is_none_or(|most| taken.indexes <= most)
-            && within(taken.bytes, self.room.bytes)
-            && within(taken.upkeep, self.room.upkeep)
+        self.room.holds(self.taken_with(change))
     }
 
     /// What having a candidate costs, whatever it gains.
