@@ -12,8 +12,9 @@ use crate::model::whatif::Keys;
 use crate::sql::ident::{quote, quote_table};
 use crate::sql::immutable::Kind;
 
-/// Rows that are taken apart, about: at thirty keys a row, less than a second.
-const MOST_ROWS: f64 = 10_000.0;
+/// Rows that are taken apart, about: at thirty keys a row, less than a second. Where they are so large that
+/// there is no time for as many, fewer have to do.
+const MOST_ROWS: [f64; 3] = [10_000.0, 1_000.0, 100.0];
 /// Rows of the sample that hold a key up to which it is rare: only of those are there any that no row of the
 /// sample holds.
 const RARE: f64 = 10.0;
@@ -32,25 +33,33 @@ struct Seen {
 pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>> {
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
     let key = index.keys.first()?;
+    let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
+    MOST_ROWS.iter().find_map(|most| {
+        let part = (most / rows).min(1.0);
+        let found = asked(connection, &query(table, index, &taken_apart, part))?;
+        let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
+        for row in &found {
+            classes.entry(row.get(0)).or_default().push(seen(row));
+        }
+        Some(classes.values().flat_map(|class| extrapolated(class, 1.0 / part)).collect())
+    })
+}
+
+/// Asks for the keys in this part of the rows.
+fn query(table: &Table, index: &IndexPlan, taken_apart: &str, part: f64) -> String {
+    let key = &index.keys[0];
     let expression = if key.is_column { quote(&key.expression) } else { key.expression.clone() };
     let name = quote_table(&table.name);
-    let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
-    let part = (MOST_ROWS / rows).min(1.0);
     let sample = match part < 1.0 {
         true => format!("{name} TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * part),
         false => name,
     };
-    let sql = include_str!("queries/keys.sql")
-        .replace("{keys}", &taken_apart)
+    include_str!("queries/keys.sql")
+        .replace("{keys}", taken_apart)
         .replace("{rows}", &sample)
         .replace("{condition}", index.predicate.as_deref().unwrap_or("true"))
         // Last: it may hold any text.
-        .replace("{expression}", &expression);
-    let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
-    for row in asked(connection, &sql)? {
-        classes.entry(row.get(0)).or_default().push(seen(&row));
-    }
-    Some(classes.values().flat_map(|class| extrapolated(class, 1.0 / part)).collect())
+        .replace("{expression}", &expression)
 }
 
 fn seen(row: &Row) -> Seen {

@@ -151,7 +151,8 @@ const APART: &str = "CREATE TABLE apart AS \
            (SELECT string_agg((ARRAY['red', 'blue', 'vintage', 'chair', 'lamp', 'table', 'wood'])[1 + (i * n) % 7], ' ') \
               FROM generate_series(1, 5) n) AS words, \
            ARRAY(SELECT 't' || (power(random(), 3) * 2000)::int FROM generate_series(1, 1 + i % 6)) AS tags, \
-           jsonb_build_object('k', i % 20000, 'n', i, 's', 'x' || i % 50, 'deep', jsonb_build_array(i % 7, 'v' || i % 300)) AS doc \
+           jsonb_build_object('k', i % 20000, 'n', i, 's', 'x' || i % 50, 'deep', jsonb_build_array(i % 7, 'v' || i % 300)) AS doc, \
+           CASE WHEN i % 20 = 0 THEN (SELECT jsonb_object_agg('f' || n, repeat(md5((i * n)::text), 4)) FROM generate_series(1, 80) n) END AS large \
       FROM generate_series(1, 60000) i; \
     ANALYZE apart";
 
@@ -171,6 +172,7 @@ fn the_keys_of_a_gin_index_are_estimated_from_some_rows() {
         ("tags", true, None, Some("is_open")),
         ("doc", true, Some("jsonb_path_ops"), None),
         ("doc", true, None, None),
+        ("large", true, Some("jsonb_path_ops"), None),
         ("to_tsvector('simple'::regconfig, slug || ' ' || words)", false, None, None),
     ];
     for (expression, is_column, class, condition) in cases {
