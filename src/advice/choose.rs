@@ -92,22 +92,21 @@ fn priced(
     relevant: &HashMap<usize, Set>,
     statements: &[Weighed],
 ) -> Vec<Priced> {
+    let mut concerned = vec![Vec::new(); sized.len()];
+    for (position, statement) in statements.iter().enumerate() {
+        relevant[&statement.query].iter().for_each(|at| concerned[*at].push(position));
+    }
     sized
         .iter()
-        .enumerate()
-        .map(|(at, sized)| {
+        .zip(concerned)
+        .map(|(sized, statements)| {
             let (saved_bytes, saved_us) = replaced(writes, sized);
             Priced {
                 is_rebuild: saved_bytes > 0.0,
                 size_bytes: sized.size_bytes,
                 net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
                 upkeep: (writes.upkeep_us(&sized.candidate.plan, sized.rows) - saved_us).max(0.0),
-                statements: statements
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, statement)| relevant[&statement.query].binary_search(&at).is_ok())
-                    .map(|(position, _)| position)
-                    .collect(),
+                statements,
             }
         })
         .collect()

@@ -1,10 +1,10 @@
 //! Size of a GIN index by the layout of its pages: a tree of keys, each with the rows that hold it beside it or,
 //! where these are many, in pages of their own (`src/backend/access/gin/README` of PostgreSQL).
 
+use super::size::{LINE_POINTER, PAGE, TUPLE_HEADER, align};
 use crate::model::catalog::Table;
 use crate::model::whatif::Keys;
 
-const PAGE: f64 = 8_192.0;
 /// Room for tuples in a page of keys, bytes.
 const KEY_ROOM: f64 = 8_160.0;
 /// Keys come in their order while an index is built, and a page that is full is split in halves.
@@ -13,8 +13,6 @@ const KEYS_FILL: f64 = 0.5;
 const ROWS_ROOM: f64 = 8_100.0;
 /// A key that takes more with its rows has them in pages of their own, bytes (`GinMaxItemSize`).
 const MOST_BESIDE: f64 = 2_712.0;
-const TUPLE_HEADER: f64 = 8.0;
-const LINE_POINTER: f64 = 4.0;
 /// The first row of a list, with the length of the list, bytes.
 const FIRST_ROW: f64 = 8.0;
 /// Pages ahead up to which the step from one row to the next takes two and three bytes: seven bits a byte,
@@ -57,9 +55,4 @@ fn list_bytes(keys: &Keys, part: f64, rows_a_page: f64) -> f64 {
     let further = |pages: f64| no_row_in_a_page.powf(pages - 1.0);
     let to_another = 2.0 + further(TWO_BYTES_PAGES) + further(THREE_BYTES_PAGES);
     FIRST_ROW + (keys.rows - 1.0).max(0.0) * (same_page + (1.0 - same_page) * to_another)
-}
-
-/// The next multiple of `to`.
-fn align(bytes: f64, to: f64) -> f64 {
-    (bytes / to).ceil() * to
 }

@@ -11,13 +11,13 @@ use crate::model::catalog::{Column, IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::Groups;
 
-const PAGE: f64 = 8_192.0;
+pub(super) const PAGE: f64 = 8_192.0;
 /// Page header and the special space of a btree page.
 const PAGE_OVERHEAD: f64 = 24.0 + 16.0;
 /// Pointer to a tuple at the front of its page.
-const LINE_POINTER: f64 = 4.0;
+pub(super) const LINE_POINTER: f64 = 4.0;
 /// Header of an index tuple.
-const TUPLE_HEADER: f64 = 8.0;
+pub(super) const TUPLE_HEADER: f64 = 8.0;
 /// What each further row of a shared tuple adds: where it is.
 const ROW_POINTER: f64 = 6.0;
 /// A tuple is shared up to this size: a tenth of a page, less a line pointer (`nbtsort.c`).
@@ -156,7 +156,7 @@ fn mean_aligned(mean: f64, deviation: f64, to: f64) -> f64 {
 }
 
 /// The next multiple of `to`.
-fn align(bytes: f64, to: f64) -> f64 {
+pub(super) fn align(bytes: f64, to: f64) -> f64 {
     (bytes / to).ceil() * to
 }
 

@@ -26,7 +26,7 @@ pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<
     let sql = format!(
         "SELECT coalesce(sum(g.n), 0)::float8, count(*)::float8, (count(*) FILTER (WHERE g.n = 1))::float8 \
            FROM (SELECT count(*) AS n FROM {name}{} WHERE {column} IS NOT NULL GROUP BY {column}) g",
-        sample(table)?
+        sample(table, MOST_ROWS)?
     );
     let rows = asked(connection, &sql)?;
     let row = rows.first()?;
@@ -35,7 +35,7 @@ pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<
 
 /// What an expression on the table would be like as a column of it, by the same rows.
 pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Option<Column> {
-    let (name, sample) = (quote_table(&table.name), sample(table)?);
+    let (name, sample) = (quote_table(&table.name), sample(table, MOST_ROWS)?);
     let sql = include_str!("queries/expression.sql")
         .replace("{deduplicates}", DEDUPLICATES)
         .replace("{rows}", &format!("{name}{sample}"))
@@ -109,11 +109,11 @@ pub fn groups(
     Some(all.collect())
 }
 
-/// The part of the table that is read; `None` where it has no rows.
-fn sample(table: &Table) -> Option<String> {
+/// The part of the table that is read, about `most` rows; `None` where it has none.
+pub(super) fn sample(table: &Table, most: f64) -> Option<String> {
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
-    Some(match rows > MOST_ROWS {
-        true => format!(" TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * MOST_ROWS / rows),
+    Some(match rows > most {
+        true => format!(" TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * most / rows),
         false => String::new(),
     })
 }

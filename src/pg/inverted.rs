@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
 use super::connect::Connection;
-use super::distinct::{asked, haas_stokes};
+use super::distinct::{asked, haas_stokes, sample};
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::Keys;
@@ -35,28 +35,28 @@ pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option
     let key = index.keys.first()?;
     let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
     MOST_ROWS.iter().find_map(|most| {
-        let part = (most / rows).min(1.0);
-        let found = asked(connection, &query(table, index, &taken_apart, part))?;
+        let sample = sample(table, *most)?;
+        let found = asked(connection, &query(table, index, &taken_apart, &sample))?;
         let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
         for row in &found {
             classes.entry(row.get(0)).or_default().push(seen(row));
         }
-        Some(classes.values().flat_map(|class| extrapolated(class, 1.0 / part)).collect())
+        Some(
+            classes
+                .values()
+                .flat_map(|class| extrapolated(class, (rows / most).max(1.0)))
+                .collect(),
+        )
     })
 }
 
 /// Asks for the keys in this part of the rows.
-fn query(table: &Table, index: &IndexPlan, taken_apart: &str, part: f64) -> String {
+fn query(table: &Table, index: &IndexPlan, taken_apart: &str, sample: &str) -> String {
     let key = &index.keys[0];
     let expression = if key.is_column { quote(&key.expression) } else { key.expression.clone() };
-    let name = quote_table(&table.name);
-    let sample = match part < 1.0 {
-        true => format!("{name} TABLESAMPLE SYSTEM ({}) REPEATABLE (1)", 100.0 * part),
-        false => name,
-    };
     include_str!("queries/keys.sql")
         .replace("{keys}", taken_apart)
-        .replace("{rows}", &sample)
+        .replace("{rows}", &format!("{}{sample}", quote_table(&table.name)))
         .replace("{condition}", index.predicate.as_deref().unwrap_or("true"))
         // Last: it may hold any text.
         .replace("{expression}", &expression)

@@ -38,7 +38,7 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
     for warning in &run.warnings {
         let _ = writeln!(out, "warning: {warning}");
     }
-    closing(&mut out, run);
+    closing(&mut out, run, shared);
     Ok(out)
 }
 
@@ -315,7 +315,7 @@ fn checks(out: &mut String, run: &Run) {
     let _ = writeln!(out, " {} unchanged", count(quiet as u64));
 }
 
-fn closing(out: &mut String, run: &Run) {
+fn closing(out: &mut String, run: &Run, shared: Option<&str>) {
     out.push('\n');
     if run.command == "analyze" || run.command == "trial" || run.command == "demo" {
         let _ = writeln!(
@@ -324,7 +324,7 @@ fn closing(out: &mut String, run: &Run) {
             plural(run.findings.len(), "finding", "findings"),
             plural(run.recommendations.len(), "recommendation", "recommendations"),
         );
-        if let Some(why) = shared_reason(run) {
+        if let Some(why) = shared {
             let _ = writeln!(out, "of every new index: {why}");
         }
         if let Some(takes) = run.takes.as_ref().filter(|_| run.trials.is_empty()) {
