@@ -214,6 +214,8 @@ fn what_indexes_may_cost_the_writes_is_kept_and_what_they_cost_is_said() {
 #[test]
 fn an_index_that_a_wider_one_makes_superfluous_is_to_be_dropped_after_it() {
     let Some((flags, owner)) = bazaar("bazaar_replaced") else { return };
+    // So many rows that no sample of ANALYZE makes the one index as good as the other.
+    owner.batch("UPDATE \"Sales\".\"Items\" SET \"ownerId\" = 17 WHERE \"Id\" % 100 = 0").unwrap();
     owner.batch("CREATE INDEX items_owner ON \"Sales\".\"Items\" (\"ownerId\"); ANALYZE").unwrap();
     let sql = "SELECT title, price FROM \"Sales\".\"Items\" WHERE \"ownerId\" = $1 AND listed_at > $2 \
                ORDER BY listed_at DESC LIMIT 5";
