@@ -258,3 +258,35 @@ fn the_least_or_the_greatest_is_an_order() {
         assert_eq!(extreme(sql), of, "{sql}");
     }
 }
+
+#[test]
+fn the_first_table_is_the_one_that_the_planner_numbers_so() {
+    let first = |sql: &str| shape(sql).first.map(|table| table.name);
+    for sql in [
+        "SELECT 1 FROM listings WHERE status = 'active'",
+        "SELECT 1 FROM listings l LEFT JOIN users u ON u.id = l.seller_id",
+        "SELECT 1 FROM (listings l JOIN users u ON u.id = l.seller_id) WHERE u.active",
+        "WITH u AS (SELECT id FROM users) SELECT 1 FROM listings l JOIN u ON u.id = l.seller_id",
+        "UPDATE public.listings SET status = 'x' FROM users u WHERE u.id = seller_id",
+        "DELETE FROM listings USING users u WHERE u.id = seller_id",
+        "SELECT 1 FROM listings WHERE EXISTS (SELECT 1 FROM orders WHERE listing_id = listings.id)",
+    ] {
+        assert_eq!(first(sql).as_deref(), Some("listings"), "{sql}");
+    }
+    for sql in [
+        // Twice in it: the other one has another number.
+        "SELECT 1 FROM listings a JOIN listings b ON b.id = a.id",
+        "SELECT 1 FROM listings WHERE seller_id IN (SELECT seller_id FROM listings WHERE status = 'x')",
+        // Its number is known only once the query around it is planned.
+        "SELECT 1 FROM (SELECT id FROM listings WHERE status = 'x') l",
+        "WITH l AS (SELECT id FROM listings) SELECT 1 FROM l",
+        "WITH listings AS (SELECT id FROM orders) SELECT 1 FROM listings",
+        "SELECT id FROM listings UNION ALL SELECT id FROM users",
+        "INSERT INTO orders (id) SELECT id FROM listings",
+        "SELECT 1 FROM generate_series(1, 2) g, listings WHERE listings.id = g",
+        "SELECT 1 FROM unknown_view v, listings WHERE listings.id = v.id",
+        "SELECT 1 FROM listings l, unknown_view v WHERE l.id = v.id",
+    ] {
+        assert_eq!(first(sql), None, "{sql}");
+    }
+}

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Input;
+use super::alone::price;
 use super::candidates::{Candidate, candidates};
 use super::choose::{Choice, Work, choose};
-use super::costs::{Alone, Costs, Set};
+use super::costs::{Costs, Set};
 use super::counted::counted;
 use super::expressions::{measured, without_coarse};
 use super::reasons::{Found, reasons};
@@ -13,19 +14,12 @@ use super::relevant::{Sized, relevant};
 use super::size::index_bytes;
 use super::weigh::weighed;
 use super::writes::Writes;
-use crate::model::catalog::{Catalog, Table};
+use crate::model::catalog::Catalog;
 use crate::model::recommendation::{Estimate, IndexPlan, Takes};
-use crate::model::whatif::{Build, Planned, Statistics, WhatIf};
+use crate::model::whatif::{Build, Statistics, WhatIf};
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
-/// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
-/// the planner's defaults.
-const RANDOM_PAGE_COST: f64 = 4.0;
-const PAGE_COST: f64 = 1.0;
-const ROW_COST: f64 = 0.0125;
-/// Cost of a look into GIN or GiST that finds nothing.
-const LOOK_COST: f64 = 30.0;
 /// Pairs of a statement and a candidate up to which the planner is asked of each of them.
 const MOST_PAIRS: usize = 10_000;
 
@@ -56,45 +50,24 @@ pub struct Advised {
 pub fn advise(
     input: &Input<'_>,
     whatif: &mut dyn WhatIf,
-    mut build: Option<&mut dyn Build>,
+    build: Option<&mut dyn Build>,
 ) -> Advised {
     let found = candidates(input.workload, input.shapes, input.catalog);
     let asked = asked_conditions(&found);
     let mut sized = sized(found, input.catalog, whatif.statistics());
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
-    let found = relevant(input, &sized, &asked);
-    let mut relevant: HashMap<usize, Set> =
-        found.iter().map(|(query, of)| (*query, of.all())).collect();
-    for (query, candidates) in &relevant {
-        costs.concerns(*query, candidates.clone());
-    }
-    for (at, why) in costs.check() {
-        // What has no model and cannot be built has no cost, and is not chosen.
-        if build.is_none() && !sized[at].candidate.plan.is_inverted() {
-            continue;
-        }
-        let mut concerned: Vec<usize> =
-            relevant.iter().filter(|(_, set)| set.contains(&at)).map(|(query, _)| *query).collect();
-        concerned.sort_unstable();
-        let built = build.as_mut().map(|build| {
-            price_by_building(input, &mut costs, at, &mut sized[at], &concerned, &mut **build)
-        });
-        let why = match built {
-            Some(Ok(())) => continue,
-            Some(Err(why)) => why,
-            None => why,
-        };
-        let plan = &sized[at].candidate.plan;
-        if let Some(table) = input.catalog.table(&plan.table).filter(|_| plan.is_inverted()) {
-            price_by_model(&mut costs, at, table, &concerned);
-        }
-        sized[at].why_not = Some(why);
-    }
-    let is_small = relevant.values().map(Vec::len).sum::<usize>() <= MOST_PAIRS;
+    let mut found = relevant(input, &sized, &asked);
     for (query, of) in &found {
+        costs.concerns(*query, of.all());
+    }
+    price(input, &mut costs, &mut sized, &mut found, build);
+    let is_small = found.values().map(|of| of.all().len()).sum::<usize>() <= MOST_PAIRS;
+    let mut relevant: HashMap<usize, Set> = HashMap::new();
+    for (query, of) in &found {
+        let all = of.all();
         let kept = match is_small {
-            true => costs.narrow(*query, &relevant[query], &relevant[query], &[]),
+            true => costs.narrow(*query, &all, &all, &[]),
             false => costs.narrow(*query, &of.tested, &of.bare, &of.followers),
         };
         relevant.insert(*query, kept);
@@ -163,48 +136,6 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statisti
         .collect()
 }
 
-/// Builds a candidate that the planner cannot be offered, for its size and its costs; else says why not.
-fn price_by_building(
-    input: &Input<'_>,
-    costs: &mut Costs<'_>,
-    at: usize,
-    sized: &mut Sized,
-    concerned: &[usize],
-    build: &mut dyn Build,
-) -> Result<(), String> {
-    let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
-    let built = build.alone(&sized.candidate.plan, sized.size_bytes, &queries)?;
-    sized.size_bytes = built.size_bytes as f64;
-    sized.is_counted = true;
-    for (query, planned) in concerned.iter().zip(built.plans) {
-        if let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) {
-            costs.with_alone(*query, at, Alone::planned(&planned));
-        }
-    }
-    Ok(())
-}
-
-/// Costs of a GIN or GiST index by a model of what a look into it takes.
-fn price_by_model(costs: &mut Costs<'_>, at: usize, table: &Table, concerned: &[usize]) {
-    for query in concerned {
-        let Some(planned) = costs.planned(*query, &[]) else { continue };
-        if let Some(cost) = modelled(planned, table) {
-            costs.with_alone(*query, at, Alone::modelled(cost));
-        }
-    }
-}
-
-/// Cost of the statement when the scan of this table is a look into such an index: that of a bitmap scan whose
-/// pages are the cheaper the closer they lie (`cost_bitmap_heap_scan` in PostgreSQL's `costsize.c`).
-fn modelled(planned: &Planned, table: &Table) -> Option<f64> {
-    let scan = planned.scans.iter().find(|scan| scan.relation == table.name.name)?;
-    let all = (table.size_bytes? as f64 / 8_192.0).max(1.0);
-    let pages = (2.0 * all * scan.rows / (2.0 * all + scan.rows)).min(all);
-    let page_cost = RANDOM_PAGE_COST - (RANDOM_PAGE_COST - PAGE_COST) * (pages / all).sqrt();
-    let rest = (planned.full_cost - scan.cost).max(0.0);
-    Some(LOOK_COST + pages * page_cost + scan.rows * ROW_COST + rest)
-}
-
 /// The chosen candidates with what they serve and what the planner says of them.
 fn explain(
     input: &Input<'_>,
@@ -236,13 +167,16 @@ fn explain(
                 cost_after += of.calls as f64 * after;
                 total_us += of.total_us;
             }
-            let estimate = why_not.is_none().then_some(Estimate { cost_before, cost_after });
+            // A model gives no figure that a reader could take for the planner's.
+            let is_priced = !serves.iter().any(|query| costs.is_modelled(*query, *at));
+            let why = why_not.clone().filter(|_| serves.is_empty() || !is_priced);
+            let estimate = why.is_none().then_some(Estimate { cost_before, cost_after });
             let takes = Takes {
                 size_bytes: *size_bytes as u64,
                 write_overhead_pct: writes.overhead_pct(&candidate.plan, *rows),
             };
             let plan = candidate.plan.clone();
-            (total_us, Chosen { plan, serves, takes, estimate, why: why_not.clone() })
+            (total_us, Chosen { plan, serves, takes, estimate, why })
         })
         .collect();
     out.sort_by_key(|(total_us, _)| std::cmp::Reverse(*total_us));

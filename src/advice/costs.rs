@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
+use super::look::{Look, Looked};
 use crate::model::recommendation::IndexPlan;
+use crate::model::shape::Shape;
 use crate::model::whatif::{Planned, Statistics, WhatIf};
 use crate::model::workload::Workload;
 
@@ -40,27 +42,6 @@ pub type Set = Vec<usize>;
 pub fn charged(planned: &Planned) -> f64 {
     let doubt = EARLY_STOP_DOUBT * (planned.full_cost - planned.cost).max(0.0);
     EACH_EXECUTION + planned.cost + doubt
-}
-
-/// What a statement costs with one candidate that the planner cannot be offered.
-#[derive(Debug, Clone, Copy)]
-pub struct Alone {
-    /// In the planner's unit.
-    pub cost: f64,
-    /// See [`charged`].
-    pub charged: f64,
-    /// By a model of ours, and no planner's word.
-    pub is_modelled: bool,
-}
-
-impl Alone {
-    pub fn planned(planned: &Planned) -> Alone {
-        Alone { cost: planned.cost, charged: charged(planned), is_modelled: false }
-    }
-
-    pub fn modelled(cost: f64) -> Alone {
-        Alone { cost, charged: EACH_EXECUTION + cost, is_modelled: true }
-    }
 }
 
 /// What was answered once: offered `offered`, the planner used `used`.
@@ -118,8 +99,8 @@ pub struct Costs<'a> {
     answers: HashMap<usize, Vec<Answer>>,
     /// For each precision and statement, which answer was found to be good for a set that was offered.
     known: [HashMap<usize, HashMap<Set, usize>>; 2],
-    /// Costs with candidates that the planner cannot be offered: statement, candidate.
-    alone: HashMap<(usize, usize), Alone>,
+    /// For each statement, the candidates that the planner cannot be offered for it; ascending.
+    looks: HashMap<usize, Vec<(usize, Look)>>,
     /// Statements that cannot be planned, with the reason.
     pub failed: HashMap<usize, String>,
     whatif: &'a mut dyn WhatIf,
@@ -135,7 +116,7 @@ impl<'a> Costs<'a> {
             leaders: HashMap::new(),
             answers: HashMap::new(),
             known: Default::default(),
-            alone: HashMap::new(),
+            looks: HashMap::new(),
             failed: HashMap::new(),
             whatif,
         }
@@ -158,14 +139,39 @@ impl<'a> Costs<'a> {
         refused
     }
 
+    /// Why the planner, offered a candidate, would not see it in this statement; `None` where it would.
+    pub fn unseen(&self, candidate: usize, shape: &Shape) -> Option<String> {
+        self.whatif.sees(&self.plans[candidate], shape).err()
+    }
+
     /// Says which candidates can matter to a statement; ascending.
     pub fn concerns(&mut self, query: usize, candidates: Set) {
         self.relevant.insert(query, candidates);
     }
 
-    /// Says what a statement costs with a candidate that the planner cannot be offered.
-    pub fn with_alone(&mut self, query: usize, candidate: usize, alone: Alone) {
-        self.alone.insert((query, candidate), alone);
+    /// Says what a candidate that the planner cannot be offered for a statement makes of its plans.
+    pub fn with_look(&mut self, query: usize, candidate: usize, look: Look) {
+        let looks = self.looks.entry(query).or_default();
+        match looks.binary_search_by_key(&candidate, |(at, _)| *at) {
+            Ok(place) => looks[place].1 = look,
+            Err(place) => looks.insert(place, (candidate, look)),
+        }
+    }
+
+    fn look(&self, query: usize, candidate: usize) -> Option<&Look> {
+        let looks = self.looks.get(&query)?;
+        let place = looks.binary_search_by_key(&candidate, |(at, _)| *at).ok()?;
+        Some(&looks[place].1)
+    }
+
+    /// What this candidate makes of the plans of a statement is known, and not from what it is offered.
+    pub fn has_look(&self, query: usize, candidate: usize) -> bool {
+        self.look(query, candidate).is_some()
+    }
+
+    /// The same, and no planner said so.
+    pub fn is_modelled(&self, query: usize, candidate: usize) -> bool {
+        self.look(query, candidate).is_some_and(Look::is_modelled)
     }
 
     /// The plan of a statement when all of `set` is there that can matter to it.
@@ -207,7 +213,9 @@ impl<'a> Costs<'a> {
 
     /// The part of a set that the planner is offered for a statement.
     fn offer(&self, query: usize, relevant: &[usize], set: &[usize]) -> Set {
-        let matters = |at: &usize| self.offered[*at] && relevant.binary_search(at).is_ok();
+        let matters = |at: &usize| {
+            self.offered[*at] && relevant.binary_search(at).is_ok() && !self.has_look(query, *at)
+        };
         let mut offered: Set =
             set.iter().filter(|at| matters(at)).map(|at| self.leader(query, *at)).collect();
         offered.sort_unstable();
@@ -251,8 +259,8 @@ impl<'a> Costs<'a> {
         bare: &[usize],
         followers: &[(usize, usize)],
     ) -> Set {
-        let is_alone = |at: &usize| self.alone.contains_key(&(query, *at));
-        let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| is_alone(at));
+        let has_look = |at: &usize| self.has_look(query, *at);
+        let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| has_look(at));
         let nothing = self.planned(query, &[]).map_or(f64::INFINITY, charged);
         for _ in 0..MOST_LAYERS {
             let used = self.used(query, &rest);
@@ -281,40 +289,52 @@ impl<'a> Costs<'a> {
 
     /// What an execution is [`charged`] with; `None` where the statement cannot be planned.
     pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
-        let planned = charged(&self.answer(query, set, Precision::Near)?.planned);
-        let alone = self.best_alone(query, set).map_or(f64::INFINITY, |(_, alone)| alone.charged);
-        Some(planned.min(alone))
+        let has_looks = self.looks.contains_key(&query);
+        let answer = self.answer(query, set, Precision::Near)?;
+        let planned = charged(&answer.planned);
+        if !has_looks {
+            return Some(planned);
+        }
+        let plan = answer.planned.clone();
+        let best = self.best_look(query, set, &plan);
+        Some(best.map_or(planned, |(_, looked)| looked.charged.min(planned)))
     }
 
     /// Cost as a planner gives it, from what it was offered and what was built; no model in it.
     pub fn plain_cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
         let planned = self.planned(query, set)?.cost;
-        let built = set.iter().filter_map(|at| self.alone.get(&(query, *at)));
-        let built = built.filter(|alone| !alone.is_modelled).map(|alone| alone.cost);
+        let built = set.iter().filter_map(|at| self.look(query, *at)?.cost());
         Some(built.fold(planned, f64::min))
     }
 
     /// The least that a statement was found to cost with anything.
     pub fn least(&self, query: usize) -> Option<f64> {
-        let answers = self.answers.get(&query).into_iter().flatten();
-        let planned = answers.map(|answer| charged(&answer.planned));
-        let alone = self.alone.iter().filter(|((of, _), _)| *of == query);
-        planned.chain(alone.map(|(_, alone)| alone.charged)).min_by(f64::total_cmp)
+        let answers = || self.answers.get(&query).into_iter().flatten();
+        let planned = answers().map(|answer| charged(&answer.planned));
+        let looks = self.looks.get(&query).into_iter().flatten();
+        let looked = looks.flat_map(|(_, look)| {
+            answers().filter_map(|answer| Some(look.charged(&answer.planned)?.charged))
+        });
+        planned.chain(looked).min_by(f64::total_cmp)
     }
 
-    fn best_alone(&self, query: usize, set: &[usize]) -> Option<(usize, Alone)> {
+    /// The candidate of `set` that makes the most of a plan without being offered.
+    fn best_look(&self, query: usize, set: &[usize], plan: &Planned) -> Option<(usize, Looked)> {
         set.iter()
-            .filter_map(|at| Some((*at, *self.alone.get(&(query, *at))?)))
+            .filter_map(|at| Some((*at, self.look(query, *at)?.charged(plan)?)))
             .min_by(|a, b| a.1.charged.total_cmp(&b.1.charged))
     }
 
     /// The candidates of `set` that the plan uses, those included that only a model knows.
     pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
         let Some(answer) = self.answer(query, set, Precision::Exact) else { return Set::new() };
-        let (cost, used) = (charged(&answer.planned), answer.used.clone());
-        let best = self.best_alone(query, set).filter(|(_, alone)| alone.charged < cost);
-        if let Some((at, _)) = best {
-            return vec![at];
+        let (plan, mut used) = (answer.planned.clone(), answer.used.clone());
+        let best = self.best_look(query, set, &plan);
+        let best = best.filter(|(_, looked)| looked.charged < charged(&plan));
+        if let Some((at, looked)) = best {
+            // Instead of what else there is on its table.
+            let table = &self.plans[at].table;
+            used.retain(|other| !looked.is_alone && self.plans[*other].table != *table);
         }
         // Of several that stand behind the same one, it is the first.
         let own = |leader: &usize| {
@@ -322,6 +342,7 @@ impl<'a> Costs<'a> {
             set.iter().find(is_it).copied().unwrap_or(*leader)
         };
         let mut used: Set = used.iter().map(own).collect();
+        used.extend(best.map(|(at, _)| at));
         used.sort_unstable();
         used
     }

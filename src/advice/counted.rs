@@ -129,7 +129,9 @@ fn joint<'p>(
     let values = distinct(columns[0]).min(rows).max(1.0);
     let fewest = [Groups { count: values, rows: rows / values }];
     let is_certain = btree_bytes(table, plan, &fewest) >= size_bytes * (1.0 - NOT_WORTH_IT);
-    (of_condition > 1 || columns.len() > 1 && !is_certain).then_some(columns)
+    // Where a value's rows lie in several partitions, each has it once.
+    let is_spread = table.partitions.len() > 1;
+    (is_spread || of_condition > 1 || columns.len() > 1 && !is_certain).then_some(columns)
 }
 
 /// Several rows have the same keys, as the statistics say.

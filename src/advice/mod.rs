@@ -2,6 +2,7 @@
 //! [`crate::model::whatif`].
 
 pub mod advise;
+mod alone;
 pub mod candidates;
 mod choose;
 pub mod costs;
@@ -11,6 +12,7 @@ mod expressions;
 mod findings;
 pub mod gin;
 pub mod keys;
+mod look;
 pub mod offline;
 pub mod pinned;
 pub mod reasons;

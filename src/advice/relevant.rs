@@ -18,7 +18,7 @@ pub struct Sized {
     pub size_bytes: f64,
     /// Its rows were looked at for its size.
     pub is_counted: bool,
-    /// Why no planner could cost it.
+    /// Why no planner could cost it, with all of its statements or with some.
     pub why_not: Option<String>,
 }
 
@@ -39,6 +39,13 @@ impl Relevant {
         let mut all: Set = self.tested.iter().copied().chain(behind).collect();
         all.sort_unstable();
         all
+    }
+
+    /// Takes out a candidate that cannot matter after all.
+    pub fn leave_out(&mut self, candidate: usize) {
+        self.tested.retain(|at| *at != candidate);
+        self.bare.retain(|at| *at != candidate);
+        self.followers.retain(|(follower, leader)| ![follower, leader].contains(&&candidate));
     }
 }
 

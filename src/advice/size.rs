@@ -244,20 +244,43 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
         "gist" => rows * (key_width(table, &plan.keys[0]) + TUPLE_HEADER + LINE_POINTER) * 1.5,
         "brin" => 8_192.0 * 3.0,
         _ => {
-            let (keys, include) = parts(table, plan, rows);
-            btree(rows, &keys, &include)
+            let (mut keys, include) = parts(table, plan, rows);
+            keys.extend(partition(table));
+            btree(rows, &keys, &include) + begun_pages(table)
         }
     }
 }
 
-/// Bytes a btree would take over the rows of these groups, each of which agrees in all keys.
+/// Rows of one partition share nothing with those of another, as if what tells them apart were a key.
+fn partition(table: &Table) -> Option<Part> {
+    (table.partitions.len() > 1).then(|| Part {
+        width_bytes: 0.0,
+        alignment_bytes: 1.0,
+        deviation_bytes: 0.0,
+        null_fraction: 0.0,
+        distinct: table.partitions.len() as f64,
+        once: None,
+        frequencies: Vec::new(),
+        deduplicates: true,
+    })
+}
+
+/// Bytes of the pages that the index of each further partition has begun, and of the one that tells where its
+/// root is.
+fn begun_pages(table: &Table) -> f64 {
+    table.partitions.len().saturating_sub(1) as f64 * 1.5 * PAGE
+}
+
+/// Bytes a btree would take over the rows of these groups, each of which agrees in all keys and lies in one
+/// partition.
 pub fn btree_bytes(table: &Table, plan: &IndexPlan, groups: &[Groups]) -> f64 {
     let rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
     let (keys, include) = parts(table, plan, rows);
-    match is_shared(&keys, &include) {
+    let of_rows = match is_shared(&keys, &include) {
         true => shared_btree(groups, &keys),
         false => btree(rows, &keys, &include),
-    }
+    };
+    of_rows + begun_pages(table)
 }
 
 /// Keys and included columns of an index over `rows` rows of its table.

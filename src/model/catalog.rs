@@ -63,9 +63,9 @@ pub struct Table {
     /// The query behind a view, where it is known.
     #[serde(default)]
     pub definition: Option<String>,
-    /// Estimated rows; `None` without statistics.
+    /// Estimated rows, of a partitioned table those of its partitions; `None` without statistics.
     pub rows: Option<f64>,
-    /// Size of the heap, bytes; `None` without a server.
+    /// Size of the heap, with all partitions, bytes; `None` without a server.
     pub size_bytes: Option<u64>,
     /// What was written since the statistics were reset; `None` without a server.
     #[serde(default)]
@@ -73,6 +73,12 @@ pub struct Table {
     pub never_analyzed: bool,
     /// Roles other than the owner that may read or write the table; `PUBLIC` included.
     pub granted_to: Vec<String>,
+    /// Other tables inherit from it: a query of it is one of them too.
+    #[serde(default)]
+    pub inherited: bool,
+    /// Where the rows of a partitioned table are, at the lowest level; empty for any other.
+    #[serde(default)]
+    pub partitions: Vec<TableName>,
 }
 
 /// Rows written into a table and its partitions.
@@ -201,11 +207,15 @@ impl Catalog {
         self.tables.iter().find(|table| &table.name == name)
     }
 
-    /// Looks a name up as the server would: with its schema, or along the search path.
+    /// Looks a name up as the server would: with its schema, or along the search path. A partition is found as
+    /// the table that it is a part of: what is said of the one holds of the other, and they come and go.
     pub fn lookup(&self, schema: Option<&str>, name: &str) -> Option<&Table> {
         match schema {
             Some(schema) => {
-                self.tables.iter().find(|t| t.name.schema == schema && t.name.name == name)
+                let is_it = |known: &TableName| known.schema == schema && known.name == name;
+                let whole = self.tables.iter().find(|table| is_it(&table.name));
+                whole
+                    .or_else(|| self.tables.iter().find(|table| table.partitions.iter().any(is_it)))
             }
             None => self.search_path.iter().find_map(|schema| self.lookup(Some(schema), name)),
         }

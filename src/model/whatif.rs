@@ -3,6 +3,7 @@
 use super::catalog::{Column, Table};
 use super::name::TableName;
 use super::recommendation::IndexPlan;
+use super::shape::Shape;
 use super::workload::Query;
 
 /// Asks a planner what statements would cost with indexes that are not there. Implemented by `pg` with
@@ -15,7 +16,16 @@ pub trait WhatIf {
     /// build it.
     fn check(&mut self, index: &IndexPlan) -> Result<(), String>;
 
-    /// The plan of `query` with what is there and with all of `indexes`.
+    /// Whether the planner sees an index that it is shown, in a statement of this shape.
+    ///
+    /// # Errors
+    /// A sentence why it does not.
+    fn sees(&self, index: &IndexPlan, shape: &Shape) -> Result<(), String> {
+        let _ = (index, shape);
+        Ok(())
+    }
+
+    /// The plan of `query` with what is there and with all of `indexes`, each of which it sees.
     ///
     /// # Errors
     /// A sentence when the server cannot plan the statement.

@@ -68,7 +68,7 @@ pub fn indexes(connection: &Connection, table: &TableName) -> Result<Vec<Index>,
 
 fn table(row: &Row) -> Table {
     let rows: f64 = row.get(4);
-    let never_analyzed: bool = row.get(7);
+    let never_analyzed = row.get::<_, Option<bool>>(7).unwrap_or(false);
     Table {
         name: TableName::new(row.get::<_, String>(1), row.get::<_, String>(2)),
         kind: match row.get::<_, &str>(3) {
@@ -90,7 +90,15 @@ fn table(row: &Row) -> Table {
         never_analyzed,
         granted_to: row.get(9),
         definition: row.get(10),
+        inherited: row.get(13),
+        partitions: partitions(row),
     }
+}
+
+fn partitions(row: &Row) -> Vec<TableName> {
+    // Absent where a partitioned table has none yet.
+    let texts = |at: usize| row.get::<_, Option<Vec<String>>>(at).unwrap_or_default();
+    texts(14).into_iter().zip(texts(15)).map(|(schema, name)| TableName { schema, name }).collect()
 }
 
 fn activity(row: &Row) -> Option<Activity> {

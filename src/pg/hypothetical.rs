@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
+use super::built::{Built as BuiltIndex, build};
 use super::connect::Connection;
 use super::distinct::{distinct, groups, measured};
 use super::error::PgError;
@@ -15,6 +16,7 @@ use crate::model::catalog::{Column, Table};
 use crate::model::name::TableName;
 use crate::model::plan::Plan;
 use crate::model::recommendation::IndexPlan;
+use crate::model::shape::Shape;
 use crate::model::whatif::{
     Build as WhatIfByBuilding, Built, Distinct, Groups, Keys, Planned, PlannedScan, Statistics,
     WhatIf,
@@ -228,7 +230,26 @@ impl WhatIf for HypoPg<'_> {
         if index.is_inverted() {
             return Err(format!("HypoPG has no {} indexes; --build can cost them", index.method));
         }
-        self.arrange(&[index])
+        self.arrange(&[index])?;
+        // Others ask the same session, and are not to see it.
+        self.arrange(&[])
+    }
+
+    /// HypoPG leaves the columns of a condition and of an expression as those of the first relation of the query
+    /// (`hypo_injectHypotheticalIndex` copies them without `ChangeVarNodes`). At any other place the planner finds
+    /// no use for such an index, or the wrong one; and where HypoPG estimates how many rows meet the condition, it
+    /// reads behind the end of an array, which can end the server.
+    fn sees(&self, index: &IndexPlan, shape: &Shape) -> Result<(), String> {
+        let is_plain = index.predicate.is_none() && index.keys.iter().all(|key| key.is_column);
+        if is_plain || shape.first.as_ref() == Some(&index.table) {
+            return Ok(());
+        }
+        let kind =
+            if index.predicate.is_some() { "partial indexes" } else { "indexes on expressions" };
+        Err(format!(
+            "HypoPG shows {kind} only of the table that a statement names first, and not of partitions; \
+             --build can cost them"
+        ))
     }
 
     fn plan(&mut self, query: &Query, indexes: &[&IndexPlan]) -> Result<Planned, String> {
@@ -347,33 +368,20 @@ impl<'c> RolledBackBuild<'c> {
             return Err(format!("the {} s of --build-time were over", time.as_secs()));
         }
         let text = |error: PgError| error.to_string();
-        let extension =
-            if needs_trigrams(index) { "CREATE EXTENSION IF NOT EXISTS pg_trgm;" } else { "" };
         self.connection
             .batch(&format!(
                 "BEGIN READ WRITE; SET LOCAL lock_timeout = {lock_timeout_ms}; \
                  SET LOCAL statement_timeout = {left_ms}"
             ))
             .map_err(text)?;
-        let started = Instant::now();
-        self.connection
-            .batch(&format!("{extension} {}", create(index, CANDIDATE, Build::Plain)))
-            .map_err(|error| match error.sqlstate.as_deref() {
-            Some("57014") => format!("the {} s of --build-time were over", time.as_secs()),
-            _ => error.to_string(),
+        let BuiltIndex { build_ms, size_bytes, names } = build(self.connection, index, CANDIDATE)
+            .map_err(|error| {
+            match error.sqlstate.as_deref() {
+                Some("57014") => format!("the {} s of --build-time were over", time.as_secs()),
+                _ => error.to_string(),
+            }
         })?;
-        let build_ms = started.elapsed().as_secs_f64() * 1_000.0;
-        let size: i64 = self
-            .connection
-            .row(
-                "SELECT coalesce((SELECT sum(pg_relation_size(relid))::bigint FROM pg_partition_tree(c.oid)), \
-                        pg_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-                 WHERE n.nspname = $1 AND c.relname = $2",
-                &[&index.table.schema, &CANDIDATE],
-            )
-            .map_err(text)?
-            .get(0);
-        let position = |used: &str| (used == CANDIDATE).then_some(0);
+        let position = |used: &str| names.iter().any(|name| name == used).then_some(0);
         let mut plans = Vec::new();
         for query in queries {
             // A statement that cannot be planned aborts the transaction; a savepoint keeps the index.
@@ -382,7 +390,7 @@ impl<'c> RolledBackBuild<'c> {
             self.connection.batch("ROLLBACK TO pgassay").map_err(text)?;
             plans.push(planned);
         }
-        Ok(Built { size_bytes: u64::try_from(size).unwrap_or(0), build_ms, plans })
+        Ok(Built { size_bytes, build_ms, plans })
     }
 }
 
@@ -401,12 +409,4 @@ impl WhatIfByBuilding for RolledBackBuild<'_> {
         }
         outcome
     }
-}
-
-/// The index is made of trigrams, which an extension brings.
-pub fn needs_trigrams(index: &IndexPlan) -> bool {
-    index
-        .keys
-        .iter()
-        .any(|key| key.operator_class.as_deref().is_some_and(|class| class.contains("trgm")))
 }

@@ -15,6 +15,8 @@ use crate::sql::immutable::Kind;
 /// Rows that are taken apart, about: at thirty keys a row, less than a second. Where they are so large that
 /// there is no time for as many, fewer have to do.
 const MOST_ROWS: [f64; 3] = [10_000.0, 1_000.0, 100.0];
+/// Bytes of text that are taken apart, about: a trigram each, half a million of them a second.
+const MOST_TEXT_BYTES: f64 = 400_000.0;
 /// Rows of the sample that hold a key up to which it is rare: only of those are there any that no row of the
 /// sample holds.
 const RARE: f64 = 10.0;
@@ -34,8 +36,12 @@ pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
     let key = index.keys.first()?;
     let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
-    MOST_ROWS.iter().find_map(|most| {
-        let sample = sample(table, *most)?;
+    let fewer = match key.operator_class.as_deref() {
+        Some("gin_trgm_ops") => rows_of_text(table, key),
+        _ => f64::INFINITY,
+    };
+    MOST_ROWS.iter().map(|most| most.min(fewer.max(MOST_ROWS[1]))).find_map(|most| {
+        let sample = sample(table, most)?;
         let found = asked(connection, &query(table, index, &taken_apart, &sample))?;
         let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
         for row in &found {
@@ -48,6 +54,12 @@ pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option
                 .collect(),
         )
     })
+}
+
+/// Rows of which the text is [`MOST_TEXT_BYTES`] long.
+fn rows_of_text(table: &Table, key: &IndexKey) -> f64 {
+    let width = table.column(&key.expression).and_then(|column| column.width_bytes);
+    width.map_or(f64::INFINITY, |width| MOST_TEXT_BYTES / f64::from(width.max(1)))
 }
 
 /// Asks for the keys in this part of the rows.

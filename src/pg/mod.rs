@@ -3,6 +3,7 @@
 //! Every connection is owned by one thread, with a runtime of its own: latencies are those of the
 //! server and not of a scheduler, and the rest of the program stays free of `async`.
 
+pub mod built;
 pub mod catalog;
 pub mod connect;
 pub mod distinct;

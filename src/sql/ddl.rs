@@ -221,6 +221,8 @@ fn empty_table(name: TableName, kind: TableKind) -> Table {
         activity: None,
         never_analyzed: false,
         granted_to: Vec::new(),
+        inherited: false,
+        partitions: Vec::new(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The `FROM` side of a statement: tables, joins, and what their conditions tie together.
 
 use sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, ObjectName, Statement, TableFactor, TableWithJoins,
+    Expr, FromTable, Ident, JoinConstraint, JoinOperator, ObjectName, SetExpr, Statement,
+    TableFactor, TableWithJoins,
 };
 
 use super::parse::parse;
@@ -15,7 +16,55 @@ use crate::model::shape::{Join, Scan};
 /// Views inside of views that are looked into: a definition that names itself has no end.
 const MOST_VIEWS: usize = 16;
 
+/// The relation that a statement names first, or writes to; `None` where it is no name of a relation.
+fn leading(statement: &Statement) -> Option<&ObjectName> {
+    let first = match statement {
+        Statement::Query(query) => {
+            let SetExpr::Select(select) = &*query.body else { return None };
+            let first = leftmost(&select.from.first()?.relation)?;
+            let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+            // That of a CTE hides a relation's.
+            let is_cte = ctes.map(|cte| fold(&cte.alias.name)).any(|cte| {
+                first.0.len() == 1 && first.0.first().and_then(part).as_ref() == Some(&cte)
+            });
+            return (!is_cte).then_some(first);
+        }
+        Statement::Update(update) => &update.table.relation,
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            &from.first()?.relation
+        }
+        Statement::Merge(merge) => &merge.table,
+        _ => return None,
+    };
+    leftmost(first)
+}
+
+fn leftmost(factor: &TableFactor) -> Option<&ObjectName> {
+    match factor {
+        TableFactor::Table { name, args: None, .. } => Some(name),
+        TableFactor::NestedJoin { table_with_joins, .. } => leftmost(&table_with_joins.relation),
+        _ => None,
+    }
+}
+
 impl Resolver<'_> {
+    /// See [`Shape::first`](crate::model::shape::Shape::first).
+    pub(super) fn first(&self, statement: &Statement) -> Option<TableName> {
+        let parts: Vec<String> = leading(statement)?.0.iter().filter_map(part).collect();
+        let (name, qualifier) = parts.split_last()?;
+        let table = self.catalog?.lookup(qualifier.last().map(String::as_str), name)?;
+        let is_one = match table.kind {
+            TableKind::Table => !table.inherited,
+            kind => kind == TableKind::MaterializedView,
+        };
+        let scans = &self.shape.scans;
+        let is_once = scans.iter().filter(|scan| scan.table == table.name).count() == 1;
+        // A view that was not understood may read it again.
+        let is_sure = scans.iter().all(|scan| scan.known);
+        (is_one && is_once && is_sure).then(|| table.name.clone())
+    }
+
     pub(super) fn from(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) {
         for item in from {
             self.factor(&item.relation, scope, None);

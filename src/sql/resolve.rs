@@ -37,6 +37,7 @@ pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, Parse
     resolver.shape.functions = functions(&statement);
     resolver.shape.writes = kind != StatementKind::Select;
     resolver.statement(&statement, None);
+    resolver.shape.first = resolver.first(&statement);
     Ok(resolver.shape)
 }
 
@@ -44,6 +45,7 @@ fn empty(kind: StatementKind) -> Shape {
     Shape {
         kind,
         scans: Vec::new(),
+        first: None,
         functions: Vec::new(),
         reads_function: false,
         locks_rows: false,

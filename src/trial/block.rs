@@ -4,24 +4,20 @@
 //! planner sees them; the other two go on without, on the same data and the same cache. If anything
 //! dies, the server rolls back, and there is nothing to clean up.
 
-use std::time::Instant;
-
 use super::plan::{LESS_TIME, Planned};
 use super::replay::{Outcome, Prepared, Replayed, Session};
 use super::transaction::{Effort, NewlyBuilt};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::plan::Plan as ServerPlan;
-use crate::model::recommendation::NewIndex;
 use crate::model::trial::TriedIndex;
 use crate::model::workload::Sample;
+use crate::pg::built::build;
 use crate::pg::connect::Connection;
 use crate::pg::error::{Kind, PgError};
 use crate::pg::explain;
 use crate::pg::guard::Writable;
-use crate::pg::hypothetical::needs_trigrams;
 use crate::pg::libpq_env::Settings;
 use crate::sql::ident::quote_table;
-use crate::sql::index_ddl::{Build, create};
 use crate::sql::rewrite::without_limit;
 
 /// Executions explained with what they touch, a statement.
@@ -274,10 +270,12 @@ pub(super) fn build_all(
             used_by: Vec::new(),
             failed: None,
         };
-        match in_savepoint(session, |session| build(&session.connection, change.index))? {
+        let index = change.index;
+        let made = |session: &mut Prepared| build(&session.connection, &index.plan, &index.name);
+        match in_savepoint(session, made)? {
             Ok(built) => {
                 tried.build_ms = built.build_ms;
-                tried.size_bytes = built.size_bytes;
+                tried.size_bytes = Some(built.size_bytes);
                 names.push(built.names);
             }
             Err(why) => {
@@ -295,37 +293,6 @@ pub(super) fn build_all(
         }
     }
     Ok((indexes, names))
-}
-
-struct Built {
-    build_ms: f64,
-    size_bytes: Option<u64>,
-    names: Vec<String>,
-}
-
-fn build(connection: &Connection, index: &NewIndex) -> Result<Built, PgError> {
-    let started = Instant::now();
-    if needs_trigrams(&index.plan) {
-        connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
-    }
-    connection.batch(&create(&index.plan, &index.name, Build::Plain))?;
-    let build_ms = started.elapsed().as_secs_f64() * 1e3;
-    let schema = &index.plan.table.schema;
-    let row = connection.row(include_str!("built.sql"), &[schema, &index.name])?;
-    if row.get::<_, bool>(1) {
-        let holder =
-            row.get::<_, Option<String>>(2).map(|who| format!(" in {who}")).unwrap_or_default();
-        let cause = format!(
-            "rows of {} were changed while an older snapshot is open{holder}",
-            index.plan.table
-        );
-        let what = "cannot use the index in the transaction that built it";
-        return Err(
-            PgError::new(Kind::Statement, what, cause).with_help("end that session and try again")
-        );
-    }
-    let size_bytes = row.get::<_, Option<i64>>(0).and_then(|bytes| u64::try_from(bytes).ok());
-    Ok(Built { build_ms, size_bytes, names: row.get(3) })
 }
 
 /// The plan of the first executions of a statement, with the mean of what they touched.

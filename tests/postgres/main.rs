@@ -13,6 +13,7 @@ mod connections;
 mod defects;
 mod demo;
 mod expressions;
+mod partitions;
 mod refusals;
 mod sizes;
 mod support;

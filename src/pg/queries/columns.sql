@@ -1,3 +1,25 @@
+-- Whose statistics are those of a table: its own, or where a partitioned one was never analyzed as a whole, which
+-- nothing does by itself, those of its largest partition.
+WITH source AS MATERIALIZED (
+    SELECT c.oid,
+           coalesce(largest.schema, n.nspname) AS schema,
+           coalesce(largest.name, c.relname) AS name,
+           c.relkind = 'p' AND largest.name IS NULL AS inherited
+      FROM pg_class c
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+      LEFT JOIN LATERAL (
+           SELECT pn.nspname AS schema, p.relname AS name
+             FROM pg_partition_tree(c.oid) t
+             JOIN pg_class p ON p.oid = t.relid
+             JOIN pg_namespace pn ON pn.oid = p.relnamespace
+            WHERE t.isleaf AND p.reltuples > 0
+            ORDER BY p.reltuples DESC, pn.nspname, p.relname
+            LIMIT 1) largest
+        ON c.relkind = 'p'
+       AND NOT EXISTS (SELECT 1 FROM pg_stats s
+                        WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.inherited)
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+)
 SELECT a.attrelid,
        a.attname::text,
        format_type(a.atttypid, a.atttypmod),
@@ -27,9 +49,10 @@ SELECT a.attrelid,
   JOIN pg_type t ON t.oid = CASE WHEN own.typtype = 'd' THEN own.typbasetype ELSE own.oid END
   JOIN pg_database d ON d.datname = current_database()
   LEFT JOIN pg_collation co ON co.oid = a.attcollation
+  JOIN source ON source.oid = c.oid
   LEFT JOIN pg_stats s
-    ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
-   AND s.inherited = (c.relkind = 'p')
+    ON s.schemaname = source.schema AND s.tablename = source.name AND s.attname = a.attname
+   AND s.inherited = source.inherited
   -- How long values are as they are stored, and how much they differ: the mean width in the statistics has its
   -- fraction cut off, and says nothing of the rest. Of the values nothing but their length leaves the server.
   LEFT JOIN LATERAL (

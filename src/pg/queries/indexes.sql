@@ -17,8 +17,8 @@ SELECT i.indrelid,
        i.indisprimary,
        EXISTS (SELECT 1 FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x')),
        i.indisvalid AND i.indisready,
-       pg_relation_size(i.indexrelid),
-       s.idx_scan,
+       parts.size_bytes,
+       parts.scans,
        -- Whole, so that it can be made again: not for the parent alone, and in its tablespace.
        replace(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '),
                coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), ' '),
@@ -38,7 +38,15 @@ SELECT i.indrelid,
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_am am ON am.oid = c.relam
-  LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.indexrelid
+  -- The index of a partitioned table is those of its partitions.
+  CROSS JOIN LATERAL (
+        SELECT coalesce(sum(pg_relation_size(t.relid)), 0)::bigint AS size_bytes,
+               CASE WHEN count(s.idx_scan) = count(*) THEN sum(s.idx_scan)::bigint END AS scans
+          FROM (SELECT i.indexrelid AS relid WHERE c.relkind = 'i'
+                UNION
+                SELECT relid FROM pg_partition_tree(i.indexrelid) WHERE c.relkind = 'I' AND isleaf) t
+          LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = t.relid
+       ) parts
  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
    AND n.nspname NOT LIKE 'pg\_toast%'
  ORDER BY n.nspname, c.relname

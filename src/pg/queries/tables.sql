@@ -3,18 +3,11 @@ SELECT c.oid,
        n.nspname::text,
        c.relname::text,
        c.relkind::text,
-       -- As the planner does: rows a page at the last ANALYZE, times the pages of today; no more than the
-       -- counters say are alive, for dead rows fill pages too. Those know nothing before the first VACUUM
-       -- or ANALYZE, and after it count twice what its own session had just written.
-       least(CASE WHEN c.relkind = 'r' AND c.relpages > 0 AND c.reltuples > 0
-                  THEN c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::float8)
-                  ELSE c.reltuples END,
-             CASE WHEN s.n_live_tup > 0
-                       AND coalesce(s.last_analyze, s.last_autoanalyze, s.last_vacuum, s.last_autovacuum) IS NOT NULL
-                  THEN s.n_live_tup END)::float8,
-       CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) END AS size_bytes,
-       written.inserted,
-       c.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AS never_analyzed,
+       -- Nothing looks at a partitioned table as a whole until somebody says ANALYZE.
+       CASE WHEN c.relkind = 'p' THEN coalesce(of.rows_known, -1) ELSE of.rows END,
+       of.size_bytes,
+       of.inserted,
+       of.never_analyzed,
        c.relrowsecurity,
        ARRAY(SELECT DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END
                FROM aclexplode(c.relacl) a
@@ -22,17 +15,46 @@ SELECT c.oid,
                 AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
               ORDER BY 1) AS granted_to,
        CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END AS definition,
-       written.updated,
-       written.hot_updated
+       of.updated,
+       of.hot_updated,
+       c.relkind = 'r' AND c.relhassubclass,
+       CASE WHEN c.relkind = 'p' THEN of.schemas ELSE '{}' END,
+       CASE WHEN c.relkind = 'p' THEN of.names ELSE '{}' END
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
   CROSS JOIN LATERAL (
-        SELECT sum(pg_stat_get_tuples_inserted(t.relid))::bigint AS inserted,
-               sum(pg_stat_get_tuples_updated(t.relid))::bigint AS updated,
-               sum(pg_stat_get_tuples_hot_updated(t.relid))::bigint AS hot_updated
-          FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) t
-       ) written
+        SELECT min(part.rows) AS rows,
+               sum(part.rows) FILTER (WHERE part.rows >= 0) AS rows_known,
+               sum(part.size_bytes)::bigint AS size_bytes,
+               bool_and(part.never_analyzed) AS never_analyzed,
+               sum(pg_stat_get_tuples_inserted(part.oid))::bigint AS inserted,
+               sum(pg_stat_get_tuples_updated(part.oid))::bigint AS updated,
+               sum(pg_stat_get_tuples_hot_updated(part.oid))::bigint AS hot_updated,
+               array_agg(part.schema ORDER BY part.schema, part.name) AS schemas,
+               array_agg(part.name ORDER BY part.schema, part.name) AS names
+          FROM (SELECT p.oid,
+                       ps.nspname::text AS schema,
+                       p.relname::text AS name,
+                       -- As the planner does: rows a page at the last ANALYZE, times the pages of today; no more
+                       -- than the counters say are alive, for dead rows fill pages too. Those know nothing before
+                       -- the first VACUUM or ANALYZE, and after it count twice what its own session had just
+                       -- written.
+                       least(CASE WHEN p.relkind = 'r' AND p.relpages > 0 AND p.reltuples > 0
+                                  THEN p.reltuples / p.relpages
+                                       * (pg_relation_size(p.oid) / current_setting('block_size')::float8)
+                                  ELSE p.reltuples END,
+                             CASE WHEN s.n_live_tup > 0
+                                   AND coalesce(s.last_analyze, s.last_autoanalyze, s.last_vacuum, s.last_autovacuum) IS NOT NULL
+                                  THEN s.n_live_tup END)::float8 AS rows,
+                       CASE WHEN p.relkind IN ('r', 'm') THEN pg_relation_size(p.oid) END AS size_bytes,
+                       p.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AS never_analyzed
+                  FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) t
+                  JOIN pg_class p ON p.oid = t.relid
+                  JOIN pg_namespace ps ON ps.oid = p.relnamespace
+                  LEFT JOIN pg_stat_user_tables s ON s.relid = p.oid
+                 -- What is partitioned has no rows of its own.
+                 WHERE c.relkind <> 'p' OR p.relkind <> 'p') part
+       ) of
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema')

@@ -1,0 +1,105 @@
+//! The candidates that the planner cannot be offered, priced by building them, or else by a model.
+
+use std::collections::HashMap;
+
+use super::Input;
+use super::costs::Costs;
+use super::look::Look;
+use super::relevant::{Relevant, Sized};
+use crate::model::whatif::Build;
+
+/// A candidate that the planner cannot be offered for some statements, or for any.
+struct Apart {
+    candidate: usize,
+    /// Those that it could matter to; ascending.
+    queries: Vec<usize>,
+    why: String,
+    /// Only it serves what it is for, by a look into it.
+    has_model: bool,
+}
+
+/// Prices every candidate for those of its statements for which the planner cannot be offered it. Where that is
+/// neither built nor known by a model, it does not concern the statement.
+pub fn price(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    sized: &mut [Sized],
+    relevant: &mut HashMap<usize, Relevant>,
+    mut build: Option<&mut dyn Build>,
+) {
+    for Apart { candidate: at, queries, why, has_model } in apart(input, costs, sized, relevant) {
+        let sized = &mut sized[at];
+        let built = build.as_mut().map(|build| built(input, costs, at, sized, &queries, *build));
+        sized.why_not = match built {
+            Some(Ok(())) => None,
+            Some(Err(why)) => Some(why),
+            None => Some(why),
+        };
+        let table = input.catalog.table(&sized.candidate.plan.table);
+        let look = table.filter(|_| has_model && sized.why_not.is_some()).and_then(Look::modelled);
+        for query in &queries {
+            look.iter().for_each(|look| costs.with_look(*query, at, look.clone()));
+        }
+        for query in queries.iter().filter(|query| !costs.has_look(**query, at)) {
+            relevant.entry(*query).and_modify(|of| of.leave_out(at));
+        }
+    }
+}
+
+/// Those that can be priced in no other way come first: there may be no room to build all.
+fn apart(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    sized: &[Sized],
+    relevant: &HashMap<usize, Relevant>,
+) -> Vec<Apart> {
+    let mut concerned = vec![Vec::new(); sized.len()];
+    for (query, of) in relevant {
+        of.all().into_iter().for_each(|at| concerned[at].push(*query));
+    }
+    concerned.iter_mut().for_each(|queries| queries.sort_unstable());
+    let refused: HashMap<usize, String> = costs.check().into_iter().collect();
+    let (mut apart, mut unseen) = (Vec::new(), Vec::new());
+    for (candidate, mut queries) in concerned.into_iter().enumerate() {
+        let plan = &sized[candidate].candidate.plan;
+        if let Some(why) = refused.get(&candidate).cloned() {
+            apart.push(Apart { candidate, queries, why, has_model: plan.is_inverted() });
+            continue;
+        }
+        let mut why = None;
+        queries.retain(|query| {
+            let shape = input.shapes[*query].as_ref();
+            let found = shape.and_then(|shape| costs.unseen(candidate, shape));
+            let is_unseen = found.is_some();
+            why = why.take().or(found);
+            is_unseen
+        });
+        let has_model = plan.keys.iter().any(|key| !key.is_column);
+        unseen.extend(why.map(|why| Apart { candidate, queries, why, has_model }));
+    }
+    apart.append(&mut unseen);
+    apart
+}
+
+/// Builds a candidate, for its size and its costs; else says why not.
+fn built(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    at: usize,
+    sized: &mut Sized,
+    concerned: &[usize],
+    build: &mut dyn Build,
+) -> Result<(), String> {
+    let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
+    let built = build.alone(&sized.candidate.plan, sized.size_bytes, &queries)?;
+    sized.size_bytes = built.size_bytes as f64;
+    sized.is_counted = true;
+    let Some(table) = input.catalog.table(&sized.candidate.plan.table) else { return Ok(()) };
+    for (query, planned) in concerned.iter().zip(built.plans) {
+        let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) else { continue };
+        let Some(before) = costs.planned(*query, &[]) else { continue };
+        let look = Look::built(table, planned, before);
+        costs.with_look(*query, at, look);
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What an index that the planner cannot be offered makes of a plan: the scan of its table is a look into it.
+
+use std::rc::Rc;
+
+use super::costs::charged;
+use crate::model::catalog::Table;
+use crate::model::whatif::{Planned, PlannedScan};
+
+/// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
+/// the planner's defaults.
+const RANDOM_PAGE_COST: f64 = 4.0;
+const PAGE_COST: f64 = 1.0;
+const ROW_COST: f64 = 0.0125;
+/// Cost of a look into an index that finds nothing: of GIN or GiST, the dearest.
+const LOOK_COST: f64 = 30.0;
+
+/// One statement with one such index.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// What plans call the table: its name, or those of its partitions.
+    relations: Rc<[String]>,
+    /// Pages of the table.
+    pages: f64,
+    /// Where it was built: the plan with it and nothing else, and what its scan costs.
+    built: Option<(Planned, f64)>,
+}
+
+/// What a statement is charged with, and whether with this index alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Looked {
+    pub charged: f64,
+    pub is_alone: bool,
+}
+
+impl Look {
+    /// By a model; `None` where the size of the table is not known.
+    pub fn modelled(table: &Table) -> Option<Look> {
+        let names = if table.partitions.is_empty() {
+            std::slice::from_ref(&table.name)
+        } else {
+            &table.partitions
+        };
+        let relations = names.iter().map(|name| name.name.clone()).collect();
+        let pages = (table.size_bytes? as f64 / 8_192.0).max(1.0);
+        Some(Look { relations, pages, built: None })
+    }
+
+    /// As the planner saw it: `built` with the index and nothing else, `before` without it.
+    pub fn built(table: &Table, built: Planned, before: &Planned) -> Look {
+        let modelled = Look::modelled(table);
+        let look = modelled.unwrap_or(Look { relations: Rc::new([]), pages: 1.0, built: None });
+        let of = |planned: &Planned| look.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
+        // Where it is looked into for each row of something else, its scan costs as often.
+        let rest = (before.full_cost - of(before)).max(0.0);
+        let scan_cost = of(&built).max(built.full_cost - rest);
+        Look { built: Some((built, scan_cost)), ..look }
+    }
+
+    /// No planner said so.
+    pub fn is_modelled(&self) -> bool {
+        self.built.is_none()
+    }
+
+    /// Cost with it and nothing else, as the planner gave it.
+    pub fn cost(&self) -> Option<f64> {
+        self.built.as_ref().map(|(built, _)| built.cost)
+    }
+
+    /// What a statement of this plan would be charged with; `None` where the plan does not scan the table.
+    pub fn charged(&self, planned: &Planned) -> Option<Looked> {
+        let instead = self.instead(planned).map(|cost| {
+            let planned = Planned { cost, full_cost: cost, ..Planned::default() };
+            Looked { charged: charged(&planned), is_alone: false }
+        });
+        let alone = self
+            .built
+            .as_ref()
+            .map(|(built, _)| Looked { charged: charged(built), is_alone: true });
+        alone.into_iter().chain(instead).min_by(|a, b| a.charged.total_cmp(&b.charged))
+    }
+
+    /// Cost of the plan when its scan of the table is a look into the index: as it was built, or else that of a
+    /// bitmap scan, whose pages are the cheaper the closer they lie (`cost_bitmap_heap_scan` in PostgreSQL's
+    /// `costsize.c`).
+    fn instead(&self, planned: &Planned) -> Option<f64> {
+        let (rows, cost, scans) = self.scanned(planned)?;
+        let rest = (planned.full_cost - cost).max(0.0);
+        if let Some((_, scan_cost)) = &self.built {
+            return Some(rest + scan_cost);
+        }
+        let all = self.pages;
+        let pages = (2.0 * all * rows / (2.0 * all + rows)).min(all);
+        let page_cost = RANDOM_PAGE_COST - (RANDOM_PAGE_COST - PAGE_COST) * (pages / all).sqrt();
+        Some(rest + scans * LOOK_COST + pages * page_cost + rows * ROW_COST)
+    }
+
+    /// Rows and cost of the scans of the table, and how many there are: one, or one of each partition that the
+    /// planner did not leave out.
+    fn scanned(&self, planned: &Planned) -> Option<(f64, f64, f64)> {
+        let mut seen: Vec<&PlannedScan> = Vec::new();
+        for scan in &planned.scans {
+            let is_new = !seen.iter().any(|known| known.relation == scan.relation);
+            if is_new && self.relations.contains(&scan.relation) {
+                seen.push(scan);
+            }
+        }
+        let sum = |of: fn(&PlannedScan) -> f64| seen.iter().map(|scan| of(scan)).sum::<f64>();
+        (!seen.is_empty())
+            .then(|| (sum(|scan| scan.rows), sum(|scan| scan.cost), seen.len() as f64))
+    }
+}
