@@ -83,10 +83,14 @@ pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
         Some(first) => Check {
             mark: Mark::Partly,
             name: "statistics",
-            text: format!(
-                "{} tables were never analyzed, {first} among them: plans are guesses",
-                never.len()
-            ),
+            text: match never.len() {
+                1 => format!("{first} was never analyzed: its plans are guesses"),
+                count => {
+                    format!(
+                        "{count} tables were never analyzed, {first} among them: plans are guesses"
+                    )
+                }
+            },
             help: Some("ANALYZE;".to_owned()),
         },
     });

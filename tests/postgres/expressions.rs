@@ -1,9 +1,17 @@
-//! Indexes on expressions: what is taken for immutable, held against what the server takes for it.
+//! Indexes on expressions: what is taken for immutable, held against what the server takes for it, and where
+//! HypoPG can be asked about them.
 
+use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
+use pgassay::model::recommendation::IndexPlan;
+use pgassay::model::whatif::WhatIf;
+use pgassay::pg::catalog;
 use pgassay::pg::connect::Connection;
+use pgassay::pg::hypothetical::HypoPg;
 use pgassay::sql::ddl;
 use pgassay::sql::immutable::indexable;
+use pgassay::sql::resolve::shape;
+use serde_json::Value;
 
 use crate::advice::{advised, bazaar, indexes};
 use crate::support::server;
@@ -274,4 +282,68 @@ fn statements_get_the_index_on_the_expression_that_they_ask() {
             owner.batch(&format!("DROP INDEX {schema}.probe; ANALYZE")).unwrap();
         }
     }
+}
+
+/// HypoPG numbers the columns of such an index as those of the first table of a statement, so the planner finds no
+/// use for it at any other place.
+#[test]
+fn an_expression_on_a_joined_table_is_advised_and_its_figure_is_not_made_up() {
+    let Some((flags, _)) = bazaar("joined_expression") else { return };
+    let second = "SELECT i.title FROM \"Sales\".\"Items\" i JOIN people p ON p.id = i.\"ownerId\" \
+                  WHERE lower(p.email) = $1";
+    let first = "SELECT i.title FROM people p JOIN \"Sales\".\"Items\" i ON p.id = i.\"ownerId\" \
+                 WHERE lower(p.email) = $1";
+    let of = |found: &Value| {
+        let recommendations = found["recommendations"].as_array().unwrap();
+        let is_it = |r: &&Value| r["sql"].to_string().contains("lower(");
+        recommendations.iter().find(is_it).unwrap_or_else(|| panic!("{recommendations:?}")).clone()
+    };
+    let entries: Vec<(&str, &[&str], f64)> =
+        (0..40).map(|_| (second, &["p7@mail.test"][..], 14.0)).collect();
+    let index = of(&advised(&flags, &entries, &[]));
+    assert_eq!(index["estimated"], Value::Null);
+    assert!(index["why"].as_str().unwrap().contains("--build"), "{index}");
+    let index = of(&advised(&flags, &entries, &["--build"]));
+    let (before, after) = (&index["estimated"]["cost_before"], &index["estimated"]["cost_after"]);
+    assert!(before.as_f64().unwrap() > 2.0 * after.as_f64().unwrap(), "{index}");
+    let entries: Vec<(&str, &[&str], f64)> =
+        (0..40).map(|_| (first, &["p7@mail.test"][..], 14.0)).collect();
+    let index = of(&advised(&flags, &entries, &[]));
+    assert!(index["estimated"]["cost_after"].is_number(), "{index}");
+}
+
+/// A server was seen to end (17 with HypoPG 1.4.1) where it was shown a partial index of another table than the first.
+#[test]
+fn hypopg_is_shown_what_it_numbers_wrong_only_at_the_first_place() {
+    let Some((_, owner)) = bazaar("first_place") else { return };
+    let catalog = catalog::load(&owner).unwrap();
+    let hypopg = HypoPg::open(&owner).unwrap().unwrap();
+    let plan = |key: IndexKey, predicate: Option<&str>| IndexPlan {
+        table: TableName::new("public", "people"),
+        method: "btree".to_owned(),
+        keys: vec![key],
+        include: Vec::new(),
+        predicate: predicate.map(str::to_owned),
+    };
+    let expression = IndexKey { is_column: false, ..IndexKey::column("lower(email)") };
+    let apart =
+        [plan(IndexKey::column("email"), Some("deleted_at IS NULL")), plan(expression, None)];
+    let plain = plan(IndexKey::column("email"), None);
+    for (sql, is_first) in [
+        ("SELECT 1 FROM people p JOIN \"Sales\".\"Items\" i ON i.\"ownerId\" = p.id", true),
+        ("SELECT 1 FROM \"Sales\".\"Items\" i JOIN people p ON i.\"ownerId\" = p.id", false),
+        ("SELECT 1 FROM people WHERE id IN (SELECT id FROM people)", false),
+        ("SELECT 1 FROM (SELECT id FROM people) p", false),
+    ] {
+        let shape = shape(sql, Some(&catalog)).unwrap();
+        assert!(hypopg.sees(&plain, &shape).is_ok(), "{sql}");
+        for plan in &apart {
+            assert_eq!(hypopg.sees(plan, &shape).is_ok(), is_first, "{sql} {plan:?}");
+        }
+    }
+    // Partitions are planned under other numbers than their table.
+    let visits = shape("SELECT 1 FROM visits", Some(&catalog)).unwrap();
+    let table = TableName::new("public", "visits");
+    let of_visits = IndexPlan { table, ..plan(IndexKey::column("at"), Some("person_id = 1")) };
+    assert!(hypopg.sees(&of_visits, &visits).is_err());
 }

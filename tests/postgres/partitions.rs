@@ -126,31 +126,3 @@ fn it_is_advised_like_any_other() {
     }
     assert_eq!(indexes(&built).len(), made.len());
 }
-
-/// HypoPG numbers the columns of such an index as those of the first table of a statement, so the planner finds no
-/// use for it at any other place.
-#[test]
-fn an_expression_on_a_joined_table_is_advised_and_its_figure_is_not_made_up() {
-    let Some((flags, _)) = bazaar("joined_expression") else { return };
-    let second = "SELECT i.title FROM \"Sales\".\"Items\" i JOIN people p ON p.id = i.\"ownerId\" \
-                  WHERE lower(p.email) = $1";
-    let first = "SELECT i.title FROM people p JOIN \"Sales\".\"Items\" i ON p.id = i.\"ownerId\" \
-                 WHERE lower(p.email) = $1";
-    let of = |found: &Value| {
-        let recommendations = found["recommendations"].as_array().unwrap();
-        let is_it = |r: &&Value| r["sql"].to_string().contains("lower(");
-        recommendations.iter().find(is_it).unwrap_or_else(|| panic!("{recommendations:?}")).clone()
-    };
-    let entries: Vec<(&str, &[&str], f64)> =
-        (0..40).map(|_| (second, &["p7@mail.test"][..], 14.0)).collect();
-    let index = of(&advised(&flags, &entries, &[]));
-    assert_eq!(index["estimated"], Value::Null);
-    assert!(index["why"].as_str().unwrap().contains("--build"), "{index}");
-    let index = of(&advised(&flags, &entries, &["--build"]));
-    let (before, after) = (&index["estimated"]["cost_before"], &index["estimated"]["cost_after"]);
-    assert!(before.as_f64().unwrap() > 2.0 * after.as_f64().unwrap(), "{index}");
-    let entries: Vec<(&str, &[&str], f64)> =
-        (0..40).map(|_| (first, &["p7@mail.test"][..], 14.0)).collect();
-    let index = of(&advised(&flags, &entries, &[]));
-    assert!(index["estimated"]["cost_after"].is_number(), "{index}");
-}
