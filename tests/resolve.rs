@@ -103,6 +103,48 @@ fn every_operator_has_its_kind() {
     );
 }
 
+/// What each alternative says of a table, in order, as `key operator` of its filters.
+fn alternatives(sql: &str, table: &str) -> Vec<Vec<String>> {
+    let shape = shape(sql);
+    let of = |scan: &Scan| {
+        scan.filters.iter().map(|f| format!("{} {:?}", f.key.sql(), f.operator)).collect()
+    };
+    scan(&shape, table).alternatives.iter().flatten().map(of).collect()
+}
+
+#[test]
+fn each_alternative_is_a_scan_of_its_own_with_what_holds_for_all() {
+    for (sql, found) in [
+        ("WHERE id = 1 OR email = 'x'", vec!["id Equal", "email Equal"]),
+        (
+            "WHERE (lower(email) = 'x' OR (id > 4 AND deleted_at IS NULL)) AND active",
+            vec!["lower(email) Equal, active Equal", "id Range, deleted_at IsNull, active Equal"],
+        ),
+        ("WHERE email ILIKE '%x' OR id IS NULL", vec!["email ILike", "id IsNull"]),
+        // What no index could serve in one of them leaves nothing to serve.
+        ("WHERE id = 1 OR id + email = deleted_at", vec![]),
+        ("WHERE id = 1 OR EXISTS (SELECT 1 FROM orders)", vec![]),
+        // Alternatives of one column are a list.
+        ("WHERE id = 1 OR id = 2", vec![]),
+        // A row is one of several when all of its fields are.
+        ("WHERE (id, email) IN ((1, 'a'), (2, 'b'))", vec!["id Equal, email Equal"]),
+        ("WHERE (id, email) = (1, 'a')", vec!["id Equal, email Equal"]),
+        ("WHERE (id, email) IN (SELECT id, 'x' FROM orders)", vec![]),
+    ] {
+        let sql = format!("SELECT 1 FROM users {sql}");
+        let alternatives: Vec<String> =
+            alternatives(&sql, "users").iter().map(|filters| filters.join(", ")).collect();
+        assert_eq!(alternatives, found, "{sql}");
+    }
+    // Of two tables the one that every alternative is about.
+    let sql = "SELECT 1 FROM users u JOIN orders o ON o.buyer_id = u.id WHERE (o.total > 3 AND u.active) OR u.email = 'x'";
+    assert_eq!(alternatives(sql, "users").len(), 2);
+    assert!(alternatives(sql, "orders").is_empty());
+    // Rows that come after another one come after its first field, or have that in common.
+    let sql = "SELECT 1 FROM orders WHERE (created_at, id) < ('2026-01-01', 5)";
+    assert_eq!(filters(sql, "orders"), ["created_at Range"]);
+}
+
 #[test]
 fn ctes_derived_tables_and_subqueries_are_seen_through() {
     let sql = "WITH mine AS (SELECT id AS listing, seller_id FROM listings WHERE status = 'a') \

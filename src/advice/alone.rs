@@ -37,7 +37,8 @@ pub fn price(
         };
         let table = input.catalog.table(&sized.candidate.plan.table);
         let look = table.filter(|_| has_model && sized.why_not.is_some()).and_then(Look::modelled);
-        for query in &queries {
+        // What serves one of several alternatives has no model: alone it serves nothing.
+        for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
             look.iter().for_each(|look| costs.with_look(*query, at, look.clone()));
         }
         for query in queries.iter().filter(|query| !costs.has_look(**query, at)) {

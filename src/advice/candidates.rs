@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::keys::{Asked, Wanted, Wants, expression_key, values, wants};
+use super::inverted::{all_inverted, inverted_together};
+use super::keys::{Asked, Wanted, Wants, wants};
 use super::pinned;
 use crate::model::catalog::{Catalog, IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
-use crate::model::workload::{Query, Workload};
-use crate::sql::immutable::Kind;
+use crate::model::workload::Workload;
 use crate::sql::index_ddl::does;
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
@@ -28,6 +28,8 @@ pub struct Candidate {
     pub plan: IndexPlan,
     /// Positions in the workload.
     pub queries: Vec<usize>,
+    /// Those of them that it serves by itself, and not one of several alternatives that all need an index.
+    pub whole: Vec<usize>,
 }
 
 /// Others that a candidate is united with, at most: their number would grow with the square of the
@@ -45,17 +47,23 @@ pub fn candidates(
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
         let texts = pinned::spelled(query, shape, catalog);
         let conditions = pinned::conditions(query, shape, &texts, catalog);
-        for (number, (scan, conditions)) in shape.scans.iter().zip(&conditions).enumerate() {
+        let scans = shape.with_alternatives();
+        for (number, (scan, conditions)) in scans.into_iter().zip(&conditions).enumerate() {
             let Some(table) = catalog.table(&scan.table).filter(|table| is_worth_it(table)) else {
                 continue;
             };
             let spelled = pinned::same_scan(&texts, number);
             let asked = Asked { query, table, scan, spelled: &spelled };
+            let is_whole = number < shape.scans.len();
             for plan in of_scan(asked, conditions) {
-                found.add(plan, at);
+                found.add(plan, at, is_whole);
             }
         }
+        for plan in inverted_together(query, shape, &texts, catalog) {
+            found.add(plan, at, true);
+        }
     }
+    found.share_inverted();
     found.unite();
     found.candidates.retain(|candidate| {
         catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
@@ -70,24 +78,21 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, plan: IndexPlan, query: usize) {
+    fn add(&mut self, plan: IndexPlan, query: usize, is_whole: bool) {
         let name = crate::sql::index_ddl::create(&plan, "", crate::sql::index_ddl::Build::Plain);
-        match self.places.get(&name) {
-            Some(at) => {
-                let queries = &mut self.candidates[*at].queries;
-                if !queries.contains(&query) {
-                    queries.push(query);
-                }
-            }
-            None => {
-                self.places.insert(name, self.candidates.len());
-                self.candidates.push(Candidate { plan, queries: vec![query] });
-            }
+        let at = *self.places.entry(name).or_insert_with(|| {
+            self.candidates.push(Candidate { plan, queries: Vec::new(), whole: Vec::new() });
+            self.candidates.len() - 1
+        });
+        let Candidate { queries, whole, .. } = &mut self.candidates[at];
+        if !queries.contains(&query) {
+            queries.push(query);
+        }
+        if is_whole && !whole.contains(&query) {
+            whole.push(query);
         }
     }
-}
 
-impl Found {
     /// Adds, for each two candidates of the same keys that carry other columns, one that carries those of
     /// both: what neither statement asked for alone may serve both for the space of one.
     fn unite(&mut self) {
@@ -109,9 +114,30 @@ impl Found {
         }
     }
 
+    /// An inverted index on several columns serves whoever asks for one of them.
+    fn share_inverted(&mut self) {
+        for at in 0..self.candidates.len() {
+            let wide = self.candidates[at].plan.clone();
+            if wide.method != "gin" || wide.keys.len() < 2 {
+                continue;
+            }
+            let is_part = |narrow: &&Candidate| {
+                narrow.plan.table == wide.table
+                    && narrow.plan.method == wide.method
+                    && narrow.plan.keys.iter().all(|key| wide.keys.contains(key))
+            };
+            let parts: Vec<Candidate> = self.candidates.iter().filter(is_part).cloned().collect();
+            for part in parts {
+                for query in part.queries {
+                    self.add(wide.clone(), query, part.whole.contains(&query));
+                }
+            }
+        }
+    }
+
     fn add_if_small(&mut self, plan: &IndexPlan, query: usize) {
         if plan.include.len() <= MOST_INCLUDED {
-            self.add(plan.clone(), query);
+            self.add(plan.clone(), query, true);
         }
     }
 }
@@ -138,7 +164,7 @@ pub fn is_there(table: &Table, plan: &IndexPlan) -> bool {
     table.indexes.iter().any(|index| index.valid && does(index, plan))
 }
 
-fn plan(table: &Table, method: &str, keys: Vec<IndexKey>) -> IndexPlan {
+pub(super) fn plan(table: &Table, method: &str, keys: Vec<IndexKey>) -> IndexPlan {
     IndexPlan {
         table: table.name.clone(),
         method: method.to_owned(),
@@ -314,69 +340,6 @@ fn covering(
         && include.len() <= MOST_INCLUDED
         && bytes.is_some_and(|bytes| bytes <= MOST_INCLUDED_BYTES))
     .then(|| IndexPlan { include, ..bare.clone() })
-}
-
-/// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that
-/// overlap.
-fn all_inverted(asked: Asked<'_>) -> Vec<IndexPlan> {
-    let key = |number: usize, filter: &Predicate| match &filter.key {
-        Key::Column(name) => {
-            let column = asked.table.column(name)?;
-            let kind = match Kind::of(&column.type_name) {
-                Kind::Text if !has_trigrams(&column.type_name) => Kind::Other,
-                kind => kind,
-            };
-            Some((IndexKey::column(name), kind, column.type_name == "jsonb"))
-        }
-        Key::Expression { sql, .. } => {
-            let found = asked.expression(sql, |scan| Some(&scan.filters.get(number)?.key))?;
-            let of_jsonb = filter.key.columns().first().and_then(|name| asked.table.column(name));
-            let is_jsonb = of_jsonb.is_some_and(|column| column.type_name == "jsonb");
-            let kind = found.kind;
-            Some((expression_key(found), kind, is_jsonb))
-        }
-    };
-    let filters = asked.scan.filters.iter().enumerate();
-    filters
-        .filter_map(|(number, filter)| {
-            let (key, kind, is_jsonb) = key(number, filter)?;
-            let (method, class) = inverted(asked.query, filter, kind, is_jsonb)?;
-            let operator_class = class.map(str::to_owned);
-            Some(plan(asked.table, method, vec![IndexKey { operator_class, ..key }]))
-        })
-        .collect()
-}
-
-/// The trigram operator classes take `text` and what is the same bytes.
-fn has_trigrams(type_name: &str) -> bool {
-    ["text", "character varying", "varchar"].iter().any(|name| type_name.starts_with(name))
-}
-
-/// The method that serves the filter, with the operator class where it is not the default one.
-fn inverted(
-    query: &Query,
-    filter: &Predicate,
-    kind: Kind,
-    is_jsonb: bool,
-) -> Option<(&'static str, Option<&'static str>)> {
-    let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
-    match (filter.operator, kind) {
-        (Operator::ILike, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
-        (Operator::Like, Kind::Text) if by_part() => Some(("gin", Some("gin_trgm_ops"))),
-        // Smaller and quicker, and knows nothing but containment and paths.
-        (Operator::Contains, Kind::Document) if is_jsonb && is_path(filter) => {
-            Some(("gin", Some("jsonb_path_ops")))
-        }
-        (Operator::Contains, Kind::Document) if is_jsonb => Some(("gin", None)),
-        (Operator::Contains, Kind::Words | Kind::Array) => Some(("gin", None)),
-        (Operator::Contains, Kind::Range) => Some(("gist", None)),
-        _ => None,
-    }
-}
-
-/// `@>`, `@?` and `@@`, which the path operator class knows; `?` and its kin it does not.
-fn is_path(filter: &Predicate) -> bool {
-    ["@>", "@?", "@@"].iter().any(|operator| filter.sql.contains(operator))
 }
 
 /// A summary of block ranges: next to nothing in space, where the order of rows follows the column.

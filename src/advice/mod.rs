@@ -11,6 +11,7 @@ pub mod drops;
 mod expressions;
 mod findings;
 pub mod gin;
+mod inverted;
 pub mod keys;
 mod look;
 pub mod offline;

@@ -4,10 +4,12 @@
 use super::Input;
 use super::candidates::{is_there, simplest};
 use super::findings::{foreign_keys, names};
+use super::inverted::inverted_together;
 use super::keys::Asked;
 use super::pinned;
 use crate::model::catalog::IndexKey;
 use crate::model::finding::{Finding, Level};
+use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::Scan;
 use crate::model::workload::Query;
@@ -27,9 +29,17 @@ pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
     for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
         let Some(shape) = shape else { continue };
         let texts = pinned::spelled(query, shape, input.catalog);
-        for (number, scan) in shape.scans.iter().enumerate() {
+        for (number, scan) in shape.with_alternatives().into_iter().enumerate() {
             let spelled = pinned::same_scan(&texts, number);
             from_scan(input, query, scan, &spelled, &mut found);
+        }
+        for plan in inverted_together(query, shape, &texts, input.catalog) {
+            let asked_for =
+                input.catalog.table(&plan.table).is_some_and(|table| !is_there(table, &plan));
+            if let Some(because) = about(input, query, &plan.table).filter(|_| asked_for) {
+                let because = because.into_iter().map(|finding| finding.id.clone()).collect();
+                found.push(Candidate { plan, because, total_us: query.total_us });
+            }
         }
     }
     found.extend(foreign_keys(input).into_iter().map(|(plan, because)| Candidate {
@@ -60,20 +70,7 @@ fn from_scan(
     let Some(table) = input.catalog.table(&scan.table).filter(|table| table.is_indexable()) else {
         return;
     };
-    let fingerprint = query.fingerprint.to_string();
-    let about: Vec<&Finding> = input
-        .findings
-        .iter()
-        .filter(|finding| {
-            finding.rule.starts_with("unindexed-")
-                && finding.level >= Level::Warning
-                && finding.subject.table.as_ref() == Some(&scan.table)
-                && names(finding, &fingerprint)
-        })
-        .collect();
-    if about.is_empty() {
-        return;
-    }
+    let Some(about) = about(input, query, &scan.table) else { return };
     let join_column = about
         .iter()
         .find(|finding| finding.rule == "unindexed-join")
@@ -89,6 +86,22 @@ fn from_scan(
     }
 }
 
+/// Findings about a statement that an index on the table would answer; `None` where there are none.
+fn about<'f>(input: &Input<'f>, query: &Query, table: &TableName) -> Option<Vec<&'f Finding>> {
+    let fingerprint = query.fingerprint.to_string();
+    let about: Vec<&Finding> = input
+        .findings
+        .iter()
+        .filter(|finding| {
+            finding.rule.starts_with("unindexed-")
+                && finding.level >= Level::Warning
+                && finding.subject.table.as_ref() == Some(table)
+                && names(finding, &fingerprint)
+        })
+        .collect();
+    (!about.is_empty()).then_some(about)
+}
+
 /// Folds equal candidates together, and btree candidates into those that begin with their keys.
 fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
     let mut kept: Vec<Candidate> = Vec::new();
@@ -100,7 +113,10 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
             known.plan.table == candidate.plan.table
                 && known.plan.method == candidate.plan.method
                 && known.plan.predicate == candidate.plan.predicate
-                && serves(&known.plan.keys, &candidate.plan.keys)
+                && match known.plan.method == "gin" {
+                    true => holds_all(&known.plan.keys, &candidate.plan.keys),
+                    false => serves(&known.plan.keys, &candidate.plan.keys),
+                }
         });
         match home {
             Some(known) => {
@@ -115,6 +131,11 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
         }
     }
     kept
+}
+
+/// Every key of an inverted index does the same as its first.
+fn holds_all(wide: &[IndexKey], narrow: &[IndexKey]) -> bool {
+    narrow.iter().all(|key| wide.contains(key))
 }
 
 /// An index on `long` does what one on `short` would: it begins with the same keys, in the same

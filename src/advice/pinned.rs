@@ -25,13 +25,13 @@ pub fn spelled(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Shape>
         .collect()
 }
 
-/// One scan of a statement in each of its spellings.
+/// One scan of a statement, by its place among those with alternatives, in each of its spellings.
 pub fn same_scan(texts: &[Shape], number: usize) -> Vec<&Scan> {
-    texts.iter().map(|text| &text.scans[number]).collect()
+    texts.iter().map(|text| text.with_alternatives()[number]).collect()
 }
 
-/// For each scan of a statement and each of its filters, the condition as SQL where its constant is part
-/// of the statement itself.
+/// For each scan of a statement, alternatives included, and each of its filters, the condition as SQL where its
+/// constant is part of the statement itself.
 ///
 /// A parameter is none, however constant: a plan for any value cannot use a partial index.
 pub fn conditions(
@@ -40,9 +40,10 @@ pub fn conditions(
     texts: &[Shape],
     catalog: &Catalog,
 ) -> Vec<Vec<Option<String>>> {
+    let texts: Vec<Vec<&Scan>> = texts.iter().map(Shape::with_alternatives).collect();
     shape_of
-        .scans
-        .iter()
+        .with_alternatives()
+        .into_iter()
         .enumerate()
         .map(|(at, scan)| {
             let table = catalog.table(&scan.table);
@@ -53,8 +54,7 @@ pub fn conditions(
                 if !filter.sql.contains('$') {
                     return Some(filter.sql.clone());
                 }
-                let mut written =
-                    texts.iter().map(|text| text.scans[at].filters[number].sql.as_str());
+                let mut written = texts.iter().map(|text| text[at].filters[number].sql.as_str());
                 let first = written.next()?;
                 (!first.contains('$') && written.all(|other| other == first))
                     .then(|| first.to_owned())
@@ -66,8 +66,8 @@ pub fn conditions(
 
 /// The same scans with the same filters.
 fn is_alike(a: &Shape, b: &Shape) -> bool {
-    a.scans.len() == b.scans.len()
-        && a.scans.iter().zip(&b.scans).all(|(a, b)| a.filters.len() == b.filters.len())
+    let (a, b) = (a.with_alternatives(), b.with_alternatives());
+    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.filters.len() == b.filters.len())
 }
 
 /// The condition picks a state and not a key.

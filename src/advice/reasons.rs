@@ -96,7 +96,10 @@ fn reason(
 /// Why no candidate makes a difference.
 fn nothing_better(costs: &mut Costs<'_>, at: usize, shape: &Shape) -> String {
     let with_condition = shape.scans.iter().any(|scan| {
-        !scan.filters.is_empty() || !scan.joins.is_empty() || scan.ordered_by().is_some()
+        !scan.filters.is_empty()
+            || !scan.alternatives.is_empty()
+            || !scan.joins.is_empty()
+            || scan.ordered_by().is_some()
     });
     if !with_condition {
         return "it has no condition, join or order that an index could serve".to_owned();

@@ -73,14 +73,15 @@ pub fn relevant(
     for (query, shape) in input.shapes.iter().enumerate() {
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
         let mut of = Relevant { tested: Set::new(), bare: Set::new(), followers: Vec::new() };
+        let scans = shape.with_alternatives();
         for table in shape.tables() {
             for at in tables.entry(table).or_insert_with(|| of_table(table)).iter().copied() {
-                let Sized { candidate: Candidate { plan, queries }, .. } = &sized[at];
+                let Candidate { plan, queries, .. } = &sized[at].candidate;
                 let is_own = queries.contains(&query);
                 let is_asked = plan.predicate.as_ref().is_none_or(|predicate| {
                     asked.get(&query).is_some_and(|asked| asked.contains(predicate))
                 });
-                let mut scans = shape.scans.iter().filter(|scan| scan.table == plan.table);
+                let mut scans = scans.iter().filter(|scan| scan.table == plan.table);
                 if !(is_own || is_asked && scans.clone().any(|scan| leads(plan, scan))) {
                     continue;
                 }

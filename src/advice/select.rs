@@ -30,24 +30,28 @@ pub struct Selected {
     pub left: Vec<f64>,
 }
 
-/// What changes in a set: an index more, one less, or one in the place of another.
+/// What changes in a set: some indexes more, some less, or some in the place of others.
 #[derive(Debug, Clone, Copy, Default)]
-struct Change {
-    add: Option<usize>,
-    remove: Option<usize>,
+struct Change<'c> {
+    add: &'c [usize],
+    remove: &'c [usize],
 }
 
-impl Change {
-    fn add(candidate: usize) -> Change {
-        Change { add: Some(candidate), remove: None }
+impl<'c> Change<'c> {
+    fn add(candidates: &'c [usize]) -> Change<'c> {
+        Change { add: candidates, remove: &[] }
     }
 
-    fn remove(candidate: usize) -> Change {
-        Change { add: None, remove: Some(candidate) }
+    fn remove(candidate: &'c usize) -> Change<'c> {
+        Change { add: &[], remove: std::slice::from_ref(candidate) }
+    }
+
+    fn exchange(old: &'c usize, new: &'c usize) -> Change<'c> {
+        Change { add: std::slice::from_ref(new), remove: std::slice::from_ref(old) }
     }
 
     fn all(self) -> impl Iterator<Item = usize> {
-        self.add.into_iter().chain(self.remove)
+        self.add.iter().chain(self.remove).copied()
     }
 }
 
@@ -61,16 +65,17 @@ enum Held {
     Out,
 }
 
-/// A candidate with what it would gain for what it takes up; the one that gains most is the greatest.
+/// What could be added, by its place among all that could, with what it would gain for what it takes up; the one
+/// that gains most is the greatest.
 struct Promise {
     density: f64,
-    candidate: usize,
+    option: usize,
 }
 
 impl Ord for Promise {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let by_gain = self.density.total_cmp(&other.density);
-        by_gain.then(self.candidate.cmp(&other.candidate))
+        by_gain.then(self.option.cmp(&other.option))
     }
 }
 
@@ -100,6 +105,9 @@ pub struct Selection<'s, 'a> {
     smallest_gain: f64,
     /// For each statement, the candidates that can matter to it, ascending.
     of_statement: Vec<Set>,
+    /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
+    /// nothing without the others, as those of `a = 1 OR b = 2`.
+    bundles: Vec<Set>,
     is_chosen: Vec<bool>,
     held: Vec<Held>,
     taken: Taken,
@@ -116,6 +124,8 @@ const REBUILD_CHANGE: f64 = 0.5;
 const PAGE: f64 = 8_192.0;
 /// Parts of the room that are filled for a first try.
 const PARTS: [f64; 5] = [1.0, 0.9, 0.95, 1.1, 1.2];
+/// Candidates of one bundle, at most.
+const MOST_TOGETHER: usize = 4;
 /// Indexes that are reconsidered where room is short, at most.
 const MOST_TRIED: usize = 64;
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
@@ -134,8 +144,10 @@ impl<'s, 'a> Selection<'s, 'a> {
             candidate.statements.iter().for_each(|statement| of_statement[*statement].push(at));
         }
         let now: Vec<f64> = statements.iter().map(|statement| statement.weight).collect();
+        let bundles = bundles(costs, &statements, &of_statement);
         Selection {
             costs,
+            bundles,
             room,
             byte_price,
             smallest_gain: whole * SMALLEST_GAIN,
@@ -210,10 +222,10 @@ impl<'s, 'a> Selection<'s, 'a> {
             let best = (self.whole_now(), self.chosen());
             if self.is_chosen[candidate] {
                 self.held[candidate] = Held::Out;
-                self.take(Change::remove(candidate));
+                self.take(Change::remove(&candidate));
             } else {
                 self.held[candidate] = Held::In;
-                self.take(Change::add(candidate));
+                self.take(Change::add(&[candidate]));
                 self.shrink();
             }
             self.settle();
@@ -240,13 +252,13 @@ impl<'s, 'a> Selection<'s, 'a> {
         while !self.fits(Change::default()) {
             let mut least: Option<(f64, usize)> = None;
             for candidate in self.chosen_and_free() {
-                let saved = -self.gain(Change::remove(candidate)) / self.extent(candidate);
+                let saved = -self.gain(Change::remove(&candidate)) / self.extent(candidate);
                 if least.is_none_or(|(known, _)| saved < known) {
                     least = Some((saved, candidate));
                 }
             }
             let Some((_, candidate)) = least else { return };
-            self.take(Change::remove(candidate));
+            self.take(Change::remove(&candidate));
         }
     }
 
@@ -259,8 +271,8 @@ impl<'s, 'a> Selection<'s, 'a> {
     fn set(&mut self, chosen: &[usize]) {
         for at in 0..self.candidates.len() {
             match (self.is_chosen[at], chosen.binary_search(&at).is_ok()) {
-                (true, false) => self.take(Change::remove(at)),
-                (false, true) => self.take(Change::add(at)),
+                (true, false) => self.take(Change::remove(&at)),
+                (false, true) => self.take(Change::add(&[at])),
                 _ => {}
             }
         }
@@ -280,12 +292,13 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.drop_superfluous();
     }
 
-    fn taken_with(&self, change: Change) -> Taken {
-        let added = change.add.map_or(self.taken, |at| self.taken.with(&self.candidates[at]));
-        change.remove.map_or(added, |at| added.without(&self.candidates[at]))
+    fn taken_with(&self, change: Change<'_>) -> Taken {
+        let of = |at: &usize| &self.candidates[*at];
+        let added = change.add.iter().fold(self.taken, |taken, at| taken.with(of(at)));
+        change.remove.iter().fold(added, |taken, at| taken.without(of(at)))
     }
 
-    fn fits(&self, change: Change) -> bool {
+    fn fits(&self, change: Change<'_>) -> bool {
         self.room.holds(self.taken_with(change))
     }
 
@@ -303,13 +316,13 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     /// Weight of a statement after a change.
-    fn weight(&mut self, statement: usize, change: Change) -> f64 {
+    fn weight(&mut self, statement: usize, change: Change<'_>) -> f64 {
         let Weighed { query, weight, cost } = self.statements[statement];
         let relevant = self.of_statement[statement].iter().copied();
         let set: Set = relevant
             .filter(|at| match () {
-                () if change.add == Some(*at) => true,
-                () if change.remove == Some(*at) => false,
+                () if change.add.contains(at) => true,
+                () if change.remove.contains(at) => false,
                 () => self.is_chosen[*at],
             })
             .collect();
@@ -320,7 +333,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     /// Statements that a change can matter to, ascending.
-    fn touched(&self, change: Change) -> Vec<usize> {
+    fn touched(&self, change: Change<'_>) -> Vec<usize> {
         let of = change.all().flat_map(|at| self.candidates[at].statements.iter().copied());
         let mut touched: Vec<usize> = of.collect();
         touched.sort_unstable();
@@ -340,16 +353,17 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     /// Part of itself by which the cost of a statement has to differ for a change to count.
-    fn smallest_change(&self, change: Change) -> f64 {
-        let is_rebuild = |at: usize| self.candidates[at].is_rebuild;
-        match (change.add.map(is_rebuild), change.remove.map(is_rebuild)) {
-            (Some(true), None | Some(false)) | (None, Some(true)) => REBUILD_CHANGE,
+    fn smallest_change(&self, change: Change<'_>) -> f64 {
+        let has_rebuild = |of: &[usize]| of.iter().any(|at| self.candidates[*at].is_rebuild);
+        match (has_rebuild(change.add), has_rebuild(change.remove)) {
+            (true, false) => REBUILD_CHANGE,
+            (false, true) if change.add.is_empty() => REBUILD_CHANGE,
             _ => SMALLEST_CHANGE,
         }
     }
 
     /// How much the whole falls by a change.
-    fn gain(&mut self, change: Change) -> f64 {
+    fn gain(&mut self, change: Change<'_>) -> f64 {
         let mut gain = 0.0;
         let smallest = self.smallest_change(change);
         for statement in self.touched(change) {
@@ -358,55 +372,78 @@ impl<'s, 'a> Selection<'s, 'a> {
                 gain += now - then;
             }
         }
-        gain - change.add.map_or(0.0, |at| self.price(at))
-            + change.remove.map_or(0.0, |at| self.price(at))
+        let price = |of: &[usize]| of.iter().map(|at| self.price(*at)).sum::<f64>();
+        gain - price(change.add) + price(change.remove)
     }
 
-    fn take(&mut self, change: Change) {
+    fn take(&mut self, change: Change<'_>) {
         for statement in self.touched(change) {
             self.now[statement] = self.weight(statement, change);
         }
         self.taken = self.taken_with(change);
-        change.add.into_iter().for_each(|at| self.is_chosen[at] = true);
-        change.remove.into_iter().for_each(|at| self.is_chosen[at] = false);
+        change.add.iter().for_each(|at| self.is_chosen[*at] = true);
+        change.remove.iter().for_each(|at| self.is_chosen[*at] = false);
     }
 
-    /// Adds the candidate with the most gain for what it takes up, as long as there is one. A gain that was
-    /// worked out before something was chosen beside it is taken for an upper bound, and worked out anew
-    /// only for the one in front: what is chosen meanwhile can leave less to gain.
+    /// Adds the candidate, or the bundle of them, with the most gain for what it takes up, as long as there is
+    /// one. A gain that was worked out before something was chosen beside it is taken for an upper bound, and
+    /// worked out anew only for the one in front: what is chosen meanwhile can leave less to gain.
     fn grow(&mut self) -> bool {
-        let is_to_be_had = |at: &usize| !self.is_chosen[*at] && self.held[*at] != Held::Out;
-        let mut promises: BinaryHeap<Promise> = (0..self.candidates.len())
-            .filter(is_to_be_had)
-            .map(|candidate| Promise { density: f64::INFINITY, candidate })
-            .collect();
-        let mut is_fresh = vec![false; self.candidates.len()];
+        let options = self.options();
+        let mut promises: BinaryHeap<Promise> =
+            (0..options.len()).map(|option| Promise { density: f64::INFINITY, option }).collect();
+        let mut of_candidate = vec![Vec::new(); self.candidates.len()];
+        for (option, added) in options.iter().enumerate() {
+            added.iter().for_each(|at| of_candidate[*at].push(option));
+        }
+        let mut is_fresh = vec![false; options.len()];
         let mut grown = false;
-        while let Some(Promise { candidate, .. }) = promises.pop() {
-            let change = Change::add(candidate);
-            if !self.fits(change) {
+        while let Some(Promise { option, .. }) = promises.pop() {
+            let added = &options[option];
+            let change = Change::add(added);
+            // Of a bundle of which a part has come meanwhile, the rest is an option of the next time.
+            if added.iter().any(|at| self.is_chosen[*at]) || !self.fits(change) {
                 continue;
             }
-            if is_fresh[candidate] {
+            if is_fresh[option] {
                 self.take(change);
                 grown = true;
-                self.neighbours(candidate).into_iter().for_each(|at| is_fresh[at] = false);
+                let near = added.iter().flat_map(|at| self.neighbours(*at));
+                near.flat_map(|at| &of_candidate[at]).for_each(|option| is_fresh[*option] = false);
                 continue;
             }
             let gain = self.gain(change);
-            is_fresh[candidate] = true;
+            is_fresh[option] = true;
             if gain > self.smallest_gain {
-                promises.push(Promise { density: gain / self.extent(candidate), candidate });
+                let extent: f64 = added.iter().map(|at| self.extent(*at)).sum();
+                promises.push(Promise { density: gain / extent, option });
             }
         }
         grown
+    }
+
+    /// What could be added: each candidate alone, and what is missing of each bundle.
+    fn options(&self) -> Vec<Set> {
+        let is_missing = |at: &usize| !self.is_chosen[*at];
+        let is_out = |at: &usize| self.held[*at] == Held::Out;
+        let mut options: Vec<Set> = (0..self.candidates.len())
+            .filter(|at| is_missing(at) && !is_out(at))
+            .map(|at| vec![at])
+            .collect();
+        for bundle in &self.bundles {
+            let missing: Set = bundle.iter().copied().filter(is_missing).collect();
+            if missing.len() > 1 && !missing.iter().any(is_out) {
+                options.push(missing);
+            }
+        }
+        options
     }
 
     /// Takes out what is not worth its price any more, the least useful first.
     fn drop_superfluous(&mut self) -> bool {
         let mut gains: Vec<(usize, f64)> = Vec::new();
         for candidate in self.chosen_and_free() {
-            gains.push((candidate, self.gain(Change::remove(candidate))));
+            gains.push((candidate, self.gain(Change::remove(&candidate))));
         }
         let mut dropped = false;
         loop {
@@ -414,13 +451,13 @@ impl<'s, 'a> Selection<'s, 'a> {
             let Some((candidate, _)) = best.filter(|(_, gain)| *gain >= 0.0) else {
                 return dropped;
             };
-            self.take(Change::remove(candidate));
+            self.take(Change::remove(&candidate));
             dropped = true;
             gains.retain(|(at, _)| *at != candidate);
             let neighbours = self.neighbours(candidate);
             for (at, gain) in &mut gains {
                 if neighbours.binary_search(at).is_ok() {
-                    *gain = self.gain(Change::remove(*at));
+                    *gain = self.gain(Change::remove(at));
                 }
             }
         }
@@ -430,22 +467,37 @@ impl<'s, 'a> Selection<'s, 'a> {
     fn exchange(&mut self) -> bool {
         let mut exchanged = false;
         for old in self.chosen_and_free() {
-            let mut best: Option<(f64, Change)> = None;
+            let mut best: Option<(f64, usize)> = None;
             for new in self.neighbours(old) {
-                let change = Change { add: Some(new), remove: Some(old) };
+                let change = Change::exchange(&old, &new);
                 if self.is_chosen[new] || self.held[new] == Held::Out || !self.fits(change) {
                     continue;
                 }
                 let gain = self.gain(change);
                 if gain > self.smallest_gain && best.is_none_or(|(most, _)| gain > most) {
-                    best = Some((gain, change));
+                    best = Some((gain, new));
                 }
             }
-            if let Some((_, change)) = best {
-                self.take(change);
+            if let Some((_, new)) = best {
+                self.take(Change::exchange(&old, &new));
                 exchanged = true;
             }
         }
         exchanged
     }
+}
+
+/// The candidates that the plan of each statement uses together when all are there that can matter to it, each
+/// set once.
+fn bundles(costs: &mut Costs<'_>, statements: &[Weighed], of_statement: &[Set]) -> Vec<Set> {
+    let mut bundles: Vec<Set> = Vec::new();
+    for (statement, relevant) in statements.iter().zip(of_statement) {
+        let used = costs.used(statement.query, relevant);
+        if (2..=MOST_TOGETHER).contains(&used.len()) {
+            bundles.push(used);
+        }
+    }
+    bundles.sort_unstable();
+    bundles.dedup();
+    bundles
 }

@@ -129,30 +129,45 @@ fn pages_bytes(leaf_bytes: f64, pivot: f64) -> f64 {
     (pages + 1.0) * PAGE
 }
 
-/// Mean size of a tuple that holds these values.
+/// Mean size of a tuple that holds these values. Alignment makes steps of what varies, so the mean of the sizes
+/// is not the size of the mean: all places that a value can begin at are followed.
 fn tuple_bytes<'p>(parts: impl Iterator<Item = &'p Part>) -> f64 {
-    let (mut data, mut variance) = (0.0_f64, 0.0_f64);
-    let mut all_set = 1.0;
+    // Of tuples that are so long up to here, with a null in them or without: their share.
+    let mut tuples: BTreeMap<(bool, u32), f64> = BTreeMap::from([((false, 0), 1.0)]);
     for part in parts {
-        let padding = mean_aligned(data, variance.sqrt(), part.alignment_bytes) - data;
-        if part.alignment_bytes > 1.0 {
-            // Padding takes up what varied before it.
-            variance = 0.0;
+        let lengths = lengths(part);
+        let mut longer: BTreeMap<(bool, u32), f64> = BTreeMap::new();
+        for ((has_null, bytes), share) in tuples {
+            if part.null_fraction > 0.0 {
+                *longer.entry((true, bytes)).or_default() += share * part.null_fraction;
+            }
+            let begin = bytes.next_multiple_of(part.alignment_bytes as u32);
+            for (length, of_values) in &lengths {
+                let share = share * (1.0 - part.null_fraction) * of_values;
+                *longer.entry((has_null, begin + length)).or_default() += share;
+            }
         }
-        variance += part.deviation_bytes.powi(2);
-        data += (padding + part.width_bytes) * (1.0 - part.null_fraction);
-        all_set *= 1.0 - part.null_fraction;
+        tuples = longer;
     }
     // A tuple with a null has a bitmap, which alignment turns into eight bytes.
-    TUPLE_HEADER + (1.0 - all_set) * 8.0 + mean_aligned(data, variance.sqrt(), 8.0)
+    let whole = |has_null: bool| TUPLE_HEADER + if has_null { 8.0 } else { 0.0 };
+    let sizes = tuples
+        .into_iter()
+        .map(|((has_null, bytes), share)| share * (whole(has_null) + align(f64::from(bytes), 8.0)));
+    sizes.sum()
 }
 
-/// Mean of [`align`] over sizes that vary evenly around `mean`.
-fn mean_aligned(mean: f64, deviation: f64, to: f64) -> f64 {
+/// Lengths of the values, bytes, with their shares: spread evenly around the mean as far as they deviate.
+fn lengths(part: &Part) -> BTreeMap<u32, f64> {
     const STEPS: i32 = 16;
-    let spread = deviation * f64::sqrt(3.0);
-    let at = |step: i32| mean + spread * f64::from(2 * step - STEPS + 1) / f64::from(STEPS);
-    (0..STEPS).map(|step| align(at(step), to)).sum::<f64>() / f64::from(STEPS)
+    let spread = part.deviation_bytes * f64::sqrt(3.0);
+    let mut lengths = BTreeMap::new();
+    for step in 0..STEPS {
+        let at = f64::from(2 * step - STEPS + 1) / f64::from(STEPS);
+        let length = (part.width_bytes + spread * at).round().max(0.0) as u32;
+        *lengths.entry(length).or_default() += 1.0 / f64::from(STEPS);
+    }
+    lengths
 }
 
 /// The next multiple of `to`.
@@ -187,11 +202,8 @@ fn groups(rows: f64, keys: &[Part]) -> Vec<Groups> {
             for (values, share) in &shares {
                 let expected = size * share;
                 // Every value of the first key is there. Of its pairs with those of the next, as many as some
-                // row has (balls into bins).
-                let present = match at {
-                    0 => 1.0,
-                    _ => -(size * f64::ln_1p(-share.min(1.0))).exp_m1(),
-                };
+                // row has.
+                let present = if at == 0 { 1.0 } else { present(rows, size, rows * share) };
                 let (pairs, size) = (count * values * present, (expected / present).max(1.0));
                 if pairs < 1e-6 {
                     continue;
@@ -207,6 +219,13 @@ fn groups(rows: f64, keys: &[Part]) -> Vec<Groups> {
             finer.into_values().map(|(count, rows)| Groups { count, rows: rows / count }).collect();
     }
     groups
+}
+
+/// Probability that of two sets of rows, drawn independently, some row is in both: that none of the smaller is in
+/// the larger, one after the other (the hypergeometric distribution, drawn with replacement).
+fn present(rows: f64, one: f64, other: f64) -> f64 {
+    let (few, many) = (one.min(other), one.max(other));
+    -(few * f64::ln_1p(-(many / rows).min(1.0))).exp_m1()
 }
 
 /// How many values have which share of the rows; null is one of them.
@@ -233,12 +252,14 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
     match plan.method.as_str() {
         // Bytes a row in measurements of titles, addresses, documents and tags.
         "gin" => {
-            let key = &plan.keys[0];
-            let part = match key.operator_class.as_deref() {
-                Some("gin_trgm_ops") => 2.0,
-                _ => 0.25,
+            let of_key = |key: &IndexKey| {
+                let part = match key.operator_class.as_deref() {
+                    Some("gin_trgm_ops") => 2.0,
+                    _ => 0.25,
+                };
+                rows * key_width(table, key) * part
             };
-            rows * key_width(table, key) * part
+            plan.keys.iter().map(of_key).sum()
         }
         // A tuple with its bounds on pages that splits leave two thirds full.
         "gist" => rows * (key_width(table, &plan.keys[0]) + TUPLE_HEADER + LINE_POINTER) * 1.5,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::catalog::{Catalog, Table};
+use crate::model::catalog::{Catalog, IndexKey, Table};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Shape, StatementKind};
@@ -144,11 +144,12 @@ fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Written) 
 }
 
 fn entry_us(plan: &IndexPlan) -> f64 {
-    let trigrams =
-        || plan.keys.iter().any(|key| key.operator_class.as_deref() == Some("gin_trgm_ops"));
+    let parts_us = |key: &IndexKey| match key.operator_class.as_deref() {
+        Some("gin_trgm_ops") => TRIGRAMS_US,
+        _ => ELEMENTS_US,
+    };
     match plan.method.as_str() {
-        "gin" if trigrams() => TRIGRAMS_US,
-        "gin" | "gist" => ELEMENTS_US,
+        "gin" | "gist" => plan.keys.iter().map(parts_us).sum(),
         "brin" => SUMMARY_US,
         _ => BTREE_ENTRY_US,
     }

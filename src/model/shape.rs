@@ -51,6 +51,10 @@ pub struct Scan {
     pub known: bool,
     /// Conjuncts that hold for every row the scan keeps.
     pub filters: Vec<Predicate>,
+    /// For each condition of several alternatives (`a = 1 OR b = 2`), the scan that each of them alone would
+    /// make: its filters and those that hold for all rows, and nothing else. One that no index serves has the
+    /// whole table read.
+    pub alternatives: Vec<Vec<Scan>>,
     pub joins: Vec<Join>,
     /// `ORDER BY` of the query the scan belongs to, when all its keys are columns of this scan.
     pub sort: Vec<SortKey>,
@@ -153,6 +157,26 @@ pub struct SortKey {
 }
 
 impl Scan {
+    /// A scan of a table of which nothing is known yet.
+    pub fn of(table: TableName) -> Scan {
+        Scan {
+            table,
+            known: false,
+            filters: Vec::new(),
+            alternatives: Vec::new(),
+            joins: Vec::new(),
+            sort: Vec::new(),
+            limited: false,
+            extreme: None,
+            target: false,
+            outputs: Vec::new(),
+            columns: Vec::new(),
+            whole_row: false,
+            written: Vec::new(),
+            assigned: Vec::new(),
+        }
+    }
+
     /// What its rows are wanted by in order, first of all.
     pub fn ordered_by(&self) -> Option<&Key> {
         self.sort.first().map(|sort| &sort.key).or(self.extreme.as_ref())
@@ -169,5 +193,11 @@ impl Shape {
             }
         }
         names
+    }
+
+    /// The scans, and behind all of them those of their alternatives.
+    pub fn with_alternatives(&self) -> Vec<&Scan> {
+        let alternatives = self.scans.iter().flat_map(|scan| scan.alternatives.iter().flatten());
+        self.scans.iter().chain(alternatives).collect()
     }
 }

@@ -21,6 +21,9 @@ const MOST_TEXT_BYTES: f64 = 400_000.0;
 /// sample holds.
 const RARE: f64 = 10.0;
 
+/// The number of a column before a key, with what aligns the key behind it, bytes.
+const COLUMN_NUMBER_BYTES: f64 = 4.0;
+
 /// Keys of one class that equally many rows of the sample hold.
 struct Seen {
     /// Rows of the sample that hold each of them.
@@ -33,8 +36,25 @@ struct Seen {
 
 /// Keys that the index would have.
 pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>> {
+    let mut all = Vec::new();
+    for key in &index.keys {
+        let mut of_column = keys_of(connection, table, index, key)?;
+        // Which column a key belongs to stands before it.
+        let number_bytes = if index.keys.len() > 1 { COLUMN_NUMBER_BYTES } else { 0.0 };
+        of_column.iter_mut().for_each(|keys| keys.key_bytes += number_bytes);
+        all.append(&mut of_column);
+    }
+    Some(all)
+}
+
+/// Keys of one column or expression of the index.
+fn keys_of(
+    connection: &Connection,
+    table: &Table,
+    index: &IndexPlan,
+    key: &IndexKey,
+) -> Option<Vec<Keys>> {
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
-    let key = index.keys.first()?;
     let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
     let fewer = match key.operator_class.as_deref() {
         Some("gin_trgm_ops") => rows_of_text(table, key),
@@ -42,7 +62,7 @@ pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option
     };
     MOST_ROWS.iter().map(|most| most.min(fewer.max(MOST_ROWS[1]))).find_map(|most| {
         let sample = sample(table, most)?;
-        let found = asked(connection, &query(table, index, &taken_apart, &sample))?;
+        let found = asked(connection, &query(table, index, key, &taken_apart, &sample))?;
         let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
         for row in &found {
             classes.entry(row.get(0)).or_default().push(seen(row));
@@ -63,8 +83,13 @@ fn rows_of_text(table: &Table, key: &IndexKey) -> f64 {
 }
 
 /// Asks for the keys in this part of the rows.
-fn query(table: &Table, index: &IndexPlan, taken_apart: &str, sample: &str) -> String {
-    let key = &index.keys[0];
+fn query(
+    table: &Table,
+    index: &IndexPlan,
+    key: &IndexKey,
+    taken_apart: &str,
+    sample: &str,
+) -> String {
     let expression = if key.is_column { quote(&key.expression) } else { key.expression.clone() };
     include_str!("queries/keys.sql")
         .replace("{keys}", taken_apart)

@@ -100,6 +100,14 @@ pub struct ScanOf<'a> {
     pub table: Option<&'a Table>,
 }
 
+impl<'a> ScanOf<'a> {
+    /// The scans that the alternatives of its conditions would make.
+    pub fn alternatives(&self) -> impl Iterator<Item = ScanOf<'a>> {
+        let ScanOf { query, shape, scan, table } = *self;
+        scan.alternatives.iter().flatten().map(move |scan| ScanOf { query, shape, scan, table })
+    }
+}
+
 impl<'a> Input<'a> {
     pub fn new(
         workload: &'a Workload,

@@ -23,7 +23,9 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
         if found.shape.kind == StatementKind::Insert && found.scan.target {
             continue;
         }
-        for predicate in &found.scan.filters {
+        let alternatives = found.scan.alternatives.iter().flatten();
+        let scans = std::iter::once(found.scan).chain(alternatives);
+        for predicate in scans.flat_map(|scan| &scan.filters) {
             let Some(why) = defeat(&found, predicate) else { continue };
             if !is_slow_enough(&found) || is_served(found.table, predicate) {
                 continue;

@@ -24,38 +24,44 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
         if found.shape.kind == StatementKind::Insert && found.scan.target {
             continue;
         }
-        let columns = columns(&found);
-        if columns.is_empty() {
+        if is_served(&found) {
             continue;
         }
-        match found.table {
-            Some(table) => {
-                // Writes find their rows by the same filters, so they count too.
-                if is_worth_an_index(found.query, table) && !is_filter_served(table, found.scan) {
-                    groups.add(&table.name, columns.clone(), Level::Warning, found.query, || {
-                        format!(
-                            "{} is filtered by {} and no index serves it",
-                            table.name,
-                            columns.join(", ")
-                        )
-                    });
-                    if let Some(rows) = table.rows {
-                        groups.evidence(
-                            json!({"kind": "table", "provenance": "estimated", "rows": rows}),
-                        );
-                    }
-                }
-            }
-            None => {
-                let why = match input.catalog {
-                    None => "no catalog was given",
-                    Some(_) => "the catalog has no such table",
-                };
-                suspect(&found, columns, why, &mut groups);
-            }
+        look(input, &found, &mut groups);
+        // Of `a = 1 OR b = 2` each has to be found by an index, or the whole table is read.
+        for alternative in found.alternatives().filter(|alternative| !is_served(alternative)) {
+            look(input, &alternative, &mut groups);
         }
     }
     groups.finish(input.workload)
+}
+
+fn is_served(found: &ScanOf<'_>) -> bool {
+    found.table.is_some_and(|table| is_filter_served(table, found.scan))
+}
+
+/// Notes the filters of a scan that no known index serves.
+fn look(input: &Input<'_>, found: &ScanOf<'_>, groups: &mut Grouped) {
+    let columns = columns(found);
+    if columns.is_empty() {
+        return;
+    }
+    let Some(table) = found.table else {
+        let why = match input.catalog {
+            None => "no catalog was given",
+            Some(_) => "the catalog has no such table",
+        };
+        return suspect(found, columns, why, groups);
+    };
+    // Writes find their rows by the same filters, so they count too.
+    if is_worth_an_index(found.query, table) {
+        groups.add(&table.name, columns.clone(), Level::Warning, found.query, || {
+            format!("{} is filtered by {} and no index serves it", table.name, columns.join(", "))
+        });
+        if let Some(rows) = table.rows {
+            groups.evidence(json!({"kind": "table", "provenance": "estimated", "rows": rows}));
+        }
+    }
 }
 
 /// Columns and expressions of the filters that an index could serve. Expressions that another

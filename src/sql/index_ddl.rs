@@ -157,15 +157,21 @@ fn as_plan(index: &Index, table: &TableName) -> IndexPlan {
     }
 }
 
-/// The wide one holds the same rows, begins with the same keys, and carries what the narrow one does.
+/// The wide one holds the same rows, begins with the same keys, and carries what the narrow one does. Of GIN
+/// every key does the same as the first.
 fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
     wide.method == narrow.method
         && match (&wide.predicate, &narrow.predicate) {
             (Some(wide), Some(narrow)) => is_same(wide, narrow),
             (wide, narrow) => wide.is_none() && narrow.is_none(),
         }
-        && wide.keys.len() >= narrow.keys.len()
-        && wide.keys.iter().zip(&narrow.keys).all(|(wide, narrow)| same_key(wide, narrow))
+        && match wide.method == "gin" {
+            true => narrow.keys.iter().all(|key| wide.keys.iter().any(|own| same_key(own, key))),
+            false => {
+                wide.keys.len() >= narrow.keys.len()
+                    && wide.keys.iter().zip(&narrow.keys).all(|(wide, own)| same_key(wide, own))
+            }
+        }
         && narrow.include.iter().all(|column| wide.holds(column))
 }
 

@@ -4,6 +4,7 @@
 //! distinct statement, and a statement that it cannot read still has a fingerprint.
 
 mod aggregate;
+mod alternatives;
 pub mod batch;
 pub mod constant;
 pub mod ddl;

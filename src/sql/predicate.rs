@@ -7,25 +7,45 @@ use sqlparser::ast::{
     Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::alternatives::{alternatives, any_of, fields, rows};
 use super::scope::{Origin, Scope, fold};
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Key, Operator, Predicate, Scan};
 
 /// What a conjunct is for the scans around it.
 pub enum Conjunct<'e> {
-    Filter { scan: usize, predicate: Predicate },
-    Join { left: Origin, right: Origin },
-    SemiJoin { left: Origin, subquery: &'e Query },
+    Filter {
+        scan: usize,
+        predicate: Predicate,
+    },
+    /// What each of several alternatives says of one scan.
+    Alternatives {
+        scan: usize,
+        filters: Vec<Vec<Predicate>>,
+    },
+    Join {
+        left: Origin,
+        right: Origin,
+    },
+    SemiJoin {
+        left: Origin,
+        subquery: &'e Query,
+    },
     Other,
 }
 
 /// The parts of a condition that are joined by `AND`.
 pub fn conjuncts(condition: &Expr) -> Vec<&Expr> {
+    joined_by(&BinaryOperator::And, condition)
+}
+
+/// The parts of a condition that are joined by one operator.
+pub(super) fn joined_by<'e>(operator: &BinaryOperator, condition: &'e Expr) -> Vec<&'e Expr> {
     let mut parts = Vec::new();
     let mut rest = vec![condition];
     while let Some(expr) = rest.pop() {
         match expr {
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            Expr::BinaryOp { left, op, right } if op == operator => {
                 rest.push(right);
                 rest.push(left);
             }
@@ -55,12 +75,17 @@ pub fn classify<'e>(
         Expr::BinaryOp { left, op, right } => {
             let operator = match op {
                 BinaryOperator::Or => {
-                    return any_of(expr, scope, scans, catalog).unwrap_or(Conjunct::Other);
+                    return any_of(expr, scope, scans, catalog)
+                        .or_else(|| alternatives(expr, scope, scans, catalog))
+                        .unwrap_or(Conjunct::Other);
                 }
                 // An AND inside of an OR says nothing that holds for every row.
                 BinaryOperator::And => return Conjunct::Other,
                 op => operator(op),
             };
+            if let (Expr::Tuple(left), Expr::Tuple(right)) = (&**left, &**right) {
+                return rows(operator, left, &[right], &key_of);
+            }
             if operator == Operator::Equal {
                 let (l, r) =
                     (scope.column(left, scans, catalog), scope.column(right, scans, catalog));
@@ -78,6 +103,10 @@ pub fn classify<'e>(
         }
         Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
             filter(left, Operator::In, &[right])
+        }
+        Expr::InList { expr, list, negated: false } if let Expr::Tuple(row) = &**expr => {
+            let values: Option<Vec<&Vec<Expr>>> = list.iter().map(fields).collect();
+            values.map_or(Conjunct::Other, |values| rows(Operator::Equal, row, &values, &key_of))
         }
         Expr::InList { expr, list, negated } => {
             let operator = if *negated { Operator::NotEqual } else { Operator::In };
@@ -108,46 +137,6 @@ pub fn classify<'e>(
         expr if is_name(expr) => filter(expr, Operator::Equal, &[]),
         _ => Conjunct::Other,
     }
-}
-
-/// `a = 1 OR a = 2` is `a IN (1, 2)`.
-fn any_of<'e>(
-    expr: &'e Expr,
-    scope: &Scope<'_>,
-    scans: &[Scan],
-    catalog: Option<&Catalog>,
-) -> Option<Conjunct<'e>> {
-    let mut rest = vec![expr];
-    let mut found: Option<(usize, Predicate)> = None;
-    while let Some(part) = rest.pop() {
-        match part {
-            Expr::Nested(inner) => rest.push(inner),
-            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
-                rest.push(right);
-                rest.push(left);
-            }
-            part => {
-                let Conjunct::Filter { scan, predicate } = classify(part, scope, scans, catalog)
-                else {
-                    return None;
-                };
-                if !matches!(predicate.operator, Operator::Equal | Operator::In) {
-                    return None;
-                }
-                match &mut found {
-                    None => found = Some((scan, Predicate { operator: Operator::In, ..predicate })),
-                    Some((known, whole)) if *known == scan && whole.key == predicate.key => {
-                        whole.slots.extend(predicate.slots);
-                    }
-                    Some(_) => return None,
-                }
-            }
-        }
-    }
-    found.map(|(scan, predicate)| Conjunct::Filter {
-        scan,
-        predicate: Predicate { sql: unqualified(expr), ..predicate },
-    })
 }
 
 fn operator(op: &BinaryOperator) -> Operator {
@@ -218,7 +207,7 @@ pub fn key(
 }
 
 /// The expression as SQL, without the names of relations before its columns.
-fn unqualified(expr: &Expr) -> String {
+pub(super) fn unqualified(expr: &Expr) -> String {
     let mut expr = expr.clone();
     let _ = VisitMut::visit(&mut expr, &mut Unqualify);
     expr.to_string()

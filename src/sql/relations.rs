@@ -245,21 +245,8 @@ impl Resolver<'_> {
             || TableName::new(schema.unwrap_or("public"), table),
             |table| table.name.clone(),
         );
-        self.shape.scans.push(Scan {
-            table: name,
-            known: known.is_some_and(|table| table.kind != TableKind::View),
-            filters: Vec::new(),
-            joins: Vec::new(),
-            sort: Vec::new(),
-            limited: false,
-            extreme: None,
-            target: false,
-            outputs: Vec::new(),
-            columns: Vec::new(),
-            whole_row: false,
-            written: Vec::new(),
-            assigned: Vec::new(),
-        });
+        let known = known.is_some_and(|table| table.kind != TableKind::View);
+        self.shape.scans.push(Scan { known, ..Scan::of(name) });
         let source = Source::Scan(self.shape.scans.len() - 1);
         scope.relations.push(Relation { alias, source });
     }

@@ -11,7 +11,7 @@ use super::predicate::{Conjunct, classify, conjuncts, functions, key, slots};
 use super::scope::{Outputs, Relation, Scope, Source, fold};
 use super::utility::is_utility;
 use crate::model::catalog::Catalog;
-use crate::model::shape::{Operator, Predicate, Shape, SortKey, StatementKind};
+use crate::model::shape::{Operator, Predicate, Scan, Shape, SortKey, StatementKind};
 
 /// The shape of a normalized statement.
 ///
@@ -33,11 +33,13 @@ pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, Parse
         Statement::Merge(_) => StatementKind::Merge,
         _ => return Ok(empty(StatementKind::Utility)),
     };
-    let mut resolver = Resolver { catalog, shape: empty(kind), depth: 0, views: 0 };
+    let mut resolver =
+        Resolver { catalog, shape: empty(kind), alternatives: Vec::new(), depth: 0, views: 0 };
     resolver.shape.functions = functions(&statement);
     resolver.shape.writes = kind != StatementKind::Select;
     resolver.statement(&statement, None);
     resolver.shape.first = resolver.first(&statement);
+    resolver.spread();
     Ok(resolver.shape)
 }
 
@@ -61,6 +63,8 @@ fn empty(kind: StatementKind) -> Shape {
 pub(super) struct Resolver<'c> {
     pub(super) catalog: Option<&'c Catalog>,
     pub(super) shape: Shape,
+    /// Scans of which a condition names alternatives, each with its filters.
+    alternatives: Vec<(usize, Vec<Vec<Predicate>>)>,
     /// Nesting of queries; the outermost is 1.
     depth: usize,
     /// Nesting of views.
@@ -68,6 +72,21 @@ pub(super) struct Resolver<'c> {
 }
 
 impl Resolver<'_> {
+    /// Adds the scans that alternatives would make, now that all other filters are known.
+    fn spread(&mut self) {
+        for (scan, alternatives) in std::mem::take(&mut self.alternatives) {
+            let whole = &mut self.shape.scans[scan];
+            let alone = |mut filters: Vec<Predicate>| {
+                filters.extend(whole.filters.iter().cloned());
+                let written = whole.written.clone();
+                let (known, target) = (whole.known, whole.target);
+                Scan { filters, known, target, written, ..Scan::of(whole.table.clone()) }
+            };
+            let scans = alternatives.into_iter().map(alone).collect();
+            whole.alternatives.push(scans);
+        }
+    }
+
     fn statement(&mut self, statement: &Statement, parent: Option<&Scope<'_>>) -> Outputs {
         match statement {
             Statement::Query(query) => return self.query(query, parent),
@@ -329,6 +348,12 @@ impl Resolver<'_> {
             Conjunct::Filter { scan, predicate } => {
                 if filters(scan) {
                     self.shape.scans[scan].filters.push(predicate);
+                }
+                self.subqueries(conjunct, scope);
+            }
+            Conjunct::Alternatives { scan, filters: alternatives } => {
+                if filters(scan) {
+                    self.alternatives.push((scan, alternatives));
                 }
                 self.subqueries(conjunct, scope);
             }

@@ -54,8 +54,9 @@ fn undecided(why: impl Into<String>) -> Fate {
     (State::Undecided, Some(why.into()))
 }
 
-/// What the trial of one recommendation alone says of it.
-pub fn alone(trial: &Trial, matter: Matter<'_>) -> Fate {
+/// What the trial of one recommendation alone says of it. `is_used_in_set` tells that some statement uses it
+/// beside the others, as those of `a = 1 OR b = 2` are used together or not at all.
+pub fn alone(trial: &Trial, matter: Matter<'_>, is_used_in_set: bool) -> Fate {
     if let Some(why) = &trial.failed {
         return undecided(format!("the trial could not be held: {why}"));
     }
@@ -74,7 +75,7 @@ pub fn alone(trial: &Trial, matter: Matter<'_>) -> Fate {
         return (State::Accepted, note);
     }
     if let Some(fate) = unused(trial, matter, "no statement used it") {
-        return fate;
+        return if is_used_in_set { undecided("alone no statement used it") } else { fate };
     }
     let users = trial.index_of(&matter.recommendation.id).map(|index| &index.used_by);
     let replayed = |user: &Fingerprint| every.iter().any(|query| query.fingerprint == *user);

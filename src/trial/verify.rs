@@ -55,6 +55,7 @@ pub fn verify(
         planner: Planner::default(),
         random: Random::new(case.stage.effort.seed),
         singles: Vec::new(),
+        used_in_set: Vec::new(),
         tell,
     };
     let proposed: Vec<usize> = (0..recommendations.len())
@@ -106,6 +107,8 @@ struct Court<'c, 'w> {
     planner: Planner,
     random: Random,
     singles: Vec<Trial>,
+    /// Recommendations that a statement would use beside all others.
+    used_in_set: Vec<String>,
     tell: &'w mut dyn FnMut(Step<'_>),
 }
 
@@ -234,6 +237,8 @@ impl<'c> Court<'c, '_> {
         (self.tell)(Step::Begin("looking at the plans with the whole set"));
         let (changes, plan) = self.prepare(recommendations, members);
         let trial = look_at_plans(self.case.stage, &changes, plan)?;
+        let used = trial.indexes.iter().filter(|index| !index.used_by.is_empty());
+        self.used_in_set.extend(used.map(|index| index.recommendation.clone()));
         for at in members {
             if let Some((state, why)) = in_set(&trial, self.matter(&recommendations[*at])) {
                 recommendations[*at].state = state;
@@ -294,7 +299,7 @@ impl<'c> Court<'c, '_> {
     fn alone(&self, recommendation: &Recommendation, set: Option<&Trial>) -> Fate {
         let id = &recommendation.id;
         let Some(single) = self.single(id) else { return (State::Undecided, None) };
-        let fate = alone(single, self.matter(recommendation));
+        let fate = alone(single, self.matter(recommendation), self.used_in_set.contains(id));
         if fate.0 == State::Accepted {
             return fate;
         }

@@ -132,6 +132,67 @@ fn documents_arrays_and_parts_of_text_get_gin_with_figures_only_from_a_build() {
 }
 
 #[test]
+fn alternatives_get_the_indexes_that_only_together_are_worth_anything() {
+    let Some((flags, owner)) = bazaar("bazaar_either") else { return };
+    let either = "SELECT \"Id\" FROM \"Sales\".\"Items\" WHERE price = $1 AND status = 'open' OR \"ownerId\" = $2";
+    let search = "SELECT \"Id\" FROM \"Sales\".\"Items\" WHERE title ILIKE $1 OR filler ILIKE $1";
+    let rows = "SELECT id FROM people WHERE (country, joined) IN (('DE', $1), ('FR', $2))";
+    let mut entries: Vec<(&str, &[&str], f64)> = Vec::new();
+    for _ in 0..20 {
+        entries.push((either, &["5.1", "77"], 20.0));
+        entries.push((search, &["%a1b2%"], 90.0));
+        entries.push((rows, &["2025-12-31 10:00+00", "2025-12-31 11:00+00"], 9.0));
+    }
+    let found = advised(&flags, &entries, &[]);
+    let made = indexes(&found);
+    for wanted in [
+        "\"Sales\".\"Items\" (price",
+        "\"Sales\".\"Items\" (\"ownerId\"",
+        "\"Sales\".\"Items\" USING gin (filler gin_trgm_ops, title gin_trgm_ops)",
+        "public.people (joined",
+    ] {
+        assert!(made.iter().any(|sql| sql.starts_with(wanted)), "{wanted}: {made:?}");
+    }
+    assert_eq!(made.len(), 4, "{made:?}");
+    // A budget has room for both of a pair, or for neither.
+    let both: u64 = ["price", "ownerId"]
+        .iter()
+        .map(|column| {
+            let recommendations = found["recommendations"].as_array().unwrap();
+            let of = |r: &&Value| {
+                r["sql"].to_string().contains(&format!("Items\\\" ({column}"))
+                    || r["sql"].to_string().contains(&format!("Items\\\" (\\\"{column}"))
+            };
+            recommendations.iter().find(of).unwrap()["takes"]["size_bytes"].as_u64().unwrap()
+        })
+        .sum();
+    let only: Vec<_> = entries.iter().filter(|(sql, ..)| *sql == either).copied().collect();
+    let budget = |bytes: u64| indexes(&advised(&flags, &only, &["--budget", &bytes.to_string()]));
+    assert_eq!(budget(both * 11 / 10).len(), 2);
+    assert_eq!(budget(both * 7 / 10), Vec::<String>::new());
+    // And the server uses them together.
+    for recommendation in found["recommendations"].as_array().unwrap() {
+        recommendation["sql"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .for_each(|sql| owner.batch(sql.as_str().unwrap()).unwrap());
+    }
+    for (sql, values) in [(either, "5.1, 77"), (search, "'%a1b2%'")] {
+        let prepared = format!("PREPARE p AS {sql}; SET plan_cache_mode = force_custom_plan");
+        owner.batch(&prepared).unwrap();
+        let plan: String = owner
+            .query(&format!("EXPLAIN EXECUTE p({values})"), &[])
+            .unwrap()
+            .iter()
+            .map(|row| row.get::<_, String>(0))
+            .collect();
+        owner.batch("DEALLOCATE p").unwrap();
+        assert!(plan.contains("BitmapOr"), "{plan}");
+    }
+}
+
+#[test]
 fn a_budget_is_kept_and_more_of_it_never_makes_things_worse() {
     let Some((flags, _)) = bazaar("bazaar_budget") else { return };
     let statements = [

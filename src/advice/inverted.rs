@@ -1,0 +1,107 @@
+//! Indexes for what a btree cannot find: parts of text, words, elements, ranges that overlap.
+
+use super::candidates::plan;
+use super::keys::{Asked, expression_key, values};
+use super::pinned;
+use crate::model::catalog::{Catalog, IndexKey};
+use crate::model::recommendation::IndexPlan;
+use crate::model::shape::{Key, Operator, Predicate, Shape};
+use crate::model::workload::Query;
+use crate::sql::immutable::Kind;
+
+/// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that
+/// overlap.
+pub fn all_inverted(asked: Asked<'_>) -> Vec<IndexPlan> {
+    (0..asked.scan.filters.len()).filter_map(|number| of_filter(asked, number)).collect()
+}
+
+/// The index that finds what one filter asks for.
+fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexPlan> {
+    let filter = &asked.scan.filters[number];
+    let (key, kind, is_jsonb) = match &filter.key {
+        Key::Column(name) => {
+            let column = asked.table.column(name)?;
+            let kind = match Kind::of(&column.type_name) {
+                Kind::Text if !has_trigrams(&column.type_name) => Kind::Other,
+                kind => kind,
+            };
+            (IndexKey::column(name), kind, column.type_name == "jsonb")
+        }
+        Key::Expression { sql, .. } => {
+            let found = asked.expression(sql, |scan| Some(&scan.filters.get(number)?.key))?;
+            let of_jsonb = filter.key.columns().first().and_then(|name| asked.table.column(name));
+            let is_jsonb = of_jsonb.is_some_and(|column| column.type_name == "jsonb");
+            let kind = found.kind;
+            (expression_key(found), kind, is_jsonb)
+        }
+    };
+    let (method, class) = inverted(asked.query, filter, kind, is_jsonb)?;
+    let operator_class = class.map(str::to_owned);
+    Some(plan(asked.table, method, vec![IndexKey { operator_class, ..key }]))
+}
+
+/// For alternatives that GIN serves every one of, one index on all that they ask for: the look for each of them
+/// is into the same index.
+pub fn inverted_together(
+    query: &Query,
+    shape: &Shape,
+    texts: &[Shape],
+    catalog: &Catalog,
+) -> Vec<IndexPlan> {
+    let mut number = shape.scans.len();
+    let mut plans = Vec::new();
+    for alternatives in shape.scans.iter().flat_map(|scan| &scan.alternatives) {
+        let first = number;
+        number += alternatives.len();
+        let Some(table) = alternatives.first().and_then(|scan| catalog.table(&scan.table)) else {
+            continue;
+        };
+        let of_each = alternatives.iter().enumerate().map(|(at, scan)| {
+            let spelled = pinned::same_scan(texts, first + at);
+            let all = all_inverted(Asked { query, table, scan, spelled: &spelled });
+            all.into_iter().find(|plan| plan.method == "gin")
+        });
+        let Some(of_each) = of_each.collect::<Option<Vec<IndexPlan>>>() else { continue };
+        let mut keys: Vec<IndexKey> = of_each.into_iter().flat_map(|plan| plan.keys).collect();
+        keys.sort_by(|a, b| {
+            (&a.expression, &a.operator_class).cmp(&(&b.expression, &b.operator_class))
+        });
+        keys.dedup();
+        if keys.len() > 1 {
+            plans.push(plan(table, "gin", keys));
+        }
+    }
+    plans
+}
+
+/// The trigram operator classes take `text` and what is the same bytes.
+fn has_trigrams(type_name: &str) -> bool {
+    ["text", "character varying", "varchar"].iter().any(|name| type_name.starts_with(name))
+}
+
+/// The method that serves the filter, with the operator class where it is not the default one.
+fn inverted(
+    query: &Query,
+    filter: &Predicate,
+    kind: Kind,
+    is_jsonb: bool,
+) -> Option<(&'static str, Option<&'static str>)> {
+    let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
+    match (filter.operator, kind) {
+        (Operator::ILike, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
+        (Operator::Like, Kind::Text) if by_part() => Some(("gin", Some("gin_trgm_ops"))),
+        // Smaller and quicker, and knows nothing but containment and paths.
+        (Operator::Contains, Kind::Document) if is_jsonb && is_path(filter) => {
+            Some(("gin", Some("jsonb_path_ops")))
+        }
+        (Operator::Contains, Kind::Document) if is_jsonb => Some(("gin", None)),
+        (Operator::Contains, Kind::Words | Kind::Array) => Some(("gin", None)),
+        (Operator::Contains, Kind::Range) => Some(("gist", None)),
+        _ => None,
+    }
+}
+
+/// `@>`, `@?` and `@@`, which the path operator class knows; `?` and its kin it does not.
+fn is_path(filter: &Predicate) -> bool {
+    ["@>", "@?", "@@"].iter().any(|operator| filter.sql.contains(operator))
+}
