@@ -6,7 +6,7 @@ use pgassay::pg::error::PgError;
 use pgassay::pg::session::Answer;
 use pgassay::stats::random::Random;
 use pgassay::trial::compare::compare;
-use pgassay::trial::replay::{Outcome, Replayed, Session, Sessions, run_round};
+use pgassay::trial::replay::{Executed, Outcome, Replayed, Session, Sessions, run_round};
 use pgassay::trial::schedule::round;
 
 /// A session whose latencies are log-normal around a scale; nothing sleeps.
@@ -18,11 +18,15 @@ struct Scripted {
 }
 
 impl Session for Scripted {
-    fn execute(&mut self, _: &Sample) -> Result<Answer, PgError> {
+    fn replay(&mut self, _: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError> {
         // The sum of twelve uniforms less six is close enough to a normal deviate.
         let normal: f64 = (0..12).map(|_| self.random.unit()).sum::<f64>() - 6.0;
         let latency_us = self.scale_us * (self.sigma * normal).exp();
-        Ok(Answer { rows: 1, digest: self.digest, latency_us })
+        let limit_us = limit_ms.map_or(f64::INFINITY, |ms| ms as f64 * 1e3);
+        Ok(match latency_us <= limit_us {
+            true => Executed::Done(Answer { rows: 1, digest: self.digest, latency_us }),
+            false => Executed::Stopped(limit_us),
+        })
     }
 }
 
@@ -30,7 +34,7 @@ const ROUNDS: usize = 20;
 const SETS: usize = 10;
 
 fn trial(seed: u64, factor: f64, session_bias: f64, digest_after: u64) -> Verdict {
-    trial_of(SETS * ROUNDS, seed, factor, session_bias, digest_after)
+    trial_of(SETS * ROUNDS, seed, factor, session_bias, digest_after, None)
 }
 
 /// One trial: the after session is `factor` as slow, and each session of a block has a bias of its own.
@@ -40,10 +44,12 @@ fn trial_of(
     factor: f64,
     session_bias: f64,
     digest_after: u64,
+    limit_ms: Option<u64>,
 ) -> Verdict {
     let mut random = Random::new(seed);
     let queries = vec![Replayed {
         samples: vec![Sample { text: "SELECT 1".into(), parameters: Vec::new() }; SETS],
+        limit_ms,
     }];
     let mut outcomes = vec![Outcome::default()];
     for block in 0..4 {
@@ -91,12 +97,27 @@ fn a_few_executions_never_call_nothing_a_change_and_see_what_an_index_does() {
     let quiet =
         |verdict: &Verdict| matches!(verdict, Verdict::Unchanged | Verdict::Inconclusive(_));
     for executions in [8, 16, 40] {
-        let same = share(200, |seed| trial_of(executions, seed, 1.0, 0.1, 1), quiet);
-        let faster = |seed| trial_of(executions, seed, 0.1, 0.1, 1);
+        let same = share(200, |seed| trial_of(executions, seed, 1.0, 0.1, 1, None), quiet);
+        let faster = |seed| trial_of(executions, seed, 0.1, 0.1, 1, None);
         let seen = share(60, faster, |v| *v == Verdict::Improved);
         println!("{executions} executions: {same:.3} quiet, {seen:.3} seen");
         assert!(same >= 0.95 && seen >= 0.95, "{executions}: {same} {seen}");
     }
+}
+
+#[test]
+fn what_is_stopped_at_a_limit_is_seen_as_far_as_the_limit_shows_it() {
+    // Half of the executions without the change are stopped at their median.
+    let at_a_limit = |factor: f64, limit_ms: u64| {
+        move |seed| trial_of(SETS * ROUNDS, seed, factor, 0.1, 1, Some(limit_ms))
+    };
+    assert!(share(60, at_a_limit(0.1, 1), |v| *v == Verdict::Improved) >= 0.95);
+    assert!(share(60, at_a_limit(50.0, 5), |v| *v == Verdict::Regressed) >= 0.95);
+    // Where the same is stopped in all arms, nothing is known.
+    let unknown = |v: &Verdict| v.why().is_some_and(|why| why.contains("time limit"));
+    assert!(share(60, at_a_limit(1.0, 1), unknown) >= 0.95);
+    // All were stopped, and so they seem the same.
+    assert!(share(60, at_a_limit(200.0, 1), |v| matches!(v, Verdict::Inconclusive(_))) >= 1.0);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::pg::error::{Kind, PgError};
 use crate::pg::explain;
 use crate::pg::libpq_env::Settings;
 use crate::stats::random::Random;
-use crate::trial::replay::{Prepared, Session};
+use crate::trial::replay::Prepared;
 
 /// Passes with sessions of their own. Six passes against floors of another night raised a false alarm
 /// in 0.055 % of the statements of a busy machine, three passes in 3 %.

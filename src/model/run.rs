@@ -294,6 +294,10 @@ pub struct RunQueryTrial {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RunArm {
     pub n: u64,
+    /// Executions that were stopped at their time limit: they take at least as long as is written, and so does a
+    /// quantile that falls on them.
+    #[serde(default)]
+    pub timed_out: u64,
     pub p50_us: Option<f64>,
     pub p95_us: Option<f64>,
     pub p99_us: Option<f64>,

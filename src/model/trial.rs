@@ -8,6 +8,8 @@ use super::plan::Plan;
 pub struct Arm {
     /// Latencies of each round, microseconds, from the moment an execution was due.
     pub rounds: Vec<Vec<f64>>,
+    /// Executions that were stopped at their time limit: they take at least the latency that stands here.
+    pub timed_out: usize,
 }
 
 impl Arm {

@@ -56,6 +56,11 @@ impl PgError {
         self
     }
 
+    /// The statement ran into `statement_timeout`, or somebody cancelled it.
+    pub fn is_timeout(&self) -> bool {
+        self.sqlstate.as_deref() == Some("57014")
+    }
+
     pub fn interrupted() -> Self {
         PgError::new(Kind::Interrupted, "interrupted", "stopped by a signal")
     }

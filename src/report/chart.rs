@@ -92,6 +92,7 @@ mod tests {
     #[test]
     fn a_chart_stays_inside_its_box_and_needs_nothing_from_outside() {
         let arm = |us: u64| RunArm {
+            timed_out: 0,
             n: 10,
             p50_us: Some(us as f64),
             p95_us: Some(us as f64),

@@ -102,6 +102,9 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
 
 fn statistics(arm: &RunArm) -> Vec<(&'static str, String, &'static str)> {
     let mut rows = vec![("n", arm.n.to_string(), "count")];
+    if arm.timed_out > 0 {
+        rows.push(("timed_out", arm.timed_out.to_string(), "count"));
+    }
     for (name, value) in [("p50", arm.p50_us), ("p95", arm.p95_us), ("p99", arm.p99_us)] {
         if let Some(value) = value {
             rows.push((name, format!("{value:.1}"), "us"));

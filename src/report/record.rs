@@ -311,6 +311,7 @@ fn arm(arm: &Arm) -> RunArm {
     latencies.iter().for_each(|latency_us| histogram.record(latency_us.round() as u64));
     RunArm {
         n: latencies.len() as u64,
+        timed_out: arm.timed_out as u64,
         p50_us: sample_quantile(&latencies, 0.50),
         p95_us: sample_quantile(&latencies, 0.95),
         p99_us: sample_quantile(&latencies, 0.99),

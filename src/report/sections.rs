@@ -4,7 +4,7 @@
 use super::chart::before_after;
 use super::document::{Line, LoopSection, QueryRow, Section, SectionQuery, heading, trial_of};
 use super::together::trial_of_all;
-use super::words::{bytes, change, count, interval, milliseconds, plural, share};
+use super::words::{bytes, change, count, interval, milliseconds, plural, quantiles, share};
 use crate::model::run::{Run, RunFinding, RunQueryTrial, RunRecommendation, RunTrial};
 
 /// Statements listed in the appendix.
@@ -77,28 +77,23 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
         .iter()
         .find(|query| query.fingerprint == trial.fingerprint)
         .map_or_else(|| trial.fingerprint.clone(), |query| query.normalized.clone());
-    let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
-    let mut rows: Vec<[String; 4]> = [
-        ("p50", trial.before.p50_us, trial.after.p50_us),
-        ("p95", trial.before.p95_us, trial.after.p95_us),
-        ("p99", trial.before.p99_us, trial.after.p99_us),
-    ]
-    .into_iter()
-    .map(|(name, before, after)| {
-        let difference = match (name, before, after) {
-            (name, ..) if name == trial.judged_by => format!(
-                "{} ({})",
-                change(trial.change_pct),
-                interval(trial.interval_pct[0], trial.interval_pct[1])
-            ),
-            (_, Some(before), Some(after)) if before > 0.0 => {
-                change(100.0 * (after / before - 1.0))
-            }
-            _ => String::new(),
-        };
-        [name.to_owned(), figure(before), figure(after), difference]
-    })
-    .collect();
+    let pairs = quantiles(&trial.before).into_iter().zip(quantiles(&trial.after));
+    let mut rows: Vec<[String; 4]> = pairs
+        .map(|((name, before, before_words), (_, after, after_words))| {
+            let difference = match (name, before, after) {
+                (name, ..) if name == trial.judged_by => format!(
+                    "{} ({})",
+                    change(trial.change_pct),
+                    interval(trial.interval_pct[0], trial.interval_pct[1])
+                ),
+                (_, Some(before), Some(after)) if before > 0.0 => {
+                    change(100.0 * (after / before - 1.0))
+                }
+                _ => String::new(),
+            };
+            [name.to_owned(), before_words, after_words, difference]
+        })
+        .collect();
     if let (Some(before), Some(after)) = (trial.buffers_before, trial.buffers_after) {
         rows.push(["buffers".to_owned(), count(before), count(after), String::new()]);
     }
@@ -111,9 +106,19 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
     notes.push(match trial.rows_identical {
         Some(true) => "The rows are the same with and without the change.".to_owned(),
         Some(false) => "**The rows differ with and without the change.**".to_owned(),
+        None if trial.before.timed_out > 0 => {
+            "Without the change it never came to its end, so rows could not be compared.".to_owned()
+        }
         None => "The statement does not return the same rows twice, so rows could not be compared."
             .to_owned(),
     });
+    if trial.before.timed_out > 0 {
+        notes.push(format!(
+            "{} of {} executions without the change were stopped before their end: it takes longer than shown, and the change is at least as large.",
+            count(trial.before.timed_out),
+            count(trial.before.n)
+        ));
+    }
     if trial.judged_by != "p95" {
         notes.push(format!(
             "Judged by the median: {} executions are too few for p95, which needs 59. A longer --time-budget gives them.",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::trial_text::{best_alone, pair, statement};
-use super::words::{bytes, change, interval, milliseconds, plural, ratio};
+use super::words::{bytes, change, interval, milliseconds, p95, plural, ratio};
 use crate::model::run::{Run, RunTrial, RunWrites};
 
 #[derive(Debug, Serialize)]
@@ -50,14 +50,13 @@ pub(super) fn trial_of_all(run: &Run) -> Option<&RunTrial> {
 pub(super) fn together(run: &Run) -> Option<Together> {
     let trial = trial_of_all(run)?;
     let size = trial.size_bytes.map_or("unknown size".to_owned(), bytes);
-    let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
     let rows = trial
         .queries
         .iter()
         .map(|query| TogetherRow {
             sql: statement(run, &query.fingerprint).to_owned(),
-            before: figure(query.before.p95_us),
-            after: figure(query.after.p95_us),
+            before: p95(&query.before),
+            after: p95(&query.after),
             change: format!(
                 "{} ({})",
                 change(query.change_pct),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::text::{mark, put, table};
 use super::together::write_lead;
-use super::words::{bytes, change, interval, middle_cut, milliseconds, plural, ratio};
+use super::words::{bytes, change, interval, middle_cut, milliseconds, plural, quantiles, ratio};
 use crate::model::run::{Run, RunAlone, RunQueryTrial, RunTrial, RunWrites};
 
 /// Width of the SQL in tables, characters: a table fits 120 columns.
@@ -48,22 +48,15 @@ fn statements(out: &mut String, run: &Run, trial: &RunTrial) {
     }
     header.push("statement");
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6]);
-    let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
     for query in &trial.queries {
-        let mut row = vec![
-            format!("{} {}", mark(&query.verdict), query.verdict),
-            figure(query.before.p50_us),
-            figure(query.before.p95_us),
-            figure(query.before.p99_us),
-            figure(query.after.p50_us),
-            figure(query.after.p95_us),
-            figure(query.after.p99_us),
-            format!(
-                "{} [{}]",
-                change(query.change_pct),
-                interval(query.interval_pct[0], query.interval_pct[1])
-            ),
-        ];
+        let mut row = vec![format!("{} {}", mark(&query.verdict), query.verdict)];
+        let figures = [&query.before, &query.after].into_iter().flat_map(quantiles);
+        row.extend(figures.map(|(_, _, words)| words));
+        row.push(format!(
+            "{} [{}]",
+            change(query.change_pct),
+            interval(query.interval_pct[0], query.interval_pct[1])
+        ));
         if is_set {
             row.push(best_alone(query).map_or("–".to_owned(), |best| change(best.change_pct)));
         }
@@ -100,6 +93,13 @@ fn notes(out: &mut String, trial: &RunTrial) {
     }
     for query in &trial.queries {
         let fingerprint = &query.fingerprint;
+        if query.before.timed_out > 0 {
+            let _ = writeln!(
+                out,
+                "    {} of {} executions of {fingerprint} were stopped before their end: without the change it takes longer than shown",
+                query.before.timed_out, query.before.n
+            );
+        }
         if query.parameters != "from the log" {
             let _ = writeln!(out, "    parameters of {fingerprint}: {}", query.parameters);
         }

@@ -1,5 +1,7 @@
 //! Numbers and counts as people read them: three significant digits, a sign on every change.
 
+use crate::model::run::RunArm;
+
 /// Blank between a number and its unit that does not break.
 const THIN: char = '\u{202f}';
 
@@ -7,6 +9,25 @@ const THIN: char = '\u{202f}';
 pub fn milliseconds(us: f64) -> String {
     let ms = us / 1e3;
     format!("{}{THIN}ms", three_digits(ms))
+}
+
+/// Quantiles of an arm as they are shown: name, value in microseconds, and in words.
+pub fn quantiles(arm: &RunArm) -> [(&'static str, Option<f64>, String); 3] {
+    [("p50", 0.50, arm.p50_us), ("p95", 0.95, arm.p95_us), ("p99", 0.99, arm.p99_us)].map(
+        |(name, quantile, value)| {
+            // The slowest are those that were stopped.
+            let is_stopped = arm.timed_out as f64 > (1.0 - quantile) * arm.n as f64;
+            let sign = if is_stopped { "> " } else { "" };
+            let words = value.map_or("–".to_owned(), |us| format!("{sign}{}", milliseconds(us)));
+            (name, value, words)
+        },
+    )
+}
+
+/// The same of one quantile.
+pub fn p95(arm: &RunArm) -> String {
+    let [_, (_, _, words), _] = quantiles(arm);
+    words
 }
 
 /// Three significant digits, and never fewer than the whole part.

@@ -4,8 +4,9 @@
 //! planner sees them; the other two go on without, on the same data and the same cache. If anything
 //! dies, the server rolls back, and there is nothing to clean up.
 
-use super::plan::{LESS_TIME, Planned};
-use super::replay::{Outcome, Prepared, Replayed, Session};
+use super::pace::Pace;
+use super::plan::{LESS_TIME, Planned, TOO_LONG};
+use super::replay::{Executed, Outcome, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
 use super::transaction::{Effort, NewlyBuilt};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::plan::Plan as ServerPlan;
@@ -73,6 +74,9 @@ impl Block {
             "SET LOCAL statement_timeout = {}; SET TRANSACTION READ ONLY",
             effort.statement_timeout_ms
         ))?;
+        for session in [&before, &after, &control] {
+            session.connection.batch(&format!("SAVEPOINT {REPLAY_SAVEPOINT}"))?;
+        }
         Ok(Block { before, after, control, indexes, names })
     }
 
@@ -84,28 +88,51 @@ impl Block {
         self.after.connection.batch("ROLLBACK")
     }
 
-    /// Executes every statement once in each arm. Returns the time that one parameter set of each
-    /// takes in all arms, seconds, and the statements that failed with the reason.
+    /// Executes every statement once in each arm, none of them longer than the limit of its place. Returns the
+    /// time that each takes, and the statements that failed with the reason.
     ///
     /// # Errors
     /// When the server goes away, or the user interrupts.
-    pub fn warm_up(&mut self, planned: &[Planned<'_>]) -> Result<(Vec<f64>, Failed), PgError> {
-        let mut seconds = vec![0.0; planned.len()];
+    pub fn warm_up(
+        &mut self,
+        planned: &[Planned<'_>],
+        limit_ms: impl Fn(usize) -> u64,
+    ) -> Result<(Vec<Pace>, Failed), PgError> {
+        let mut paces = Vec::new();
         let mut failed = Vec::new();
         for (at, planned) in planned.iter().enumerate() {
             let sample = &planned.replayed.samples[0];
-            for session in [&mut self.before, &mut self.control, &mut self.after] {
-                let answer = in_savepoint(session, |session| session.execute(sample))?;
-                match answer {
-                    Ok(answer) => seconds[at] += answer.latency_us / 1e6,
-                    Err(why) => {
+            let mut seconds = [0.0; 3];
+            let mut stopped_ms = None;
+            for (number, session) in
+                [&mut self.before, &mut self.control, &mut self.after].into_iter().enumerate()
+            {
+                // What was stopped once would be again.
+                if number == 1 && stopped_ms.is_some() {
+                    seconds[1] = seconds[0];
+                    continue;
+                }
+                let latency_us = match session.replay(sample, Some(limit_ms(at)))? {
+                    Executed::Done(answer) => answer.latency_us,
+                    Executed::Stopped(latency_us) if number < 2 => {
+                        stopped_ms = Some(limit_ms(at));
+                        latency_us
+                    }
+                    Executed::Stopped(_) => {
+                        failed.push((at, TOO_LONG.to_owned()));
+                        break;
+                    }
+                    Executed::Failed(why) => {
                         failed.push((at, why));
                         break;
                     }
-                }
+                };
+                seconds[number] = latency_us / 1e6;
             }
+            let [before_s, control_s, after_s] = seconds;
+            paces.push(Pace { without_s: before_s + control_s, with_s: after_s, stopped_ms });
         }
-        Ok((seconds, failed))
+        Ok((paces, failed))
     }
 
     /// Of all statements that read the tables, the `most` to replay: first the ones whose plan the
@@ -187,9 +214,9 @@ impl Block {
     /// of each takes.
     ///
     /// # Errors
-    /// The server's error.
+    /// When the server goes away, or the user interrupts.
     pub fn explain_all(
-        &self,
+        &mut self,
         queries: &[Replayed],
         seconds: &[f64],
     ) -> Result<Vec<(ServerPlan, ServerPlan)>, PgError> {
@@ -198,25 +225,37 @@ impl Block {
             .zip(seconds)
             .map(|(query, own_s)| {
                 let most = if *own_s < QUICK_S { EXPLAINED } else { 1 };
-                let before = explain_mean(&self.before.connection, query, most)?;
-                Ok((before, explain_mean(&self.after.connection, query, most)?))
+                let before = explain_mean(&mut self.before, query, most)?;
+                Ok((before, explain_mean(&mut self.after, query, most)?))
             })
             .collect()
     }
 
-    /// Same rows with and without the change. Under a `LIMIT` whose order leaves ties, other rows may
-    /// be right as well: then the statement without its limit has to agree.
-    pub fn rows_identical(&mut self, query: &Replayed, outcome: &Outcome) -> Option<bool> {
-        if outcome.unsteady {
-            return None;
+    /// Same rows with and without the change; `None` where that is not known. Under a `LIMIT` whose order leaves
+    /// ties, other rows may be right as well: then the statement without its limit has to agree.
+    ///
+    /// # Errors
+    /// When the server goes away, or the user interrupts.
+    pub fn rows_identical(
+        &mut self,
+        query: &Replayed,
+        outcome: &Outcome,
+    ) -> Result<Option<bool>, PgError> {
+        if outcome.unsteady || outcome.compared == 0 {
+            return Ok(None);
         }
-        let Some(at) = outcome.differing.first() else { return Some(true) };
+        let Some(at) = outcome.differing.first() else { return Ok(Some(true)) };
         let sample = &query.samples[*at];
-        let Some(text) = without_limit(&sample.text) else { return Some(false) };
+        let Some(text) = without_limit(&sample.text) else { return Ok(Some(false)) };
         let whole = Sample { text: text.into(), parameters: sample.parameters.clone() };
-        let before = self.before.execute(&whole).ok()?;
-        let after = self.after.execute(&whole).ok()?;
-        Some((before.rows, before.digest) == (after.rows, after.digest))
+        let before = self.before.replay(&whole, query.limit_ms)?;
+        let after = self.after.replay(&whole, query.limit_ms)?;
+        Ok(match (before, after) {
+            (Executed::Done(before), Executed::Done(after)) => {
+                Some((before.rows, before.digest) == (after.rows, after.digest))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -295,23 +334,33 @@ pub(super) fn build_all(
     Ok((indexes, names))
 }
 
-/// The plan of the first executions of a statement, with the mean of what they touched.
+/// The plan of the first executions of a statement, with the mean of what they touched; of one that is stopped
+/// before its end, the plan alone.
 fn explain_mean(
-    connection: &Connection,
+    session: &mut Prepared,
     query: &Replayed,
     most: usize,
 ) -> Result<ServerPlan, PgError> {
-    let samples = &query.samples[..query.samples.len().min(most)];
-    let mut plans = Vec::new();
-    for sample in samples {
-        plans.push(explain::executed(connection, sample)?);
-    }
+    let executed = |session: &mut Prepared| {
+        let samples = query.samples.iter().take(most);
+        samples.map(|sample| explain::executed(&session.connection, sample)).collect()
+    };
+    let plans: Vec<ServerPlan> = match query.limit_ms {
+        None => in_savepoint(session, executed)?.unwrap_or_default(),
+        Some(_) => Vec::new(),
+    };
     let count = plans.len().max(1) as u64;
     let mean = |value: fn(&ServerPlan) -> Option<u64>| {
         plans.iter().map(value).sum::<Option<u64>>().map(|sum| sum / count)
     };
-    let (buffers, rows_scanned) = (mean(|plan| plan.buffers), mean(|plan| plan.rows_scanned));
-    let first = plans.into_iter().next().unwrap_or_default();
+    let (buffers, rows_scanned) = match plans.is_empty() {
+        true => (None, None),
+        false => (mean(|plan| plan.buffers), mean(|plan| plan.rows_scanned)),
+    };
+    let first = match plans.into_iter().next() {
+        Some(first) => first,
+        None => estimated(session, &query.samples[0])?.unwrap_or_default(),
+    };
     Ok(ServerPlan { buffers, rows_scanned, ..first })
 }
 

@@ -39,7 +39,16 @@ pub fn compare(outcome: &Outcome, rows_identical: Option<bool>, seed: u64) -> Co
         let verdict = Verdict::Inconclusive("fewer than two rounds".to_owned());
         return Comparison { change: nothing, control: nothing, verdict, judged_by };
     };
-    let verdict = verdict(executions, rows_identical, after, control);
+    let verdict = match verdict(executions, rows_identical, after, control) {
+        // What was stopped took longer than is known: a change that is seen all the same is at least as large.
+        Verdict::Improved if outcome.after.timed_out == 0 => Verdict::Improved,
+        Verdict::Regressed if outcome.before.timed_out == 0 => Verdict::Regressed,
+        Verdict::Inconclusive(why) => Verdict::Inconclusive(why),
+        _ if outcome.before.timed_out + outcome.after.timed_out > 0 => {
+            Verdict::Inconclusive("executions were stopped at their time limit".to_owned())
+        }
+        verdict => verdict,
+    };
     Comparison { change: after, control, verdict, judged_by }
 }
 

@@ -4,6 +4,7 @@ mod block;
 pub mod compare;
 pub mod confirm;
 pub mod decide;
+mod pace;
 pub mod parameters;
 pub mod plan;
 pub mod replay;

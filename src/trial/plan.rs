@@ -92,7 +92,11 @@ pub fn plan<'w>(
         let prepared = planner.prepare(connection, query, shape, random);
         match prepared {
             Ok((samples, parameters)) => {
-                plan.queries.push(Planned { query, replayed: Replayed { samples }, parameters });
+                plan.queries.push(Planned {
+                    query,
+                    replayed: Replayed { samples, limit_ms: None },
+                    parameters,
+                });
             }
             Err(why) => plan.left_out.push((query.fingerprint, why)),
         }

@@ -2,24 +2,38 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_postgres::Statement;
 
-use super::schedule::{ArmName, Slot};
+use super::schedule::{ARMS, ArmName, Slot};
 use crate::model::trial::Arm;
 use crate::model::workload::Sample;
 use crate::pg::connect::Connection;
-use crate::pg::error::PgError;
+use crate::pg::error::{Kind, PgError};
 use crate::pg::session::Answer;
+
+/// What became of one execution.
+#[derive(Debug, Clone)]
+pub enum Executed {
+    Done(Answer),
+    /// Stopped at its time limit, after so many microseconds: it takes at least as long.
+    Stopped(f64),
+    /// The server refused it, for this reason.
+    Failed(String),
+}
 
 /// Something that executes statements: a server, or a script with known latencies.
 pub trait Session {
-    /// Executes a sample once.
+    /// Executes a sample once; `limit_ms` is its time limit where it has one of its own.
     ///
     /// # Errors
-    /// The server's error.
-    fn execute(&mut self, sample: &Sample) -> Result<Answer, PgError>;
+    /// When nothing more can be executed: the server went away, or the user interrupts.
+    fn replay(&mut self, sample: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError>;
 }
+
+/// Where a session goes back to when a statement failed, or had a time limit of its own.
+pub(super) const REPLAY_SAVEPOINT: &str = "pgassay_replay";
 
 /// A connection with its prepared statements.
 pub struct Prepared {
@@ -31,11 +45,12 @@ impl Prepared {
     pub fn new(connection: Connection) -> Self {
         Prepared { connection, statements: HashMap::new() }
     }
-}
 
-impl Session for Prepared {
-    /// Preparing is not part of the latency.
-    fn execute(&mut self, sample: &Sample) -> Result<Answer, PgError> {
+    /// Executes a sample once. Preparing is not part of the latency.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn execute(&mut self, sample: &Sample) -> Result<Answer, PgError> {
         if !self.statements.contains_key(&sample.text) {
             let statement = self.connection.prepare(&sample.text)?;
             self.statements.insert(sample.text.clone(), statement);
@@ -44,10 +59,33 @@ impl Session for Prepared {
     }
 }
 
+impl Session for Prepared {
+    fn replay(&mut self, sample: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError> {
+        if let Some(limit_ms) = limit_ms {
+            self.connection.batch(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
+        }
+        let started = Instant::now();
+        let executed = match self.execute(sample) {
+            Ok(answer) if limit_ms.is_none() => return Ok(Executed::Done(answer)),
+            Ok(answer) => Executed::Done(answer),
+            Err(error) if error.kind != Kind::Statement => return Err(error),
+            Err(error) if error.is_timeout() => {
+                Executed::Stopped(started.elapsed().as_secs_f64() * 1e6)
+            }
+            Err(error) => Executed::Failed(error.to_string()),
+        };
+        // Takes back the limit, and the failure of the transaction.
+        self.connection.batch(&format!("ROLLBACK TO SAVEPOINT {REPLAY_SAVEPOINT}"))?;
+        Ok(executed)
+    }
+}
+
 /// One statement to replay, with its parameter sets.
 #[derive(Debug, Clone)]
 pub struct Replayed {
     pub samples: Vec<Sample>,
+    /// Time limit of one execution, milliseconds, where it is not that of the session.
+    pub limit_ms: Option<u64>,
 }
 
 /// What the arms of one statement gave.
@@ -60,6 +98,10 @@ pub struct Outcome {
     pub differing: Vec<usize>,
     /// Rows differed between before and control: the statement is not repeatable.
     pub unsteady: bool,
+    /// Executions whose rows could be compared.
+    pub compared: usize,
+    /// Why it could not be executed to the end.
+    pub failed: Option<String>,
 }
 
 /// The three sessions of a trial.
@@ -79,10 +121,11 @@ impl Sessions<'_> {
     }
 }
 
-/// Runs one round and adds its latencies to `outcomes`, one for each statement.
+/// Runs one round and adds its latencies to `outcomes`, one for each statement. A statement that fails is not
+/// executed again, and the others go on.
 ///
 /// # Errors
-/// The first error of a session: a statement that failed has no latency to compare.
+/// When nothing more can be executed.
 pub fn run_round(
     sessions: &mut Sessions<'_>,
     queries: &[Replayed],
@@ -92,31 +135,62 @@ pub fn run_round(
     let mut latencies: HashMap<(usize, ArmNumber), Vec<f64>> = HashMap::new();
     // The three executions of one parameter set stand next to each other.
     for three in slots.chunks(3) {
+        let Slot { query, parameters, .. } = three[0];
+        let Replayed { samples, limit_ms } = &queries[query];
+        let outcome = &mut outcomes[query];
+        if outcome.failed.is_some() {
+            continue;
+        }
         let mut answers = [None; 3];
         for slot in three {
-            let sample = &queries[slot.query].samples[slot.parameters];
-            let answer = sessions.of(slot.arm).execute(sample)?;
-            latencies.entry((slot.query, number(slot.arm))).or_default().push(answer.latency_us);
-            answers[number(slot.arm)] = Some((answer.rows, answer.digest));
+            let at = number(slot.arm);
+            let latency_us = match sessions.of(slot.arm).replay(&samples[parameters], *limit_ms)? {
+                Executed::Done(answer) => {
+                    answers[at] = Some((answer.rows, answer.digest));
+                    answer.latency_us
+                }
+                Executed::Stopped(latency_us) => {
+                    outcome.arm(slot.arm).timed_out += 1;
+                    latency_us
+                }
+                Executed::Failed(why) => {
+                    outcome.failed = Some(why);
+                    break;
+                }
+            };
+            latencies.entry((query, at)).or_default().push(latency_us);
         }
-        let outcome = &mut outcomes[three[0].query];
-        let [before, after, control] = answers;
-        if before != control {
-            outcome.unsteady = true;
-        } else if before != after && !outcome.differing.contains(&three[0].parameters) {
-            outcome.differing.push(three[0].parameters);
-        }
+        outcome.compare_rows(answers, parameters);
     }
     for (query, outcome) in outcomes.iter_mut().enumerate() {
-        for (arm, at) in
-            [(&mut outcome.before, 0), (&mut outcome.after, 1), (&mut outcome.control, 2)]
-        {
-            if let Some(round) = latencies.remove(&(query, at)) {
-                arm.rounds.push(round);
+        for arm in ARMS {
+            if let Some(round) = latencies.remove(&(query, number(arm))) {
+                outcome.arm(arm).rounds.push(round);
             }
         }
     }
     Ok(())
+}
+
+impl Outcome {
+    fn arm(&mut self, arm: ArmName) -> &mut Arm {
+        match arm {
+            ArmName::Before => &mut self.before,
+            ArmName::After => &mut self.after,
+            ArmName::Control => &mut self.control,
+        }
+    }
+
+    /// Notes whether the rows of one parameter set were the same, as far as they came.
+    fn compare_rows(&mut self, answers: [Option<(u64, u64)>; 3], parameters: usize) {
+        let [Some(before), Some(after), Some(control)] = answers else { return };
+        self.compared += 1;
+        if before != control {
+            self.unsteady = true;
+        } else if before != after && !self.differing.contains(&parameters) {
+            self.differing.push(parameters);
+        }
+    }
 }
 
 type ArmNumber = usize;

@@ -48,6 +48,11 @@ const BLOCKS: usize = 4;
 const BUILD_SHARE: f64 = 0.5;
 /// Statements replayed for each index of a trial, at most.
 const MOST_REPLAYED: usize = 4;
+/// Part of the time of a trial that a statement may take when it is first executed, and what it always may,
+/// milliseconds.
+const FIRST_SHARE: f64 = 0.25;
+const SHORTEST_FIRST_MS: f64 = 1_000.0;
+
 /// Tries indexes, all of them together. `progress` is told the rounds done and to do.
 ///
 /// # Errors
@@ -166,7 +171,11 @@ fn measure(
     trial.rounds = rounds as u32;
     trial.builds += 1;
     for ((planned, outcome), (plan_before, plan_after)) in planned.iter().zip(outcomes).zip(plans) {
-        let rows_identical = block.rows_identical(&planned.replayed, &outcome);
+        if let Some(why) = outcome.failed {
+            trial.left_out.push((planned.query.fingerprint, why));
+            continue;
+        }
+        let rows_identical = block.rows_identical(&planned.replayed, &outcome)?;
         let comparison = compare(&outcome, rows_identical, effort.seed);
         trial.noise_floor_pct = trial.noise_floor_pct.max(noise_pct(comparison.control));
         trial.queries.push(QueryTrial {
@@ -195,18 +204,29 @@ fn all_failed(block: &Block) -> Option<String> {
     reasons?.into_iter().next()
 }
 
-/// Executes every statement once; leaves out what fails and what the time does not suffice for. Returns
-/// how often each of the others is executed, and the time one execution takes in all arms, seconds.
+/// Executes every statement once; leaves out what fails and what the time does not suffice for, and sets time limits.
+/// Returns how often each of the others is executed, and the time one execution takes in all arms, seconds.
 fn settle(
     block: &mut Block,
     planned: &mut Vec<Planned<'_>>,
     effort: Effort,
     trial: &mut Trial,
 ) -> Result<(Shares, Vec<f64>), PgError> {
-    let (mut seconds, failed) = block.warm_up(planned)?;
+    let first_ms = (1e3 * FIRST_SHARE * effort.budget_s).max(SHORTEST_FIRST_MS) as u64;
+    let limit_ms = |at: usize| match at {
+        // It matters most, and is never left out.
+        0 => effort.statement_timeout_ms,
+        _ => first_ms.min(effort.statement_timeout_ms),
+    };
+    let (mut paces, failed) = block.warm_up(planned, limit_ms)?;
     for (at, why) in failed.into_iter().rev() {
-        seconds.remove(at);
+        paces.remove(at);
         trial.left_out.push((planned.remove(at).query.fingerprint, why));
+    }
+    let mut seconds = Vec::new();
+    for (planned, pace) in planned.iter_mut().zip(paces) {
+        planned.replayed.limit_ms = pace.limit_ms(effort.budget_s);
+        seconds.push(pace.within(planned.replayed.limit_ms));
     }
     let shares = share(&seconds, effort.rounds, effort.budget_s);
     for at in shares.left_out.iter().rev() {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::block::{build_all, connect, in_savepoint};
 use super::parameters;
-use super::replay::{Prepared, Session};
+use super::replay::Prepared;
 use super::schedule::{ARMS, ArmName};
 use super::transaction::{Effort, NewlyBuilt};
 use super::verify::Case;

@@ -84,19 +84,24 @@ fn tried(
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
     mixed_log(&log, more);
+    tried_on(shop, &log, recommendations, 30_000)
+}
+
+/// Tries these recommendations on the traffic of a log.
+fn tried_on(
+    shop: &Shop,
+    log: &Path,
+    recommendations: &mut [Recommendation],
+    statement_timeout_ms: u64,
+) -> Vec<Trial> {
     let connection = Connection::open(&shop.settings()).unwrap();
     let catalog = catalog::load(&connection).unwrap();
-    let mut workload = workload(&log);
+    let mut workload = workload(log);
     let shapes = understand(&mut workload, Some(&catalog));
     let settings = shop.settings();
     let consent = guard::consent(&connection, None).unwrap();
-    let effort = Effort {
-        rounds: 10,
-        budget_s: 1.0,
-        lock_timeout_ms: 2_000,
-        statement_timeout_ms: 30_000,
-        seed: 7,
-    };
+    let effort =
+        Effort { rounds: 10, budget_s: 1.0, lock_timeout_ms: 2_000, statement_timeout_ms, seed: 7 };
     let case = Case {
         connection: &connection,
         workload: &workload,
@@ -146,6 +151,69 @@ fn what_others_make_superfluous_falls_and_what_is_left_is_tried_together() {
     }
     assert!(together.indexes.iter().all(|index| index.used_by.len() == 1), "{together:?}");
     assert_eq!(shop.objects(), before);
+}
+
+#[test]
+fn what_only_two_indexes_together_make_faster_lets_both_stand() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let either = "SELECT id FROM listings WHERE category_id = $1 OR seller_id = $2";
+    let values: Vec<[String; 2]> =
+        (1..=40).map(|n| [(n * 3).to_string(), (n * 5).to_string()]).collect();
+    let values: Vec<[&str; 2]> = values.iter().map(|[a, b]| [a.as_str(), b.as_str()]).collect();
+    let entries: Vec<(&str, &[&str], f64)> =
+        values.iter().map(|values| (either, values.as_slice(), 9.0)).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    write_log(&log, &entries);
+    let mut both = vec![index(&["category_id"]), index(&["seller_id"])];
+    let trials = tried_on(&shop, &log, &mut both, 30_000);
+    assert_eq!(states(&both), ["accepted", "accepted"], "{:?}", both[0].why);
+    assert!(both[0].why.as_deref().unwrap().ends_with("together with the others"), "{both:?}");
+    assert_eq!(trials.last().unwrap().recommendations.len(), 2);
+    // Without the other one there is nothing to be had.
+    let mut one = vec![index(&["category_id"])];
+    tried_on(&shop, &log, &mut one, 30_000);
+    assert_eq!(states(&one), ["rejected"]);
+}
+
+#[test]
+fn a_statement_that_never_ends_without_the_index_is_stopped_and_proves_it() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    // Reads the whole table for each of some thousand rows.
+    let slow = "SELECT l.id, n.id FROM listings l, LATERAL (SELECT id FROM listings s WHERE s.seller_id = l.id ORDER BY id DESC LIMIT 1) n WHERE l.id < $1";
+    let entries: Vec<(&str, &[&str], f64)> =
+        (0..20).map(|_| (slow, &["9000"][..], 9_000.0)).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    write_log(&log, &entries);
+    let mut recommendations = vec![index(&["seller_id", "id"])];
+    let trials = tried_on(&shop, &log, &mut recommendations, 1_500);
+    assert_eq!(states(&recommendations), ["accepted"], "{:?}", recommendations[0].why);
+    let query = &trials[0].queries[0];
+    assert!(query.before.timed_out == query.before.len(), "{:?}", query.before);
+    assert_eq!((query.after.timed_out, query.rows_identical), (0, None));
+    assert_eq!(query.verdict.word(), "improved");
+}
+
+#[test]
+fn a_statement_that_fails_for_some_parameters_takes_nothing_else_with_it() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let broken = "SELECT id FROM listings WHERE category_id = $1 AND 100 / $2::int > 3";
+    let mut more: Vec<(&str, &[&str], f64)> =
+        (0..20).map(|_| (broken, &["5", "7"][..], 3.0)).collect();
+    more.push((broken, &["5", "0"], 3.0));
+    let mut recommendations = vec![index(&["category_id", "created_at"])];
+    let trials = tried(&shop, &mut recommendations, &more);
+    assert_eq!(states(&recommendations), ["accepted"]);
+    let [trial] = &trials[..] else { panic!("{trials:?}") };
+    assert!(trial.queries.iter().any(|query| query.verdict.word() == "improved"));
+    assert!(trial.left_out.iter().any(|(_, why)| why.contains("22012")), "{:?}", trial.left_out);
 }
 
 #[test]

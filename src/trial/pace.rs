@@ -1,0 +1,63 @@
+//! How long one execution of a statement takes, and how long it may take.
+//!
+//! A statement that takes half a minute without an index and a few milliseconds with it has to run often enough for
+//! a verdict, and not to its end: that it takes a multiple is known long before.
+
+use super::share::FEWEST_ROUNDS;
+
+/// Times that an execution without the change takes as long as with it, from which on it may be stopped: it is at
+/// least 95 % faster with it.
+const CLEARLY: f64 = 20.0;
+
+/// What one execution of a statement takes, seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Without the change, in both arms together.
+    pub without_s: f64,
+    /// With the change.
+    pub with_s: f64,
+    /// The limit that it was stopped at without the change, milliseconds.
+    pub stopped_ms: Option<u64>,
+}
+
+impl Pace {
+    /// In all arms together.
+    pub fn all_s(&self) -> f64 {
+        self.without_s + self.with_s
+    }
+
+    /// The time limit that lets it run as often as a verdict needs within `budget_s`, milliseconds; `None` where it
+    /// needs none, or where one that is clearly above the time with the change would not do.
+    pub fn limit_ms(&self, budget_s: f64) -> Option<u64> {
+        let affordable_s = budget_s / FEWEST_ROUNDS as f64;
+        let limit_s = (affordable_s - self.with_s) / 2.0;
+        let is_needed = self.all_s() > affordable_s;
+        let limit = (is_needed && limit_s >= CLEARLY * self.with_s).then_some(limit_s * 1e3);
+        limit.map(|ms| ms as u64).filter(|ms| *ms > 0).or(self.stopped_ms)
+    }
+
+    /// The same with a time limit.
+    pub fn within(&self, limit_ms: Option<u64>) -> f64 {
+        let most_s = limit_ms.map_or(f64::INFINITY, |ms| ms as f64 / 1e3);
+        self.without_s.min(2.0 * most_s) + self.with_s.min(most_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pace;
+
+    #[test]
+    fn only_what_takes_a_multiple_without_the_change_is_stopped() {
+        let pace = |without_s, with_s| Pace { without_s, with_s, stopped_ms: None };
+        // Eight executions in twenty seconds: two and a half for each in all arms.
+        assert_eq!(pace(60.0, 0.01).limit_ms(20.0), Some(1_245));
+        assert!(pace(60.0, 0.01).within(Some(1_245)) <= 2.5);
+        assert_eq!(pace(60.0, 5.0).limit_ms(20.0), None);
+        assert_eq!(pace(2.0, 0.01).limit_ms(20.0), None);
+        // It never came to its end, so it never will.
+        let stopped = Pace { without_s: 10.0, with_s: 2.0, stopped_ms: Some(5_000) };
+        assert_eq!(stopped.limit_ms(20.0), Some(5_000));
+        assert_eq!(stopped.within(Some(5_000)), 12.0);
+    }
+}
