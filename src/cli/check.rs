@@ -17,7 +17,7 @@ use crate::model::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Sample};
 use crate::pg::guard::Guard;
 use crate::stats::random::Random;
-use crate::trial::parameters::samples;
+use crate::trial::parameters::readable;
 
 /// Parameter sets of a statement in a baseline, at most.
 const MOST_SETS: usize = 8;
@@ -84,9 +84,7 @@ fn statement(
     guard: &mut Guard,
     random: &mut Random,
 ) -> BaselineQuery {
-    let found = guard
-        .check(&live.connection, &query.normalized)
-        .and_then(|()| samples(&live.connection, query, shape, MOST_SETS, random));
+    let found = readable(&live.connection, guard, query, shape, MOST_SETS, random);
     let (samples, why_not) = match found {
         Ok((samples, _)) => (samples, None),
         Err(why) => (Vec::new(), Some(why)),

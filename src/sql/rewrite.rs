@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{Expr, LimitClause, SelectItem, SetExpr, Statement};
 
+use super::lexer::{Token, tokens};
 use super::parse::parse;
 
 /// The statement with its outermost `LIMIT` and `OFFSET` out of force; `None` when it has neither or
@@ -33,6 +34,53 @@ pub fn without_limit(sql: &str) -> Option<String> {
     Some(statement.to_string())
 }
 
+/// The statement without its row locks (`FOR UPDATE OF a NOWAIT` and its kin), everything else to the letter. It
+/// reads the same rows in the same way, and may do so in a session that writes nothing.
+pub fn without_locks(sql: &str) -> String {
+    let all: Vec<Token<'_>> = tokens(sql).collect();
+    let mut kept = String::new();
+    let (mut at, mut written) = (0, 0);
+    while at < all.len() {
+        let length = lock_length(&all[at..]);
+        if length == 0 {
+            at += 1;
+            continue;
+        }
+        kept.push_str(sql[written..all[at].start].trim_end());
+        let last = &all[at + length - 1];
+        written = last.start + last.text.len();
+        at += length;
+    }
+    kept + &sql[written..]
+}
+
+/// Tokens of the locking clause that begins here; none where none does.
+fn lock_length(tokens: &[Token<'_>]) -> usize {
+    const KINDS: [&[&str]; 4] = [
+        &["for", "update"],
+        &["for", "share"],
+        &["for", "no", "key", "update"],
+        &["for", "key", "share"],
+    ];
+    let begins = |at: usize, words: &[&str]| {
+        let rest = tokens.get(at..).unwrap_or_default();
+        rest.len() >= words.len() && words.iter().zip(rest).all(|(word, token)| token.is_word(word))
+    };
+    let Some(kind) = KINDS.iter().find(|words| begins(0, words)) else { return 0 };
+    let mut length = kind.len();
+    if begins(length, &["of"]) {
+        length += 2;
+        // A list of names, each of which may have a schema.
+        while tokens.get(length).is_some_and(|token| token.is(",") || token.is(".")) {
+            length += 2;
+        }
+    }
+    for wait in [&["nowait"][..], &["skip", "locked"]] {
+        length += if begins(length, wait) { wait.len() } else { 0 };
+    }
+    length.min(tokens.len())
+}
+
 fn expression(sql: &str) -> Option<Expr> {
     match parse(&format!("SELECT {sql}")).ok()? {
         Statement::Query(query) => match *query.body {
@@ -49,6 +97,25 @@ fn expression(sql: &str) -> Option<Expr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn row_locks_go_and_nothing_else_does() {
+        for (sql, without) in [
+            ("SELECT a FROM t WHERE b = $1 FOR UPDATE", "SELECT a FROM t WHERE b = $1"),
+            (
+                "SELECT a FROM (SELECT a FROM t FOR NO KEY UPDATE SKIP LOCKED) x  LIMIT 1 for share of x , \"Y\" nowait;",
+                "SELECT a FROM (SELECT a FROM t) x  LIMIT 1;",
+            ),
+            (
+                "SELECT substring(a FOR 3), 'FOR UPDATE' FROM t",
+                "SELECT substring(a FOR 3), 'FOR UPDATE' FROM t",
+            ),
+            ("SELECT 1 FROM s.t FOR KEY SHARE OF t FOR UPDATE OF u", "SELECT 1 FROM s.t"),
+            ("SELECT 1 FOR UPDATE OF", "SELECT 1"),
+        ] {
+            assert_eq!(without_locks(sql), without);
+        }
+    }
 
     #[test]
     fn a_limit_loses_its_force_and_the_order_stays() {

@@ -9,7 +9,9 @@ use crate::model::literal::Literal;
 use crate::model::shape::{Operator, Predicate, Shape};
 use crate::model::workload::{Query, Sample};
 use crate::pg::connect::Connection;
+use crate::pg::guard::Guard;
 use crate::sql::ident::{quote, quote_table};
+use crate::sql::rewrite::without_locks;
 use crate::stats::random::Random;
 
 /// Rows looked at for each set of values, at most.
@@ -20,6 +22,32 @@ const PAGE: &str = "20";
 /// Where the parameters of a statement come from, in the words of the report.
 pub const FROM_LOG: &str = "from the log";
 pub const FROM_TABLE: &str = "sampled from the table";
+
+/// What a statement is replayed as, if it only reads, with its parameter sets, and where these come from. Row locks
+/// are left out: nothing is written.
+///
+/// # Errors
+/// In words, why it is not replayed.
+pub fn readable(
+    connection: &Connection,
+    guard: &mut Guard,
+    query: &Query,
+    shape: &Shape,
+    most: usize,
+    random: &mut Random,
+) -> Result<(Vec<Sample>, String), String> {
+    if !shape.locks_rows {
+        guard.check(connection, &query.normalized)?;
+        let (samples, source) = samples(connection, query, shape, most, random)?;
+        return Ok((samples, source.to_owned()));
+    }
+    guard.check(connection, &without_locks(&query.normalized))?;
+    let (mut samples, source) = samples(connection, query, shape, most, random)?;
+    for sample in &mut samples {
+        sample.text = without_locks(&sample.text).into();
+    }
+    Ok((samples, format!("{source}; replayed without its row locks")))
+}
 
 /// Parameter sets for a statement: those of the log, or rows of its table.
 ///
@@ -77,7 +105,10 @@ fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<Source>
         .map(|number| {
             let found = shape.scans.iter().enumerate().find_map(|(scan, data)| {
                 let is_here = |slot: &u16| usize::from(*slot) == number;
-                let filter = data.filters.iter().find(|filter| filter.slots.iter().any(is_here));
+                let alternatives =
+                    data.alternatives.iter().flatten().flat_map(|scan| &scan.filters);
+                let mut filters = data.filters.iter().chain(alternatives);
+                let filter = filters.find(|filter| filter.slots.iter().any(is_here));
                 let assigned = || data.assigned.iter().find(|(_, slot)| is_here(slot));
                 let value = filter.map(value_of).or_else(|| {
                     assigned().map(|(column, _)| format!("({})::text", quote(column)))

@@ -34,7 +34,7 @@ pub struct Plan<'w> {
 pub struct Planned<'w> {
     pub query: &'w Query,
     pub replayed: Replayed,
-    pub parameters: &'static str,
+    pub parameters: String,
 }
 
 /// What the server said of statements, and the parameters found for them: the same for every trial of a
@@ -42,7 +42,7 @@ pub struct Planned<'w> {
 #[derive(Default)]
 pub struct Planner {
     guard: Guard,
-    prepared: HashMap<Fingerprint, Result<(Vec<Sample>, &'static str), String>>,
+    prepared: HashMap<Fingerprint, Result<(Vec<Sample>, String), String>>,
 }
 
 impl Planner {
@@ -52,14 +52,12 @@ impl Planner {
         query: &Query,
         shape: &Shape,
         random: &mut Random,
-    ) -> Result<(Vec<Sample>, &'static str), String> {
+    ) -> Result<(Vec<Sample>, String), String> {
         if let Some(known) = self.prepared.get(&query.fingerprint) {
             return known.clone();
         }
-        let found = self
-            .guard
-            .check(connection, &query.normalized)
-            .and_then(|()| parameters::samples(connection, query, shape, MOST_SETS, random));
+        let found =
+            parameters::readable(connection, &mut self.guard, query, shape, MOST_SETS, random);
         self.prepared.insert(query.fingerprint, found.clone());
         found
     }

@@ -191,7 +191,7 @@ fn measure(
             rows_identical,
             plan_before,
             plan_after,
-            parameters: planned.parameters.to_owned(),
+            parameters: planned.parameters.clone(),
         });
     }
     block.close()

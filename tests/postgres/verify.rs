@@ -179,6 +179,24 @@ fn what_only_two_indexes_together_make_faster_lets_both_stand() {
 }
 
 #[test]
+fn what_locks_rows_is_replayed_without_its_locks() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let take = "SELECT id FROM listings WHERE category_id = $1 ORDER BY created_at LIMIT 5 FOR UPDATE SKIP LOCKED";
+    let entries: Vec<(&str, &[&str], f64)> = (0..40).map(|_| (take, &["7"][..], 9.0)).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    write_log(&log, &entries);
+    let mut recommendations = vec![index(&["category_id", "created_at"])];
+    let trials = tried_on(&shop, &log, &mut recommendations, 30_000);
+    assert_eq!(states(&recommendations), ["accepted"]);
+    let query = &trials[0].queries[0];
+    assert_eq!(query.parameters, "from the log; replayed without its row locks");
+    assert_eq!(query.rows_identical, Some(true));
+}
+
+#[test]
 fn a_statement_that_never_ends_without_the_index_is_stopped_and_proves_it() {
     let Some(server) = server() else { return };
     let _alone = quiet();
