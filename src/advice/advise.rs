@@ -103,7 +103,7 @@ fn asked_conditions(found: &[Candidate]) -> HashMap<usize, HashSet<String>> {
 /// The candidates that are worth a look, each with the rows and the bytes it would take.
 fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statistics) -> Vec<Sized> {
     let expressions = measured(&found, catalog, statistics);
-    let found = without_coarse(found, &expressions);
+    let found = without_coarse(found, &expressions, catalog);
     let mut counted = counted(&found, catalog, statistics);
     for (name, columns) in expressions {
         let known = counted.remove(&name).or_else(|| catalog.table(&name).cloned());

@@ -22,6 +22,8 @@ use crate::model::literal::Literal;
 pub enum Kind {
     Text,
     Integer,
+    /// Whole numbers that a constant is too small to be one of.
+    Bigint,
     /// Numbers with a fraction, exact or not.
     Decimal,
     Boolean,
@@ -53,7 +55,8 @@ impl Kind {
         match name {
             "text" | "varchar" | "character varying" | "char" | "character" | "bpchar"
             | "citext" => Kind::Text,
-            "smallint" | "integer" | "int" | "bigint" | "int2" | "int4" | "int8" => Kind::Integer,
+            "smallint" | "integer" | "int" | "int2" | "int4" => Kind::Integer,
+            "bigint" | "int8" => Kind::Bigint,
             "numeric" | "decimal" | "real" | "double precision" | "float4" | "float8" => {
                 Kind::Decimal
             }
@@ -73,7 +76,7 @@ impl Kind {
     }
 
     fn is_number(self) -> bool {
-        matches!(self, Kind::Integer | Kind::Decimal)
+        matches!(self, Kind::Integer | Kind::Bigint | Kind::Decimal)
     }
 
     /// This kind, or a constant that becomes it.
@@ -201,12 +204,13 @@ impl Reader<'_> {
                 inner.kind,
                 Kind::Text
                     | Kind::Integer
+                    | Kind::Bigint
                     | Kind::Decimal
                     | Kind::Boolean
                     | Kind::Uuid
                     | Kind::Document
             ),
-            Kind::Integer | Kind::Decimal | Kind::Boolean => {
+            Kind::Integer | Kind::Bigint | Kind::Decimal | Kind::Boolean => {
                 inner.kind.is_number()
                     || matches!(inner.kind, Kind::Text | Kind::Boolean | Kind::Document)
             }
@@ -273,6 +277,10 @@ impl Reader<'_> {
         let kind = result(name, &kinds)?;
         let is_choice = CHOICES.contains(&name);
         let spelled = |argument: &Indexable| match is_choice && argument.kind == Kind::Constant {
+            // There is an operator for a large number beside a small one, and no choice between them.
+            true if kind == Kind::Bigint && argument.sql.parse::<i64>().is_ok() => {
+                format!("'{}'", argument.sql)
+            }
             true => argument.beside(kind),
             false => argument.sql.clone(),
         };
@@ -301,7 +309,8 @@ const CHOICES: [&str; 4] = ["coalesce", "nullif", "greatest", "least"];
 fn number(kinds: &[Kind]) -> Option<Kind> {
     let known: Vec<Kind> = kinds.iter().copied().filter(|kind| *kind != Kind::Constant).collect();
     let all = known.iter().all(|kind| kind.is_number());
-    let widest = if known.contains(&Kind::Decimal) { Kind::Decimal } else { *known.first()? };
+    let widest = [Kind::Decimal, Kind::Bigint].into_iter().find(|kind| known.contains(kind));
+    let widest = widest.or(known.first().copied())?;
     all.then_some(widest)
 }
 
@@ -342,9 +351,9 @@ fn of_first(name: &str, first: Kind) -> Option<Kind> {
             Kind::Text,
             "length" | "char_length" | "character_length" | "octet_length" | "ascii" | "strpos",
         ) => Some(Kind::Integer),
-        (Kind::Integer | Kind::Decimal, "abs") => Some(first),
+        (Kind::Integer | Kind::Bigint | Kind::Decimal, "abs") => Some(first),
         (
-            Kind::Integer | Kind::Decimal,
+            Kind::Integer | Kind::Bigint | Kind::Decimal,
             "ceil" | "ceiling" | "floor" | "round" | "trunc" | "sign" | "sqrt",
         ) => Some(Kind::Decimal),
         (Kind::Timestamp, "date") => Some(Kind::Date),

@@ -244,6 +244,15 @@ const ASKED: &[(&str, &str)] = &[
         "\"Sales\".\"Items\" ((coalesce(price, '0') * '2'))",
     ),
     (
+        "SELECT \"Id\" FROM \"Sales\".\"Items\" WHERE coalesce(\"ownerId\", 0) = 4711",
+        "\"Sales\".\"Items\" ((coalesce(\"ownerId\", '0')))",
+    ),
+    // Seven values find few rows only together with the others.
+    (
+        "SELECT \"Id\" FROM \"Sales\".\"Items\" WHERE attrs ->> 'size' = '3' AND attrs ->> 'brand' = 'b7'",
+        "\"Sales\".\"Items\" ((attrs ->> 'size'), (attrs ->> 'brand'))",
+    ),
+    (
         "SELECT id FROM bookings WHERE during && tstzrange('2026-01-09', '2026-01-10')",
         "public.bookings USING gist (during)",
     ),
