@@ -164,6 +164,7 @@ fn keep(name: &str, indexes: &[String]) {
     if let Ok(directory) = std::env::var("PGASSAY_BENCH_SETS") {
         let path = Path::new(&directory)
             .join(format!("{}.sql", name.replace(", ", "_").replace(' ', "_")));
+        std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(path, indexes.join(";\n") + ";\n").unwrap();
     }
 }

@@ -62,10 +62,26 @@ pub fn choose(work: &Work<'_>, costs: &mut Costs<'_>, sized: &mut [Sized]) -> Ch
     while resized(sized, &chosen, catalog, costs.statistics()) {
         chosen = work.selection(costs, sized, room, whole).from(&chosen).candidates;
     }
+    let chosen = work.used(costs, chosen);
     Choice { wanted, chosen }
 }
 
 impl Work<'_> {
+    /// Without what no plan uses: a cost that falls by it is a cost that was estimated for another plan.
+    fn used(&self, costs: &mut Costs<'_>, mut chosen: Set) -> Set {
+        loop {
+            let mut used: Vec<usize> = Vec::new();
+            for statement in self.statements {
+                used.extend(costs.used(statement.query, &chosen));
+            }
+            let before = chosen.len();
+            chosen.retain(|at| used.contains(at));
+            if chosen.len() == before {
+                return chosen;
+            }
+        }
+    }
+
     /// A selection at the price that belongs to the time of all statements.
     fn selection<'s, 'a>(
         &self,

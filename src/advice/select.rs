@@ -7,7 +7,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::costs::{Costs, SMALLEST_CHANGE, Set};
+use super::costs::{Costs, EACH_EXECUTION, SMALLEST_CHANGE, Set};
 use super::room::{Priced, Room, Taken};
 
 /// A statement as the selection sees it.
@@ -120,6 +120,10 @@ const SMALLEST_GAIN: f64 = 1e-5;
 /// Part of itself that the cost of a statement has to fall by for an index that is there to be built anew. Less
 /// is neither worth the work, nor sure: what an index costs that is there, and one that is not, differs.
 const REBUILD_CHANGE: f64 = 0.5;
+/// What a change has to take off one execution of a statement, in the planner's unit: as much as every execution takes
+/// whatever its plan. Between two plans that both find their rows at once the planner decides by what it assumes of the
+/// cache and of the order of rows on disk.
+const LEAST_CHANGE: f64 = EACH_EXECUTION;
 /// No index is smaller, bytes.
 const PAGE: f64 = 8_192.0;
 /// Parts of the room that are filled for a first try.
@@ -368,7 +372,9 @@ impl<'s, 'a> Selection<'s, 'a> {
         let smallest = self.smallest_change(change);
         for statement in self.touched(change) {
             let (now, then) = (self.now[statement], self.weight(statement, change));
-            if (now - then).abs() >= smallest * now.max(then) {
+            let Weighed { weight, cost, .. } = self.statements[statement];
+            let least = LEAST_CHANGE * weight / cost.max(1.0);
+            if (now - then).abs() >= (smallest * now.max(then)).max(least) {
                 gain += now - then;
             }
         }

@@ -14,7 +14,7 @@ pub fn read(explained: &Value) -> Plan {
     let mut plan = Plan { cost: root["Total Cost"].as_f64().unwrap_or(0.0), ..Plan::default() };
     let mut shape = Xxh3::new();
     plan.full_cost = plan.cost + cut_off(root);
-    node(root, 0, &mut plan, &mut shape);
+    node(root, 0, 1.0, &mut plan, &mut shape);
     plan.shape = shape.digest();
     let executed = root.get("Actual Rows").is_some();
     plan.rows = executed.then(|| root["Actual Rows"].as_f64().unwrap_or(0.0) as u64);
@@ -42,7 +42,8 @@ fn cut_off(value: &Value) -> f64 {
     }
 }
 
-fn node(value: &Value, depth: usize, plan: &mut Plan, shape: &mut Xxh3) {
+/// `processes` share the rows of a node that is aware of it.
+fn node(value: &Value, depth: usize, processes: f64, plan: &mut Plan, shape: &mut Xxh3) {
     let text = |key: &str| value[key].as_str();
     let kind = text("Node Type").unwrap_or("?");
     let _ = write!(plan.text, "{}{kind}", "  ".repeat(depth));
@@ -81,7 +82,9 @@ fn node(value: &Value, depth: usize, plan: &mut Plan, shape: &mut Xxh3) {
     }
     if let Some(relation) = text("Relation Name") {
         let cost = value["Total Cost"].as_f64().unwrap_or(0.0);
-        plan.scans.push((relation.to_owned(), rows, cost));
+        let is_shared = value["Parallel Aware"].as_bool() == Some(true);
+        let all_rows = if is_shared { rows * processes } else { rows };
+        plan.scans.push((relation.to_owned(), all_rows, cost));
     }
     if kind.contains("Scan") {
         let loops = value["Actual Loops"].as_f64().unwrap_or(1.0);
@@ -91,15 +94,31 @@ fn node(value: &Value, depth: usize, plan: &mut Plan, shape: &mut Xxh3) {
             .sum();
         *plan.rows_scanned.get_or_insert(0) += (seen * loops) as u64;
     }
+    let processes = value["Workers Planned"].as_f64().map_or(processes, sharing);
     for child in value["Plans"].as_array().into_iter().flatten() {
-        node(child, depth + 1, plan, shape);
+        node(child, depth + 1, processes, plan, shape);
     }
+}
+
+/// How many processes share the rows where so many workers are planned: the leader helps the less the more there are
+/// (`get_parallel_divisor` in PostgreSQL's `costsize.c`).
+fn sharing(workers: f64) -> f64 {
+    workers + (1.0 - 0.3 * workers).max(0.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn rows_that_several_processes_share_are_the_rows_of_all_of_them() {
+        let scan = |name: &str, aware: bool| json!({"Node Type": "Seq Scan", "Relation Name": name, "Plan Rows": 100, "Parallel Aware": aware});
+        let explained = json!([{"Plan": {"Node Type": "Gather", "Workers Planned": 2, "Plans": [
+            {"Node Type": "Nested Loop", "Plans": [scan("shared", true), scan("own", false)]}]}}]);
+        let rows: Vec<f64> = read(&explained).scans.iter().map(|(_, rows, _)| *rows).collect();
+        assert_eq!(rows, [240.0, 100.0]);
+    }
 
     #[test]
     fn a_plan_shows_its_nodes_and_hides_its_literals() {

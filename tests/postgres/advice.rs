@@ -33,7 +33,12 @@ pub fn advised(flags: &[String], entries: &[(&str, &[&str], f64)], more: &[&str]
     args.extend(more);
     let output = run(&args, flags);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    json(&output)
+    let found = json(&output);
+    for recommendation in found["recommendations"].as_array().unwrap() {
+        let purpose = recommendation["purpose"].as_str().unwrap_or_default();
+        assert!(!purpose.starts_with("serves 0"), "{recommendation}");
+    }
+    found
 }
 
 pub fn indexes(found: &Value) -> Vec<String> {
