@@ -164,16 +164,6 @@ pub fn is_there(table: &Table, plan: &IndexPlan) -> bool {
     table.indexes.iter().any(|index| index.valid && does(index, plan))
 }
 
-pub(super) fn plan(table: &Table, method: &str, keys: Vec<IndexKey>) -> IndexPlan {
-    IndexPlan {
-        table: table.name.clone(),
-        method: method.to_owned(),
-        keys,
-        include: Vec::new(),
-        predicate: None,
-    }
-}
-
 /// Every index that could serve one scan.
 fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
     let Asked { table, scan, .. } = asked;
@@ -189,8 +179,10 @@ fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
                 if keys.is_empty() {
                     continue;
                 }
-                let bare =
-                    IndexPlan { predicate: partial.predicate(), ..plan(table, "btree", keys) };
+                let bare = IndexPlan {
+                    predicate: partial.predicate(),
+                    ..IndexPlan::on(&table.name, "btree", keys)
+                };
                 // The first tail is the one that does most; the others are for less space.
                 if number == 0 {
                     plans.extend(covering(table, scan, conditions, &partial, &bare));
@@ -199,7 +191,9 @@ fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
             }
         }
     }
-    plans.extend(short(&wants, scan).into_iter().map(|keys| plan(table, "btree", keys)));
+    plans.extend(
+        short(&wants, scan).into_iter().map(|keys| IndexPlan::on(&table.name, "btree", keys)),
+    );
     plans.extend(all_inverted(asked));
     plans.extend(scan.filters.iter().filter_map(|filter| block_ranges(table, filter)));
     plans
@@ -230,7 +224,7 @@ pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
     let is_ordered = join.is_none() && (scan.limited || scan.extreme.is_some());
     let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
     let keys = joined(&equal, tail);
-    let btree = (!keys.is_empty()).then(|| plan(table, "btree", keys));
+    let btree = (!keys.is_empty()).then(|| IndexPlan::on(&table.name, "btree", keys));
     btree.into_iter().chain(all_inverted(asked)).collect()
 }
 
@@ -349,5 +343,5 @@ fn block_ranges(table: &Table, filter: &Predicate) -> Option<IndexPlan> {
     let orderly = column.correlation.is_some_and(|correlation| correlation.abs() >= ORDERLY);
     let huge = table.size_bytes.is_some_and(|bytes| bytes >= HUGE_TABLE_BYTES);
     (filter.operator == Operator::Range && orderly && huge)
-        .then(|| plan(table, "brin", vec![IndexKey::column(name)]))
+        .then(|| IndexPlan::on(&table.name, "brin", vec![IndexKey::column(name)]))
 }

@@ -23,14 +23,8 @@ pub fn foreign_keys(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
             continue;
         }
         let Some(table) = &finding.subject.table else { continue };
-        let plan = IndexPlan {
-            table: table.clone(),
-            method: "btree".to_owned(),
-            keys: finding.subject.columns.iter().map(IndexKey::column).collect(),
-            include: Vec::new(),
-            predicate: None,
-        };
-        found.push((plan, vec![finding.id.clone()]));
+        let keys = finding.subject.columns.iter().map(IndexKey::column).collect();
+        found.push((IndexPlan::on(table, "btree", keys), vec![finding.id.clone()]));
     }
     found
 }

@@ -1,6 +1,5 @@
 //! Indexes for what a btree cannot find: parts of text, words, elements, ranges that overlap.
 
-use super::candidates::plan;
 use super::keys::{Asked, expression_key, values};
 use super::pinned;
 use crate::model::catalog::{Catalog, IndexKey};
@@ -37,7 +36,7 @@ fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexPlan> {
     };
     let (method, class) = inverted(asked.query, filter, kind, is_jsonb)?;
     let operator_class = class.map(str::to_owned);
-    Some(plan(asked.table, method, vec![IndexKey { operator_class, ..key }]))
+    Some(IndexPlan::on(&asked.table.name, method, vec![IndexKey { operator_class, ..key }]))
 }
 
 /// For alternatives that GIN serves every one of, one index on all that they ask for: the look for each of them
@@ -68,7 +67,7 @@ pub fn inverted_together(
         });
         keys.dedup();
         if keys.len() > 1 {
-            plans.push(plan(table, "gin", keys));
+            plans.push(IndexPlan::on(&table.name, "gin", keys));
         }
     }
     plans

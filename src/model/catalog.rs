@@ -217,8 +217,21 @@ impl Catalog {
                 whole
                     .or_else(|| self.tables.iter().find(|table| table.partitions.iter().any(is_it)))
             }
-            None => self.search_path.iter().find_map(|schema| self.lookup(Some(schema), name)),
+            None => self
+                .search_path
+                .iter()
+                .find_map(|schema| self.lookup(Some(schema), name))
+                .or_else(|| self.only_one_called(name)),
         }
+    }
+
+    /// The only table of this name, where nothing tells which schemas the server searches.
+    fn only_one_called(&self, name: &str) -> Option<&Table> {
+        if self.origin != Origin::Ddl {
+            return None;
+        }
+        let mut found = self.tables.iter().filter(|table| table.name.name == name);
+        found.next().filter(|_| found.next().is_none())
     }
 }
 

@@ -56,6 +56,17 @@ pub struct IndexPlan {
 }
 
 impl IndexPlan {
+    /// On all rows of a table, with nothing beside its keys.
+    pub fn on(table: &TableName, method: &str, keys: Vec<IndexKey>) -> IndexPlan {
+        IndexPlan {
+            table: table.clone(),
+            method: method.to_owned(),
+            keys,
+            include: Vec::new(),
+            predicate: None,
+        }
+    }
+
     /// Its keys are parts of values (GIN) or bounds around them (GiST), which give no order.
     pub fn is_inverted(&self) -> bool {
         matches!(self.method.as_str(), "gin" | "gist")

@@ -15,7 +15,17 @@ impl Helper<'_, '_> {
             || self.grouping()
             || self.conflict()
             || self.merge_source()
+            || self.with_data()
             || self.query_word()
+    }
+
+    /// `WITH NO DATA` at the end of a query that is kept as a table; `WITH data AS (…)` is a query of its own.
+    fn with_data(&mut self) -> bool {
+        if self.words(&["with", "no", "data"]) {
+            return self.instead(3, "");
+        }
+        let is_end = self.peek(2).is_none_or(|token| token.is(";"));
+        is_end && self.words(&["with", "data"]) && self.instead(2, "")
     }
 
     /// `FOR NO KEY UPDATE` and `FOR KEY SHARE` lock as `FOR UPDATE` and `FOR SHARE` do.
