@@ -66,6 +66,13 @@ fn aliases_and_bare_columns_find_their_tables() {
 }
 
 #[test]
+fn a_natural_join_is_by_the_columns_that_both_sides_have() {
+    let sql = "SELECT total FROM orders NATURAL JOIN (SELECT id AS listing_id, seller_id FROM listings) l WHERE seller_id = 5";
+    assert_eq!(joins(sql, "orders"), ["listing_id = listings.id"]);
+    assert_eq!(filters(sql, "listings"), ["seller_id Equal"]);
+}
+
+#[test]
 fn every_operator_has_its_kind() {
     let sql = "SELECT id FROM listings WHERE status IN ('a', 'b') AND title ILIKE '%x%' AND created_at BETWEEN '1' AND '2' \
                AND seller_id = ANY('{1,2}') AND attrs @> '{}' AND id <> 4 AND title LIKE 'x%' AND 5 < id";

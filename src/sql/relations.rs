@@ -109,8 +109,26 @@ impl Resolver<'_> {
                     self.using(&column, scope, first_joined);
                 }
             }
-            JoinConstraint::Natural | JoinConstraint::None => {}
+            JoinConstraint::Natural => {
+                for column in self.columns_of(&scope.relations[first_joined..]) {
+                    self.using(&column, scope, first_joined);
+                }
+            }
+            JoinConstraint::None => {}
         }
+    }
+
+    /// Names of the columns of some relations, as far as the catalog knows them.
+    fn columns_of(&self, relations: &[Relation]) -> Vec<String> {
+        let of = |relation: &Relation| match &relation.source {
+            Source::Scan(scan) => {
+                let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
+                table.map_or(Vec::new(), |t| t.columns.iter().map(|c| c.name.clone()).collect())
+            }
+            Source::Derived(outputs) => outputs.iter().map(|(name, _)| name.clone()).collect(),
+            Source::Opaque => Vec::new(),
+        };
+        relations.iter().flat_map(of).collect()
     }
 
     fn using(&mut self, column: &str, scope: &Scope<'_>, first_joined: usize) {
