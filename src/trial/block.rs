@@ -175,6 +175,9 @@ impl Block {
         for planned in planned {
             let fingerprint = planned.query.fingerprint;
             for sample in &planned.replayed.samples {
+                if self.indexes.iter().all(|index| index.used_by.contains(&fingerprint)) {
+                    break;
+                }
                 let Ok(plan) = estimated(&mut self.after, sample)? else { continue };
                 for (index, names) in self.indexes.iter_mut().zip(&self.names) {
                     let used = names.iter().any(|name| plan.indexes.contains(name));
@@ -282,11 +285,19 @@ pub(super) fn in_savepoint<T>(
     }
 }
 
+/// The plan of one execution; the reason where the server makes none.
 fn estimated(
     session: &mut Prepared,
     sample: &Sample,
 ) -> Result<Result<ServerPlan, String>, PgError> {
-    in_savepoint(session, |session| explain::estimated(&session.connection, sample))
+    match explain::estimated(&session.connection, sample) {
+        Ok(plan) => Ok(Ok(plan)),
+        Err(error) if error.kind != Kind::Statement => Err(error),
+        Err(error) => {
+            session.go_back()?;
+            Ok(Err(error.to_string()))
+        }
+    }
 }
 
 /// Builds the indexes in the open transaction of a session. One that fails is named with its reason.

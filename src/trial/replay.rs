@@ -46,6 +46,14 @@ impl Prepared {
         Prepared { connection, statements: HashMap::new() }
     }
 
+    /// Goes back to where the replay began, after a failure.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub(super) fn go_back(&self) -> Result<(), PgError> {
+        self.connection.batch(&format!("ROLLBACK TO SAVEPOINT {REPLAY_SAVEPOINT}"))
+    }
+
     /// Executes a sample once. Preparing is not part of the latency.
     ///
     /// # Errors
@@ -75,7 +83,7 @@ impl Session for Prepared {
             Err(error) => Executed::Failed(error.to_string()),
         };
         // Takes back the limit, and the failure of the transaction.
-        self.connection.batch(&format!("ROLLBACK TO SAVEPOINT {REPLAY_SAVEPOINT}"))?;
+        self.go_back()?;
         Ok(executed)
     }
 }
