@@ -144,6 +144,21 @@ mod tests {
     }
 
     #[test]
+    fn a_quantile_that_falls_on_what_was_stopped_is_a_bound() {
+        let arm = RunArm {
+            n: 60,
+            timed_out: 5,
+            p50_us: Some(900.0),
+            p95_us: Some(2_000.0),
+            p99_us: Some(2_000.0),
+            histogram: Vec::new(),
+        };
+        let words: Vec<String> = quantiles(&arm).into_iter().map(|(.., words)| words).collect();
+        assert_eq!(words, ["0.900\u{202f}ms", "> 2.00\u{202f}ms", "> 2.00\u{202f}ms"]);
+        assert_eq!(p95(&RunArm::default()), "–");
+    }
+
+    #[test]
     fn numbers_have_three_digits_and_one_unit() {
         assert_eq!(plain(milliseconds(250.0)), "0.250 ms");
         assert_eq!(plain(milliseconds(139_400.0)), "139 ms");
