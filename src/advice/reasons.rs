@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use super::Input;
 use super::costs::{Costs, Set};
-use crate::model::shape::{Shape, StatementKind};
+use crate::model::catalog::Catalog;
+use crate::model::shape::{Key, Shape, StatementKind};
 use crate::model::workload::Query;
+use crate::sql::immutable::indexable;
 
 /// Share of the time from which on a statement is owed a reason, percent.
 const EXPENSIVE_PCT: f64 = 1.0;
@@ -75,7 +77,7 @@ fn reason(
         return Some(format!("the server cannot plan it: {why}"));
     }
     if found.relevant.get(&at).is_none_or(Vec::is_empty) {
-        return Some(nothing_better(costs, at, shape));
+        return Some(nothing_better(input, costs, at, shape));
     }
     let (before, best) = (costs.cost(at, &[])?, costs.least(at)?);
     let left_pct = 100.0 * best / before.max(f64::MIN_POSITIVE);
@@ -94,7 +96,7 @@ fn reason(
 }
 
 /// Why no candidate makes a difference.
-fn nothing_better(costs: &mut Costs<'_>, at: usize, shape: &Shape) -> String {
+fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &Shape) -> String {
     let with_condition = shape.scans.iter().any(|scan| {
         !scan.filters.is_empty()
             || !scan.alternatives.is_empty()
@@ -112,5 +114,28 @@ fn nothing_better(costs: &mut Costs<'_>, at: usize, shape: &Shape) -> String {
             present.join(", ")
         );
     }
+    if let Some(expression) = unindexable(input.catalog, shape) {
+        return format!(
+            "an index holds only what is immutable, which {expression} is not known to be; compare the column itself"
+        );
+    }
     "the planner would use none of the indexes that fit its conditions".to_owned()
+}
+
+/// The first expression of a statement that asks for nothing else and that no index can hold, whatever its
+/// constants.
+fn unindexable<'s>(catalog: &Catalog, shape: &'s Shape) -> Option<&'s str> {
+    let scans = shape.with_alternatives();
+    let filters =
+        scans.iter().flat_map(|scan| scan.filters.iter().map(move |filter| (scan, filter)));
+    let mut first = None;
+    for (scan, filter) in filters {
+        let Key::Expression { sql, .. } = &filter.key else { return None };
+        let table = catalog.table(&scan.table)?;
+        if indexable(sql, table, &|_| Some("'1'".to_owned())).is_some() {
+            return None;
+        }
+        first = first.or(Some(sql.as_str()));
+    }
+    first
 }

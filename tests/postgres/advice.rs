@@ -444,6 +444,7 @@ fn an_expensive_statement_without_an_index_has_its_reason() {
                 ("INSERT INTO visits VALUES ($1, 2, '2026-01-05')", &["1"][..], 9.0),
                 ("SELECT title FROM \"Sales\".\"Items\" WHERE \"Id\" = $1", &["77"][..], 9.0),
                 ("SELECT id FROM people WHERE email = $1", &["P7@mail.test"][..], 9.0),
+                ("SELECT id FROM people WHERE date(joined) = $1", &["2025-12-01"][..], 9.0),
             ]
         })
         .collect();
@@ -458,6 +459,7 @@ fn an_expensive_statement_without_an_index_has_its_reason() {
     assert!(reason("<>").contains("the planner would use none"), "{}", reason("<>"));
     assert!(reason("INSERT").contains("only adds rows"), "{}", reason("INSERT"));
     assert!(reason("\"Id\" =").contains("Items_pkey is there"), "{}", reason("\"Id\" ="));
-    assert!(reason("people").contains("leave no room"), "{}", reason("people"));
+    assert!(reason("email").contains("leave no room"), "{}", reason("email"));
+    assert!(reason("date(").contains("date(joined) is not known to be"), "{}", reason("date("));
     assert_eq!(indexes(&found), Vec::<String>::new());
 }
