@@ -6,7 +6,7 @@ use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Table, TableKind};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
-use crate::model::shape::{Operator, StatementKind};
+use crate::model::shape::{Operator, Scan, StatementKind};
 
 pub const RULE: Rule = Rule {
     id: "rls-disabled",
@@ -110,6 +110,12 @@ fn finding(input: &Input<'_>, table: &Table, root: &TableName, path: &OwnerPath)
             (vec![column.clone()], format!("rows belong to {root} through {parent} by {column}"))
         }
     };
+    let by_owner = |scan: &Scan| {
+        scan.filters.iter().any(|filter| {
+            matches!(filter.operator, Operator::Equal | Operator::In)
+                && filter.key.column().is_some_and(|column| columns.iter().any(|own| own == column))
+        })
+    };
     let (mut bound, mut reads, mut writes) = (0, 0, 0);
     for found in input.scans().filter(|found| found.scan.table == table.name) {
         let calls = found.query.calls;
@@ -118,11 +124,10 @@ fn finding(input: &Input<'_>, table: &Table, root: &TableName, path: &OwnerPath)
             _ if found.scan.target => writes += calls,
             _ => reads += calls,
         }
-        let by_owner = found.scan.filters.iter().any(|filter| {
-            matches!(filter.operator, Operator::Equal | Operator::In)
-                && filter.key.column().is_some_and(|column| columns.iter().any(|own| own == column))
-        });
-        bound += if by_owner { calls } else { 0 };
+        let alternatives = &found.scan.alternatives;
+        let is_bound = by_owner(found.scan)
+            || alternatives.iter().any(|all| !all.is_empty() && all.iter().all(by_owner));
+        bound += if is_bound { calls } else { 0 };
     }
     Finding {
         id: format!("{}:{}", RULE.id, table.name),

@@ -6,7 +6,7 @@ use super::support::{index_serves, same_key};
 use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
-use crate::model::shape::Key;
+use crate::model::shape::{Key, Scan};
 
 pub const RULE: Rule = Rule {
     id: "unused-index",
@@ -41,11 +41,13 @@ fn is_unused(index: &Index) -> bool {
 /// statistics.
 fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
     let leads = |key: &Key| index.keys.first().is_some_and(|own| same_key(own, key));
-    input.scans().filter(|found| found.scan.table == table.name).any(|found| {
-        let scan = found.scan;
+    let is_wanted_by = |scan: &Scan| {
         scan.filters.iter().any(|filter| leads(&filter.key) || index_serves(index, filter))
             || scan.joins.iter().any(|join| leads(&Key::Column(join.column.clone())))
             || scan.ordered_by().is_some_and(leads)
+    };
+    input.scans().filter(|found| found.scan.table == table.name).any(|found| {
+        is_wanted_by(found.scan) || found.alternatives().any(|found| is_wanted_by(found.scan))
     })
 }
 

@@ -195,6 +195,15 @@ fn alternatives_get_the_indexes_that_only_together_are_worth_anything() {
         owner.batch("DEALLOCATE p").unwrap();
         assert!(plan.contains("BitmapOr"), "{plan}");
     }
+    // What is there is known.
+    let again = advised(&flags, &entries, &[]);
+    assert_eq!(again["recommendations"], serde_json::json!([]));
+    for finding in again["findings"].as_array().unwrap() {
+        assert!(
+            !["unindexed-filter", "unused-index"].contains(&finding["rule"].as_str().unwrap()),
+            "{finding}"
+        );
+    }
 }
 
 #[test]
