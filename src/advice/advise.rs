@@ -124,14 +124,16 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statisti
                 Some(predicate) => {
                     let key = (table.name.to_string(), predicate.clone());
                     *known.entry(key).or_insert_with(|| {
+                        // Where the server does not tell, it may be all of them.
                         statistics.rows(&table.name, predicate).unwrap_or(f64::INFINITY)
                     })
                 }
             };
-            let worth_it = candidate.plan.predicate.is_none() || rows <= all * MOST_OF_THE_ROWS;
+            if candidate.plan.predicate.is_some() && rows > all * MOST_OF_THE_ROWS {
+                return None;
+            }
             let size_bytes = index_bytes(table, &candidate.plan, rows);
-            let is_counted = false;
-            worth_it.then_some(Sized { candidate, rows, size_bytes, is_counted, why_not: None })
+            Some(Sized { candidate, rows, size_bytes, is_counted: false, why_not: None })
         })
         .collect()
 }

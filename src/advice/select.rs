@@ -7,7 +7,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::costs::{Costs, EACH_EXECUTION, SMALLEST_CHANGE, Set};
+use super::costs::{Costs, SMALLEST_CHANGE, Set};
 use super::room::{Priced, Room, Taken};
 
 /// A statement as the selection sees it.
@@ -19,6 +19,8 @@ pub struct Weighed {
     pub weight: f64,
     /// Its cost with nothing added.
     pub cost: f64,
+    /// What a change has to take off its weight to count: [`LEAST_CHANGE_US`] for each of its executions.
+    pub least_change: f64,
 }
 
 /// What was chosen.
@@ -120,10 +122,10 @@ const SMALLEST_GAIN: f64 = 1e-5;
 /// Part of itself that the cost of a statement has to fall by for an index that is there to be built anew. Less
 /// is neither worth the work, nor sure: what an index costs that is there, and one that is not, differs.
 const REBUILD_CHANGE: f64 = 0.5;
-/// What a change has to take off one execution of a statement, in the planner's unit: as much as every execution takes
+/// What a change has to take off one execution of a statement, microseconds: half of what every execution takes
 /// whatever its plan. Between two plans that both find their rows at once the planner decides by what it assumes of the
 /// cache and of the order of rows on disk.
-const LEAST_CHANGE: f64 = EACH_EXECUTION;
+pub const LEAST_CHANGE_US: f64 = 50.0;
 /// No index is smaller, bytes.
 const PAGE: f64 = 8_192.0;
 /// Parts of the room that are filled for a first try.
@@ -321,7 +323,7 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// Weight of a statement after a change.
     fn weight(&mut self, statement: usize, change: Change<'_>) -> f64 {
-        let Weighed { query, weight, cost } = self.statements[statement];
+        let Weighed { query, weight, cost, .. } = self.statements[statement];
         let relevant = self.of_statement[statement].iter().copied();
         let set: Set = relevant
             .filter(|at| match () {
@@ -372,8 +374,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         let smallest = self.smallest_change(change);
         for statement in self.touched(change) {
             let (now, then) = (self.now[statement], self.weight(statement, change));
-            let Weighed { weight, cost, .. } = self.statements[statement];
-            let least = LEAST_CHANGE * weight / cost.max(1.0);
+            let least = self.statements[statement].least_change;
             if (now - then).abs() >= (smallest * now.max(then)).max(least) {
                 gain += now - then;
             }

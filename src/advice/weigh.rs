@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::costs::{Costs, Set};
-use super::select::Weighed;
+use super::select::{LEAST_CHANGE_US, Weighed};
 use crate::model::workload::Workload;
 
 /// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
@@ -31,7 +31,7 @@ pub fn weighed(
     let weigh = |(query, cost): (usize, f64)| {
         let (calls, mean_us) = observed(query);
         let weight = calls * believed_us(calls, mean_us, cost * pace);
-        Weighed { query, weight, cost }
+        Weighed { query, weight, cost, least_change: calls * LEAST_CHANGE_US }
     };
     costed.into_iter().map(weigh).collect()
 }

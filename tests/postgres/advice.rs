@@ -435,6 +435,27 @@ fn what_is_dropped_comes_back_as_it_was_and_what_enforces_something_stays() {
 }
 
 #[test]
+fn a_role_that_may_not_read_a_table_is_advised_on_the_others_and_told_so() {
+    let Some((flags, owner)) = bazaar("bazaar_limited") else { return };
+    owner.batch("CREATE ROLE limited LOGIN; GRANT SELECT ON people TO limited").unwrap();
+    let mut flags = flags;
+    let user = flags.iter().position(|flag| flag == "-U").unwrap();
+    flags[user + 1] = "limited".to_owned();
+    let mine = "SELECT id FROM people WHERE email = $1 AND deleted_at IS NULL";
+    let theirs =
+        "SELECT count(*) FROM visits WHERE person_id = $1 AND at IS NOT NULL AND id IS NULL";
+    let entries: Vec<(&str, &[&str], f64)> = (0..20)
+        .flat_map(|_| [(mine, &["P7@mail.test"][..], 9.0), (theirs, &["7"][..], 9.0)])
+        .collect();
+    let found = advised(&flags, &entries, &[]);
+    assert!(indexes(&found).iter().any(|sql| sql.starts_with("public.people (email")), "{found}");
+    let queries = found["queries"].as_array().unwrap();
+    let query = queries.iter().find(|q| q["normalized"].as_str().unwrap().contains("visits"));
+    let why = query.unwrap()["no_index"].as_str().unwrap();
+    assert!(why.contains("42501"), "{why}");
+}
+
+#[test]
 fn an_expensive_statement_without_an_index_has_its_reason() {
     let Some((flags, owner)) = bazaar("bazaar_reasons") else { return };
     owner
