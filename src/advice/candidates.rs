@@ -172,10 +172,9 @@ fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
     for partial in partials(&wants) {
         // The scan on its own, and looked up by the rows of each other scan that it is joined to.
         for join in std::iter::once(None).chain(wants.joins.iter().map(Some)) {
-            let equal = equal_keys(&wants, join, &partial);
             let tails = tails(&wants, join.is_some(), &partial);
             for (number, tail) in tails.into_iter().enumerate() {
-                let keys = joined(&equal, tail);
+                let keys = tail.behind(&wants, join, &partial);
                 if keys.is_empty() {
                     continue;
                 }
@@ -219,11 +218,10 @@ pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
         wants.joins.iter().find(|wanted| wanted.columns.first().is_some_and(|own| own == column))
     });
     let partial = Partial::default();
-    let equal = equal_keys(&wants, join, &partial);
     // An order that no LIMIT cuts off is cheaper to make than to keep.
     let is_ordered = join.is_none() && (scan.limited || scan.extreme.is_some());
     let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
-    let keys = joined(&equal, tail);
+    let keys = tail.behind(&wants, join, &partial);
     let btree = (!keys.is_empty()).then(|| IndexPlan::on(&table.name, "btree", keys));
     btree.into_iter().chain(all_inverted(asked)).collect()
 }
@@ -261,27 +259,52 @@ fn partials(wants: &Wants) -> Vec<Partial> {
     partials
 }
 
-fn equal_keys(wants: &Wants, join: Option<&Wanted>, partial: &Partial) -> Vec<IndexKey> {
-    let own = wants.equal.iter().filter(|wanted| !partial.holds(wanted));
-    joined(&[], join.into_iter().chain(own).map(|wanted| wanted.key.clone()).collect())
+/// What may follow the keys that are compared with one value.
+#[derive(Debug, Clone, Default)]
+struct Tail {
+    keys: Vec<IndexKey>,
+    /// They give the order that is asked for.
+    is_order: bool,
+}
+
+impl Tail {
+    fn of(keys: Vec<IndexKey>) -> Tail {
+        Tail { keys, is_order: false }
+    }
+
+    /// All keys of an index with this tail.
+    fn behind(self, wants: &Wants, join: Option<&Wanted>, partial: &Partial) -> Vec<IndexKey> {
+        let is_before =
+            |wanted: &&Wanted| !partial.holds(wanted) && !(self.is_order && wanted.is_null);
+        let own = wants.equal.iter().filter(is_before);
+        let equal =
+            joined(&[], join.into_iter().chain(own).map(|wanted| wanted.key.clone()).collect());
+        joined(&equal, self.keys)
+    }
 }
 
 /// What may follow the keys that are compared with one value; the one that does most first.
-fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Vec<IndexKey>> {
+fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Tail> {
     let lists: Vec<&Wanted> = wants.lists.iter().filter(|wanted| !partial.holds(wanted)).collect();
-    let mut tails: Vec<Vec<IndexKey>> = Vec::new();
-    if !is_joined && !wants.sort.is_empty() {
-        tails.push(wants.sort.clone());
+    let mut tails: Vec<Tail> = Vec::new();
+    // Words that begin with the same letters are few, and in the order of a dictionary they are not found.
+    let is_of_pattern = wants.ranges.iter().any(|range| {
+        let first = wants.sort.first();
+        range.key.operator_class.is_some()
+            && first.is_some_and(|sort| sort.expression == range.key.expression)
+    });
+    if !is_joined && !wants.sort.is_empty() && !is_of_pattern {
+        tails.push(Tail { keys: wants.sort.clone(), is_order: true });
     }
     // A list or a range ends the use of later keys, so there is at most one of either.
     for list in &lists {
         for range in &wants.ranges {
-            tails.push(vec![list.key.clone(), range.key.clone()]);
+            tails.push(Tail::of(vec![list.key.clone(), range.key.clone()]));
         }
-        tails.push(vec![list.key.clone()]);
+        tails.push(Tail::of(vec![list.key.clone()]));
     }
-    tails.extend(wants.ranges.iter().map(|range| vec![range.key.clone()]));
-    tails.push(Vec::new());
+    tails.extend(wants.ranges.iter().map(|range| Tail::of(vec![range.key.clone()])));
+    tails.push(Tail::default());
     tails
 }
 

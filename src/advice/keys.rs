@@ -21,6 +21,9 @@ pub struct Wanted {
     pub condition: Option<String>,
     /// Distinct values of the column; unknown ones count as few.
     pub distinct: f64,
+    /// Asked for by `IS NULL`, which finds rows as one value does; but to the planner it is none, and what stands
+    /// behind it in an index is in no order.
+    pub is_null: bool,
 }
 
 /// What one scan asks of a btree.
@@ -61,6 +64,7 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
                 columns: filter.key.columns().into_iter().map(str::to_owned).collect(),
                 condition: condition.clone(),
                 distinct,
+                is_null: filter.operator == Operator::IsNull,
             })
         };
         match filter.operator {
@@ -91,6 +95,7 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
                 columns: vec![join.column.clone()],
                 condition: None,
                 distinct: distinct(table, &key),
+                is_null: false,
             });
         }
     }

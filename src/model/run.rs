@@ -170,6 +170,14 @@ pub struct RunMeasured {
     pub fingerprint: Option<String>,
     pub p95_before_us: f64,
     pub p95_after_us: f64,
+    /// The quantile that the change is one of: `p95`, or `p50` where there were too few executions for it.
+    #[serde(default = "p95")]
+    pub judged_by: String,
+    /// That quantile, without the change and with it.
+    #[serde(default)]
+    pub judged_before_us: Option<f64>,
+    #[serde(default)]
+    pub judged_after_us: Option<f64>,
     pub change_pct: f64,
     pub interval_pct: [f64; 2],
     pub verdict: String,

@@ -3,7 +3,7 @@
 use super::document::{ChangeRow, CheckRow, Handover, heading, trial_of};
 use super::sections::{left_out, line, loop_section, queries, section};
 use super::together::{together, trial_of_all, write_cost};
-use super::words::{change, count, interval, p95, plural, spelled};
+use super::words::{change, count, interval, judged, plural, spelled};
 use crate::model::run::{Run, RunArm, RunFinding, RunQueryTrial, RunRecommendation, RunTrial};
 
 /// Puts the document together.
@@ -159,8 +159,8 @@ fn changes(run: &Run, ordered: &[&RunRecommendation]) -> Vec<ChangeRow> {
             number: rows.len() + 1,
             what: heading(recommendation),
             kind: "index",
-            before: measured.map_or_else(dash, |m| p95(&m.before)),
-            after: measured.map_or_else(dash, |m| p95(&m.after)),
+            before: measured.map_or_else(dash, |m| judged(&m.before, &m.judged_by)),
+            after: measured.map_or_else(dash, |m| judged(&m.after, &m.judged_by)),
             change: measured.map_or_else(dash, |m| {
                 format!(
                     "{} ({})",

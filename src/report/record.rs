@@ -171,10 +171,15 @@ fn purpose(recommendation: &Recommendation, trial: Option<&Trial>) -> Option<Str
 /// The statement that a trial changed most.
 fn measured(trial: &Trial) -> Option<RunMeasured> {
     let most = trial.queries.iter().min_by(|a, b| a.change_pct.total_cmp(&b.change_pct))?;
+    let (before, after) = (arm(&most.before), arm(&most.after));
+    let judged = |arm: &RunArm| if most.judged_by == "p50" { arm.p50_us } else { arm.p95_us };
     Some(RunMeasured {
         fingerprint: Some(most.fingerprint.to_string()),
-        p95_before_us: arm(&most.before).p95_us?,
-        p95_after_us: arm(&most.after).p95_us?,
+        p95_before_us: before.p95_us?,
+        p95_after_us: after.p95_us?,
+        judged_by: most.judged_by.to_owned(),
+        judged_before_us: judged(&before),
+        judged_after_us: judged(&after),
         change_pct: most.change_pct,
         interval_pct: [most.interval_pct.0, most.interval_pct.1],
         verdict: most.verdict.word().to_owned(),

@@ -73,9 +73,10 @@ pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
         let size =
             measured.size_bytes.map_or(String::new(), |size| format!("; {} of disk", bytes(size)));
         lines.push(format!(
-            "measured p95 {} → {}, {} (95 % interval {}): {}{size}",
-            milliseconds(measured.p95_before_us),
-            milliseconds(measured.p95_after_us),
+            "measured {} {} → {}, {} (95 % interval {}): {}{size}",
+            measured.judged_by,
+            milliseconds(measured.judged_before_us.unwrap_or(measured.p95_before_us)),
+            milliseconds(measured.judged_after_us.unwrap_or(measured.p95_after_us)),
             change(measured.change_pct),
             interval(low, high),
             measured.verdict,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::trial_text::{best_alone, pair, statement};
-use super::words::{bytes, change, interval, milliseconds, p95, plural, ratio};
+use super::words::{bytes, change, interval, judged, milliseconds, plural, ratio};
 use crate::model::run::{Run, RunTrial, RunWrites};
 
 #[derive(Debug, Serialize)]
@@ -55,8 +55,8 @@ pub(super) fn together(run: &Run) -> Option<Together> {
         .iter()
         .map(|query| TogetherRow {
             sql: statement(run, &query.fingerprint).to_owned(),
-            before: p95(&query.before),
-            after: p95(&query.after),
+            before: judged(&query.before, &query.judged_by),
+            after: judged(&query.after, &query.judged_by),
             change: format!(
                 "{} ({})",
                 change(query.change_pct),

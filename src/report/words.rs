@@ -24,10 +24,10 @@ pub fn quantiles(arm: &RunArm) -> [(&'static str, Option<f64>, String); 3] {
     )
 }
 
-/// The same of one quantile.
-pub fn p95(arm: &RunArm) -> String {
-    let [_, (_, _, words), _] = quantiles(arm);
-    words
+/// The quantile that was judged, with its name where it is not the one that stands in the head of its column, p95.
+pub fn judged(arm: &RunArm, judged_by: &str) -> String {
+    let [(_, _, p50), (_, _, p95), _] = quantiles(arm);
+    if judged_by == "p50" { format!("{p50} (p50)") } else { p95 }
 }
 
 /// Three significant digits, and never fewer than the whole part.
@@ -155,7 +155,8 @@ mod tests {
         };
         let words: Vec<String> = quantiles(&arm).into_iter().map(|(.., words)| words).collect();
         assert_eq!(words, ["0.900\u{202f}ms", "> 2.00\u{202f}ms", "> 2.00\u{202f}ms"]);
-        assert_eq!(p95(&RunArm::default()), "–");
+        assert_eq!(judged(&arm, "p50"), "0.900\u{202f}ms (p50)");
+        assert_eq!(judged(&RunArm::default(), "p95"), "–");
     }
 
     #[test]

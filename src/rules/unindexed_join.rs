@@ -24,7 +24,10 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             let other = &found.shape.scans[join.other_scan];
             // The filtered side comes first; this side is then looked up row by row. Where neither is
             // filtered, the whole of both is wanted and an index would not be used.
-            if !is_picked(other) || is_column_led(table, &join.column) {
+            // Of several columns that join the same two, one that an index leads with does.
+            let mut together =
+                found.scan.joins.iter().filter(|own| own.other_scan == join.other_scan);
+            if !is_picked(other) || together.any(|own| is_column_led(table, &own.column)) {
                 continue;
             }
             let columns = vec![join.column.clone()];

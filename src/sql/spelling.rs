@@ -94,7 +94,22 @@ fn type_name(all: &[Token<'_>], mut at: usize) -> (String, usize) {
     {
         at += 2;
     }
-    (words.join(" "), at)
+    let name = words.join(" ");
+    let full = match name.as_str() {
+        "int" | "int4" => "integer",
+        "int8" => "bigint",
+        "int2" => "smallint",
+        "bool" => "boolean",
+        "float8" | "float" => "double precision",
+        "float4" => "real",
+        "decimal" => "numeric",
+        "timestamptz" => "timestamp with time zone",
+        "timestamp" => "timestamp without time zone",
+        "timetz" => "time with time zone",
+        "time" => "time without time zone",
+        other => other,
+    };
+    (full.to_owned(), at)
 }
 
 fn is_text(name: &str) -> bool {
@@ -117,6 +132,8 @@ mod tests {
     fn the_servers_spelling_is_ours() {
         for (server, ours) in [
             ("lower((email)::text)", "lower(email)"),
+            ("(((payload ->> 'id'::text))::integer)", "(payload ->> 'id')::int"),
+            ("((raw)::timestamp with time zone)", "raw::timestamptz"),
             ("(status = 'open'::text)", "status = 'open'"),
             (
                 "((status)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))",

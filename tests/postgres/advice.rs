@@ -435,6 +435,24 @@ fn what_is_dropped_comes_back_as_it_was_and_what_enforces_something_stays() {
 }
 
 #[test]
+fn what_is_null_stands_before_no_order_and_words_that_begin_alike_are_found_by_bytes() {
+    let Some((flags, owner)) = bazaar("bazaar_orders") else { return };
+    owner
+        .batch("ALTER TABLE people ADD nick text COLLATE \"en-x-icu\"; UPDATE people SET nick = 'N' || md5(id::text); ANALYZE people")
+        .unwrap();
+    let latest = "SELECT id FROM people WHERE country = $1 AND deleted_at IS NULL ORDER BY joined DESC LIMIT 5";
+    let prefix = "SELECT id FROM people WHERE lower(nick) LIKE 'nab%' ORDER BY lower(nick) LIMIT 8";
+    let entries: Vec<(&str, &[&str], f64)> =
+        (0..20).flat_map(|_| [(latest, &["DE"][..], 9.0), (prefix, &[][..], 9.0)]).collect();
+    let made = indexes(&advised(&flags, &entries, &[]));
+    for wanted in
+        ["public.people (country, joined DESC)", "public.people ((lower(nick)) text_pattern_ops)"]
+    {
+        assert!(made.iter().any(|sql| sql == wanted), "{wanted}: {made:?}");
+    }
+}
+
+#[test]
 fn a_role_that_may_not_read_a_table_is_advised_on_the_others_and_told_so() {
     let Some((flags, owner)) = bazaar("bazaar_limited") else { return };
     owner.batch("CREATE ROLE limited LOGIN; GRANT SELECT ON people TO limited").unwrap();
