@@ -275,7 +275,7 @@ impl Tail {
     /// All keys of an index with this tail.
     fn behind(self, wants: &Wants, join: Option<&Wanted>, partial: &Partial) -> Vec<IndexKey> {
         let is_before =
-            |wanted: &&Wanted| !partial.holds(wanted) && !(self.is_order && wanted.is_null);
+            |wanted: &&Wanted| !(partial.holds(wanted) || self.is_order && wanted.is_null);
         let own = wants.equal.iter().filter(is_before);
         let equal =
             joined(&[], join.into_iter().chain(own).map(|wanted| wanted.key.clone()).collect());
