@@ -7,7 +7,7 @@ use super::findings::{foreign_keys, names};
 use super::inverted::inverted_together;
 use super::keys::Asked;
 use super::pinned;
-use crate::model::catalog::IndexKey;
+use crate::model::catalog::{IndexKey, Table};
 use crate::model::finding::{Finding, Level};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
@@ -49,10 +49,9 @@ pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
     }));
     let mut merged = merge(found);
     merged.retain(|candidate| {
-        input
-            .catalog
-            .table(&candidate.plan.table)
-            .is_none_or(|table| !is_there(table, &candidate.plan))
+        input.catalog.table(&candidate.plan.table).is_none_or(|table| {
+            !is_there(table, &candidate.plan) && !is_read_backwards(table, &candidate.plan)
+        })
     });
     merged.sort_by(|a, b| {
         b.total_us.cmp(&a.total_us).then_with(|| name(&a.plan).cmp(&name(&b.plan)))
@@ -131,6 +130,18 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
         }
     }
     kept
+}
+
+/// An index of the table gives the same, read from its other end.
+fn is_read_backwards(table: &Table, plan: &IndexPlan) -> bool {
+    let is_plain = plan.method == "btree" && plan.predicate.is_none() && plan.include.is_empty();
+    is_plain
+        && table.indexes.iter().any(|index| {
+            index.valid
+                && index.method == "btree"
+                && index.predicate.is_none()
+                && serves(&index.keys, &plan.keys)
+        })
 }
 
 /// Every key of an inverted index does the same as its first.

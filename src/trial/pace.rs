@@ -26,14 +26,14 @@ impl Pace {
         self.without_s + self.with_s
     }
 
-    /// The time limit that lets it run as often as a verdict needs within `budget_s`, milliseconds; `None` where it
-    /// needs none, or where one that is clearly above the time with the change would not do.
+    /// The time limit that lets it run as often as a verdict needs within `budget_s`, or as much longer as it has to
+    /// be clearly above the time with the change, milliseconds; `None` where it needs none, or would end before.
     pub fn limit_ms(&self, budget_s: f64) -> Option<u64> {
         let affordable_s = budget_s / FEWEST_ROUNDS as f64;
-        let limit_s = (affordable_s - self.with_s) / 2.0;
-        let is_needed = self.all_s() > affordable_s;
-        let limit = (is_needed && limit_s >= CLEARLY * self.with_s).then_some(limit_s * 1e3);
-        limit.map(|ms| ms as u64).filter(|ms| *ms > 0).or(self.stopped_ms)
+        let limit_s = ((affordable_s - self.with_s) / 2.0).max(CLEARLY * self.with_s);
+        let is_needed = self.all_s() > affordable_s && limit_s < self.without_s / 2.0;
+        let limit = is_needed.then_some((limit_s * 1e3) as u64);
+        limit.filter(|ms| *ms > 0).or(self.stopped_ms)
     }
 
     /// The same with a time limit.
@@ -54,6 +54,7 @@ mod tests {
         assert_eq!(pace(60.0, 0.01).limit_ms(20.0), Some(1_245));
         assert!(pace(60.0, 0.01).within(Some(1_245)) <= 2.5);
         assert_eq!(pace(60.0, 5.0).limit_ms(20.0), None);
+        assert_eq!(pace(60.0, 0.1).limit_ms(20.0), Some(2_000));
         assert_eq!(pace(2.0, 0.01).limit_ms(20.0), None);
         // It never came to its end, so it never will.
         let stopped = Pace { without_s: 10.0, with_s: 2.0, stopped_ms: Some(5_000) };

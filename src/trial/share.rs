@@ -14,6 +14,8 @@ const MOST_A_ROUND: usize = 15;
 const ENOUGH: usize = FEWEST_FOR_P95 + 1;
 /// A budget that is a little short of them is stretched by this factor rather than wasted.
 const STRETCH: f64 = 2.0;
+/// The first statement matters most: for it, the budget is stretched by this factor.
+pub const FIRST_STRETCH: f64 = 6.0;
 
 /// The executions of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct Shares {
     pub rounds: usize,
     /// For each statement that takes part, its executions in each arm.
     pub executions: Vec<usize>,
-    /// Places of the statements that the time does not suffice for, ascending; never the first.
+    /// Places of the statements that the time does not suffice for, ascending.
     pub left_out: Vec<usize>,
 }
 
@@ -33,7 +35,8 @@ pub fn share(seconds: &[f64], wanted_rounds: usize, budget_s: f64) -> Shares {
     let mut spent_s = 0.0;
     for (at, own_s) in seconds.iter().map(|own_s| own_s.max(1e-6)).enumerate() {
         let fewest_s = own_s * FEWEST_ROUNDS as f64;
-        if at > 0 && spent_s + fewest_s > STRETCH * budget_s {
+        let stretch = if at == 0 { FIRST_STRETCH } else { STRETCH };
+        if spent_s + fewest_s > stretch * budget_s {
             left_out.push(at);
             continue;
         }
@@ -70,11 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_no_time_for_the_others_is_left_out_and_the_first_never() {
-        let shares = share(&[30.0, 0.1, 40.0], 20, 3.0);
+    fn what_leaves_no_time_for_the_others_is_left_out_and_the_first_only_when_it_takes_a_multiple()
+    {
+        let shares = share(&[2.0, 0.1, 40.0], 20, 3.0);
         assert_eq!((shares.executions.len(), shares.left_out), (1, vec![1, 2]));
         let shares = share(&[0.1, 40.0, 0.1], 20, 3.0);
         assert_eq!((shares.executions.len(), shares.left_out), (2, vec![1]));
+        let shares = share(&[30.0, 0.1], 20, 3.0);
+        assert_eq!((shares.executions.len(), shares.left_out), (1, vec![0]));
     }
 
     #[test]

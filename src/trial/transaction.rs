@@ -6,7 +6,7 @@ use super::compare::{compare, noise_pct};
 use super::plan::{Plan, Planned, TOO_LONG};
 use super::replay::{Outcome, Replayed, Sessions, run_round};
 use super::schedule::round;
-use super::share::{Shares, share};
+use super::share::{FEWEST_ROUNDS, FIRST_STRETCH, Shares, share};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::NewIndex;
 use crate::model::trial::{QueryTrial, Trial};
@@ -144,7 +144,11 @@ fn measure(
     let (Shares { rounds, executions, .. }, seconds) =
         settle(&mut block, &mut planned, effort, trial)?;
     if planned.is_empty() {
-        trial.failed = Some("every statement failed when it was first executed".to_owned());
+        let is_too_long = trial.left_out.iter().any(|(_, why)| why == TOO_LONG);
+        trial.failed = Some(match is_too_long {
+            true => "its statements take too long; --time-budget gives more time".to_owned(),
+            false => "every statement failed when it was first executed".to_owned(),
+        });
         return Ok(());
     }
     let queries: Vec<Replayed> = planned.iter().map(|p| p.replayed.clone()).collect();
@@ -212,11 +216,11 @@ fn settle(
     effort: Effort,
     trial: &mut Trial,
 ) -> Result<(Shares, Vec<f64>), PgError> {
-    let first_ms = (1e3 * FIRST_SHARE * effort.budget_s).max(SHORTEST_FIRST_MS) as u64;
-    let limit_ms = |at: usize| match at {
-        // It matters most, and is never left out.
-        0 => effort.statement_timeout_ms,
-        _ => first_ms.min(effort.statement_timeout_ms),
+    let limit_ms = |at: usize| {
+        // What takes longer in one arm cannot run as often as it has to.
+        let share = if at == 0 { FIRST_STRETCH / FEWEST_ROUNDS as f64 } else { FIRST_SHARE };
+        let own_ms = (1e3 * share * effort.budget_s).max(SHORTEST_FIRST_MS);
+        (own_ms as u64).min(effort.statement_timeout_ms)
     };
     let (mut paces, failed) = block.warm_up(planned, limit_ms)?;
     for (at, why) in failed.into_iter().rev() {
