@@ -436,7 +436,7 @@ fn what_is_dropped_comes_back_as_it_was_and_what_enforces_something_stays() {
 
 #[test]
 fn what_is_null_stands_before_no_order_and_words_that_begin_alike_are_found_by_bytes() {
-    let Some((flags, owner)) = bazaar("bazaar_orders") else { return };
+    let Some((flags, owner)) = bazaar("bazaar_alike") else { return };
     owner
         .batch("ALTER TABLE people ADD nick text COLLATE \"en-x-icu\"; UPDATE people SET nick = 'N' || md5(id::text); ANALYZE people")
         .unwrap();
