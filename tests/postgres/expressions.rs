@@ -275,7 +275,7 @@ fn statements_get_the_index_on_the_expression_that_they_ask() {
             let real: i64 = owner.row(size, &[]).unwrap().get(0);
             let estimated = &found["recommendations"][0]["estimated"]["size_bytes"];
             let error = estimated.as_f64().unwrap() / real as f64 - 1.0;
-            assert!(error.abs() <= 0.15, "{index}: {estimated} for {real}");
+            assert!(error.abs() <= 0.10, "{index}: {estimated} for {real}");
             let plan: serde_json::Value =
                 owner.row(&format!("EXPLAIN (FORMAT JSON) {sql}"), &[]).unwrap().get(0);
             assert!(plan.to_string().contains("\"probe\""), "{sql}: {plan}");

@@ -10,8 +10,10 @@ SELECT coalesce(sum(v.n) FILTER (WHERE v.x IS NOT NULL), 0)::float8,
        t.typalign::text,
        ({deduplicates})
   FROM (SELECT ({expression}) AS x, count(*) AS n FROM {rows} GROUP BY 1) v
-  -- A short value is kept with one byte in front of it, and not with four.
- CROSS JOIN LATERAL (SELECT CASE WHEN pg_column_size(v.x) < 130 THEN pg_column_size(v.x) - 3
-                                 ELSE pg_column_size(v.x) END AS bytes) s
+  -- A short value is kept with one byte in front of it, and not with four; so it is where values are grouped.
+ CROSS JOIN LATERAL (SELECT CASE WHEN pg_typeof(v.x) NOT IN ('text'::regtype, 'varchar'::regtype)
+                                 THEN pg_column_size(v.x)
+                                 WHEN octet_length(v.x::text) < 127 THEN octet_length(v.x::text) + 1
+                                 ELSE octet_length(v.x::text) + 4 END AS bytes) s
   JOIN pg_type t ON t.oid = pg_typeof(v.x)
  GROUP BY t.oid, t.typname, t.typlen, t.typalign, t.typtype, t.typbasetype
