@@ -34,9 +34,7 @@ pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
             from_scan(input, query, scan, &spelled, &mut found);
         }
         for plan in inverted_together(query, shape, &texts, input.catalog) {
-            let asked_for =
-                input.catalog.table(&plan.table).is_some_and(|table| !is_there(table, &plan));
-            if let Some(because) = about(input, query, &plan.table).filter(|_| asked_for) {
+            if let Some(because) = about(input, query, &plan.table) {
                 let because = because.into_iter().map(|finding| finding.id.clone()).collect();
                 found.push(Candidate { plan, because, total_us: query.total_us });
             }
