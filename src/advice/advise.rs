@@ -74,7 +74,7 @@ pub fn advise(
     }
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.shapes, input.catalog);
-    let work = Work { input, relevant: &relevant, statements: &statements, writes: &writes };
+    let work = Work::new(input, &mut costs, &sized, &relevant, &statements, &writes);
     let Choice { wanted, chosen } = choose(&work, &mut costs, &mut sized);
     let upkeep_us: f64 =
         chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.plan, sized[*at].rows)).sum();

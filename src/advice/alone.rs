@@ -91,6 +91,9 @@ fn built(
     concerned: &[usize],
     build: &mut dyn Build,
 ) -> Result<(), String> {
+    // What cannot be planned without it is not planned with it.
+    let is_planned = |query: &&usize| costs.planned(**query, &[]).is_some();
+    let concerned: Vec<usize> = concerned.iter().filter(is_planned).copied().collect();
     let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
     let built = build.alone(&sized.candidate.plan, sized.size_bytes, &queries)?;
     sized.size_bytes = built.size_bytes as f64;

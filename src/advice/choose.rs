@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use super::Input;
 use super::costs::{Costs, Set};
 use super::counted::resized;
+use super::look::relations;
 use super::relevant::Sized;
 use super::room::{Priced, Room};
 use super::select::{Selection, Weighed};
 use super::weigh::evened;
 use super::writes::Writes;
 use crate::model::catalog::Catalog;
+use crate::model::plan::PlannedScan;
 use crate::model::recommendation::IndexPlan;
 use crate::sql::index_ddl::replaces;
 
@@ -20,14 +22,28 @@ const PRICE_OF_ALL_DATA: f64 = 0.2;
 const SAME_PRICE: f64 = 0.1;
 /// Choices that follow one another, at most: each is made with what the one before it leaves.
 const MOST_CHOICES: usize = 8;
+/// Candidates of one bundle, at most.
+const MOST_TOGETHER: usize = 4;
 
 /// What indexes are chosen for.
 pub struct Work<'w> {
-    pub input: &'w Input<'w>,
-    /// For each statement, the candidates that can matter to it.
-    pub relevant: &'w HashMap<usize, Set>,
-    pub statements: &'w [Weighed],
-    pub writes: &'w Writes<'w>,
+    input: &'w Input<'w>,
+    statements: &'w [Weighed],
+    writes: &'w Writes<'w>,
+    /// For each candidate.
+    concerned: Vec<Concerned>,
+    /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
+    /// nothing without the others, as those of `a = 1 OR b = 2`.
+    bundles: Vec<Set>,
+}
+
+/// Positions in the list of statements, ascending.
+#[derive(Default)]
+struct Concerned {
+    /// Those that a candidate can matter to.
+    all: Vec<usize>,
+    /// Of these, those whose plan finds its rows of the same table by an index that is there.
+    beside: Vec<usize>,
 }
 
 /// What is worth having and, of that, what there is room for.
@@ -66,7 +82,35 @@ pub fn choose(work: &Work<'_>, costs: &mut Costs<'_>, sized: &mut [Sized]) -> Ch
     Choice { wanted, chosen }
 }
 
-impl Work<'_> {
+impl<'w> Work<'w> {
+    /// `relevant` holds, for each statement, the candidates that can matter to it.
+    pub fn new(
+        input: &'w Input<'w>,
+        costs: &mut Costs<'_>,
+        sized: &[Sized],
+        relevant: &HashMap<usize, Set>,
+        statements: &'w [Weighed],
+        writes: &'w Writes<'w>,
+    ) -> Work<'w> {
+        let mut concerned: Vec<Concerned> = Vec::new();
+        concerned.resize_with(sized.len(), Concerned::default);
+        for (position, statement) in statements.iter().enumerate() {
+            let planned = costs.planned(statement.query, &[]);
+            let scans = planned.map_or(&[][..], |planned| &planned.scans);
+            let by_index: Vec<&PlannedScan> = scans.iter().filter(|scan| scan.by_index).collect();
+            for at in &relevant[&statement.query] {
+                concerned[*at].all.push(position);
+                let table = input.catalog.table(&sized[*at].candidate.plan.table);
+                let mut names = table.into_iter().flat_map(relations);
+                if names.any(|name| by_index.iter().any(|scan| scan.relation == name)) {
+                    concerned[*at].beside.push(position);
+                }
+            }
+        }
+        let bundles = bundles(costs, relevant, statements);
+        Work { input, statements, writes, concerned, bundles }
+    }
+
     /// Without what no plan uses: a cost that falls by it is a cost that was estimated for another plan.
     fn used(&self, costs: &mut Costs<'_>, mut chosen: Set) -> Set {
         loop {
@@ -84,48 +128,54 @@ impl Work<'_> {
 
     /// A selection at the price that belongs to the time of all statements.
     fn selection<'s, 'a>(
-        &self,
+        &'s self,
         costs: &'s mut Costs<'a>,
         sized: &[Sized],
         room: Room,
         whole: f64,
     ) -> Selection<'s, 'a> {
-        let priced = priced(self.writes, sized, self.relevant, self.statements);
         let prices = (whole, byte_price(self.input.catalog, whole));
-        Selection::new(costs, self.statements.to_vec(), priced, room, prices)
+        let statements = self.statements.to_vec();
+        Selection::new(costs, statements, self.priced(sized), &self.bundles, room, prices)
     }
+
+    fn priced(&self, sized: &[Sized]) -> Vec<Priced> {
+        let priced = |(sized, concerned): (&Sized, &Concerned)| {
+            let (saved_bytes, saved_us) = replaced(self.writes, sized);
+            let upkeep_us = self.writes.upkeep_us(&sized.candidate.plan, sized.rows);
+            Priced {
+                is_rebuild: saved_bytes > 0.0,
+                size_bytes: sized.size_bytes,
+                net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
+                upkeep: (upkeep_us - saved_us).max(0.0),
+                statements: concerned.all.clone(),
+                beside: concerned.beside.clone(),
+            }
+        };
+        sized.iter().zip(&self.concerned).map(priced).collect()
+    }
+}
+
+/// The candidates that the plan of each statement uses together when all are there that can matter to it, each
+/// set once.
+fn bundles(
+    costs: &mut Costs<'_>,
+    relevant: &HashMap<usize, Set>,
+    statements: &[Weighed],
+) -> Vec<Set> {
+    let queries = statements.iter().map(|statement| statement.query);
+    let used = queries.map(|query| costs.used(query, &relevant[&query]));
+    let mut bundles: Vec<Set> =
+        used.filter(|used| (2..=MOST_TOGETHER).contains(&used.len())).collect();
+    bundles.sort_unstable();
+    bundles.dedup();
+    bundles
 }
 
 /// What a byte has to save.
 fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
     let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
     if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
-}
-
-fn priced(
-    writes: &Writes<'_>,
-    sized: &[Sized],
-    relevant: &HashMap<usize, Set>,
-    statements: &[Weighed],
-) -> Vec<Priced> {
-    let mut concerned = vec![Vec::new(); sized.len()];
-    for (position, statement) in statements.iter().enumerate() {
-        relevant[&statement.query].iter().for_each(|at| concerned[*at].push(position));
-    }
-    sized
-        .iter()
-        .zip(concerned)
-        .map(|(sized, statements)| {
-            let (saved_bytes, saved_us) = replaced(writes, sized);
-            Priced {
-                is_rebuild: saved_bytes > 0.0,
-                size_bytes: sized.size_bytes,
-                net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
-                upkeep: (writes.upkeep_us(&sized.candidate.plan, sized.rows) - saved_us).max(0.0),
-                statements,
-            }
-        })
-        .collect()
 }
 
 /// Bytes and upkeep of the indexes whose place a candidate would take.

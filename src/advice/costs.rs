@@ -18,7 +18,7 @@ pub const EARLY_STOP_DOUBT: f64 = 0.02;
 
 /// What every execution takes whatever its plan, in the planner's unit: a tenth of a millisecond of protocol,
 /// parsing and planning, where a page from cache takes a few microseconds.
-const EACH_EXECUTION: f64 = 25.0;
+pub const EACH_EXECUTION: f64 = 25.0;
 
 /// Layers of better and better indexes that are laid aside for one statement, at most: what only comes up
 /// after so many would never be chosen for it.

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::costs::charged;
 use crate::model::catalog::Table;
-use crate::model::whatif::{Planned, PlannedScan};
+use crate::model::plan::PlannedScan;
+use crate::model::whatif::Planned;
 
 /// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
 /// the planner's defaults.
@@ -17,12 +18,20 @@ const LOOK_COST: f64 = 30.0;
 /// One statement with one such index.
 #[derive(Debug, Clone)]
 pub struct Look {
-    /// What plans call the table: its name, or those of its partitions.
     relations: Rc<[String]>,
     /// Pages of the table.
     pages: f64,
     /// Where it was built: the plan with it and nothing else, and what its scan costs.
     built: Option<(Planned, f64)>,
+}
+
+/// What plans call a table: its name, or those of its partitions.
+pub fn relations(table: &Table) -> impl Iterator<Item = &str> {
+    let names = match &table.partitions[..] {
+        [] => std::slice::from_ref(&table.name),
+        partitions => partitions,
+    };
+    names.iter().map(|name| &*name.name)
 }
 
 /// What a statement is charged with, and whether with this index alone.
@@ -35,12 +44,7 @@ pub struct Looked {
 impl Look {
     /// By a model; `None` where the size of the table is not known.
     pub fn modelled(table: &Table) -> Option<Look> {
-        let names = if table.partitions.is_empty() {
-            std::slice::from_ref(&table.name)
-        } else {
-            &table.partitions
-        };
-        let relations = names.iter().map(|name| name.name.clone()).collect();
+        let relations = relations(table).map(str::to_owned).collect();
         let pages = (table.size_bytes? as f64 / 8_192.0).max(1.0);
         Some(Look { relations, pages, built: None })
     }

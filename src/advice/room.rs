@@ -17,6 +17,8 @@ pub struct Priced {
     pub upkeep: f64,
     /// Positions in the list of statements that it can matter to.
     pub statements: Vec<usize>,
+    /// Those of them that an index of the same table serves already; ascending.
+    pub beside: Vec<usize>,
 }
 
 /// Room for all new indexes together.

@@ -7,7 +7,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::costs::{Costs, SMALLEST_CHANGE, Set};
+use super::costs::{Costs, EACH_EXECUTION, SMALLEST_CHANGE, Set};
 use super::room::{Priced, Room, Taken};
 
 /// A statement as the selection sees it.
@@ -21,6 +21,8 @@ pub struct Weighed {
     pub cost: f64,
     /// What a change has to take off its weight to count: [`LEAST_CHANGE_US`] for each of its executions.
     pub least_change: f64,
+    /// What a change has to take off its weight at most to count: [`MUCH`] for each of its executions.
+    pub much: f64,
 }
 
 /// What was chosen.
@@ -107,9 +109,7 @@ pub struct Selection<'s, 'a> {
     smallest_gain: f64,
     /// For each statement, the candidates that can matter to it, ascending.
     of_statement: Vec<Set>,
-    /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
-    /// nothing without the others, as those of `a = 1 OR b = 2`.
-    bundles: Vec<Set>,
+    bundles: &'s [Set],
     is_chosen: Vec<bool>,
     held: Vec<Held>,
     taken: Taken,
@@ -119,9 +119,12 @@ pub struct Selection<'s, 'a> {
 
 /// Gains below this part of the whole are within the error of the costs.
 const SMALLEST_GAIN: f64 = 1e-5;
-/// Part of itself that the cost of a statement has to fall by for an index that is there to be built anew. Less
-/// is neither worth the work, nor sure: what an index costs that is there, and one that is not, differs.
+/// Part of itself that the cost of a statement has to fall by for an index that is there to be built anew, or for
+/// one more beside an index that it uses. Less is neither worth the work, nor sure: what an index costs that is
+/// there, and one that is not, differs.
 const REBUILD_CHANGE: f64 = 0.5;
+/// For one more index so much is enough whatever the part, in the planner's unit: twice what every execution takes.
+pub const MUCH: f64 = 2.0 * EACH_EXECUTION;
 /// What a change has to take off one execution of a statement, microseconds: half of what every execution takes
 /// whatever its plan. Between two plans that both find their rows at once the planner decides by what it assumes of the
 /// cache and of the order of rows on disk.
@@ -130,18 +133,18 @@ pub const LEAST_CHANGE_US: f64 = 50.0;
 const PAGE: f64 = 8_192.0;
 /// Parts of the room that are filled for a first try.
 const PARTS: [f64; 5] = [1.0, 0.9, 0.95, 1.1, 1.2];
-/// Candidates of one bundle, at most.
-const MOST_TOGETHER: usize = 4;
 /// Indexes that are reconsidered where room is short, at most.
 const MOST_TRIED: usize = 64;
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
 const MOST_ROUNDS: usize = 8;
 
 impl<'s, 'a> Selection<'s, 'a> {
+    /// Of each of the `bundles` all is added at once, if not one by one.
     pub fn new(
         costs: &'s mut Costs<'a>,
         statements: Vec<Weighed>,
         candidates: Vec<Priced>,
+        bundles: &'s [Set],
         room: Room,
         (whole, byte_price): (f64, f64),
     ) -> Self {
@@ -150,7 +153,6 @@ impl<'s, 'a> Selection<'s, 'a> {
             candidate.statements.iter().for_each(|statement| of_statement[*statement].push(at));
         }
         let now: Vec<f64> = statements.iter().map(|statement| statement.weight).collect();
-        let bundles = bundles(costs, &statements, &of_statement);
         Selection {
             costs,
             bundles,
@@ -358,24 +360,32 @@ impl<'s, 'a> Selection<'s, 'a> {
         neighbours
     }
 
-    /// Part of itself by which the cost of a statement has to differ for a change to count.
-    fn smallest_change(&self, change: Change<'_>) -> f64 {
-        let has_rebuild = |of: &[usize]| of.iter().any(|at| self.candidates[*at].is_rebuild);
-        match (has_rebuild(change.add), has_rebuild(change.remove)) {
-            (true, false) => REBUILD_CHANGE,
-            (false, true) if change.add.is_empty() => REBUILD_CHANGE,
-            _ => SMALLEST_CHANGE,
-        }
+    /// By how much a statement's weight, which is `whole` before or after, has to differ for a change to count.
+    fn least_change(&self, statement: usize, change: Change<'_>, whole: f64) -> f64 {
+        let Weighed { least_change, much, .. } = self.statements[statement];
+        let is_of = |kind: &dyn Fn(&Priced) -> bool| {
+            let has = |of: &[usize]| of.iter().any(|at| kind(&self.candidates[*at]));
+            match (has(change.add), has(change.remove)) {
+                (true, false) => true,
+                (false, true) => change.add.is_empty(),
+                _ => false,
+            }
+        };
+        let is_beside = |priced: &Priced| priced.beside.binary_search(&statement).is_ok();
+        let own = match () {
+            () if is_of(&|priced| priced.is_rebuild) => REBUILD_CHANGE * whole,
+            () if is_of(&is_beside) => much.min(REBUILD_CHANGE * whole),
+            () => 0.0,
+        };
+        own.max(SMALLEST_CHANGE * whole).max(least_change)
     }
 
     /// How much the whole falls by a change.
     fn gain(&mut self, change: Change<'_>) -> f64 {
         let mut gain = 0.0;
-        let smallest = self.smallest_change(change);
         for statement in self.touched(change) {
             let (now, then) = (self.now[statement], self.weight(statement, change));
-            let least = self.statements[statement].least_change;
-            if (now - then).abs() >= (smallest * now.max(then)).max(least) {
+            if (now - then).abs() >= self.least_change(statement, change, now.max(then)) {
                 gain += now - then;
             }
         }
@@ -437,7 +447,7 @@ impl<'s, 'a> Selection<'s, 'a> {
             .filter(|at| is_missing(at) && !is_out(at))
             .map(|at| vec![at])
             .collect();
-        for bundle in &self.bundles {
+        for bundle in self.bundles {
             let missing: Set = bundle.iter().copied().filter(is_missing).collect();
             if missing.len() > 1 && !missing.iter().any(is_out) {
                 options.push(missing);
@@ -492,19 +502,4 @@ impl<'s, 'a> Selection<'s, 'a> {
         }
         exchanged
     }
-}
-
-/// The candidates that the plan of each statement uses together when all are there that can matter to it, each
-/// set once.
-fn bundles(costs: &mut Costs<'_>, statements: &[Weighed], of_statement: &[Set]) -> Vec<Set> {
-    let mut bundles: Vec<Set> = Vec::new();
-    for (statement, relevant) in statements.iter().zip(of_statement) {
-        let used = costs.used(statement.query, relevant);
-        if (2..=MOST_TOGETHER).contains(&used.len()) {
-            bundles.push(used);
-        }
-    }
-    bundles.sort_unstable();
-    bundles.dedup();
-    bundles
 }

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use super::costs::{Costs, Set};
-use super::select::{LEAST_CHANGE_US, Weighed};
+use super::select::{LEAST_CHANGE_US, MUCH, Weighed};
 use crate::model::workload::Workload;
 
 /// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
 const COST_UNIT_US: f64 = 10.0;
+/// The most that one unit of planner cost is believed to take, microseconds: a page read at random from a disk.
+/// What was observed above that is not of the plan that is there now: as in a log that is older than the indexes.
+const MOST_UNIT_US: f64 = 100.0;
 /// Part of the whole time that one statement counts for at most when space is priced.
 const MOST_OF_ONE_STATEMENT: f64 = 0.05;
 /// Steps in which the whole time is evened out: after so many it hardly changes any more.
@@ -30,8 +33,10 @@ pub fn weighed(
     let pace = pace(costed.iter().map(|(query, cost)| (observed(*query).1, *cost)));
     let weigh = |(query, cost): (usize, f64)| {
         let (calls, mean_us) = observed(query);
-        let weight = calls * believed_us(calls, mean_us, cost * pace);
-        Weighed { query, weight, cost, least_change: calls * LEAST_CHANGE_US }
+        let believed_us = believed_us(calls, mean_us, cost * pace);
+        let weight = calls * believed_us.min(cost * MOST_UNIT_US);
+        let much = if cost > 0.0 { weight * MUCH / cost } else { 0.0 };
+        Weighed { query, weight, cost, least_change: calls * LEAST_CHANGE_US, much }
     };
     costed.into_iter().map(weigh).collect()
 }

@@ -14,7 +14,9 @@ use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::Run;
 use crate::model::whatif::{Build, WhatIf};
 use crate::pg::guard::Writable;
-use crate::pg::hypothetical::{BuildRoom, HypoPg, RealPlanner, RolledBackBuild};
+use crate::pg::hypothetical::{BuildRoom, HypoPg, RolledBackBuild};
+use crate::pg::planner::RealPlanner;
+use crate::pg::typical::Typicals;
 use crate::report::record;
 use crate::report::words::count;
 
@@ -113,8 +115,11 @@ fn with_server(
     live: &Live,
     building: Option<Building<'_>>,
 ) -> Result<Advice, Failure> {
-    let mut builds = building
-        .map(|building| RolledBackBuild::new(&live.connection, building.writable, building.room));
+    let connection = &live.connection;
+    let typicals = Typicals::default();
+    let mut builds = building.map(|building| {
+        RolledBackBuild::new(connection, &typicals, building.writable, building.room)
+    });
     let build = builds.as_mut().map(|builds| builds as &mut dyn Build);
     let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn Build>| {
         let advised = advise(input, whatif, build);
@@ -133,10 +138,10 @@ fn with_server(
             recommendations,
         }
     };
-    let mut advice = if let Some(mut hypopg) = HypoPg::open(&live.connection)? {
+    let mut advice = if let Some(mut hypopg) = HypoPg::open(connection, &typicals)? {
         chosen(&mut hypopg, build)
     } else if build.is_some() {
-        chosen(&mut RealPlanner::new(&live.connection), build)
+        chosen(&mut RealPlanner::new(connection, &typicals), build)
     } else {
         return Ok(offline(input, NO_HYPOPG));
     };

@@ -1,5 +1,15 @@
 //! What `EXPLAIN` said of a statement, reduced to what is compared and shown.
 
+/// What is expected of the scan of a relation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedScan {
+    pub relation: String,
+    pub rows: f64,
+    pub cost: f64,
+    /// An index finds the rows, or gives their order.
+    pub by_index: bool,
+}
+
 /// A plan and, when it was executed, what it touched.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
@@ -11,8 +21,8 @@ pub struct Plan {
     pub cost: f64,
     /// The same if no `LIMIT` stopped it early.
     pub full_cost: f64,
-    /// Relations that are scanned, with the rows expected of them and the cost of the scan.
-    pub scans: Vec<(String, f64, f64)>,
+    /// Scans of relations.
+    pub scans: Vec<PlannedScan>,
     /// Indexes the plan reads.
     pub indexes: Vec<String>,
     /// Shared and local blocks hit and read; `None` when not executed.

@@ -2,6 +2,7 @@
 
 use super::catalog::{Column, Table};
 use super::name::TableName;
+use super::plan::PlannedScan;
 use super::recommendation::IndexPlan;
 use super::shape::Shape;
 use super::workload::Query;
@@ -128,13 +129,6 @@ pub struct Planned {
     pub present: Vec<String>,
     /// Rows that the scans of each table were expected to give, and their cost.
     pub scans: Vec<PlannedScan>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlannedScan {
-    pub relation: String,
-    pub rows: f64,
-    pub cost: f64,
 }
 
 /// What was seen of an index that was built.

@@ -1,150 +1,23 @@
 //! Planner costs with an index that is not there: HypoPG, or a build that is rolled back.
 
-use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
 use super::built::{Built as BuiltIndex, build};
 use super::connect::Connection;
-use super::distinct::{distinct, groups, measured};
 use super::error::PgError;
-use super::explain;
 use super::guard::Writable;
-use super::inverted::keys;
-use crate::model::catalog::{Column, Table};
-use crate::model::name::TableName;
-use crate::model::plan::Plan;
+use super::planner::Planner;
+use super::typical::Typicals;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::Shape;
-use crate::model::whatif::{
-    Build as WhatIfByBuilding, Built, Distinct, Groups, Keys, Planned, PlannedScan, Statistics,
-    WhatIf,
-};
-use crate::model::workload::{Query, Sample};
-use crate::sql::ident::quote_table;
+use crate::model::whatif::{Build as WhatIfByBuilding, Built, Planned, Statistics, WhatIf};
+use crate::model::workload::Query;
 use crate::sql::index_ddl::{Build, create, name};
 
 /// What a candidate is called while it is built; its own name may be taken.
 const CANDIDATE: &str = "pgassay_candidate";
-/// Executions of one statement that are planned: enough to see skew, few enough to stay quick.
-const SAMPLES: usize = 3;
-
-/// The planner of a server.
-struct Planner<'c> {
-    connection: &'c Connection,
-    /// Plans asked for so far.
-    asked: u64,
-    /// How many parameters a text has.
-    parameters: HashMap<String, usize>,
-    /// Texts that cannot be planned for no parameters in particular.
-    custom_only: HashSet<String>,
-}
-
-impl<'c> Planner<'c> {
-    fn new(connection: &'c Connection) -> Self {
-        Planner { connection, asked: 0, parameters: HashMap::new(), custom_only: HashSet::new() }
-    }
-
-    /// What the planner says of a statement: the mean over some of its executions and, where it came with
-    /// parameters, or there is no execution, the plan for none in particular: a server that has prepared
-    /// the statement may come to use either. `position` tells which of the offered indexes a name means.
-    fn plan(
-        &mut self,
-        query: &Query,
-        position: impl Fn(&str) -> Option<usize>,
-    ) -> Result<Planned, String> {
-        let plans = self.plans(query).map_err(|error| error.to_string())?;
-        self.asked += plans.len() as u64;
-        let count = plans.len().max(1) as f64;
-        let mut planned = Planned::default();
-        for plan in &plans {
-            planned.cost += plan.cost / count;
-            planned.full_cost += plan.full_cost / count;
-            for name in &plan.indexes {
-                match position(name) {
-                    Some(at) if !planned.used.contains(&at) => planned.used.push(at),
-                    None if !planned.present.contains(name) => planned.present.push(name.clone()),
-                    _ => {}
-                }
-            }
-        }
-        planned.used.sort_unstable();
-        let scans = plans.first().map(|plan| plan.scans.clone()).unwrap_or_default();
-        planned.scans = scans
-            .into_iter()
-            .map(|(relation, rows, cost)| PlannedScan { relation, rows, cost })
-            .collect();
-        Ok(planned)
-    }
-
-    fn plans(&mut self, query: &Query) -> Result<Vec<Plan>, PgError> {
-        let step = query.samples.len().div_ceil(SAMPLES).max(1);
-        let samples = query.samples.iter().step_by(step);
-        let mut plans = samples
-            .map(|sample| explain::estimated(self.connection, sample))
-            .collect::<Result<Vec<Plan>, PgError>>()?;
-        // What is written out in the text of an execution stays as it is.
-        let prepared = query.samples.iter().find(|sample| !sample.parameters.is_empty());
-        match prepared.map(|sample| &sample.text) {
-            None if plans.is_empty() => plans.push(self.generic(&query.normalized)?),
-            Some(text) if !self.custom_only.contains(&**text) => match self.generic(text) {
-                Ok(plan) => plans.push(plan),
-                Err(error) if error.sqlstate.is_some() => {
-                    self.custom_only.insert(text.to_string());
-                }
-                Err(error) => return Err(error),
-            },
-            _ => {}
-        }
-        Ok(plans)
-    }
-
-    fn generic(&mut self, text: &str) -> Result<Plan, PgError> {
-        let parameters = match self.parameters.get(text) {
-            Some(known) => *known,
-            None => {
-                let count = explain::parameters(self.connection, text)?;
-                self.parameters.insert(text.to_owned(), count);
-                count
-            }
-        };
-        explain::generic(self.connection, text, parameters)
-    }
-}
-
-impl Statistics for Planner<'_> {
-    fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
-        self.asked += 1;
-        let text = format!("SELECT 1 FROM {} WHERE {condition}", quote_table(table));
-        let sample = Sample { text: text.into(), parameters: Vec::new() };
-        let plan =
-            explain::estimated(self.connection, &sample).map_err(|error| error.to_string())?;
-        let rows = plan.scans.iter().map(|(_, rows, _)| *rows).reduce(|a, b| a + b);
-        rows.ok_or_else(|| "the plan scans no table".to_owned())
-    }
-
-    fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.connection, table, column)
-    }
-
-    fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
-        measured(self.connection, table, expression)
-    }
-
-    fn groups(
-        &mut self,
-        table: &Table,
-        columns: &[&str],
-        condition: Option<&str>,
-    ) -> Option<Vec<Groups>> {
-        groups(self.connection, table, columns, condition)
-    }
-
-    fn keys(&mut self, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>> {
-        keys(self.connection, table, index)
-    }
-}
 
 /// What-if by the HypoPG extension: nothing is built, nothing is locked.
 pub struct HypoPg<'c> {
@@ -165,7 +38,10 @@ impl<'c> HypoPg<'c> {
     ///
     /// # Errors
     /// The server's error.
-    pub fn open(connection: &'c Connection) -> Result<Option<Self>, PgError> {
+    pub fn open(
+        connection: &'c Connection,
+        typicals: &'c Typicals,
+    ) -> Result<Option<Self>, PgError> {
         let rows = connection.query(
             "SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
              WHERE e.extname = 'hypopg'",
@@ -178,7 +54,11 @@ impl<'c> HypoPg<'c> {
         connection.batch(&format!(
             "SET pg_hint_plan.enable_hint = off; SELECT {schema}.hypopg_reset()"
         ))?;
-        Ok(Some(HypoPg { planner: Planner::new(connection), schema, present: Vec::new() }))
+        Ok(Some(HypoPg {
+            planner: Planner::new(connection, typicals),
+            schema,
+            present: Vec::new(),
+        }))
     }
 
     /// Makes the extension pretend these indexes and no others, in one exchange each way: a selection asks
@@ -288,39 +168,6 @@ impl Drop for HypoPg<'_> {
     }
 }
 
-/// The planner with what is there and nothing else: where HypoPG is missing and candidates are built.
-pub struct RealPlanner<'c> {
-    planner: Planner<'c>,
-}
-
-impl<'c> RealPlanner<'c> {
-    pub fn new(connection: &'c Connection) -> Self {
-        RealPlanner { planner: Planner::new(connection) }
-    }
-}
-
-impl WhatIf for RealPlanner<'_> {
-    fn check(&mut self, _: &IndexPlan) -> Result<(), String> {
-        Err("HypoPG is not installed".to_owned())
-    }
-
-    fn plan(&mut self, query: &Query, _: &[&IndexPlan]) -> Result<Planned, String> {
-        self.planner.plan(query, |_| None)
-    }
-
-    fn statistics(&mut self) -> &mut dyn Statistics {
-        &mut self.planner
-    }
-
-    fn name(&self) -> &'static str {
-        "the planner"
-    }
-
-    fn asked(&self) -> u64 {
-        self.planner.asked
-    }
-}
-
 /// How much may be built, and how long.
 #[derive(Debug, Clone, Copy)]
 pub struct BuildRoom {
@@ -344,8 +191,13 @@ pub struct RolledBackBuild<'c> {
 }
 
 impl<'c> RolledBackBuild<'c> {
-    pub fn new(connection: &'c Connection, _: &Writable, room: BuildRoom) -> Self {
-        let planner = Planner::new(connection);
+    pub fn new(
+        connection: &'c Connection,
+        typicals: &'c Typicals,
+        _: &Writable,
+        room: BuildRoom,
+    ) -> Self {
+        let planner = Planner::new(connection, typicals);
         RolledBackBuild { connection, planner, room, began: None, refused: Vec::new() }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, PlannedScan};
 use crate::sql::redact::redact;
 
 /// Reads the answer of `EXPLAIN (FORMAT JSON)`; an unknown form gives an empty plan.
@@ -84,7 +84,13 @@ fn node(value: &Value, depth: usize, processes: f64, plan: &mut Plan, shape: &mu
         let cost = value["Total Cost"].as_f64().unwrap_or(0.0);
         let is_shared = value["Parallel Aware"].as_bool() == Some(true);
         let all_rows = if is_shared { rows * processes } else { rows };
-        plan.scans.push((relation.to_owned(), all_rows, cost));
+        let by_index = text("Index Name").is_some() || kind == "Bitmap Heap Scan";
+        plan.scans.push(PlannedScan {
+            relation: relation.to_owned(),
+            rows: all_rows,
+            cost,
+            by_index,
+        });
     }
     if kind.contains("Scan") {
         let loops = value["Actual Loops"].as_f64().unwrap_or(1.0);
@@ -116,7 +122,7 @@ mod tests {
         let scan = |name: &str, aware: bool| json!({"Node Type": "Seq Scan", "Relation Name": name, "Plan Rows": 100, "Parallel Aware": aware});
         let explained = json!([{"Plan": {"Node Type": "Gather", "Workers Planned": 2, "Plans": [
             {"Node Type": "Nested Loop", "Plans": [scan("shared", true), scan("own", false)]}]}}]);
-        let rows: Vec<f64> = read(&explained).scans.iter().map(|(_, rows, _)| *rows).collect();
+        let rows: Vec<f64> = read(&explained).scans.iter().map(|scan| scan.rows).collect();
         assert_eq!(rows, [240.0, 100.0]);
     }
 

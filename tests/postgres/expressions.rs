@@ -8,6 +8,7 @@ use pgassay::model::whatif::WhatIf;
 use pgassay::pg::catalog;
 use pgassay::pg::connect::Connection;
 use pgassay::pg::hypothetical::HypoPg;
+use pgassay::pg::typical::Typicals;
 use pgassay::sql::ddl;
 use pgassay::sql::immutable::indexable;
 use pgassay::sql::resolve::shape;
@@ -326,7 +327,8 @@ fn an_expression_on_a_joined_table_is_advised_and_its_figure_is_not_made_up() {
 fn hypopg_is_shown_what_it_numbers_wrong_only_at_the_first_place() {
     let Some((_, owner)) = bazaar("first_place") else { return };
     let catalog = catalog::load(&owner).unwrap();
-    let hypopg = HypoPg::open(&owner).unwrap().unwrap();
+    let typicals = Typicals::default();
+    let hypopg = HypoPg::open(&owner, &typicals).unwrap().unwrap();
     let plan = |key: IndexKey, predicate: Option<&str>| IndexPlan {
         table: TableName::new("public", "people"),
         method: "btree".to_owned(),
