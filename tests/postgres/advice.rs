@@ -307,6 +307,32 @@ fn an_index_that_a_wider_one_makes_superfluous_is_to_be_dropped_after_it() {
     assert_eq!(drop["requires"], wide["id"]);
 }
 
+/// One channel has a twentieth of all posts, and one request in eight asks for it: to the others it means nothing
+/// whether the index holds what is read.
+#[test]
+fn the_few_executions_that_find_many_rows_are_seen() {
+    let Some((flags, owner)) = bazaar("bazaar_channels") else { return };
+    // VACUUM takes no row for visible to all whose commit may not be on disk yet.
+    owner.batch("SET synchronous_commit = on").unwrap();
+    owner
+        .batch(
+            "CREATE TABLE posts (channel int NOT NULL, at timestamptz NOT NULL, body text NOT NULL); \
+             INSERT INTO posts SELECT CASE WHEN i % 20 = 0 THEN 1 ELSE 2 + i % 8001 END, \
+             timestamptz '2026-01-01 00:00+00' + i * interval '1 minute', repeat('x', 80) \
+             FROM generate_series(1, 80000) i",
+        )
+        .unwrap();
+    owner.batch("VACUUM (ANALYZE) posts").unwrap();
+    let sql = "SELECT at FROM posts WHERE channel = $1";
+    let channels: Vec<String> =
+        (0..64).map(|n| if n % 8 == 5 { 1 } else { 2 + n * 97 }.to_string()).collect();
+    let values: Vec<[&str; 1]> = channels.iter().map(|channel| [channel.as_str()]).collect();
+    let entries: Vec<(&str, &[&str], f64)> =
+        values.iter().map(|values| (sql, values.as_slice(), 20.0)).collect();
+    let made = indexes(&advised(&flags, &entries, &[]));
+    assert!(made.iter().any(|sql| sql.contains("posts (channel) INCLUDE (at)")), "{made:?}");
+}
+
 /// What was advised is built, and the same log is read again: nothing is left to be said of it.
 #[test]
 fn advice_that_was_followed_is_followed_by_no_more() {
