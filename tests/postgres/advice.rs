@@ -317,7 +317,7 @@ fn the_few_executions_that_find_many_rows_are_seen() {
     owner
         .batch(
             "CREATE TABLE posts (channel int NOT NULL, at timestamptz NOT NULL, body text NOT NULL); \
-             INSERT INTO posts SELECT CASE WHEN i % 20 = 0 THEN 1 ELSE 2 + i % 8001 END, \
+             INSERT INTO posts SELECT CASE WHEN i % 20 = 0 THEN 1 ELSE 2 + i % 60001 END, \
              timestamptz '2026-01-01 00:00+00' + i * interval '1 minute', repeat('x', 80) \
              FROM generate_series(1, 80000) i",
         )
@@ -325,7 +325,7 @@ fn the_few_executions_that_find_many_rows_are_seen() {
     owner.batch("VACUUM (ANALYZE) posts").unwrap();
     let sql = "SELECT at FROM posts WHERE channel = $1";
     let channels: Vec<String> =
-        (0..64).map(|n| if n % 8 == 5 { 1 } else { 2 + n * 97 }.to_string()).collect();
+        (0..64).map(|n| if n % 8 == 3 { 1 } else { 3 + n * 98 }.to_string()).collect();
     let values: Vec<[&str; 1]> = channels.iter().map(|channel| [channel.as_str()]).collect();
     let entries: Vec<(&str, &[&str], f64)> =
         values.iter().map(|values| (sql, values.as_slice(), 20.0)).collect();
