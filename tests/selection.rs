@@ -1,6 +1,7 @@
 //! The choice among candidates, held against the best of all choices.
 
 use pgassay::advice::Limits;
+use pgassay::advice::choose::bundles;
 use pgassay::advice::costs::Costs;
 use pgassay::advice::room::{Priced, Room};
 use pgassay::advice::select::{Selection, Weighed};
@@ -190,7 +191,7 @@ impl Instance {
         let statements: Vec<Weighed> = (0..STATEMENTS)
             .map(|query| {
                 let cost = costs.cost(query, &[]).unwrap();
-                Weighed { query, weight: self.weights[query], cost, least_change: 0.0 }
+                Weighed { query, weight: self.weights[query], cost, least_change: 0.0, much: 0.0 }
             })
             .collect();
         let candidates: Vec<Priced> = (0..CANDIDATES)
@@ -200,16 +201,19 @@ impl Instance {
                 is_rebuild: false,
                 upkeep: self.upkeep[at],
                 statements: (0..STATEMENTS).collect(),
+                beside: Vec::new(),
             })
             .collect();
+        let relevant = (0..STATEMENTS).map(|statement| (statement, all.clone())).collect();
+        let bundles = bundles(&mut costs, &relevant, &statements);
         let prices = (self.weights.iter().sum(), 0.0);
         let unlimited = Room::default();
-        let wanted =
-            Selection::new(&mut costs, statements.clone(), candidates.clone(), unlimited, prices)
-                .from(&[])
-                .candidates;
+        let (first, same) = (statements.clone(), candidates.clone());
+        let wanted = Selection::new(&mut costs, first, same, &bundles, unlimited, prices).from(&[]);
         let room = Room::of(self.limits, 0.0);
-        Selection::new(&mut costs, statements, candidates, room, prices).of(&wanted).candidates
+        Selection::new(&mut costs, statements, candidates, &bundles, room, prices)
+            .of(&wanted.candidates)
+            .candidates
     }
 }
 

@@ -158,7 +158,7 @@ impl<'w> Work<'w> {
 
 /// The candidates that the plan of each statement uses together when all are there that can matter to it, each
 /// set once.
-fn bundles(
+pub fn bundles(
     costs: &mut Costs<'_>,
     relevant: &HashMap<usize, Set>,
     statements: &[Weighed],

@@ -4,7 +4,7 @@
 pub mod advise;
 mod alone;
 pub mod candidates;
-mod choose;
+pub mod choose;
 pub mod costs;
 mod counted;
 pub mod drops;
