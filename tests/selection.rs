@@ -191,7 +191,7 @@ impl Instance {
         let statements: Vec<Weighed> = (0..STATEMENTS)
             .map(|query| {
                 let cost = costs.cost(query, &[]).unwrap();
-                Weighed { query, weight: self.weights[query], cost, least_change: 0.0, much: 0.0 }
+                Weighed { query, weight: self.weights[query], cost, least_change: 0.0 }
             })
             .collect();
         let candidates: Vec<Priced> = (0..CANDIDATES)

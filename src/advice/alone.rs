@@ -91,7 +91,8 @@ fn built(
     concerned: &[usize],
     build: &mut dyn Build,
 ) -> Result<(), String> {
-    // What cannot be planned without it is not planned with it.
+    // What cannot be planned without it is not planned with it; and which executions are typical is to be known
+    // before something is built: a refused one would take the others with it.
     let is_planned = |query: &&usize| costs.planned(**query, &[]).is_some();
     let concerned: Vec<usize> = concerned.iter().filter(is_planned).copied().collect();
     let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();

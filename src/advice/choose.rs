@@ -11,8 +11,7 @@ use super::room::{Priced, Room};
 use super::select::{Selection, Weighed};
 use super::weigh::evened;
 use super::writes::Writes;
-use crate::model::catalog::Catalog;
-use crate::model::plan::PlannedScan;
+use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::sql::index_ddl::replaces;
 
@@ -38,7 +37,7 @@ pub struct Work<'w> {
 }
 
 /// Positions in the list of statements, ascending.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Concerned {
     /// Those that a candidate can matter to.
     all: Vec<usize>,
@@ -92,17 +91,17 @@ impl<'w> Work<'w> {
         statements: &'w [Weighed],
         writes: &'w Writes<'w>,
     ) -> Work<'w> {
-        let mut concerned: Vec<Concerned> = Vec::new();
-        concerned.resize_with(sized.len(), Concerned::default);
+        let table = |sized: &Sized| input.catalog.table(&sized.candidate.plan.table);
+        let tables: Vec<Option<&Table>> = sized.iter().map(table).collect();
+        let mut concerned = vec![Concerned::default(); sized.len()];
         for (position, statement) in statements.iter().enumerate() {
             let planned = costs.planned(statement.query, &[]);
             let scans = planned.map_or(&[][..], |planned| &planned.scans);
-            let by_index: Vec<&PlannedScan> = scans.iter().filter(|scan| scan.by_index).collect();
+            let is_found =
+                |name: &str| scans.iter().any(|scan| scan.by_index && scan.relation == name);
             for at in &relevant[&statement.query] {
                 concerned[*at].all.push(position);
-                let table = input.catalog.table(&sized[*at].candidate.plan.table);
-                let mut names = table.into_iter().flat_map(relations);
-                if names.any(|name| by_index.iter().any(|scan| scan.relation == name)) {
+                if tables[*at].is_some_and(|table| relations(table).any(is_found)) {
                     concerned[*at].beside.push(position);
                 }
             }

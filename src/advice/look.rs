@@ -18,6 +18,7 @@ const LOOK_COST: f64 = 30.0;
 /// One statement with one such index.
 #[derive(Debug, Clone)]
 pub struct Look {
+    /// As [`relations`] gives them.
     relations: Rc<[String]>,
     /// Pages of the table.
     pages: f64,
@@ -101,13 +102,8 @@ impl Look {
     /// Rows and cost of the scans of the table, and how many there are: one, or one of each partition that the
     /// planner did not leave out.
     fn scanned(&self, planned: &Planned) -> Option<(f64, f64, f64)> {
-        let mut seen: Vec<&PlannedScan> = Vec::new();
-        for scan in &planned.scans {
-            let is_new = !seen.iter().any(|known| known.relation == scan.relation);
-            if is_new && self.relations.contains(&scan.relation) {
-                seen.push(scan);
-            }
-        }
+        let is_of_table = |scan: &&PlannedScan| self.relations.contains(&scan.relation);
+        let seen: Vec<&PlannedScan> = planned.scans.iter().filter(is_of_table).collect();
         let sum = |of: fn(&PlannedScan) -> f64| seen.iter().map(|scan| of(scan)).sum::<f64>();
         (!seen.is_empty())
             .then(|| (sum(|scan| scan.rows), sum(|scan| scan.cost), seen.len() as f64))

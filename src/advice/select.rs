@@ -21,8 +21,6 @@ pub struct Weighed {
     pub cost: f64,
     /// What a change has to take off its weight to count: [`LEAST_CHANGE_US`] for each of its executions.
     pub least_change: f64,
-    /// What a change has to take off its weight at most to count: [`MUCH`] for each of its executions.
-    pub much: f64,
 }
 
 /// What was chosen.
@@ -109,6 +107,7 @@ pub struct Selection<'s, 'a> {
     smallest_gain: f64,
     /// For each statement, the candidates that can matter to it, ascending.
     of_statement: Vec<Set>,
+    /// Candidates that are added at once where not one by one.
     bundles: &'s [Set],
     is_chosen: Vec<bool>,
     held: Vec<Held>,
@@ -124,7 +123,7 @@ const SMALLEST_GAIN: f64 = 1e-5;
 /// there, and one that is not, differs.
 const REBUILD_CHANGE: f64 = 0.5;
 /// For one more index so much is enough whatever the part, in the planner's unit: twice what every execution takes.
-pub const MUCH: f64 = 2.0 * EACH_EXECUTION;
+const MUCH: f64 = 2.0 * EACH_EXECUTION;
 /// What a change has to take off one execution of a statement, microseconds: half of what every execution takes
 /// whatever its plan. Between two plans that both find their rows at once the planner decides by what it assumes of the
 /// cache and of the order of rows on disk.
@@ -139,7 +138,6 @@ const MOST_TRIED: usize = 64;
 const MOST_ROUNDS: usize = 8;
 
 impl<'s, 'a> Selection<'s, 'a> {
-    /// Of each of the `bundles` all is added at once, if not one by one.
     pub fn new(
         costs: &'s mut Costs<'a>,
         statements: Vec<Weighed>,
@@ -362,7 +360,7 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// By how much a statement's weight, which is `whole` before or after, has to differ for a change to count.
     fn least_change(&self, statement: usize, change: Change<'_>, whole: f64) -> f64 {
-        let Weighed { least_change, much, .. } = self.statements[statement];
+        let Weighed { weight, cost, least_change, .. } = self.statements[statement];
         let is_of = |kind: &dyn Fn(&Priced) -> bool| {
             let has = |of: &[usize]| of.iter().any(|at| kind(&self.candidates[*at]));
             match (has(change.add), has(change.remove)) {
@@ -374,7 +372,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         let is_beside = |priced: &Priced| priced.beside.binary_search(&statement).is_ok();
         let own = match () {
             () if is_of(&|priced| priced.is_rebuild) => REBUILD_CHANGE * whole,
-            () if is_of(&is_beside) => much.min(REBUILD_CHANGE * whole),
+            () if is_of(&is_beside) => (MUCH * weight / cost).min(REBUILD_CHANGE * whole),
             () => 0.0,
         };
         own.max(SMALLEST_CHANGE * whole).max(least_change)

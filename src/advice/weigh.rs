@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::costs::{Costs, Set};
-use super::select::{LEAST_CHANGE_US, MUCH, Weighed};
+use super::select::{LEAST_CHANGE_US, Weighed};
 use crate::model::workload::Workload;
 
 /// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
@@ -35,8 +35,7 @@ pub fn weighed(
         let (calls, mean_us) = observed(query);
         let believed_us = believed_us(calls, mean_us, cost * pace);
         let weight = calls * believed_us.min(cost * MOST_UNIT_US);
-        let much = if cost > 0.0 { weight * MUCH / cost } else { 0.0 };
-        Weighed { query, weight, cost, least_change: calls * LEAST_CHANGE_US, much }
+        Weighed { query, weight, cost, least_change: calls * LEAST_CHANGE_US }
     };
     costed.into_iter().map(weigh).collect()
 }

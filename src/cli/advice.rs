@@ -15,7 +15,7 @@ use crate::model::run::Run;
 use crate::model::whatif::{Build, WhatIf};
 use crate::pg::guard::Writable;
 use crate::pg::hypothetical::{BuildRoom, HypoPg, RolledBackBuild};
-use crate::pg::planner::RealPlanner;
+use crate::pg::planner::Planner;
 use crate::pg::typical::Typicals;
 use crate::report::record;
 use crate::report::words::count;
@@ -141,7 +141,7 @@ fn with_server(
     let mut advice = if let Some(mut hypopg) = HypoPg::open(connection, &typicals)? {
         chosen(&mut hypopg, build)
     } else if build.is_some() {
-        chosen(&mut RealPlanner::new(connection, &typicals), build)
+        chosen(&mut Planner::new(connection, &typicals), build)
     } else {
         return Ok(offline(input, NO_HYPOPG));
     };

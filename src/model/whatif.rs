@@ -127,7 +127,7 @@ pub struct Planned {
     pub used: Vec<usize>,
     /// Indexes that are there and that some execution used.
     pub present: Vec<String>,
-    /// Rows that the scans of each table were expected to give, and their cost.
+    /// What was expected of the scans, one for each relation.
     pub scans: Vec<PlannedScan>,
 }
 

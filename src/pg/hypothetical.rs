@@ -143,7 +143,7 @@ impl WhatIf for HypoPg<'_> {
             let pretended = present.iter().find(|pretended| pretended.name == name)?;
             indexes.iter().position(|index| **index == pretended.plan)
         };
-        self.planner.plan(query, position)
+        self.planner.planned(query, position)
     }
 
     fn statistics(&mut self) -> &mut dyn Statistics {
@@ -155,7 +155,7 @@ impl WhatIf for HypoPg<'_> {
     }
 
     fn asked(&self) -> u64 {
-        self.planner.asked
+        self.planner.asked()
     }
 }
 
@@ -243,7 +243,7 @@ impl<'c> RolledBackBuild<'c> {
         for query in queries {
             // A statement that cannot be planned aborts the transaction; a savepoint keeps the index.
             self.connection.batch("SAVEPOINT pgassay").map_err(text)?;
-            let planned = self.planner.plan(query, position).ok();
+            let planned = self.planner.planned(query, position).ok();
             self.connection.batch("ROLLBACK TO pgassay").map_err(text)?;
             plans.push(planned);
         }

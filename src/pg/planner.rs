@@ -28,7 +28,7 @@ pub struct Planner<'c> {
     pub connection: &'c Connection,
     typicals: &'c Typicals,
     /// Plans asked for so far.
-    pub asked: u64,
+    asked: u64,
     /// How many parameters a text has.
     parameters: HashMap<String, usize>,
     /// Texts that cannot be planned for no parameters in particular.
@@ -55,7 +55,7 @@ impl<'c> Planner<'c> {
     ///
     /// # Errors
     /// A sentence when the server cannot plan the statement.
-    pub fn plan(
+    pub fn planned(
         &mut self,
         query: &Query,
         position: impl Fn(&str) -> Option<usize>,
@@ -186,28 +186,18 @@ impl Statistics for Planner<'_> {
     }
 }
 
-/// The planner with what is there and nothing else: where HypoPG is missing and candidates are built.
-pub struct RealPlanner<'c> {
-    planner: Planner<'c>,
-}
-
-impl<'c> RealPlanner<'c> {
-    pub fn new(connection: &'c Connection, typicals: &'c Typicals) -> Self {
-        RealPlanner { planner: Planner::new(connection, typicals) }
-    }
-}
-
-impl WhatIf for RealPlanner<'_> {
+/// What is there and nothing else: where HypoPG is missing and candidates are built.
+impl WhatIf for Planner<'_> {
     fn check(&mut self, _: &IndexPlan) -> Result<(), String> {
         Err("HypoPG is not installed".to_owned())
     }
 
     fn plan(&mut self, query: &Query, _: &[&IndexPlan]) -> Result<Planned, String> {
-        self.planner.plan(query, |_| None)
+        self.planned(query, |_| None)
     }
 
     fn statistics(&mut self) -> &mut dyn Statistics {
-        &mut self.planner
+        self
     }
 
     fn name(&self) -> &'static str {
@@ -215,6 +205,6 @@ impl WhatIf for RealPlanner<'_> {
     }
 
     fn asked(&self) -> u64 {
-        self.planner.asked
+        self.asked
     }
 }

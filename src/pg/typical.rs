@@ -107,24 +107,39 @@ impl Expected {
     }
 }
 
+/// Executions that the planner takes for alike.
+struct Kind<'e> {
+    /// Position of the first of them among the samples.
+    at: usize,
+    /// What is expected of the first.
+    expected: &'e Expected,
+    count: f64,
+}
+
+impl Kind<'_> {
+    fn cost(&self) -> f64 {
+        self.count * self.expected.cost
+    }
+}
+
 /// The first of each kind; of more kinds than can be told apart those that take the most.
 fn typical(looked_at: &[(usize, Expected)]) -> Vec<Typical> {
-    let mut kinds: Vec<(&(usize, Expected), f64)> = Vec::new();
-    for execution in looked_at {
-        match kinds.iter_mut().find(|(first, _)| first.1.factor(&execution.1) < ALIKE) {
-            Some((_, count)) => *count += 1.0,
-            None => kinds.push((execution, 1.0)),
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
+    for (at, expected) in looked_at {
+        match kinds.iter_mut().find(|kind| kind.expected.factor(expected) < ALIKE) {
+            Some(kind) => kind.count += 1.0,
+            None => kinds.push(Kind { at: *at, expected, count: 1.0 }),
         }
     }
-    kinds.sort_by(|a, b| (b.1 * b.0.1.cost).total_cmp(&(a.1 * a.0.1.cost)));
+    kinds.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
     let others = kinds.split_off(kinds.len().min(KINDS));
-    for (other, count) in others {
-        let factor = |kind: &(&(usize, Expected), f64)| kind.0.1.factor(&other.1);
+    for other in others {
+        let factor = |kind: &Kind<'_>| kind.expected.factor(other.expected);
         let nearest = kinds.iter_mut().min_by(|a, b| factor(a).total_cmp(&factor(b)));
-        nearest.into_iter().for_each(|(_, known)| *known += count);
+        nearest.into_iter().for_each(|kind| kind.count += other.count);
     }
-    let all = looked_at.len().max(1) as f64;
-    kinds.iter().map(|(first, count)| Typical { at: first.0, share: count / all }).collect()
+    let all = looked_at.len() as f64;
+    kinds.iter().map(|kind| Typical { at: kind.at, share: kind.count / all }).collect()
 }
 
 #[cfg(test)]
