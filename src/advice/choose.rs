@@ -29,6 +29,9 @@ pub struct Work<'w> {
     input: &'w Input<'w>,
     statements: &'w [Weighed],
     writes: &'w Writes<'w>,
+    /// Time of all statements as it was observed, evened out, microseconds. It is of the log alone: what is
+    /// advised and followed does not change it.
+    whole_us: f64,
     /// For each candidate.
     concerned: Vec<Concerned>,
     /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
@@ -107,7 +110,12 @@ impl<'w> Work<'w> {
             }
         }
         let bundles = bundles(costs, relevant, statements);
-        Work { input, statements, writes, concerned, bundles }
+        let observed = |statement: &Weighed| {
+            let query = &input.workload.queries[statement.query];
+            statement.weight.max(query.total_us as f64)
+        };
+        let whole_us = evened(statements.iter().map(observed));
+        Work { input, statements, writes, whole_us, concerned, bundles }
     }
 
     /// Without what no plan uses: a cost that falls by it is a cost that was estimated for another plan.
@@ -140,13 +148,20 @@ impl<'w> Work<'w> {
 
     fn priced(&self, sized: &[Sized]) -> Vec<Priced> {
         let priced = |(sized, concerned): (&Sized, &Concerned)| {
-            let (saved_bytes, saved_us) = replaced(self.writes, sized);
-            let upkeep_us = self.writes.upkeep_us(&sized.candidate.plan, sized.rows);
+            let (Sized { candidate, rows, .. }, writes) = (sized, self.writes);
+            let (mut saved_bytes, mut saved_us, mut is_rebuild) = (0.0, 0.0, false);
+            for (old, bytes) in replaced(self.input.catalog, &candidate.plan) {
+                is_rebuild = true;
+                saved_bytes += bytes;
+                saved_us += writes.upkeep_us(&old, *rows);
+            }
+            let unseen_us = writes.unseen_us(*rows, self.whole_us);
             Priced {
-                is_rebuild: saved_bytes > 0.0,
+                is_rebuild,
                 size_bytes: sized.size_bytes,
                 net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
-                upkeep: (upkeep_us - saved_us).max(0.0),
+                upkeep: (writes.upkeep_us(&candidate.plan, *rows) - saved_us).max(0.0),
+                unseen: if is_rebuild { 0.0 } else { unseen_us },
                 statements: concerned.all.clone(),
                 beside: concerned.beside.clone(),
             }
@@ -177,15 +192,16 @@ fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
     if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
 }
 
-/// Bytes and upkeep of the indexes whose place a candidate would take.
-fn replaced(writes: &Writes<'_>, sized: &Sized) -> (f64, f64) {
-    let plan = &sized.candidate.plan;
-    let Some(table) = writes.catalog.table(&plan.table) else { return (0.0, 0.0) };
-    let old = table.indexes.iter().filter(|index| index.valid && replaces(plan, index));
-    old.fold((0.0, 0.0), |(bytes, upkeep_us), index| {
+/// The indexes whose place an index would take, with their bytes.
+fn replaced<'c>(
+    catalog: &'c Catalog,
+    plan: &'c IndexPlan,
+) -> impl Iterator<Item = (IndexPlan, f64)> + 'c {
+    let table = catalog.table(&plan.table).into_iter();
+    let old = table.flat_map(|table| &table.indexes);
+    old.filter(|index| index.valid && replaces(plan, index)).map(|index| {
         let own =
             IndexPlan { keys: index.keys.clone(), include: index.include.clone(), ..plan.clone() };
-        let own_us = writes.upkeep_us(&own, sized.rows);
-        (bytes + index.size_bytes.unwrap_or(0) as f64, upkeep_us + own_us)
+        (own, index.size_bytes.unwrap_or(0) as f64)
     })
 }

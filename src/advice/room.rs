@@ -15,6 +15,8 @@ pub struct Priced {
     pub is_rebuild: bool,
     /// What keeping it up costs, in the units of [`super::select::Weighed::weight`].
     pub upkeep: f64,
+    /// What it has to save for writes that nothing tells of, in the same units.
+    pub unseen: f64,
     /// Positions in the list of statements that it can matter to.
     pub statements: Vec<usize>,
     /// Those of them that an index of the same table serves already; ascending.
@@ -72,6 +74,8 @@ pub struct Taken {
     bytes: f64,
     /// In the units of [`Priced::upkeep`].
     pub upkeep: f64,
+    /// In the units of [`Priced::unseen`].
+    pub unseen: f64,
     indexes: usize,
 }
 
@@ -80,6 +84,7 @@ impl Taken {
         Taken {
             bytes: self.bytes + priced.size_bytes,
             upkeep: self.upkeep + priced.upkeep,
+            unseen: self.unseen + priced.unseen,
             indexes: self.indexes + 1,
         }
     }
@@ -88,6 +93,7 @@ impl Taken {
         Taken {
             bytes: self.bytes - priced.size_bytes,
             upkeep: self.upkeep - priced.upkeep,
+            unseen: self.unseen - priced.unseen,
             indexes: self.indexes - 1,
         }
     }

@@ -23,6 +23,10 @@ const ROW_US: f64 = 4.0;
 /// nothing was counted.
 const HOT_SHARE: f64 = 0.8;
 
+/// Where nothing tells what is written, indexes over as many rows as the database has must save this part of the
+/// time of all statements: each is one more for every write, and a log of what is slow shows no writes.
+const PRICE_OF_ALL_ROWS: f64 = 0.02;
+
 /// Updates below which what was counted says little about how many of them are HOT.
 const ENOUGH_UPDATES: u64 = 1_000;
 
@@ -62,6 +66,19 @@ impl<'a> Writes<'a> {
         let Some(table) = self.catalog.table(&plan.table) else { return 0.0 };
         let fraction = (rows / table.rows.unwrap_or(rows).max(1.0)).min(1.0);
         upkeep_us(table, plan, fraction, &self.of[&table.name])
+    }
+
+    /// What an index over `rows` rows has to save for writes that nothing tells of, microseconds, where all
+    /// statements take `whole_us`. Where the log knows of any, or the server counted some in its time, they tell
+    /// of all.
+    pub fn unseen_us(&self, rows: f64, whole_us: f64) -> f64 {
+        let is_told = self.of.values().any(|written| written.inserted + written.updates() > 0.0);
+        let all: f64 = self.catalog.tables.iter().filter_map(|table| table.rows).sum();
+        if is_told || all < 1.0 {
+            0.0
+        } else {
+            PRICE_OF_ALL_ROWS * whole_us * (rows / all).min(1.0)
+        }
     }
 
     /// What an index over `rows` rows adds to the writes of its table, percent; `None` where nothing was
