@@ -171,8 +171,8 @@ fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
     let mut plans = Vec::new();
     for partial in partials(&wants) {
         // The scan on its own, and looked up by the rows of each other scan that it is joined to.
-        for join in std::iter::once(None).chain(wants.joins.iter().map(Some)) {
-            let tails = tails(&wants, join.is_some(), &partial);
+        for join in std::iter::once(&[][..]).chain(wants.joins.iter().map(Vec::as_slice)) {
+            let tails = tails(&wants, !join.is_empty(), &partial);
             for (number, tail) in tails.into_iter().enumerate() {
                 let keys = tail.behind(&wants, join, &partial);
                 if keys.is_empty() {
@@ -214,12 +214,15 @@ fn short(wants: &Wants, scan: &Scan) -> Vec<Vec<IndexKey>> {
 pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
     let Asked { table, scan, .. } = asked;
     let wants = wants(asked, &vec![None; scan.filters.len()]);
-    let join = join.and_then(|column| {
-        wants.joins.iter().find(|wanted| wanted.columns.first().is_some_and(|own| own == column))
-    });
+    let is_by = |columns: &&Vec<Wanted>| {
+        join.is_some_and(|name| columns.iter().any(|wanted| wanted.key.expression == name))
+    };
+    // Of the columns that join the same scan, all.
+    let most = wants.joins.iter().filter(is_by).max_by_key(|columns| columns.len());
+    let join = most.map_or(&[][..], Vec::as_slice);
     let partial = Partial::default();
     // An order that no LIMIT cuts off is cheaper to make than to keep.
-    let is_ordered = join.is_none() && (scan.limited || scan.extreme.is_some());
+    let is_ordered = join.is_empty() && (scan.limited || scan.extreme.is_some());
     let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
     let keys = tail.behind(&wants, join, &partial);
     let btree = (!keys.is_empty()).then(|| IndexPlan::on(&table.name, "btree", keys));
@@ -273,12 +276,11 @@ impl Tail {
     }
 
     /// All keys of an index with this tail.
-    fn behind(self, wants: &Wants, join: Option<&Wanted>, partial: &Partial) -> Vec<IndexKey> {
+    fn behind(self, wants: &Wants, join: &[Wanted], partial: &Partial) -> Vec<IndexKey> {
         let is_before =
             |wanted: &&Wanted| !(partial.holds(wanted) || self.is_order && wanted.is_null);
         let own = wants.equal.iter().filter(is_before);
-        let equal =
-            joined(&[], join.into_iter().chain(own).map(|wanted| wanted.key.clone()).collect());
+        let equal = joined(&[], join.iter().chain(own).map(|wanted| wanted.key.clone()).collect());
         joined(&equal, self.keys)
     }
 }

@@ -1,5 +1,7 @@
 //! What one scan asks of an index, key by key.
 
+use std::collections::BTreeMap;
+
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::shape::{Key, Operator, Predicate, Scan};
 use crate::model::workload::Query;
@@ -39,8 +41,9 @@ pub struct Wants {
     pub sort: Vec<IndexKey>,
     /// Conditions that only a partial index can serve: `<>`, `IS NOT NULL`.
     pub only_conditions: Vec<String>,
-    /// Columns that the rows of another scan are joined by.
-    pub joins: Vec<Wanted>,
+    /// Columns that the rows of another scan are joined by: each alone, and all that join the same scan
+    /// together, most selective first.
+    pub joins: Vec<Vec<Wanted>>,
 }
 
 /// One scan of a statement, as the keys of its indexes are read from it.
@@ -85,21 +88,39 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
     // sort is stable: where nothing is known, the order of the statement stays.
     wants.equal.sort_by(|a, b| b.distinct.total_cmp(&a.distinct));
     wants.sort = asked.sort();
+    wants.joins = joins(table, scan);
+    wants
+}
+
+/// What the rows of other scans look this one up by.
+fn joins(table: &Table, scan: &Scan) -> Vec<Vec<Wanted>> {
+    let mut joins: Vec<Vec<Wanted>> = Vec::new();
+    let mut together: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
     for join in &scan.joins {
-        let key = Key::Column(join.column.clone());
-        if let Some(index_key) = column_key(table, &join.column)
-            && !wants.joins.iter().any(|known| known.key == index_key)
-        {
-            wants.joins.push(Wanted {
-                key: index_key,
-                columns: vec![join.column.clone()],
-                condition: None,
-                distinct: distinct(table, &key),
-                is_null: false,
-            });
+        let Some(key) = column_key(table, &join.column) else { continue };
+        let wanted = Wanted {
+            key,
+            columns: vec![join.column.clone()],
+            condition: None,
+            distinct: distinct(table, &Key::Column(join.column.clone())),
+            is_null: false,
+        };
+        let same = together.entry(join.other_scan).or_default();
+        if !same.contains(&wanted) {
+            same.push(wanted.clone());
+        }
+        let alone = vec![wanted];
+        if !joins.contains(&alone) {
+            joins.push(alone);
         }
     }
-    wants
+    for mut several in together.into_values().filter(|columns| columns.len() > 1) {
+        several.sort_by(|a, b| b.distinct.total_cmp(&a.distinct));
+        if !joins.contains(&several) {
+            joins.push(several);
+        }
+    }
+    joins
 }
 
 impl Asked<'_> {

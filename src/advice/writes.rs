@@ -25,7 +25,7 @@ const HOT_SHARE: f64 = 0.8;
 
 /// Where nothing tells what is written, indexes over as many rows as the database has must save this part of the
 /// time of all statements: each is one more for every write, and a log of what is slow shows no writes.
-const PRICE_OF_ALL_ROWS: f64 = 0.02;
+const PRICE_OF_ALL_ROWS: f64 = 0.01;
 
 /// Updates below which what was counted says little about how many of them are HOT.
 const ENOUGH_UPDATES: u64 = 1_000;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::advice::{advised, bazaar, indexes};
+use crate::support::{code, json, run, stderr};
 
 /// A log of one statement, executed often enough to matter.
 fn often<'s>(sql: &'s str, values: &'s [&'s str]) -> Vec<(&'s str, &'s [&'s str], f64)> {
@@ -93,4 +94,44 @@ fn what_is_built_stays_within_the_room_and_the_time_for_it() {
         let warnings = found["warnings"].to_string();
         assert!(warnings.contains("1 candidate was not built"), "{warnings}");
     }
+}
+
+/// Either column alone finds hundreds of rows, both of them one.
+#[test]
+fn columns_that_join_the_same_two_stand_in_one_index() {
+    let Some((flags, owner)) = bazaar("bazaar_stock") else { return };
+    owner
+        .batch(
+            "CREATE TABLE stock (warehouse int NOT NULL, product int NOT NULL, amount int NOT NULL); \
+             CREATE TABLE picks (id int PRIMARY KEY, warehouse int NOT NULL, product int NOT NULL); \
+             INSERT INTO stock SELECT i % 200, i / 200, i % 7 FROM generate_series(0, 79999) i; \
+             INSERT INTO picks SELECT i, i % 200, i % 400 FROM generate_series(1, 5000) i; ANALYZE",
+        )
+        .unwrap();
+    let sql = "SELECT p.id, s.amount FROM picks p JOIN stock s USING (warehouse, product) WHERE p.id = $1";
+    let made = indexes(&advised(&flags, &often(sql, &["77"]), &[]));
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert!(made[0].starts_with("public.stock (product, warehouse)"), "{made:?}");
+}
+
+/// An export of counters has no time that the counters of the tables could be held against.
+#[test]
+fn what_saves_little_has_no_index_where_nothing_tells_of_the_writes() {
+    let Some((flags, _)) = bazaar("bazaar_unseen") else { return };
+    let reads = "queryid,query,calls,total_exec_time,rows\n\
+                 1,SELECT id FROM people WHERE email = $1,100,4000,100\n\
+                 2,\"SELECT title FROM \"\"Sales\"\".\"\"Items\"\" WHERE price = $1\",20,8,120\n";
+    let writes = "3,UPDATE people SET country = $1 WHERE id = $2,1,0.2,1\n";
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("statements.csv");
+    let made = |text: &str| {
+        std::fs::write(&log, text).unwrap();
+        let args = ["analyze", "--quiet", "--format", "json", log.to_str().unwrap()];
+        let output = run(&args, &flags);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        indexes(&json(&output))
+    };
+    assert_eq!(made(reads), ["public.people (email)"]);
+    let both = ["public.people (email)", "\"Sales\".\"Items\" (price)"];
+    assert_eq!(made(&format!("{reads}{writes}")), both);
 }
