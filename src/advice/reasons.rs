@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Input;
 use super::costs::{Costs, Set};
-use crate::model::catalog::Catalog;
+use crate::model::catalog::{Catalog, Table};
 use crate::model::shape::{Key, Shape, StatementKind};
 use crate::model::workload::Query;
 use crate::sql::immutable::indexable;
@@ -67,23 +67,31 @@ fn reason(
     if tables.is_empty() {
         return Some("it reads no table of this database".to_owned());
     }
+    if tables.iter().all(|table| table.rows == Some(0.0)) {
+        return Some(
+            "its tables have no rows in this database, so nothing is known of it".to_owned(),
+        );
+    }
     if tables.iter().all(|table| table.rows.is_some_and(|rows| rows < SMALL_TABLE_ROWS)) {
         return Some("its tables are so small that reading them whole is faster".to_owned());
     }
     if shape.kind == StatementKind::Insert && shape.scans.iter().all(|scan| scan.target) {
         return Some("it only adds rows: indexes cost it time".to_owned());
     }
+    // Where nothing could matter to it, the planner was not asked yet.
+    costs.planned(at, &[]);
     if let Some(why) = costs.failed.get(&at) {
         return Some(format!("the server cannot plan it: {why}"));
     }
     if found.relevant.get(&at).is_none_or(Vec::is_empty) {
-        return Some(nothing_better(input, costs, at, shape));
+        return Some(nothing_better(input, costs, at, shape) + &without_statistics(&tables));
     }
     let (before, best) = (costs.cost(at, &[])?, costs.least(at)?);
     let left_pct = 100.0 * best / before.max(f64::MIN_POSITIVE);
     let share = input.workload.share_pct(query.total_us);
     Some(if best > before * (1.0 - WORTH_A_WORD) {
         format!("the best of the indexes tried would leave {left_pct:.0} % of its cost")
+            + &without_statistics(&tables)
     } else {
         let why = match costs.used(at, found.wanted).is_empty() {
             true => "that is not worth its space and upkeep",
@@ -92,6 +100,15 @@ fn reason(
         format!(
             "an index would leave {left_pct:.0} % of its cost; with {share:.1} % of the time, {why}"
         )
+    })
+}
+
+/// What to do about tables that the planner knows nothing of, as the end of a reason; empty where there are none.
+fn without_statistics(tables: &[&Table]) -> String {
+    let unknown = tables.iter().find(|table| table.rows.is_none());
+    unknown.map_or_else(String::new, |table| {
+        let name = &table.name;
+        format!("; {name} has no statistics, so that is a guess: run ANALYZE {name}")
     })
 }
 

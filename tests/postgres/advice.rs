@@ -503,13 +503,20 @@ fn a_role_that_may_not_read_a_table_is_advised_on_the_others_and_told_so() {
 fn an_expensive_statement_without_an_index_has_its_reason() {
     let Some((flags, owner)) = bazaar("bazaar_reasons") else { return };
     owner
-        .batch("CREATE TABLE flags AS SELECT i AS id FROM generate_series(1, 50) i; ANALYZE flags")
+        .batch(
+            "CREATE TABLE flags AS SELECT i AS id FROM generate_series(1, 50) i; CREATE TABLE vacant (id int); \
+             ANALYZE flags, vacant; CREATE TABLE raw WITH (autovacuum_enabled = false) AS \
+             SELECT i AS id FROM generate_series(1, 9000) i",
+        )
         .unwrap();
     let entries: Vec<(&str, &[&str], f64)> = (0..20)
         .flat_map(|_| {
             [
                 ("SELECT count(*) FROM \"Sales\".\"Items\"", &[][..], 20.0),
                 ("SELECT id FROM flags WHERE id = $1", &["7"][..], 9.0),
+                ("SELECT id FROM vacant WHERE id = $1", &["7"][..], 9.0),
+                ("SELECT id FROM raw WHERE id <> $1", &["7"][..], 9.0),
+                ("SELECT wrong FROM people ORDER BY wrong", &[][..], 9.0),
                 (
                     "SELECT sum(price) FROM \"Sales\".\"Items\" WHERE status <> $1",
                     &["gone"][..],
@@ -530,6 +537,9 @@ fn an_expensive_statement_without_an_index_has_its_reason() {
     };
     assert!(reason("count(*)").contains("no condition"), "{}", reason("count(*)"));
     assert!(reason("flags").contains("small"), "{}", reason("flags"));
+    assert!(reason("vacant").contains("no rows in this database"), "{}", reason("vacant"));
+    assert!(reason("raw").ends_with("run ANALYZE public.raw"), "{}", reason("raw"));
+    assert!(reason("wrong").contains("column \"wrong\" does not exist"), "{}", reason("wrong"));
     assert!(reason("<>").contains("the planner would use none"), "{}", reason("<>"));
     assert!(reason("INSERT").contains("only adds rows"), "{}", reason("INSERT"));
     assert!(reason("\"Id\" =").contains("Items_pkey is there"), "{}", reason("\"Id\" ="));
