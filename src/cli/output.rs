@@ -14,6 +14,14 @@ use crate::report::{Format, by_extension, by_name};
 /// When a file's ending is unknown or it cannot be written. A reader that goes away is no error.
 pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
     unless_interrupted()?;
+    write_what_there_is(run, output)
+}
+
+/// The same for a run that says itself that it was cut short.
+///
+/// # Errors
+/// As of [`write`].
+pub fn write_what_there_is(run: &Run, output: &args::Output) -> Result<(), Failure> {
     for file in &output.outputs {
         if file.as_os_str() == "-" {
             continue;

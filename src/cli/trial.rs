@@ -18,7 +18,7 @@ use crate::report::record;
 use crate::report::words::{interval, plural};
 use crate::trial::share::FEWEST_ROUNDS;
 use crate::trial::transaction::{Effort, Stage};
-use crate::trial::verify::{Case, Step, verify};
+use crate::trial::verify::{Case, Held, Step, verify};
 
 /// # Errors
 /// When a source or the database cannot be read, or the target may not be written to.
@@ -47,8 +47,11 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         seed: args.seed,
     };
     progress.say(&ahead(&recommendations, effort));
-    let trials =
-        hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress)?;
+    let Held { trials, stopped } =
+        hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress);
+    if let Some(error) = stopped.as_ref().filter(|_| trials.is_empty()) {
+        return Err(error.clone().into());
+    }
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
     advice.explain(&mut run);
     run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));
@@ -61,6 +64,14 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         Some(file) => format!("pgassay report {} -o handover.md -o handover.html", file.display()),
         None => "pgassay trial … -o run.json -o handover.md".to_owned(),
     });
+    if let Some(error) = stopped {
+        run.warnings.push(format!(
+            "the trials were stopped after {}: {error}",
+            plural(trials.len(), "trial", "trials")
+        ));
+        output::write_what_there_is(&run, &args.output)?;
+        return Err(error.into());
+    }
     output::write(&run, &args.output)?;
     match trials.iter().find_map(|trial| trial.failed.clone()) {
         Some(why) if trials.iter().all(|trial| trial.failed.is_some()) => {
@@ -125,9 +136,6 @@ fn select(recommendations: &mut Vec<Recommendation>, only: &[String]) -> Result<
 }
 
 /// Tries every index that is proposed, alone and all together, and records what came of it.
-///
-/// # Errors
-/// When the user interrupts or the server goes away.
 pub fn hold(
     gathered: &Gathered,
     live: &Live,
@@ -135,7 +143,7 @@ pub fn hold(
     recommendations: &mut [Recommendation],
     (effort, with_writes): (Effort, bool),
     progress: &Progress,
-) -> Result<Vec<Trial>, Failure> {
+) -> Held {
     let case = Case {
         connection: &live.connection,
         workload: &gathered.workload,
@@ -144,7 +152,7 @@ pub fn hold(
         with_writes,
     };
     let mut phase = None;
-    let trials = verify(&case, recommendations, &mut |step| match step {
+    verify(&case, recommendations, &mut |step| match step {
         Step::Begin(what) => {
             phase = None;
             phase = Some(progress.phase(what, effort.rounds));
@@ -154,10 +162,7 @@ pub fn hold(
                 phase.set(done, of);
             }
         }
-    })?;
-    drop(phase);
-    output::unless_interrupted()?;
-    Ok(trials)
+    })
 }
 
 pub fn record_run(

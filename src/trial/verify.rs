@@ -16,6 +16,7 @@ use crate::model::trial::{Trial, WriteTrial};
 use crate::model::workload::Workload;
 use crate::pg::connect::Connection;
 use crate::pg::error::PgError;
+use crate::pg::stop;
 use crate::stats::random::Random;
 
 /// Times that the set is tried, at most. One is enough when all of it stands.
@@ -40,21 +41,26 @@ pub struct Case<'c> {
     pub with_writes: bool,
 }
 
-/// Holds the trials, and writes into the recommendations what came of them. The trials of single
-/// recommendations come first, that of the set they make last.
-///
-/// # Errors
-/// When the user interrupts or the server goes away.
+/// What came of the trials.
+pub struct Held {
+    /// Those of single recommendations come first, that of the set they make last.
+    pub trials: Vec<Trial>,
+    /// Why not all of them were held: the user interrupted, or the server went away.
+    pub stopped: Option<PgError>,
+}
+
+/// Holds the trials, and writes into the recommendations what came of them.
 pub fn verify(
     case: &Case<'_>,
     recommendations: &mut [Recommendation],
     tell: &mut dyn FnMut(Step<'_>),
-) -> Result<Vec<Trial>, PgError> {
+) -> Held {
     let mut court = Court {
         case,
         planner: Planner::default(),
         random: Random::new(case.stage.effort.seed),
         singles: Vec::new(),
+        set: None,
         used_in_set: Vec::new(),
         tell,
     };
@@ -66,24 +72,13 @@ pub fn verify(
                 && recommendation.index.is_some()
         })
         .collect();
-    let members = court.each_alone(recommendations, proposed)?;
-    let mut set = court.together(recommendations, members)?;
-    fall_with_what_they_require(recommendations);
-    let accepted: Vec<usize> = (0..recommendations.len())
-        .filter(|at| recommendations[*at].state == State::Accepted)
-        .collect();
-    if case.with_writes && !accepted.is_empty() {
-        let writes = court.writes(recommendations, &accepted)?;
-        let only = |single: &&mut Trial| {
-            accepted.iter().any(|at| single.recommendations == [recommendations[*at].id.clone()])
-        };
-        if let Some(proof) = set.as_mut().or_else(|| court.singles.iter_mut().find(only)) {
-            proof.writes = Some(writes);
-        }
+    let stopped = court.all(recommendations, &proposed).err();
+    if stopped.is_some() {
+        court.leave_open(recommendations, &proposed);
     }
     let mut trials = court.singles;
-    trials.extend(set);
-    Ok(trials)
+    trials.extend(court.set);
+    Held { trials, stopped }
 }
 
 /// An index whose place no other one takes now stays where it is.
@@ -107,12 +102,64 @@ struct Court<'c, 'w> {
     planner: Planner,
     random: Random,
     singles: Vec<Trial>,
+    /// Of all that are accepted, where those are several.
+    set: Option<Trial>,
     /// Recommendations that a statement would use beside all others.
     used_in_set: Vec<String>,
     tell: &'w mut dyn FnMut(Step<'_>),
 }
 
 impl<'c> Court<'c, '_> {
+    fn all(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        proposed: &[usize],
+    ) -> Result<(), PgError> {
+        let members = self.each_alone(recommendations, proposed.to_vec())?;
+        self.set = self.together(recommendations, members)?;
+        fall_with_what_they_require(recommendations);
+        let accepted: Vec<usize> = (0..recommendations.len())
+            .filter(|at| recommendations[*at].state == State::Accepted)
+            .collect();
+        if self.case.with_writes && !accepted.is_empty() {
+            let writes = self.writes(recommendations, &accepted)?;
+            let only = |single: &&mut Trial| {
+                let is_of =
+                    |at: &usize| single.recommendations == [recommendations[*at].id.clone()];
+                accepted.iter().any(is_of)
+            };
+            if let Some(proof) = self.set.as_mut().or_else(|| self.singles.iter_mut().find(only)) {
+                proof.writes = Some(writes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says of each recommendation how far it came before the trials were stopped. What was tried in no set that
+    /// stands is not accepted.
+    fn leave_open(&self, recommendations: &mut [Recommendation], proposed: &[usize]) {
+        for at in proposed.iter().filter(|_| self.set.is_none()) {
+            let recommendation = &recommendations[*at];
+            let (state, why) = match recommendation.state {
+                State::Proposed => self.alone(recommendation, None),
+                state => (state, recommendation.why.clone()),
+            };
+            let open = match (self.is_untried(&recommendation.id), &why) {
+                (true, None) => "the trials were stopped before this one".to_owned(),
+                (false, _) if state == State::Accepted => {
+                    "the trials were stopped before it was tried together with the others"
+                        .to_owned()
+                }
+                _ => {
+                    (recommendations[*at].state, recommendations[*at].why) = (state, why);
+                    continue;
+                }
+            };
+            recommendations[*at].state = State::Undecided;
+            recommendations[*at].why = Some(open);
+        }
+    }
+
     /// Tries each recommendation alone that a statement would use beside the others. Those that are
     /// worth trying together come back.
     fn each_alone(
@@ -206,7 +253,7 @@ impl<'c> Court<'c, '_> {
         (self.tell)(Step::Begin("replaying the writes"));
         let changes = newly_built(recommendations, accepted);
         let tell = &mut *self.tell;
-        try_writes(self.case, &changes, &mut |done, of| tell(Step::Rounds { done, of }))
+        whole(try_writes(self.case, &changes, &mut |done, of| tell(Step::Rounds { done, of })))
     }
 
     /// Tries some recommendations together.
@@ -220,7 +267,7 @@ impl<'c> Court<'c, '_> {
         (self.tell)(Step::Begin(&format!("trying {what}")));
         let tell = &mut *self.tell;
         let stage = self.case.stage;
-        try_indexes(stage, &changes, plan, &mut |done, of| tell(Step::Rounds { done, of }))
+        whole(try_indexes(stage, &changes, plan, &mut |done, of| tell(Step::Rounds { done, of })))
     }
 
     /// Those that no statement uses when all are there. Their fate is written down; without a set there
@@ -236,7 +283,7 @@ impl<'c> Court<'c, '_> {
         }
         (self.tell)(Step::Begin("looking at the plans with the whole set"));
         let (changes, plan) = self.prepare(recommendations, members);
-        let trial = look_at_plans(self.case.stage, &changes, plan)?;
+        let trial = whole(look_at_plans(self.case.stage, &changes, plan))?;
         let used = trial.indexes.iter().filter(|index| !index.used_by.is_empty());
         self.used_in_set.extend(used.map(|index| index.recommendation.clone()));
         for at in members {
@@ -324,6 +371,12 @@ impl<'c> Court<'c, '_> {
         let Case { workload, shapes, .. } = *self.case;
         Matter { workload, shapes, recommendation }
     }
+}
+
+/// What was not cut short. A trial notes what goes wrong in it and goes on, so that one which the user has stopped
+/// seems to have failed.
+fn whole<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
+    if stop::is_set() { Err(PgError::interrupted()) } else { trial }
 }
 
 fn newly_built<'r>(

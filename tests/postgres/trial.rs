@@ -1,12 +1,14 @@
 //! `trial`: measures, and leaves nothing behind however it ends.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::support::{
-    Shop, browse_log, code, json, pgassay, quiet, run, server, stderr, wait_until,
+    Shop, browse_log, code, json, pgassay, quiet, run, server, stderr, wait_until, write_log,
 };
 
 #[test]
@@ -170,4 +172,44 @@ fn ctrl_c_cleans_up_and_exits_with_130() {
     assert_eq!(code(&output), 130, "{}", stderr(&output));
     wait_until("the end of its sessions", || sessions(&shop) == 0);
     assert_eq!(shop.objects(), before);
+}
+
+#[test]
+fn what_was_tried_before_ctrl_c_is_kept() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let (log, kept) = (directory.path().join("app.log"), directory.path().join("run.json"));
+    let browse =
+        "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
+    let search = "SELECT title FROM listings WHERE title = $1";
+    let entries = [(browse, &["7"][..], 15.0), (search, &["listing 9"], 15.0)].repeat(30);
+    write_log(&log, &entries);
+    let mut child = pgassay()
+        .args(["trial", "--time-budget", "2", "-o", kept.to_str().unwrap(), log.to_str().unwrap()])
+        .args(shop.flags())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.by_ref().filter(|line| line.starts_with("trying ix-")).nth(1).is_some());
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    assert!(said.last().is_some_and(|line| line.starts_with("interrupted: ")));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let run: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+    assert_eq!(run["trials"].as_array().unwrap().len(), 1);
+    assert_eq!(run["trials"][0]["queries"][0]["verdict"], "improved");
+    let reasons: Vec<&str> = run["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["kind"] == "create-index")
+        .map(|r| (r["state"].as_str().unwrap(), r["why"].as_str().unwrap()))
+        .map(|(state, why)| if state == "undecided" { why } else { state })
+        .collect();
+    let together = "the trials were stopped before it was tried together with the others";
+    assert_eq!(reasons, [together, "the trials were stopped before this one"]);
+    assert!(run["warnings"].to_string().contains("stopped after 1 trial: "), "{run}");
 }

@@ -13,7 +13,7 @@ use pgassay::source::collect::Collector;
 use pgassay::source::understand::understand;
 use pgassay::sql::index_ddl::{Build, create, drop, name};
 use pgassay::trial::transaction::{Effort, Stage};
-use pgassay::trial::verify::{Case, verify};
+use pgassay::trial::verify::{Case, Held, verify};
 
 use crate::support::{Shop, code, json, quiet, run, server, stderr, write_log};
 
@@ -109,7 +109,8 @@ fn tried_on(
         stage: Stage { settings: &settings, consent: &consent, effort },
         with_writes: false,
     };
-    let trials = verify(&case, recommendations, &mut |_| {}).unwrap();
+    let Held { trials, stopped } = verify(&case, recommendations, &mut |_| {});
+    assert!(stopped.is_none());
     for trial in &trials {
         for query in &trial.queries {
             let QueryTrial { fingerprint, change_pct, interval_pct, verdict, .. } = query;

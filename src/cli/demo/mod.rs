@@ -21,6 +21,7 @@ use crate::pg::guard;
 use crate::pg::libpq_env::Settings;
 use crate::pg::throwaway::{Throwaway, find_server};
 use crate::trial::transaction::Effort;
+use crate::trial::verify::Held;
 
 /// Longest wait for the server's log to hold what was executed.
 const LOG_WAIT: Duration = Duration::from_secs(5);
@@ -206,7 +207,11 @@ fn prove(
         statement_timeout_ms: connection.statement_timeout,
         seed: args.seed,
     };
-    let trials = hold(&gathered, live, &writable, &mut recommendations, (effort, true), progress)?;
+    let Held { trials, stopped } =
+        hold(&gathered, live, &writable, &mut recommendations, (effort, true), progress);
+    if let Some(error) = stopped {
+        return Err(error.into());
+    }
     let mut run = record_run("demo", &gathered, &findings, &recommendations, &trials, args.seed);
     advice.explain(&mut run);
     if let Some(target) = &mut run.target {
