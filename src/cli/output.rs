@@ -39,10 +39,7 @@ pub fn write_what_there_is(run: &Run, output: &args::Output) -> Result<(), Failu
 /// # Errors
 /// When the user asked to stop.
 pub fn unless_interrupted() -> Result<(), Failure> {
-    if crate::pg::stop::is_set() {
-        return Err(crate::pg::error::PgError::interrupted().into());
-    }
-    Ok(())
+    Ok(crate::pg::error::PgError::unless_interrupted()?)
 }
 
 /// Refuses endings that name no format, before any work is done.

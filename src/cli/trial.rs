@@ -49,9 +49,10 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     progress.say(&ahead(&recommendations, effort));
     let Held { trials, stopped } =
         hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress);
-    if let Some(error) = stopped.as_ref().filter(|_| trials.is_empty()) {
-        return Err(error.clone().into());
-    }
+    let stopped = match stopped {
+        Some(error) if trials.is_empty() => return Err(error.into()),
+        stopped => stopped,
+    };
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
     advice.explain(&mut run);
     run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));

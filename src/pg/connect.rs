@@ -11,7 +11,6 @@ use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use super::error::{Kind, PgError};
 use super::interrupt::{self, Registered};
 use super::libpq_env::Settings;
-use super::stop;
 use super::tls::{SslMode, connector};
 
 /// An open connection with the runtime that drives it.
@@ -140,9 +139,7 @@ impl Connection {
         what: impl FnOnce() -> String,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, PgError> {
-        if stop::is_set() {
-            return Err(PgError::interrupted());
-        }
+        PgError::unless_interrupted()?;
         self.regardless(what, work)
     }
 

@@ -61,8 +61,14 @@ impl PgError {
         self.sqlstate.as_deref() == Some("57014")
     }
 
-    pub fn interrupted() -> Self {
+    fn interrupted() -> Self {
         PgError::new(Kind::Interrupted, "interrupted", "stopped by a signal")
+    }
+
+    /// # Errors
+    /// When the user has asked to stop.
+    pub fn unless_interrupted() -> Result<(), PgError> {
+        if super::stop::is_set() { Err(PgError::interrupted()) } else { Ok(()) }
     }
 
     /// From the driver's error while doing `what`.

@@ -12,11 +12,10 @@ use super::writes::try_writes;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Kind, Recommendation, State};
 use crate::model::shape::Shape;
-use crate::model::trial::{Trial, WriteTrial};
+use crate::model::trial::Trial;
 use crate::model::workload::Workload;
 use crate::pg::connect::Connection;
 use crate::pg::error::PgError;
-use crate::pg::stop;
 use crate::stats::random::Random;
 
 /// Times that the set is tried, at most. One is enough when all of it stands.
@@ -72,10 +71,13 @@ pub fn verify(
                 && recommendation.index.is_some()
         })
         .collect();
-    let stopped = court.all(recommendations, &proposed).err();
-    if stopped.is_some() {
-        court.leave_open(recommendations, &proposed);
-    }
+    let stopped = match court.indexes(recommendations, &proposed) {
+        Ok(()) => court.writes(recommendations).err(),
+        Err(error) => {
+            court.leave_open(recommendations, &proposed);
+            Some(error)
+        }
+    };
     let mut trials = court.singles;
     trials.extend(court.set);
     Held { trials, stopped }
@@ -110,7 +112,8 @@ struct Court<'c, 'w> {
 }
 
 impl<'c> Court<'c, '_> {
-    fn all(
+    /// Tries each alone, and what stands together.
+    fn indexes(
         &mut self,
         recommendations: &mut [Recommendation],
         proposed: &[usize],
@@ -118,45 +121,27 @@ impl<'c> Court<'c, '_> {
         let members = self.each_alone(recommendations, proposed.to_vec())?;
         self.set = self.together(recommendations, members)?;
         fall_with_what_they_require(recommendations);
-        let accepted: Vec<usize> = (0..recommendations.len())
-            .filter(|at| recommendations[*at].state == State::Accepted)
-            .collect();
-        if self.case.with_writes && !accepted.is_empty() {
-            let writes = self.writes(recommendations, &accepted)?;
-            let only = |single: &&mut Trial| {
-                let is_of =
-                    |at: &usize| single.recommendations == [recommendations[*at].id.clone()];
-                accepted.iter().any(is_of)
-            };
-            if let Some(proof) = self.set.as_mut().or_else(|| self.singles.iter_mut().find(only)) {
-                proof.writes = Some(writes);
-            }
-        }
         Ok(())
     }
 
-    /// Says of each recommendation how far it came before the trials were stopped. What was tried in no set that
-    /// stands is not accepted.
+    /// Says of each recommendation how far it came before the trials were stopped. Without a set that stands
+    /// nothing is accepted.
     fn leave_open(&self, recommendations: &mut [Recommendation], proposed: &[usize]) {
-        for at in proposed.iter().filter(|_| self.set.is_none()) {
+        for at in proposed {
             let recommendation = &recommendations[*at];
             let (state, why) = match recommendation.state {
                 State::Proposed => self.alone(recommendation, None),
                 state => (state, recommendation.why.clone()),
             };
-            let open = match (self.is_untried(&recommendation.id), &why) {
-                (true, None) => "the trials were stopped before this one".to_owned(),
-                (false, _) if state == State::Accepted => {
-                    "the trials were stopped before it was tried together with the others"
-                        .to_owned()
+            let open = |why: &str| (State::Undecided, Some(why.to_owned()));
+            let fate = match (state, why) {
+                (State::Accepted, _) => {
+                    open("the trials were stopped before it was tried together with the others")
                 }
-                _ => {
-                    (recommendations[*at].state, recommendations[*at].why) = (state, why);
-                    continue;
-                }
+                (State::Undecided, None) => open("the trials were stopped before this one"),
+                fate => fate,
             };
-            recommendations[*at].state = State::Undecided;
-            recommendations[*at].why = Some(open);
+            (recommendations[*at].state, recommendations[*at].why) = fate;
         }
     }
 
@@ -244,16 +229,26 @@ impl<'c> Court<'c, '_> {
         }
     }
 
-    /// What the accepted ones together cost the writes.
-    fn writes(
-        &mut self,
-        recommendations: &[Recommendation],
-        accepted: &[usize],
-    ) -> Result<WriteTrial, PgError> {
+    /// What the accepted ones together cost the writes, where that is asked for: into the trial that proves them.
+    fn writes(&mut self, recommendations: &[Recommendation]) -> Result<(), PgError> {
+        let accepted: Vec<usize> = (0..recommendations.len())
+            .filter(|at| recommendations[*at].state == State::Accepted)
+            .collect();
+        if !self.case.with_writes || accepted.is_empty() {
+            return Ok(());
+        }
         (self.tell)(Step::Begin("replaying the writes"));
-        let changes = newly_built(recommendations, accepted);
+        let changes = newly_built(recommendations, &accepted);
         let tell = &mut *self.tell;
-        whole(try_writes(self.case, &changes, &mut |done, of| tell(Step::Rounds { done, of })))
+        let step = &mut |done, of| tell(Step::Rounds { done, of });
+        let writes = whole(try_writes(self.case, &changes, step))?;
+        let only = |single: &&mut Trial| {
+            accepted.iter().any(|at| single.recommendations == [recommendations[*at].id.clone()])
+        };
+        if let Some(proof) = self.set.as_mut().or_else(|| self.singles.iter_mut().find(only)) {
+            proof.writes = Some(writes);
+        }
+        Ok(())
     }
 
     /// Tries some recommendations together.
@@ -376,7 +371,8 @@ impl<'c> Court<'c, '_> {
 /// What was not cut short. A trial notes what goes wrong in it and goes on, so that one which the user has stopped
 /// seems to have failed.
 fn whole<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
-    if stop::is_set() { Err(PgError::interrupted()) } else { trial }
+    PgError::unless_interrupted()?;
+    trial
 }
 
 fn newly_built<'r>(
