@@ -29,9 +29,8 @@ pub struct Work<'w> {
     input: &'w Input<'w>,
     statements: &'w [Weighed],
     writes: &'w Writes<'w>,
-    /// Time of all statements as it was observed, evened out, microseconds. It is of the log alone: what is
-    /// advised and followed does not change it.
-    whole_us: f64,
+    /// What an index has to save for each of its rows because of writes that nothing tells of, microseconds.
+    unseen_row_us: f64,
     /// For each candidate.
     concerned: Vec<Concerned>,
     /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
@@ -114,8 +113,9 @@ impl<'w> Work<'w> {
             let query = &input.workload.queries[statement.query];
             statement.weight.max(query.total_us as f64)
         };
-        let whole_us = evened(statements.iter().map(observed));
-        Work { input, statements, writes, whole_us, concerned, bundles }
+        // Of the log alone: what is advised and followed does not change it.
+        let unseen_row_us = writes.unseen_row_us(evened(statements.iter().map(observed)));
+        Work { input, statements, writes, unseen_row_us, concerned, bundles }
     }
 
     /// Without what no plan uses: a cost that falls by it is a cost that was estimated for another plan.
@@ -155,13 +155,12 @@ impl<'w> Work<'w> {
                 saved_bytes += bytes;
                 saved_us += writes.upkeep_us(&old, *rows);
             }
-            let unseen_us = writes.unseen_us(*rows, self.whole_us);
             Priced {
                 is_rebuild,
                 size_bytes: sized.size_bytes,
                 net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
                 upkeep: (writes.upkeep_us(&candidate.plan, *rows) - saved_us).max(0.0),
-                unseen: if is_rebuild { 0.0 } else { unseen_us },
+                unseen: if is_rebuild { 0.0 } else { self.unseen_row_us * rows },
                 statements: concerned.all.clone(),
                 beside: concerned.beside.clone(),
             }

@@ -68,17 +68,12 @@ impl<'a> Writes<'a> {
         upkeep_us(table, plan, fraction, &self.of[&table.name])
     }
 
-    /// What an index over `rows` rows has to save for writes that nothing tells of, microseconds, where all
-    /// statements take `whole_us`. Where the log knows of any, or the server counted some in its time, they tell
-    /// of all.
-    pub fn unseen_us(&self, rows: f64, whole_us: f64) -> f64 {
-        let is_told = self.of.values().any(|written| written.inserted + written.updates() > 0.0);
+    /// What an index has to save for each of its rows because of writes that nothing tells of, microseconds, where
+    /// all statements take `whole_us`. Where the log knows of any, or the server counted some in its time, they
+    /// tell of all.
+    pub fn unseen_row_us(&self, whole_us: f64) -> f64 {
         let all: f64 = self.catalog.tables.iter().filter_map(|table| table.rows).sum();
-        if is_told || all < 1.0 {
-            0.0
-        } else {
-            PRICE_OF_ALL_ROWS * whole_us * (rows / all).min(1.0)
-        }
+        if self.time_us() > 0.0 || all < 1.0 { 0.0 } else { PRICE_OF_ALL_ROWS * whole_us / all }
     }
 
     /// What an index over `rows` rows adds to the writes of its table, percent; `None` where nothing was
