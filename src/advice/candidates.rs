@@ -15,8 +15,6 @@ use crate::sql::index_ddl::does;
 /// second table.
 const MOST_INCLUDED: usize = 6;
 const MOST_INCLUDED_BYTES: u32 = 128;
-/// Tables below this many rows are read whole faster than through an index (about ten pages).
-const SMALL_TABLE_ROWS: f64 = 500.0;
 /// A table from this size on, bytes, may be worth an index of block ranges.
 const HUGE_TABLE_BYTES: u64 = 1 << 30;
 /// Order on disk that an index of block ranges needs.
@@ -156,7 +154,7 @@ fn united(a: &IndexPlan, b: &IndexPlan) -> IndexPlan {
 }
 
 fn is_worth_it(table: &Table) -> bool {
-    table.is_indexable() && table.rows.is_none_or(|rows| rows >= SMALL_TABLE_ROWS)
+    table.is_indexable() && !table.is_small()
 }
 
 /// The table has an index that does all that one of this plan would.

@@ -13,8 +13,6 @@ use crate::sql::immutable::indexable;
 const EXPENSIVE_PCT: f64 = 1.0;
 /// Part of the cost that has to go for an index to be worth a word.
 const WORTH_A_WORD: f64 = 0.1;
-/// Tables below this many rows are read whole faster than through an index.
-const SMALL_TABLE_ROWS: f64 = 500.0;
 
 /// What the choice came to.
 pub struct Found<'f> {
@@ -72,7 +70,7 @@ fn reason(
             "its tables have no rows in this database, so nothing is known of it".to_owned(),
         );
     }
-    if tables.iter().all(|table| table.rows.is_some_and(|rows| rows < SMALL_TABLE_ROWS)) {
+    if tables.iter().all(|table| table.is_small()) {
         return Some("its tables are so small that reading them whole is faster".to_owned());
     }
     if shape.kind == StatementKind::Insert && shape.scans.iter().all(|scan| scan.target) {

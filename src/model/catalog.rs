@@ -235,6 +235,9 @@ impl Catalog {
     }
 }
 
+/// Tables below this many rows are small.
+const SMALL_TABLE_ROWS: f64 = 500.0;
+
 impl Table {
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -243,6 +246,11 @@ impl Table {
     /// Holds rows of its own that an index can be built on.
     pub fn is_indexable(&self) -> bool {
         matches!(self.kind, TableKind::Table | TableKind::Partitioned | TableKind::MaterializedView)
+    }
+
+    /// Known to have so few rows (about ten pages) that reading them all is faster than through an index.
+    pub fn is_small(&self) -> bool {
+        self.rows.is_some_and(|rows| (0.0..SMALL_TABLE_ROWS).contains(&rows))
     }
 
     /// Some unique index has exactly these columns as its keys, in any order.

@@ -10,8 +10,6 @@ use crate::model::workload::{Query, Workload};
 use crate::sql::implied::may_imply;
 use crate::sql::spelling::may_be;
 
-/// Tables below this many rows are read whole faster than through an index (about ten pages).
-const SMALL_TABLE_ROWS: f64 = 500.0;
 /// Statements faster than this in the mean, microseconds, do not wait for a scan that matters.
 pub const FAST_MEAN_US: u64 = 500;
 /// Without a catalog: blocks read for each row returned from which on a scan is suspected. An index
@@ -23,7 +21,7 @@ pub const SUSPECT_MEAN_US: u64 = 20_000;
 /// Worth an index: the table is not small and the statement not fast already, as far as is known.
 pub fn is_worth_an_index(query: &Query, table: &Table) -> bool {
     table.is_indexable()
-        && table.rows.is_none_or(|rows| !(0.0..SMALL_TABLE_ROWS).contains(&rows))
+        && !table.is_small()
         && query.mean_us().is_none_or(|mean| mean >= FAST_MEAN_US)
 }
 
