@@ -1,5 +1,7 @@
 //! Which indexes are recommended, and what is said of them.
 
+use std::path::Path;
+
 use pgassay::pg::connect::Connection;
 use serde_json::Value;
 
@@ -29,6 +31,11 @@ pub fn advised(flags: &[String], entries: &[(&str, &[&str], f64)], more: &[&str]
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
     write_log(&log, entries);
+    advised_on(flags, &log, more)
+}
+
+/// The recommendations for a log.
+pub fn advised_on(flags: &[String], log: &Path, more: &[&str]) -> Value {
     let mut args = vec!["analyze", "--quiet", "--format", "json", log.to_str().unwrap()];
     args.extend(more);
     let output = run(&args, flags);

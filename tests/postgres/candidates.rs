@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use crate::advice::{advised, bazaar, indexes};
-use crate::support::{code, json, run, stderr};
+use crate::advice::{advised, advised_on, bazaar, indexes};
 
 /// A log of one statement, executed often enough to matter.
 fn often<'s>(sql: &'s str, values: &'s [&'s str]) -> Vec<(&'s str, &'s [&'s str], f64)> {
@@ -126,10 +125,7 @@ fn what_saves_little_has_no_index_where_nothing_tells_of_the_writes() {
     let log = directory.path().join("statements.csv");
     let made = |text: &str| {
         std::fs::write(&log, text).unwrap();
-        let args = ["analyze", "--quiet", "--format", "json", log.to_str().unwrap()];
-        let output = run(&args, &flags);
-        assert_eq!(code(&output), 0, "{}", stderr(&output));
-        indexes(&json(&output))
+        indexes(&advised_on(&flags, &log, &[]))
     };
     assert_eq!(made(reads), ["public.people (email)"]);
     let both = ["public.people (email)", "\"Sales\".\"Items\" (price)"];
