@@ -203,6 +203,7 @@ impl Instance {
                 unseen: 0.0,
                 statements: (0..STATEMENTS).collect(),
                 beside: Vec::new(),
+                rivals: Vec::new(),
             })
             .collect();
         let relevant = (0..STATEMENTS).map(|statement| (statement, all.clone())).collect();

@@ -13,7 +13,7 @@ use super::weigh::evened;
 use super::writes::Writes;
 use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::IndexPlan;
-use crate::sql::index_ddl::replaces;
+use crate::sql::index_ddl::{covers, replaces};
 
 /// An index as large as all the data has to save this part of the time that is left.
 const PRICE_OF_ALL_DATA: f64 = 0.2;
@@ -33,6 +33,8 @@ pub struct Work<'w> {
     unseen_row_us: f64,
     /// For each candidate.
     concerned: Vec<Concerned>,
+    /// For each candidate, those that do all that it does, or of which it does all.
+    rivals: Vec<Set>,
     /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
     /// nothing without the others, as those of `a = 1 OR b = 2`.
     bundles: Vec<Set>,
@@ -115,7 +117,8 @@ impl<'w> Work<'w> {
         };
         // Of the log alone: what is advised and followed does not change it.
         let unseen_row_us = writes.unseen_row_us(evened(statements.iter().map(observed)));
-        Work { input, statements, writes, unseen_row_us, concerned, bundles }
+        let rivals = rivals(sized);
+        Work { input, statements, writes, unseen_row_us, concerned, rivals, bundles }
     }
 
     /// Without what no plan uses: a cost that falls by it is a cost that was estimated for another plan.
@@ -147,7 +150,7 @@ impl<'w> Work<'w> {
     }
 
     fn priced(&self, sized: &[Sized]) -> Vec<Priced> {
-        let priced = |(sized, concerned): (&Sized, &Concerned)| {
+        let priced = |((sized, concerned), rivals): ((&Sized, &Concerned), &Set)| {
             let (Sized { candidate, rows, .. }, writes) = (sized, self.writes);
             let (mut saved_bytes, mut saved_us, mut is_rebuild) = (0.0, 0.0, false);
             for (old, bytes) in replaced(self.input.catalog, &candidate.plan) {
@@ -163,9 +166,10 @@ impl<'w> Work<'w> {
                 unseen: if is_rebuild { 0.0 } else { self.unseen_row_us * rows },
                 statements: concerned.all.clone(),
                 beside: concerned.beside.clone(),
+                rivals: rivals.clone(),
             }
         };
-        sized.iter().zip(&self.concerned).map(priced).collect()
+        sized.iter().zip(&self.concerned).zip(&self.rivals).map(priced).collect()
     }
 }
 
@@ -183,6 +187,27 @@ pub fn bundles(
     bundles.sort_unstable();
     bundles.dedup();
     bundles
+}
+
+/// For each candidate, those that do all that it does, or of which it does all; ascending.
+fn rivals(sized: &[Sized]) -> Vec<Set> {
+    let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
+    for (at, sized) in sized.iter().enumerate() {
+        let IndexPlan { table, method, predicate, keys, .. } = &sized.candidate.plan;
+        let first = keys.first().filter(|_| method != "gin").map(|key| &key.expression);
+        alike.entry((table, method, predicate, first)).or_default().push(at);
+    }
+    let plan = |at: &usize| &sized[*at].candidate.plan;
+    let mut rivals = vec![Set::new(); sized.len()];
+    for (at, other) in alike
+        .values()
+        .flat_map(|all| all.iter().flat_map(|at| all.iter().map(move |other| (at, other))))
+    {
+        if at != other && (covers(plan(at), plan(other)) || covers(plan(other), plan(at))) {
+            rivals[*at].push(*other);
+        }
+    }
+    rivals
 }
 
 /// What a byte has to save.

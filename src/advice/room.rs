@@ -1,6 +1,7 @@
 //! The room that new indexes have, and what they take of it.
 
 use super::Limits;
+use super::costs::Set;
 
 /// Part of a budget that is kept free: by so much all indexes together may be larger than estimated.
 const SIZE_ERROR: f64 = 0.01;
@@ -21,6 +22,9 @@ pub struct Priced {
     pub statements: Vec<usize>,
     /// Those of them that an index of the same table serves already; ascending.
     pub beside: Vec<usize>,
+    /// Candidates that do all that it does, or of which it does all. No two of these are chosen: the one would be
+    /// advised to be dropped for the other.
+    pub rivals: Set,
 }
 
 /// Room for all new indexes together.

@@ -159,7 +159,7 @@ fn as_plan(index: &Index, table: &TableName) -> IndexPlan {
 
 /// The wide one holds the same rows, begins with the same keys, and carries what the narrow one does. Of GIN
 /// every key does the same as the first.
-fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
+pub fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
     wide.method == narrow.method
         && match (&wide.predicate, &narrow.predicate) {
             (Some(wide), Some(narrow)) => is_same(wide, narrow),

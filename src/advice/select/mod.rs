@@ -5,7 +5,9 @@
 //! place, until nothing changes. Where room is short, single indexes are held out or in for a while, which
 //! leads on to sets that no one exchange reaches.
 
-use std::collections::{BinaryHeap, VecDeque};
+mod moves;
+
+use std::collections::VecDeque;
 
 use super::costs::{Costs, EACH_EXECUTION, SMALLEST_CHANGE, Set};
 use super::room::{Priced, Room, Taken};
@@ -48,10 +50,6 @@ impl<'c> Change<'c> {
         Change { add: &[], remove: std::slice::from_ref(candidate) }
     }
 
-    fn exchange(old: &'c usize, new: &'c usize) -> Change<'c> {
-        Change { add: std::slice::from_ref(new), remove: std::slice::from_ref(old) }
-    }
-
     fn all(self) -> impl Iterator<Item = usize> {
         self.add.iter().chain(self.remove).copied()
     }
@@ -66,34 +64,6 @@ enum Held {
     /// It stays out.
     Out,
 }
-
-/// What could be added, by its place among all that could, with what it would gain for what it takes up; the one
-/// that gains most is the greatest.
-struct Promise {
-    density: f64,
-    option: usize,
-}
-
-impl Ord for Promise {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let by_gain = self.density.total_cmp(&other.density);
-        by_gain.then(self.option.cmp(&other.option))
-    }
-}
-
-impl PartialOrd for Promise {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Promise {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Promise {}
 
 /// The selection at work.
 pub struct Selection<'s, 'a> {
@@ -134,8 +104,6 @@ const PAGE: f64 = 8_192.0;
 const PARTS: [f64; 5] = [1.0, 0.9, 0.95, 1.1, 1.2];
 /// Indexes that are reconsidered where room is short, at most.
 const MOST_TRIED: usize = 64;
-/// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
-const MOST_ROUNDS: usize = 8;
 
 impl<'s, 'a> Selection<'s, 'a> {
     pub fn new(
@@ -231,7 +199,8 @@ impl<'s, 'a> Selection<'s, 'a> {
                 self.take(Change::remove(&candidate));
             } else {
                 self.held[candidate] = Held::In;
-                self.take(Change::add(&[candidate]));
+                let displaced = self.displaced(&[candidate]);
+                self.take(Change { add: &[candidate], remove: &displaced });
                 self.shrink();
             }
             self.settle();
@@ -284,20 +253,6 @@ impl<'s, 'a> Selection<'s, 'a> {
         }
     }
 
-    /// Adds, drops and exchanges until nothing changes.
-    fn settle(&mut self) {
-        self.grow();
-        for _ in 0..MOST_ROUNDS {
-            let dropped = self.drop_superfluous();
-            let exchanged = self.exchange();
-            let grown = self.grow();
-            if !dropped && !exchanged && !grown {
-                break;
-            }
-        }
-        self.drop_superfluous();
-    }
-
     fn taken_with(&self, change: Change<'_>) -> Taken {
         let of = |at: &usize| &self.candidates[*at];
         let added = change.add.iter().fold(self.taken, |taken, at| taken.with(of(at)));
@@ -336,6 +291,15 @@ impl<'s, 'a> Selection<'s, 'a> {
             Some(with) if cost > 0.0 => weight * (with / cost).min(1.0),
             _ => weight,
         }
+    }
+
+    /// Rivals of what is added that have to go for it, ascending.
+    fn displaced(&self, add: &[usize]) -> Set {
+        let rivals = add.iter().flat_map(|at| self.candidates[*at].rivals.iter().copied());
+        let mut displaced: Set = rivals.filter(|at| self.is_chosen[*at]).collect();
+        displaced.sort_unstable();
+        displaced.dedup();
+        displaced
     }
 
     /// Statements that a change can matter to, ascending.
@@ -398,106 +362,5 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.taken = self.taken_with(change);
         change.add.iter().for_each(|at| self.is_chosen[*at] = true);
         change.remove.iter().for_each(|at| self.is_chosen[*at] = false);
-    }
-
-    /// Adds the candidate, or the bundle of them, with the most gain for what it takes up, as long as there is
-    /// one. A gain that was worked out before something was chosen beside it is taken for an upper bound, and
-    /// worked out anew only for the one in front: what is chosen meanwhile can leave less to gain.
-    fn grow(&mut self) -> bool {
-        let options = self.options();
-        let mut promises: BinaryHeap<Promise> =
-            (0..options.len()).map(|option| Promise { density: f64::INFINITY, option }).collect();
-        let mut of_candidate = vec![Vec::new(); self.candidates.len()];
-        for (option, added) in options.iter().enumerate() {
-            added.iter().for_each(|at| of_candidate[*at].push(option));
-        }
-        let mut is_fresh = vec![false; options.len()];
-        let mut grown = false;
-        while let Some(Promise { option, .. }) = promises.pop() {
-            let added = &options[option];
-            let change = Change::add(added);
-            // Of a bundle of which a part has come meanwhile, the rest is an option of the next time.
-            if added.iter().any(|at| self.is_chosen[*at]) || !self.fits(change) {
-                continue;
-            }
-            if is_fresh[option] {
-                self.take(change);
-                grown = true;
-                let near = added.iter().flat_map(|at| self.neighbours(*at));
-                near.flat_map(|at| &of_candidate[at]).for_each(|option| is_fresh[*option] = false);
-                continue;
-            }
-            let gain = self.gain(change);
-            is_fresh[option] = true;
-            if gain > self.smallest_gain {
-                let extent: f64 = added.iter().map(|at| self.extent(*at)).sum();
-                promises.push(Promise { density: gain / extent, option });
-            }
-        }
-        grown
-    }
-
-    /// What could be added: each candidate alone, and what is missing of each bundle.
-    fn options(&self) -> Vec<Set> {
-        let is_missing = |at: &usize| !self.is_chosen[*at];
-        let is_out = |at: &usize| self.held[*at] == Held::Out;
-        let mut options: Vec<Set> = (0..self.candidates.len())
-            .filter(|at| is_missing(at) && !is_out(at))
-            .map(|at| vec![at])
-            .collect();
-        for bundle in self.bundles {
-            let missing: Set = bundle.iter().copied().filter(is_missing).collect();
-            if missing.len() > 1 && !missing.iter().any(is_out) {
-                options.push(missing);
-            }
-        }
-        options
-    }
-
-    /// Takes out what is not worth its price any more, the least useful first.
-    fn drop_superfluous(&mut self) -> bool {
-        let mut gains: Vec<(usize, f64)> = Vec::new();
-        for candidate in self.chosen_and_free() {
-            gains.push((candidate, self.gain(Change::remove(&candidate))));
-        }
-        let mut dropped = false;
-        loop {
-            let best = gains.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
-            let Some((candidate, _)) = best.filter(|(_, gain)| *gain >= 0.0) else {
-                return dropped;
-            };
-            self.take(Change::remove(&candidate));
-            dropped = true;
-            gains.retain(|(at, _)| *at != candidate);
-            let neighbours = self.neighbours(candidate);
-            for (at, gain) in &mut gains {
-                if neighbours.binary_search(at).is_ok() {
-                    *gain = self.gain(Change::remove(at));
-                }
-            }
-        }
-    }
-
-    /// Exchanges one index for another wherever the whole falls by it.
-    fn exchange(&mut self) -> bool {
-        let mut exchanged = false;
-        for old in self.chosen_and_free() {
-            let mut best: Option<(f64, usize)> = None;
-            for new in self.neighbours(old) {
-                let change = Change::exchange(&old, &new);
-                if self.is_chosen[new] || self.held[new] == Held::Out || !self.fits(change) {
-                    continue;
-                }
-                let gain = self.gain(change);
-                if gain > self.smallest_gain && best.is_none_or(|(most, _)| gain > most) {
-                    best = Some((gain, new));
-                }
-            }
-            if let Some((_, new)) = best {
-                self.take(Change::exchange(&old, &new));
-                exchanged = true;
-            }
-        }
-        exchanged
     }
 }
