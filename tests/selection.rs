@@ -135,7 +135,27 @@ struct Instance {
     weights: Vec<f64>,
     sizes: Vec<f64>,
     upkeep: Vec<f64>,
+    /// For each candidate, those of which none may be chosen beside it; ascending.
+    rivals: Vec<Vec<usize>>,
     limits: Limits,
+}
+
+/// Half of the times none, else a few pairs.
+fn rivals(numbers: &mut Numbers) -> Vec<Vec<usize>> {
+    let mut rivals = vec![Vec::new(); CANDIDATES];
+    let pairs = [0, 1 + numbers.below(8)][numbers.below(2) as usize];
+    for _ in 0..pairs {
+        let (one, other) = (numbers.below(CANDIDATES as u64), numbers.below(CANDIDATES as u64));
+        if one != other {
+            rivals[one as usize].push(other as usize);
+            rivals[other as usize].push(one as usize);
+        }
+    }
+    for of in &mut rivals {
+        of.sort_unstable();
+        of.dedup();
+    }
+    rivals
 }
 
 impl Instance {
@@ -157,16 +177,21 @@ impl Instance {
                 ..Limits::default()
             },
         };
-        Instance { joins: Joins::random(numbers), weights, sizes, upkeep, limits }
+        let rivals = rivals(numbers);
+        Instance { joins: Joins::random(numbers), weights, sizes, upkeep, rivals, limits }
     }
 
-    /// What all statements and all writes take with a set; infinite where that has no room.
+    /// What all statements and all writes take with a set; infinite where that has no room, or has two of which only
+    /// one may be there.
     fn whole(&self, set: &[usize]) -> f64 {
         let room = Room::of(self.limits, 0.0);
         let bytes = set.iter().map(|at| self.sizes[*at]).sum::<f64>();
         if room.bytes.is_some_and(|most| bytes > most)
             || room.indexes.is_some_and(|most| set.len() > most)
         {
+            return f64::INFINITY;
+        }
+        if set.iter().any(|at| self.rivals[*at].iter().any(|other| set.contains(other))) {
             return f64::INFINITY;
         }
         let part = |statement: usize| {
@@ -203,7 +228,7 @@ impl Instance {
                 unseen: 0.0,
                 statements: (0..STATEMENTS).collect(),
                 beside: Vec::new(),
-                rivals: Vec::new(),
+                rivals: self.rivals[at].clone(),
             })
             .collect();
         let relevant = (0..STATEMENTS).map(|statement| (statement, all.clone())).collect();
@@ -228,12 +253,13 @@ fn what_is_chosen_has_room_and_comes_close_to_the_best_of_all_choices() {
     for _ in 0..count {
         let instance = Instance::random(&mut numbers);
         let (found, best) = (instance.whole(&instance.chosen(&workload)), instance.best());
-        assert!(found.is_finite(), "more than there is room for");
+        assert!(found.is_finite(), "more than there is room for, or two rivals");
         excess.push(found / best - 1.0);
     }
     let mean = excess.iter().sum::<f64>() / f64::from(count);
     let most = excess.iter().copied().fold(0.0, f64::max);
     println!("above the best: {:.2} % in the mean, {:.1} % at most", 100.0 * mean, 100.0 * most);
     assert!(mean < 0.002, "{mean}");
-    assert!(most < 0.05, "{most}");
+    // Rivals of no sense, as here, are the hardest: each choice rules others out.
+    assert!(most < 0.08, "{most}");
 }
