@@ -6,19 +6,12 @@
 
 use std::collections::HashMap;
 
+use super::charge::charged;
 use super::look::{Look, Looked};
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::Shape;
 use crate::model::whatif::{Planned, Statistics, WhatIf};
 use crate::model::workload::Workload;
-
-/// Part of what a statement would cost without stopping early that counts as its cost: the planner takes
-/// the rows that a `LIMIT` waits for to lie evenly, and where they do not, the whole is paid.
-pub const EARLY_STOP_DOUBT: f64 = 0.02;
-
-/// What every execution takes whatever its plan, in the planner's unit: a tenth of a millisecond of protocol,
-/// parsing and planning, where a page from cache takes a few microseconds.
-pub const EACH_EXECUTION: f64 = 25.0;
 
 /// Layers of better and better indexes that are laid aside for one statement, at most: what only comes up
 /// after so many would never be chosen for it.
@@ -36,13 +29,6 @@ pub const SMALLEST_CHANGE: f64 = 0.1;
 
 /// A set of candidates, by position, ascending.
 pub type Set = Vec<usize>;
-
-/// What an execution is charged with: its plan's cost with the doubt about early stops in it, and what every
-/// execution takes.
-pub fn charged(planned: &Planned) -> f64 {
-    let doubt = EARLY_STOP_DOUBT * (planned.full_cost - planned.cost).max(0.0);
-    EACH_EXECUTION + planned.cost + doubt
-}
 
 /// What was answered once: offered `offered`, the planner used `used`.
 struct Answer {

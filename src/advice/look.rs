@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::costs::charged;
+use super::charge::charged;
 use crate::model::catalog::Table;
 use crate::model::plan::PlannedScan;
 use crate::model::whatif::Planned;

@@ -4,6 +4,7 @@
 pub mod advise;
 mod alone;
 pub mod candidates;
+mod charge;
 pub mod choose;
 pub mod costs;
 mod counted;

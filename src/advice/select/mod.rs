@@ -9,7 +9,8 @@ mod moves;
 
 use std::collections::VecDeque;
 
-use super::costs::{Costs, EACH_EXECUTION, SMALLEST_CHANGE, Set};
+use super::charge::EACH_EXECUTION;
+use super::costs::{Costs, SMALLEST_CHANGE, Set};
 use super::room::{Priced, Room, Taken};
 
 /// A statement as the selection sees it.
