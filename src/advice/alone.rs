@@ -6,6 +6,10 @@ use super::Input;
 use super::costs::Costs;
 use super::look::Look;
 use super::relevant::{Relevant, Sized};
+use super::stand_in::stand_in;
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use crate::model::shape::{Scan, Shape};
 use crate::model::whatif::Build;
 
 /// A candidate that the planner cannot be offered for some statements, or for any.
@@ -67,19 +71,55 @@ fn apart(
             apart.push(Apart { candidate, queries, why, has_model: plan.is_inverted() });
             continue;
         }
-        let mut why = None;
-        queries.retain(|query| {
-            let shape = input.shapes[*query].as_ref();
-            let found = shape.and_then(|shape| costs.unseen(candidate, shape));
-            let is_unseen = found.is_some();
-            why = why.take().or(found);
-            is_unseen
-        });
         let has_model = plan.keys.iter().any(|key| !key.is_column);
-        unseen.extend(why.map(|why| Apart { candidate, queries, why, has_model }));
+        let Some(why) = keep_unseen(input, costs, candidate, plan, &mut queries) else { continue };
+        unseen.push(Apart { candidate, queries, why, has_model });
     }
     apart.append(&mut unseen);
     apart
+}
+
+/// Leaves the statements in which the planner would not see a candidate, and cannot be shown another index in its
+/// place; and says why it would not. `None` where there are none.
+fn keep_unseen(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    candidate: usize,
+    plan: &IndexPlan,
+    queries: &mut Vec<usize>,
+) -> Option<String> {
+    let shape = |query: usize| input.shapes[query].as_ref();
+    let mut why = None;
+    queries.retain(|query| {
+        let found = shape(*query).and_then(|shape| costs.unseen(candidate, shape));
+        let is_unseen = found.is_some();
+        why = why.take().or(found);
+        is_unseen
+    });
+    let table = input.catalog.table(&plan.table)?;
+    let mut can_show: Vec<(IndexPlan, bool)> = Vec::new();
+    queries.retain(|query| {
+        let index = shape(*query)
+            .and_then(|shape| only_scan(shape, &plan.table))
+            .and_then(|scan| stand_in(plan, scan, table));
+        let Some(index) = index else { return true };
+        let known = can_show.iter().find(|(known, _)| *known == index).map(|(_, can)| *can);
+        let can = known.unwrap_or_else(|| costs.can_show(&index));
+        if known.is_none() {
+            can_show.push((index.clone(), can));
+        }
+        if can {
+            costs.with_stand_in(*query, candidate, index);
+        }
+        !can
+    });
+    why.filter(|_| !queries.is_empty())
+}
+
+/// The scan of a table where there is one and no other, which may ask for other rows.
+fn only_scan<'s>(shape: &'s Shape, table: &TableName) -> Option<&'s Scan> {
+    let mut scans = shape.scans.iter().filter(|scan| scan.table == *table);
+    scans.next().filter(|_| scans.next().is_none())
 }
 
 /// Builds a candidate, for its size and its costs; else says why not.

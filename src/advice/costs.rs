@@ -85,6 +85,8 @@ pub struct Costs<'a> {
     answers: HashMap<usize, Vec<Answer>>,
     /// For each precision and statement, which answer was found to be good for a set that was offered.
     known: [HashMap<usize, HashMap<Set, usize>>; 2],
+    /// For a statement and a candidate, what the planner is shown in its place.
+    stand_ins: HashMap<(usize, usize), IndexPlan>,
     /// For each statement, the candidates that the planner cannot be offered for it; ascending.
     looks: HashMap<usize, Vec<(usize, Look)>>,
     /// Statements that cannot be planned, with the reason.
@@ -102,6 +104,7 @@ impl<'a> Costs<'a> {
             leaders: HashMap::new(),
             answers: HashMap::new(),
             known: Default::default(),
+            stand_ins: HashMap::new(),
             looks: HashMap::new(),
             failed: HashMap::new(),
             whatif,
@@ -128,6 +131,16 @@ impl<'a> Costs<'a> {
     /// Why the planner, offered a candidate, would not see it in this statement; `None` where it would.
     pub fn unseen(&self, candidate: usize, shape: &Shape) -> Option<String> {
         self.whatif.sees(&self.plans[candidate], shape).err()
+    }
+
+    /// The planner can be shown this index.
+    pub fn can_show(&mut self, index: &IndexPlan) -> bool {
+        self.whatif.check(index).is_ok()
+    }
+
+    /// Says what the planner is shown in the place of a candidate that it would not see in a statement.
+    pub fn with_stand_in(&mut self, query: usize, candidate: usize, index: IndexPlan) {
+        self.stand_ins.insert((query, candidate), index);
     }
 
     /// Says which candidates can matter to a statement; ascending.
@@ -216,7 +229,8 @@ impl<'a> Costs<'a> {
 
     /// Asks the planner; the position of its answer.
     fn ask(&mut self, query: usize, offered: &[usize]) -> Option<usize> {
-        let plans: Vec<&IndexPlan> = offered.iter().map(|at| &self.plans[*at]).collect();
+        let shown = |at: &usize| self.stand_ins.get(&(query, *at)).unwrap_or(&self.plans[*at]);
+        let plans: Vec<&IndexPlan> = offered.iter().map(shown).collect();
         match self.whatif.plan(&self.workload.queries[query], &plans) {
             Ok(planned) => {
                 let used = planned.used.iter().map(|at| offered[*at]).collect();

@@ -23,6 +23,7 @@ mod relevant;
 pub mod room;
 pub mod select;
 pub mod size;
+mod stand_in;
 pub mod weigh;
 pub mod writes;
 

@@ -1,6 +1,6 @@
-//! Whether a scan asks for the rows that a partial index holds.
+//! The condition of a partial index: whether a scan asks for the rows that meet it, and what it says of them.
 
-use sqlparser::ast::Expr;
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 
 use super::parse::parse_expression;
 use super::predicate::{conjuncts, names};
@@ -32,6 +32,49 @@ fn may_imply_part(scan: &Scan, part: &Expr) -> bool {
     }
 }
 
+/// What one part of a condition says of the only column in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub column: String,
+    /// It has one value in all rows that meet the condition, or none in any of them.
+    pub is_pinned: bool,
+}
+
+/// What each part of a condition says; `None` where one is about several columns, or about none.
+pub fn said(condition: &str) -> Option<Vec<Said>> {
+    let condition = parse_expression(condition).ok()?;
+    conjuncts(&condition)
+        .into_iter()
+        .map(|part| {
+            let mut columns: Vec<String> = names(part).iter().filter_map(column).collect();
+            columns.dedup();
+            let [column] = &columns[..] else { return None };
+            Some(Said { column: column.clone(), is_pinned: is_pinned(part) })
+        })
+        .collect()
+}
+
+/// The part is an equality, a null test or a boolean column, and the column stands by itself in it.
+fn is_pinned(part: &Expr) -> bool {
+    let is_column = |side: &Expr| column(itself(side)).is_some();
+    match itself(part) {
+        Expr::IsNull(inner) | Expr::IsTrue(inner) | Expr::IsFalse(inner) => is_column(inner),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => is_column(expr),
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+            is_column(left) || is_column(right)
+        }
+        other => is_column(other),
+    }
+}
+
+/// Without the casts and parentheses around it.
+fn itself(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => itself(inner),
+        other => other,
+    }
+}
+
 /// The name of a column, as the catalog has it.
 fn column(name: &Expr) -> Option<String> {
     match name {
@@ -43,7 +86,7 @@ fn column(name: &Expr) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::may_imply;
+    use super::{Said, may_imply, said};
     use crate::sql::resolve::shape;
 
     #[test]
@@ -71,5 +114,26 @@ mod tests {
         let shape = shape(sql, None).unwrap();
         assert!(may_imply(&shape.scans[1], "(owner IS NOT NULL)"));
         assert!(!may_imply(&shape.scans[1], "(slug IS NOT NULL)"));
+    }
+
+    #[test]
+    fn what_a_condition_pins_is_told_from_what_it_only_bounds() {
+        let of = |condition: &str| {
+            let plain =
+                |said: Said| format!("{}{}", said.column, if said.is_pinned { "!" } else { "" });
+            said(condition).map(|all| all.into_iter().map(plain).collect::<Vec<_>>().join(" "))
+        };
+        for (condition, expected) in [
+            ("status = 'active'", Some("status!")),
+            ("((state)::text = 'open'::text)", Some("state!")),
+            ("deleted_at IS NULL AND is_new AND NOT \"isOld\"", Some("deleted_at! is_new! isOld!")),
+            ("status IN ('a', 'b') AND org = 7", Some("status org!")),
+            ("paid_at IS NOT NULL", Some("paid_at")),
+            ("lower(state) = 'open'", Some("state")),
+            ("a = b", None),
+            ("true", None),
+        ] {
+            assert_eq!(of(condition).as_deref(), expected, "{condition}");
+        }
     }
 }

@@ -131,3 +131,48 @@ fn what_saves_little_has_no_index_where_nothing_tells_of_the_writes() {
     let both = ["public.people (email)", "\"Sales\".\"Items\" (price)"];
     assert_eq!(made(&format!("{reads}{writes}")), both);
 }
+
+/// The planner is shown a partial index only of the table that a statement names first; what it is shown in the place
+/// of others costs about what they cost when they are there.
+#[test]
+fn a_condition_on_a_joined_table_or_behind_a_view_has_its_partial_index() {
+    let Some((flags, owner)) = bazaar("bazaar_tickets") else { return };
+    owner
+        .batch(
+            "CREATE TABLE queues (id int PRIMARY KEY, name text NOT NULL); \
+             CREATE TABLE tickets (id int PRIMARY KEY, queue int NOT NULL, state text NOT NULL, closed_at date, \
+                                   title text NOT NULL); \
+             CREATE VIEW open_tickets AS SELECT * FROM tickets WHERE closed_at IS NULL; \
+             INSERT INTO queues SELECT i, 'queue ' || i FROM generate_series(1, 300) i; \
+             INSERT INTO tickets SELECT i, 1 + i % 300, CASE WHEN i % 9 = 0 THEN 'new' ELSE 'done' END, \
+                    CASE WHEN i % 10 > 0 THEN date '2026-01-01' END, repeat('t', 80) \
+               FROM generate_series(1, 90000) i; ANALYZE",
+        )
+        .unwrap();
+    for (sql, index) in [
+        (
+            "SELECT q.name, t.title FROM queues q JOIN tickets t ON t.queue = q.id \
+             WHERE q.name = $1 AND t.state = 'new'",
+            "public.tickets (queue) WHERE state = 'new'",
+        ),
+        (
+            "SELECT t.title FROM open_tickets t WHERE t.queue = $1",
+            "public.tickets (queue) WHERE closed_at IS NULL",
+        ),
+    ] {
+        let found = advised(&flags, &often(sql, &["7"]), &[]);
+        let made = indexes(&found);
+        assert!(made.contains(&index.to_owned()), "{sql}: {made:?}");
+        let estimated = cost_after(&found) / 30.0;
+        owner.batch(&format!("CREATE INDEX probe ON {index}")).unwrap();
+        let text = sql.replace("t.queue = $1", "t.queue = 7").replace("$1", "'queue 7'");
+        let rows = owner.query(&format!("EXPLAIN {text}"), &[]).unwrap();
+        owner.batch("DROP INDEX probe").unwrap();
+        let lines: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        let plan = lines.join("\n");
+        assert!(plan.contains("probe"), "{plan}");
+        let cost = plan.split("..").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let cost: f64 = cost.unwrap().parse().unwrap();
+        assert!(estimated > 0.9 * cost && estimated < 1.2 * cost, "{estimated}: {plan}");
+    }
+}
