@@ -72,48 +72,55 @@ fn apart(
             continue;
         }
         let has_model = plan.keys.iter().any(|key| !key.is_column);
-        let Some(why) = keep_unseen(input, costs, candidate, plan, &mut queries) else { continue };
-        unseen.push(Apart { candidate, queries, why, has_model });
+        let Some(why) = keep_unseen(input, costs, candidate, &mut queries) else { continue };
+        keep_without_stand_in(input, costs, (candidate, plan), &mut queries);
+        if !queries.is_empty() {
+            unseen.push(Apart { candidate, queries, why, has_model });
+        }
     }
     apart.append(&mut unseen);
     apart
 }
 
-/// Leaves the statements in which the planner would not see a candidate, and cannot be shown another index in its
-/// place; and says why it would not. `None` where there are none.
+/// Leaves the statements in which the planner would not see a candidate, and says why it would not; `None` where there
+/// are none.
 fn keep_unseen(
     input: &Input<'_>,
-    costs: &mut Costs<'_>,
+    costs: &Costs<'_>,
     candidate: usize,
-    plan: &IndexPlan,
     queries: &mut Vec<usize>,
 ) -> Option<String> {
-    let shape = |query: usize| input.shapes[query].as_ref();
     let mut why = None;
     queries.retain(|query| {
-        let found = shape(*query).and_then(|shape| costs.unseen(candidate, shape));
+        let shape = input.shapes[*query].as_ref();
+        let found = shape.and_then(|shape| costs.unseen(candidate, shape));
         let is_unseen = found.is_some();
         why = why.take().or(found);
         is_unseen
     });
-    let table = input.catalog.table(&plan.table)?;
-    let mut can_show: Vec<(IndexPlan, bool)> = Vec::new();
+    why
+}
+
+/// Has the planner shown another index in the place of a candidate, and leaves the statements for which there is none.
+fn keep_without_stand_in(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    (candidate, plan): (usize, &IndexPlan),
+    queries: &mut Vec<usize>,
+) {
+    let Some(table) = input.catalog.table(&plan.table) else { return };
+    // They differ in nothing but the order of their columns.
+    let mut can_show = None;
     queries.retain(|query| {
-        let index = shape(*query)
-            .and_then(|shape| only_scan(shape, &plan.table))
-            .and_then(|scan| stand_in(plan, scan, table));
-        let Some(index) = index else { return true };
-        let known = can_show.iter().find(|(known, _)| *known == index).map(|(_, can)| *can);
-        let can = known.unwrap_or_else(|| costs.can_show(&index));
-        if known.is_none() {
-            can_show.push((index.clone(), can));
-        }
-        if can {
+        let shape = input.shapes[*query].as_ref();
+        let scan = shape.and_then(|shape| only_scan(shape, &plan.table));
+        let Some(index) = scan.and_then(|scan| stand_in(plan, scan, table)) else { return true };
+        let can_show = *can_show.get_or_insert_with(|| costs.can_show(&index));
+        if can_show {
             costs.with_stand_in(*query, candidate, index);
         }
-        !can
+        !can_show
     });
-    why.filter(|_| !queries.is_empty())
 }
 
 /// The scan of a table where there is one and no other, which may ask for other rows.

@@ -174,31 +174,37 @@ fn ctrl_c_cleans_up_and_exits_with_130() {
     assert_eq!(shop.objects(), before);
 }
 
-#[test]
-fn what_was_tried_before_ctrl_c_is_kept() {
-    let Some(server) = server() else { return };
-    let _alone = quiet();
-    let shop = Shop::new(server, true);
+/// The run file of a trial that was interrupted as soon as it had said a line that begins so for the `nth` time.
+fn interrupted(shop: &Shop, entries: &[(&str, &[&str], f64)], line: &str, nth: usize) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let (log, kept) = (directory.path().join("app.log"), directory.path().join("run.json"));
-    let browse =
-        "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
-    let search = "SELECT title FROM listings WHERE title = $1";
-    let entries = [(browse, &["7"][..], 15.0), (search, &["listing 9"], 15.0)].repeat(30);
-    write_log(&log, &entries);
+    write_log(&log, entries);
     let mut child = pgassay()
-        .args(["trial", "--time-budget", "2", "-o", kept.to_str().unwrap(), log.to_str().unwrap()])
+        .args(["trial", "--writes", "--time-budget", "2", "-o", kept.to_str().unwrap()])
+        .arg(&log)
         .args(shop.flags())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(said.by_ref().filter(|line| line.starts_with("trying ix-")).nth(1).is_some());
+    assert!(said.by_ref().filter(|said| said.starts_with(line)).nth(nth - 1).is_some());
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
     assert!(said.last().is_some_and(|line| line.starts_with("interrupted: ")));
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let run: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+    serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap()
+}
+
+#[test]
+fn what_was_tried_before_ctrl_c_is_kept() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let browse =
+        "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
+    let search = "SELECT title FROM listings WHERE title = $1";
+    let entries = [(browse, &["7"][..], 15.0), (search, &["listing 9"], 15.0)].repeat(30);
+    let run = interrupted(&shop, &entries, "trying ix-", 2);
     assert_eq!(run["trials"].as_array().unwrap().len(), 1);
     assert_eq!(run["trials"][0]["queries"][0]["verdict"], "improved");
     let reasons: Vec<&str> = run["recommendations"]
@@ -211,5 +217,27 @@ fn what_was_tried_before_ctrl_c_is_kept() {
         .collect();
     let together = "the trials were stopped before it was tried together with the others";
     assert_eq!(reasons, [together, "the trials were stopped before this one"]);
+    assert!(run["warnings"].to_string().contains("stopped after 1 trial: "), "{run}");
+}
+
+#[test]
+fn a_verdict_stays_when_only_the_replay_of_the_writes_was_stopped() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let browse =
+        "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
+    let write = "UPDATE listings SET category_id = $1 WHERE seller_id = $2";
+    let entries = [(browse, &["7"][..], 15.0), (write, &["9", "5"], 1.0)].repeat(30);
+    let run = interrupted(&shop, &entries, "replaying the writes", 1);
+    let states: Vec<&str> = run["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["sql"].to_string().contains("(category_id"))
+        .map(|r| r["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["accepted"], "{run}");
+    assert_eq!(run["trials"].as_array().unwrap().len(), 1);
     assert!(run["warnings"].to_string().contains("stopped after 1 trial: "), "{run}");
 }
