@@ -28,7 +28,7 @@ pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<
            FROM (SELECT count(*) AS n FROM {name}{} WHERE {column} IS NOT NULL GROUP BY {column}) g",
         sample(table, MOST_ROWS)?
     );
-    let rows = asked(connection, &sql)?;
+    let rows = asked(connection, &sql, TIMEOUT_MS)?;
     let row = rows.first()?;
     estimated(table, row.get(0), row.get(1), row.get(2))
 }
@@ -41,7 +41,7 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
         .replace("{rows}", &format!("{name}{sample}"))
         // Last: a path in it may be spelled `'{rows}'`.
         .replace("{expression}", expression);
-    let rows = asked(connection, &sql)?;
+    let rows = asked(connection, &sql, TIMEOUT_MS)?;
     let row = rows.first()?;
     let distinct = estimated(table, row.get(0), row.get(1), row.get(2))?;
     let (mean, deviation): (f64, f64) = (row.get(4), row.get(5));
@@ -93,7 +93,7 @@ pub fn groups(
         .replace("{table}", &quote_table(&table.name))
         // Last: it may hold any text.
         .replace("{condition}", condition.unwrap_or("true"));
-    let found = asked(connection, &sql)?;
+    let found = asked(connection, &sql, TIMEOUT_MS)?;
     let (seen, aside): (Vec<&Row>, Vec<&Row>) =
         found.iter().partition(|row| row.get::<_, Option<bool>>(0) == Some(true));
     let seen = seen.iter().map(|row| Groups { rows: row.get(1), count: row.get(2) });
@@ -119,9 +119,9 @@ pub(super) fn sample(table: &Table, most: f64) -> Option<String> {
 }
 
 /// What a query that reads gives, if it answers in time.
-pub(super) fn asked(connection: &Connection, sql: &str) -> Option<Vec<Row>> {
+pub(super) fn asked(connection: &Connection, sql: &str, timeout_ms: u32) -> Option<Vec<Row>> {
     connection
-        .batch(&format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {TIMEOUT_MS}"))
+        .batch(&format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {timeout_ms}"))
         .ok()?;
     let rows = connection.query(sql, &[]);
     let _ = connection.clean_up("ROLLBACK");

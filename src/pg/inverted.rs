@@ -15,6 +15,8 @@ use crate::sql::immutable::Kind;
 /// Rows that are taken apart, about: at thirty keys a row, less than a second. Where they are so large that
 /// there is no time for as many, fewer have to do.
 const MOST_ROWS: [f64; 3] = [10_000.0, 1_000.0, 100.0];
+/// Time for that, milliseconds: several times what it takes, as fewer rows tell much less of the rare keys.
+const TIMEOUT_MS: u32 = 5_000;
 /// Bytes of text that are taken apart, about: a trigram each, half a million of them a second.
 const MOST_TEXT_BYTES: f64 = 400_000.0;
 /// Rows of the sample that hold a key up to which it is rare: only of those are there any that no row of the
@@ -62,7 +64,8 @@ fn keys_of(
     };
     MOST_ROWS.iter().map(|most| most.min(fewer.max(MOST_ROWS[1]))).find_map(|most| {
         let sample = sample(table, most)?;
-        let found = asked(connection, &query(table, index, key, &taken_apart, &sample))?;
+        let found =
+            asked(connection, &query(table, index, key, &taken_apart, &sample), TIMEOUT_MS)?;
         let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
         for row in &found {
             classes.entry(row.get(0)).or_default().push(seen(row));
@@ -110,7 +113,7 @@ fn kind(connection: &Connection, table: &Table, key: &IndexKey) -> Option<Kind> 
     }
     let (expression, name) = (&key.expression, quote_table(&table.name));
     let sql = format!("SELECT pg_typeof((SELECT ({expression}) FROM {name} LIMIT 0))::text");
-    Some(Kind::of(asked(connection, &sql)?.first()?.get(0)))
+    Some(Kind::of(asked(connection, &sql, TIMEOUT_MS)?.first()?.get(0)))
 }
 
 /// The query that takes values of this kind apart as the operator class does.
