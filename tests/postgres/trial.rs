@@ -180,7 +180,7 @@ fn interrupted(shop: &Shop, entries: &[(&str, &[&str], f64)], line: &str, nth: u
     let (log, kept) = (directory.path().join("app.log"), directory.path().join("run.json"));
     write_log(&log, entries);
     let mut child = pgassay()
-        .args(["trial", "--writes", "--time-budget", "2", "-o", kept.to_str().unwrap()])
+        .args(["trial", "--writes", "--time-budget", "5", "-o", kept.to_str().unwrap()])
         .arg(&log)
         .args(shop.flags())
         .stdout(Stdio::null())
