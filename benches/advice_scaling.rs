@@ -122,7 +122,8 @@ fn random_statements(count: usize) -> Vec<String> {
 
 fn row(statements: &[String], connection: &Connection, settings: &Settings, log: &Path) {
     export(log, statements.iter().map(|sql| (sql.clone(), 100.0, 10_000.0)));
-    let advice = advised(settings, log, &["analyze"], "proposed");
+    let name = format!("scaling {}", statements.len());
+    let advice = advised(settings, log, &name, &["analyze"], "proposed");
     let mut said = String::new();
     for sql in &advice.indexes {
         let built = connection.batch(&format!("BEGIN; {}", sql.replace(" CONCURRENTLY", "")));

@@ -39,8 +39,14 @@ pub struct Advised {
     pub plans: u64,
 }
 
-/// What a command of pgassay advises: the indexes in this state.
-pub fn advised(settings: &Settings, log: &Path, command: &[&str], state: &str) -> Advised {
+/// What a command of pgassay advises: the indexes in this state, kept under this name if wanted.
+pub fn advised(
+    settings: &Settings,
+    log: &Path,
+    name: &str,
+    command: &[&str],
+    state: &str,
+) -> Advised {
     let started = Instant::now();
     let output = Command::new(env!("CARGO_BIN_EXE_pgassay"))
         .args(command)
@@ -60,7 +66,7 @@ pub fn advised(settings: &Settings, log: &Path, command: &[&str], state: &str) -
     let digits = asked.map(|rest| rest.chars().filter(char::is_ascii_digit).collect::<String>());
     let plans = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
     let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let indexes = run["recommendations"]
+    let indexes: Vec<String> = run["recommendations"]
         .as_array()
         .unwrap()
         .iter()
@@ -68,5 +74,16 @@ pub fn advised(settings: &Settings, log: &Path, command: &[&str], state: &str) -
         .flat_map(|r| r["sql"].as_array().unwrap())
         .map(|sql| sql.as_str().unwrap().to_owned())
         .collect();
+    keep(name, &indexes, &output.stdout);
     Advised { indexes, seconds, plans }
+}
+
+/// Keeps a set for a look at it later, with the run file, which has the reasons, where
+/// `PGASSAY_BENCH_SETS` names a directory.
+fn keep(name: &str, indexes: &[String], run: &[u8]) {
+    let Ok(directory) = std::env::var("PGASSAY_BENCH_SETS") else { return };
+    let path = Path::new(&directory).join(name.replace(", ", "_").replace(' ', "_"));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(path.with_extension("sql"), indexes.join(";\n") + ";\n").unwrap();
+    std::fs::write(path.with_extension("json"), run).unwrap();
 }

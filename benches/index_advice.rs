@@ -6,7 +6,7 @@
 //! 0.3; the directory with the `.tbl` files of `tpchgen-cli` is named by `PGASSAY_TPCH_DIR`.
 //! `-- marketplace trial` also measures what a trial leaves of the advice, which takes its time.
 //! `PGASSAY_BENCH_RUNS` sets how often each statement is executed; `PGASSAY_BENCH_SETS` names a directory
-//! for the recommended sets.
+//! for the recommended sets and their run files.
 
 #[path = "advised.rs"]
 mod advised;
@@ -102,16 +102,14 @@ fn main() {
         write_export(&log, &judged, more, &before);
         for flags in &flags {
             let command = [&["analyze"][..], flags].concat();
-            let advice = advised(&settings, &log, &command, "proposed");
             let name = format!("pgassay {}{name}", flags.last().unwrap_or(&""));
-            keep(name.trim(), &advice.indexes);
+            let advice = advised(&settings, &log, name.trim(), &command, "proposed");
             row(name.trim(), &advice.indexes, Some(&advice));
         }
     }
     if asked.iter().any(|argument| argument == "trial") {
         let command = ["trial", "--confirm", &settings.database];
-        let advice = advised(&settings, &log, &command, "accepted");
-        keep("pgassay trial", &advice.indexes);
+        let advice = advised(&settings, &log, "pgassay trial", &command, "accepted");
         row("pgassay trial", &advice.indexes, Some(&advice));
     }
     let mut peers: Vec<PathBuf> = std::fs::read_dir(field.data.join("peer_indexes"))
@@ -158,15 +156,6 @@ fn write_export(path: &Path, judged: &[Statement], aside: &[Statement], before: 
         (statement.sql.clone(), statement.calls, statement.calls * wall_ms)
     };
     export(path, judged.iter().chain(aside).map(counted));
-}
-
-fn keep(name: &str, indexes: &[String]) {
-    if let Ok(directory) = std::env::var("PGASSAY_BENCH_SETS") {
-        let path = Path::new(&directory)
-            .join(format!("{}.sql", name.replace(", ", "_").replace(' ', "_")));
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(path, indexes.join(";\n") + ";\n").unwrap();
-    }
 }
 
 fn print_row(
