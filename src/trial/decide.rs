@@ -105,18 +105,17 @@ pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
 }
 
 /// A statement that uses the recommendation became faster in the set, and no other recommendation made
-/// it so by itself.
+/// it as fast by itself.
 pub fn proved_by_set(trial: &Trial, id: &str, singles: &[Trial]) -> Option<Fingerprint> {
     let index = trial.index_of(id)?;
     let improved = |query: &&QueryTrial| {
         query.verdict == Verdict::Improved && index.used_by.contains(&query.fingerprint)
     };
-    let by_another = |query: &&QueryTrial| {
+    let by_another = |together: &&QueryTrial| {
         singles.iter().filter(|single| single.recommendations != [id]).any(|single| {
-            single
-                .queries
-                .iter()
-                .any(|own| own.fingerprint == query.fingerprint && own.verdict == Verdict::Improved)
+            single.query(together.fingerprint).is_some_and(|own| {
+                own.verdict == Verdict::Improved && !own.is_slower_than(together)
+            })
         })
     };
     let found = trial.queries.iter().filter(improved).find(|query| !by_another(query));
@@ -195,4 +194,59 @@ fn change(query: &QueryTrial) -> f64 {
     let mean = |arm: &Arm| arm.all().iter().sum::<f64>() / arm.len().max(1) as f64;
     let before = mean(&query.before);
     if before > 0.0 { mean(&query.after) / before - 1.0 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trial of these together, in which the only statement changed by so much and used all of them.
+    fn tried(ids: &[&str], change_pct: f64) -> Trial {
+        let statement = Fingerprint(1);
+        let query = QueryTrial {
+            fingerprint: statement,
+            before: Arm::default(),
+            after: Arm::default(),
+            control: Arm::default(),
+            change_pct,
+            interval_pct: (change_pct - 2.0, change_pct + 2.0),
+            control_interval_pct: (-2.0, 2.0),
+            verdict: if change_pct < -10.0 { Verdict::Improved } else { Verdict::Unchanged },
+            judged_by: "p95",
+            rows_identical: Some(true),
+            plan_before: Default::default(),
+            plan_after: Default::default(),
+            parameters: String::new(),
+        };
+        let index = |id: &&str| TriedIndex {
+            recommendation: (*id).to_owned(),
+            name: (*id).to_owned(),
+            build_ms: 1.0,
+            size_bytes: None,
+            used_by: vec![statement],
+            failed: None,
+        };
+        Trial {
+            recommendations: ids.iter().map(|id| (*id).to_owned()).collect(),
+            indexes: ids.iter().map(index).collect(),
+            mode: "transaction",
+            rounds: 8,
+            builds: 1,
+            noise_floor_pct: 2.0,
+            queries: vec![query],
+            left_out: Vec::new(),
+            failed: None,
+            writes: None,
+        }
+    }
+
+    #[test]
+    fn what_makes_a_statement_faster_beside_another_index_than_that_one_alone_stands() {
+        let together = tried(&["first", "second"], -80.0);
+        for (alone_pct, is_proved) in [(-30.0, true), (-3.0, true), (-79.0, false)] {
+            let singles = [tried(&["first"], alone_pct), tried(&["second"], -3.0)];
+            let proof = proved_by_set(&together, "second", &singles);
+            assert_eq!(proof.is_some(), is_proved, "{alone_pct}");
+        }
+    }
 }
