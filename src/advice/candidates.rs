@@ -249,6 +249,7 @@ fn partials(wants: &Wants) -> Vec<Partial> {
         .equal
         .iter()
         .chain(&wants.lists)
+        .chain(&wants.ranges)
         .filter_map(|wanted| wanted.condition.clone())
         .chain(wants.only_conditions.iter().cloned())
         .collect();
@@ -285,7 +286,11 @@ impl Tail {
 
 /// What may follow the keys that are compared with one value; the one that does most first.
 fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Tail> {
-    let lists: Vec<&Wanted> = wants.lists.iter().filter(|wanted| !partial.holds(wanted)).collect();
+    let others = |wanted: &[Wanted]| -> Vec<IndexKey> {
+        let left = wanted.iter().filter(|wanted| !partial.holds(wanted));
+        left.map(|wanted| wanted.key.clone()).collect()
+    };
+    let (lists, ranges) = (others(&wants.lists), others(&wants.ranges));
     let mut tails: Vec<Tail> = Vec::new();
     // Words that begin with the same letters are few, and in the order of a dictionary they are not found.
     let is_of_pattern = wants.ranges.iter().any(|range| {
@@ -298,12 +303,12 @@ fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Tail> {
     }
     // A list or a range ends the use of later keys, so there is at most one of either.
     for list in &lists {
-        for range in &wants.ranges {
-            tails.push(Tail::of(vec![list.key.clone(), range.key.clone()]));
+        for range in &ranges {
+            tails.push(Tail::of(vec![list.clone(), range.clone()]));
         }
-        tails.push(Tail::of(vec![list.key.clone()]));
+        tails.push(Tail::of(vec![list.clone()]));
     }
-    tails.extend(wants.ranges.iter().map(|range| Tail::of(vec![range.key.clone()])));
+    tails.extend(ranges.into_iter().map(|range| Tail::of(vec![range])));
     tails.push(Tail::default());
     tails
 }

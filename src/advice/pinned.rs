@@ -3,6 +3,8 @@
 use crate::model::catalog::{Catalog, Table};
 use crate::model::shape::{Operator, Predicate, Scan, Shape};
 use crate::model::workload::Query;
+use crate::sql::immutable::Kind;
+use crate::sql::implied::is_beside_zero;
 use crate::sql::resolve::shape;
 
 /// Samples of a statement that are looked at.
@@ -48,20 +50,22 @@ pub fn conditions(
         .map(|(at, scan)| {
             let table = catalog.table(&scan.table);
             let condition = |(number, filter): (usize, &Predicate)| {
-                if filter.sql.is_empty() || !is_state(query, filter, table) {
-                    return None;
-                }
-                if !filter.sql.contains('$') {
-                    return Some(filter.sql.clone());
-                }
-                let mut written = texts.iter().map(|text| text[at].filters[number].sql.as_str());
-                let first = written.next()?;
-                (!first.contains('$') && written.all(|other| other == first))
-                    .then(|| first.to_owned())
+                let written = texts.iter().map(|text| &*text[at].filters[number].sql);
+                let condition = constant(&filter.sql, written)?;
+                is_state(query, filter, condition, table).then(|| condition.to_owned())
             };
             scan.filters.iter().enumerate().map(condition).collect()
         })
         .collect()
+}
+
+/// The condition with its constants, where it has the same in every spelling of the statement.
+fn constant<'t>(sql: &'t str, mut written: impl Iterator<Item = &'t str>) -> Option<&'t str> {
+    if !sql.contains('$') {
+        return (!sql.is_empty()).then_some(sql);
+    }
+    let first = written.next()?;
+    (!first.contains('$') && written.all(|other| other == first)).then_some(first)
 }
 
 /// The same scans with the same filters.
@@ -70,25 +74,30 @@ fn is_alike(a: &Shape, b: &Shape) -> bool {
     a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.filters.len() == b.filters.len())
 }
 
-/// The condition picks a state and not a key.
-fn is_state(query: &Query, filter: &Predicate, table: Option<&Table>) -> bool {
-    match filter.operator {
+/// The condition picks a state, and neither a key nor what a user happened to look for.
+fn is_state(query: &Query, filter: &Predicate, condition: &str, table: Option<&Table>) -> bool {
+    let is_value = match filter.operator {
         Operator::IsNull | Operator::IsNotNull => return true,
-        Operator::Equal | Operator::In | Operator::NotEqual => {}
+        Operator::Equal | Operator::In | Operator::NotEqual => true,
+        Operator::Range => false,
         _ => return false,
-    }
-    let Some(column) = filter.key.column() else { return false };
-    let is_reference = table.is_some_and(|table| {
-        table.foreign_keys.iter().any(|key| key.columns.iter().any(|own| own == column))
-    });
-    let distinct =
-        table.and_then(|table| table.column(column)?.distinct_count(table.rows.unwrap_or(1e6)));
-    let most = if filter.slots.is_empty() || stays_while_others_vary(query, filter) {
-        MOST_STATES
-    } else {
-        MOST_STATES_IF_NOTHING_VARIES
     };
-    !is_reference && distinct.is_some_and(|distinct| distinct <= most)
+    let (Some(column), Some(table)) = (filter.key.column(), table) else { return false };
+    let is_reference =
+        table.foreign_keys.iter().any(|key| key.columns.iter().any(|own| own == column));
+    let stays = filter.slots.is_empty() || stays_while_others_vary(query, filter);
+    if is_reference {
+        return false;
+    }
+    if !is_value {
+        let is_number =
+            table.column(column).is_some_and(|own| Kind::of(&own.type_name).is_number());
+        return is_number && !table.has_unique(&[column]) && (stays || is_beside_zero(condition));
+    }
+    let distinct =
+        table.column(column).and_then(|own| own.distinct_count(table.rows.unwrap_or(1e6)));
+    let most = if stays { MOST_STATES } else { MOST_STATES_IF_NOTHING_VARIES };
+    distinct.is_some_and(|distinct| distinct <= most)
 }
 
 fn stays_while_others_vary(query: &Query, filter: &Predicate) -> bool {

@@ -75,7 +75,7 @@ impl Kind {
         }
     }
 
-    fn is_number(self) -> bool {
+    pub fn is_number(self) -> bool {
         matches!(self, Kind::Integer | Kind::Bigint | Kind::Decimal)
     }
 

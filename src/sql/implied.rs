@@ -67,6 +67,14 @@ fn is_pinned(part: &Expr) -> bool {
     }
 }
 
+/// `stock > 0`, `0 > balance`: there is any, or none.
+pub fn is_beside_zero(condition: &str) -> bool {
+    let is_zero =
+        |side: &Expr| matches!(itself(side), Expr::Value(value) if value.to_string() == "0");
+    let parsed = parse_expression(condition);
+    matches!(parsed, Ok(Expr::BinaryOp { left, right, .. }) if is_zero(&left) || is_zero(&right))
+}
+
 /// Without the casts and parentheses around it.
 fn itself(expr: &Expr) -> &Expr {
     match expr {

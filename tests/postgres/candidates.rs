@@ -176,3 +176,28 @@ fn a_condition_on_a_joined_table_or_behind_a_view_has_its_partial_index() {
         assert!(estimated > 0.9 * cost && estimated < 1.2 * cost, "{estimated}: {plan}");
     }
 }
+
+/// What is left of a number is a state where the statement has its bound, and none where it is asked for.
+#[test]
+fn a_bound_that_belongs_to_the_statement_makes_a_partial_index() {
+    let Some((flags, owner)) = bazaar("bazaar_jobs") else { return };
+    owner
+        .batch(
+            "CREATE TABLE jobs (id int PRIMARY KEY, attempts int NOT NULL, at timestamptz NOT NULL, \
+                                payload text NOT NULL); \
+             INSERT INTO jobs SELECT i, CASE WHEN i % 40 = 0 THEN 1 + i % 7 ELSE 0 END, \
+                    timestamptz '2026-01-01' + make_interval(secs => i * 7919 % 90000), repeat('p', 80) \
+               FROM generate_series(1, 90000) i; ANALYZE",
+        )
+        .unwrap();
+    let sql = |bound: &str| {
+        format!("SELECT id, payload FROM jobs WHERE attempts {bound} ORDER BY at LIMIT 10")
+    };
+    for (bound, values, index) in [
+        ("> 0", &[][..], "public.jobs (at) WHERE attempts > 0"),
+        ("> $1", &["0"][..], "public.jobs (at)"),
+    ] {
+        let found = advised(&flags, &often(&sql(bound), values), &[]);
+        assert_eq!(indexes(&found), [index], "{bound}");
+    }
+}
