@@ -1,7 +1,7 @@
 //! Statements to shapes: every column to its table.
 
 use pgassay::model::catalog::Catalog;
-use pgassay::model::shape::{Operator, Scan, Shape, StatementKind};
+use pgassay::model::shape::{Lookup, Operator, Scan, Shape, StatementKind};
 use pgassay::sql::normalize::normalize;
 use pgassay::sql::{ddl, resolve};
 
@@ -63,6 +63,55 @@ fn aliases_and_bare_columns_find_their_tables() {
         filters("SELECT 1 FROM \"Odd Table\" WHERE \"select\" = 'x'", "Odd Table"),
         ["select Equal"]
     );
+}
+
+/// What the rows of a table are looked up by, beside columns of other tables.
+fn lookups(sql: &str, table: &str) -> Vec<String> {
+    let shape = shape(sql);
+    let written = |lookup: &Lookup| {
+        format!("{}{}", lookup.key.sql(), if lookup.for_few { " for few" } else { "" })
+    };
+    scan(&shape, table).lookups.iter().map(written).collect()
+}
+
+#[test]
+fn rows_are_looked_up_by_what_is_no_column_of_a_table_as_well() {
+    for (sql, table, expected) in [
+        (
+            "WITH RECURSIVE t AS (SELECT id FROM users WHERE id = 1 UNION ALL \
+             SELECT l.id FROM listings l JOIN t ON l.seller_id = t.id) SELECT * FROM t",
+            "listings",
+            &["seller_id for few"][..],
+        ),
+        (
+            "SELECT l.id FROM unnest($1::int[]) AS x(id) JOIN listings l ON x.id = l.seller_id",
+            "listings",
+            &["seller_id for few"],
+        ),
+        (
+            "SELECT l.id FROM (VALUES (1), (2)) AS x(id) JOIN listings l ON x.id = l.seller_id",
+            "listings",
+            &["seller_id for few"],
+        ),
+        (
+            "SELECT o.id FROM (SELECT id FROM listings UNION SELECT id FROM users) x \
+             JOIN orders o USING (id)",
+            "orders",
+            &["id"],
+        ),
+        (
+            "SELECT o.id FROM orders o JOIN users u ON lower(u.email) = lower(o.status)",
+            "users",
+            &["lower(email)"],
+        ),
+        ("SELECT 1 FROM orders o JOIN users u ON u.id = o.id + 1", "users", &["id"]),
+        ("SELECT 1 FROM orders o JOIN users u ON u.id = o.id + 1", "orders", &["id + $2"]),
+        ("SELECT 1 FROM orders o JOIN users u ON u.id = ANY (o.items)", "users", &["id"]),
+        ("SELECT 1 FROM orders o JOIN users u ON u.id = o.id + u.age", "users", &[]),
+        ("SELECT 1 FROM orders o WHERE o.id = $1 + 1 AND o.at = now()", "orders", &[]),
+    ] {
+        assert_eq!(lookups(sql, table), expected, "{sql}");
+    }
 }
 
 #[test]

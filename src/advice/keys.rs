@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::catalog::{IndexKey, Table};
-use crate::model::shape::{Key, Operator, Predicate, Scan};
+use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::model::workload::Query;
 use crate::sql::ident::quote_literal;
 use crate::sql::immutable::{Indexable, Kind, indexable};
@@ -89,6 +89,7 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
     wants.equal.sort_by(|a, b| b.distinct.total_cmp(&a.distinct));
     wants.sort = asked.sort();
     wants.joins = joins(table, scan);
+    wants.joins.extend(asked.lookups());
     wants
 }
 
@@ -124,6 +125,26 @@ fn joins(table: &Table, scan: &Scan) -> Vec<Vec<Wanted>> {
 }
 
 impl Asked<'_> {
+    /// What the rows are looked up by for those of something that is no table, each alone. An expression only
+    /// where it is looked up for few: mostly the planner cannot be asked about it.
+    fn lookups(self) -> Vec<Vec<Wanted>> {
+        let wanted = |(number, lookup): (usize, &Lookup)| {
+            let Lookup { key, for_few } = lookup;
+            if key.column().is_none() && !for_few {
+                return None;
+            }
+            let wanted = Wanted {
+                key: self.index_key(key, |scan| Some(&scan.lookups.get(number)?.key))?,
+                columns: key.columns().into_iter().map(str::to_owned).collect(),
+                condition: None,
+                distinct: distinct(self.table, key),
+                is_null: false,
+            };
+            Some(vec![wanted])
+        };
+        self.scan.lookups.iter().enumerate().filter_map(wanted).collect()
+    }
+
     fn sort(self) -> Vec<IndexKey> {
         let mut keys = Vec::new();
         for (number, sort) in self.scan.sort.iter().enumerate() {

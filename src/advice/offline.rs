@@ -72,7 +72,7 @@ fn from_scan(
         .iter()
         .find(|finding| finding.rule == "unindexed-join")
         .and_then(|finding| finding.subject.columns.first())
-        .filter(|column| scan.joins.iter().any(|join| join.column == **column));
+        .filter(|column| scan.is_joined_by(column));
     let asked = Asked { query, table, scan, spelled };
     for plan in simplest(asked, join_column.map(String::as_str)) {
         found.push(Candidate {

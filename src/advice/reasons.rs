@@ -116,6 +116,7 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
         !scan.filters.is_empty()
             || !scan.alternatives.is_empty()
             || !scan.joins.is_empty()
+            || !scan.lookups.is_empty()
             || scan.ordered_by().is_some()
     });
     if !with_condition {

@@ -124,6 +124,6 @@ fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
     }
     let column = first.expression.as_str();
     scan.filters.iter().any(|filter| filter.key.column() == Some(column))
-        || scan.joins.iter().any(|join| join.column == column)
+        || scan.is_joined_by(column)
         || scan.ordered_by().and_then(Key::column) == Some(column)
 }

@@ -35,7 +35,7 @@ pub fn stand_in(partial: &IndexPlan, scan: &Scan, table: &Table) -> Option<Index
 /// The scan asks for one value of the column, or for that of each row of another.
 fn pins(scan: &Scan, column: &str) -> bool {
     let is_equal = |operator: Operator| matches!(operator, Operator::Equal | Operator::IsNull);
-    scan.joins.iter().any(|join| join.column == column)
+    scan.is_joined_by(column)
         || scan
             .filters
             .iter()

@@ -56,6 +56,7 @@ pub struct Scan {
     /// whole table read.
     pub alternatives: Vec<Vec<Scan>>,
     pub joins: Vec<Join>,
+    pub lookups: Vec<Lookup>,
     /// `ORDER BY` of the query the scan belongs to, when all its keys are columns of this scan.
     pub sort: Vec<SortKey>,
     /// The query that owns the sort has a `LIMIT`.
@@ -149,6 +150,16 @@ pub struct Join {
     pub other_column: String,
 }
 
+/// What has to equal something that the rest of the statement gives row by row, and that is no column of a
+/// table: an expression, what a function or a recursion gives, a column of a union.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lookup {
+    pub key: Key,
+    /// The rows it is looked up for are few beside those of a table: those of a function, of written-out values,
+    /// or the last ones of a recursion.
+    pub for_few: bool,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct SortKey {
     pub key: Key,
@@ -165,6 +176,7 @@ impl Scan {
             filters: Vec::new(),
             alternatives: Vec::new(),
             joins: Vec::new(),
+            lookups: Vec::new(),
             sort: Vec::new(),
             limited: false,
             extreme: None,
@@ -175,6 +187,12 @@ impl Scan {
             written: Vec::new(),
             assigned: Vec::new(),
         }
+    }
+
+    /// Its rows are wanted by this column for each row of something else.
+    pub fn is_joined_by(&self, column: &str) -> bool {
+        self.joins.iter().any(|join| join.column == column)
+            || self.lookups.iter().any(|lookup| lookup.key.column() == Some(column))
     }
 
     /// What its rows are wanted by in order, first of all.

@@ -38,6 +38,15 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
                 )
             });
         }
+        for lookup in found.scan.lookups.iter().filter(|lookup| lookup.for_few) {
+            let Some(column) = lookup.key.column().filter(|own| !is_column_led(table, own)) else {
+                continue;
+            };
+            let columns = vec![column.to_owned()];
+            groups.add(&table.name, columns, Level::Warning, found.query, || {
+                format!("{} is looked up by {column}, which no index leads with", table.name)
+            });
+        }
     }
     groups.finish(input.workload)
 }

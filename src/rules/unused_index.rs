@@ -44,6 +44,7 @@ fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
     let is_wanted_by = |scan: &Scan| {
         scan.filters.iter().any(|filter| leads(&filter.key) || index_serves(index, filter))
             || scan.joins.iter().any(|join| leads(&Key::Column(join.column.clone())))
+            || scan.lookups.iter().any(|lookup| leads(&lookup.key))
             || scan.ordered_by().is_some_and(leads)
     };
     input.scans().filter(|found| found.scan.table == table.name).any(|found| {

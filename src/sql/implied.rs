@@ -26,7 +26,7 @@ fn may_imply_part(scan: &Scan, part: &Expr) -> bool {
         // A comparison, and one with another table as well, takes no null.
         Expr::IsNotNull(_) => {
             filters.any(|operator| !is_null(operator))
-                || scan.joins.iter().any(|join| is_about(&join.column))
+                || columns.iter().any(|column| scan.is_joined_by(column))
         }
         _ => filters.any(|operator| !is_null(operator)),
     }

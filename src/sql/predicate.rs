@@ -10,7 +10,7 @@ use sqlparser::ast::{
 use super::alternatives::{alternatives, any_of, fields, rows};
 use super::scope::{Origin, Scope, fold};
 use crate::model::catalog::Catalog;
-use crate::model::shape::{Key, Operator, Predicate, Scan};
+use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 
 /// What a conjunct is for the scans around it.
 pub enum Conjunct<'e> {
@@ -27,6 +27,8 @@ pub enum Conjunct<'e> {
         left: Origin,
         right: Origin,
     },
+    /// Scans, with what each is looked up by.
+    Lookups(Vec<(usize, Lookup)>),
     SemiJoin {
         left: Origin,
         subquery: &'e Query,
@@ -96,13 +98,21 @@ pub fn classify<'e>(
             match filter(left, operator, &[right]) {
                 // `5 < a` says the same as `a > 5`; only for operators that can be turned round.
                 Conjunct::Other if matches!(operator, Operator::Equal | Operator::Range) => {
-                    filter(right, operator, &[left])
+                    match filter(right, operator, &[left]) {
+                        Conjunct::Other if operator == Operator::Equal => {
+                            lookups(&[(left, right), (right, left)], scope, scans, catalog)
+                        }
+                        done => done,
+                    }
                 }
                 done => done,
             }
         }
         Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
-            filter(left, Operator::In, &[right])
+            match filter(left, Operator::In, &[right]) {
+                Conjunct::Other => lookups(&[(left, right)], scope, scans, catalog),
+                done => done,
+            }
         }
         Expr::InList { expr, list, negated: false } if let Expr::Tuple(row) = &**expr => {
             let values: Option<Vec<&Vec<Expr>>> = list.iter().map(fields).collect();
@@ -244,6 +254,26 @@ fn is_relabelling(scan: &Scan, column: &str, to: &str, catalog: Option<&Catalog>
 
 /// Holds no column of the scans around it: a constant, a parameter, a call without columns, or a
 /// sub-query that does not look outside.
+/// What of each pair equals the other side of it, where that says nothing of the same scan.
+fn lookups<'e>(
+    pairs: &[(&Expr, &Expr)],
+    scope: &Scope<'_>,
+    scans: &[Scan],
+    catalog: Option<&Catalog>,
+) -> Conjunct<'e> {
+    let lookup = |(own, other): &(&Expr, &Expr)| {
+        let (scan, key) = key(own, scope, scans, catalog)?;
+        let others = names(*other);
+        let is_own =
+            |name: &Expr| scope.column(name, scans, catalog).is_some_and(|(of, _)| of == scan);
+        let for_few = others.iter().all(|name| scope.is_of_few(name));
+        (!others.is_empty() && !others.iter().any(is_own))
+            .then_some((scan, Lookup { key, for_few }))
+    };
+    let found: Vec<(usize, Lookup)> = pairs.iter().filter_map(lookup).collect();
+    if found.is_empty() { Conjunct::Other } else { Conjunct::Lookups(found) }
+}
+
 fn is_constant(expr: &Expr, scope: &Scope<'_>, scans: &[Scan], catalog: Option<&Catalog>) -> bool {
     names(expr).iter().all(|name| {
         // A name that resolves to nothing is no column (`current_date` and its kin).

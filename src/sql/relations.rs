@@ -11,7 +11,7 @@ use super::resolve::{Resolver, last_name, part};
 use super::scope::{Outputs, Relation, Scope, Source, fold};
 use crate::model::catalog::{Table, TableKind};
 use crate::model::name::TableName;
-use crate::model::shape::{Join, Scan};
+use crate::model::shape::{Join, Key, Lookup, Scan};
 
 /// Views inside of views that are looked into: a definition that names itself has no end.
 const MOST_VIEWS: usize = 16;
@@ -151,10 +151,24 @@ impl Resolver<'_> {
             })
         };
         let (left, right) = scope.relations.split_at(first_joined.min(scope.relations.len()));
-        if let (Some(left), Some(right)) = (side(left), side(right)) {
-            self.read(left.clone());
-            self.read(right.clone());
-            self.link(left, right);
+        let (own, other) = match (side(left), side(right)) {
+            (Some(left), Some(right)) => {
+                self.read(left.clone());
+                self.read(right.clone());
+                return self.link(left, right);
+            }
+            (Some(own), None) => (own, right),
+            (None, Some(own)) => (own, left),
+            (None, None) => return,
+        };
+        let is_scan = |relation: &Relation| matches!(relation.source, Source::Scan(_));
+        if !other.iter().all(is_scan) {
+            let lookup = Lookup {
+                key: Key::Column(own.1.clone()),
+                for_few: other.iter().all(Relation::is_of_few),
+            };
+            self.shape.scans[own.0].lookups.push(lookup);
+            self.read(own);
         }
     }
 

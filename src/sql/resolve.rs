@@ -358,6 +358,12 @@ impl Resolver<'_> {
                 self.subqueries(conjunct, scope);
             }
             Conjunct::Join { left, right } => self.link(left, right),
+            Conjunct::Lookups(found) => {
+                for (scan, lookup) in found {
+                    self.shape.scans[scan].lookups.push(lookup);
+                }
+                self.subqueries(conjunct, scope);
+            }
             Conjunct::SemiJoin { left, subquery } => {
                 let outputs = self.query(subquery, Some(scope));
                 match outputs.into_iter().next().and_then(|(_, origin)| origin) {

@@ -17,6 +17,18 @@ pub struct Relation {
     pub source: Source,
 }
 
+impl Relation {
+    /// It has few rows beside a table.
+    pub fn is_of_few(&self) -> bool {
+        match &self.source {
+            Source::Scan(_) => false,
+            // Written-out values, and a recursion inside of itself, give columns that nothing names.
+            Source::Derived(outputs) => outputs.is_empty(),
+            Source::Opaque => true,
+        }
+    }
+}
+
 pub enum Source {
     /// Index into the shape's scans.
     Scan(usize),
@@ -54,6 +66,22 @@ impl<'p> Scope<'p> {
                 self.qualified(&fold(qualifier.last()?), &fold(column))
             }
             _ => None,
+        }
+    }
+
+    /// The name is of something that has few rows beside a table.
+    pub fn is_of_few(&self, name: &Expr) -> bool {
+        let qualifier = match name {
+            Expr::CompoundIdentifier(parts) => parts.iter().rev().nth(1).map(fold),
+            _ => None,
+        };
+        let is_meant = |relation: &&Relation| {
+            qualifier.as_ref().is_none_or(|qualifier| relation.alias == *qualifier)
+        };
+        let mut meant = self.relations.iter().filter(is_meant).peekable();
+        match (meant.peek(), self.parent) {
+            (None, Some(parent)) => parent.is_of_few(name),
+            _ => meant.any(Relation::is_of_few),
         }
     }
 

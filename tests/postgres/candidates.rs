@@ -201,3 +201,39 @@ fn a_bound_that_belongs_to_the_statement_makes_a_partial_index() {
         assert_eq!(indexes(&found), [index], "{bound}");
     }
 }
+
+/// What is looked up for the rows of a recursion, of a function or of a union has no column of a table on the
+/// other side.
+#[test]
+fn what_is_looked_up_for_rows_of_no_table_has_its_index() {
+    let Some((flags, owner)) = bazaar("bazaar_replies") else { return };
+    owner
+        .batch(
+            "CREATE TABLE replies (id int PRIMARY KEY, parent int, author int NOT NULL, body text NOT NULL); \
+             INSERT INTO replies SELECT i, CASE WHEN i % 3 > 0 THEN i / 2 END, i % 9000, repeat('r', 80) \
+               FROM generate_series(1, 60000) i; ANALYZE",
+        )
+        .unwrap();
+    for (sql, values, index) in [
+        (
+            "WITH RECURSIVE thread AS (SELECT id, body FROM replies WHERE id = $1 UNION ALL \
+             SELECT r.id, r.body FROM replies r JOIN thread ON r.parent = thread.id) SELECT * FROM thread",
+            "7",
+            "public.replies (parent)",
+        ),
+        (
+            "SELECT r.body FROM unnest($1::int[]) AS wanted(author) JOIN replies r USING (author)",
+            "{7,8}",
+            "public.replies (author)",
+        ),
+        (
+            "SELECT r.body FROM (SELECT id FROM replies WHERE id = $1 UNION SELECT 5) a(id) \
+             JOIN replies r ON r.author = a.id + 1",
+            "7",
+            "public.replies (author)",
+        ),
+    ] {
+        let found = advised(&flags, &often(sql, &[values]), &[]);
+        assert_eq!(indexes(&found), [index], "{sql}");
+    }
+}
