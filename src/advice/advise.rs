@@ -125,7 +125,7 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statisti
                     let key = (table.name.to_string(), predicate.clone());
                     *known.entry(key).or_insert_with(|| {
                         // Where the server does not tell, it may be all of them.
-                        statistics.rows(&table.name, predicate).unwrap_or(f64::INFINITY)
+                        statistics.rows(&table.name, predicate, &[]).unwrap_or(f64::INFINITY)
                     })
                 }
             };

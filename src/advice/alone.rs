@@ -4,13 +4,21 @@ use std::collections::HashMap;
 
 use super::Input;
 use super::costs::Costs;
+use super::inverted::served;
+use super::keys::Asked;
 use super::look::Look;
+use super::pinned::executed;
 use super::relevant::{Relevant, Sized};
 use super::stand_in::stand_in;
+use crate::model::catalog::Table;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Scan, Shape};
 use crate::model::whatif::Build;
+use crate::sql::rewrite::on_its_own;
+
+/// Executions of a statement of which it is asked how many rows an inverted index would find.
+const EXECUTIONS: usize = 4;
 
 /// A candidate that the planner cannot be offered for some statements, or for any.
 struct Apart {
@@ -40,15 +48,46 @@ pub fn price(
             None => Some(why),
         };
         let table = input.catalog.table(&sized.candidate.plan.table);
-        let look = table.filter(|_| has_model && sized.why_not.is_some()).and_then(Look::modelled);
+        let table = table.filter(|_| has_model && sized.why_not.is_some());
         // What serves one of several alternatives has no model: alone it serves nothing.
         for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
-            look.iter().for_each(|look| costs.with_look(*query, at, look.clone()));
+            let Some(table) = table else { continue };
+            let finds = finds(input, costs, *query, table, &sized.candidate.plan).unwrap_or(0.0);
+            let look = Look::modelled(table, finds);
+            look.into_iter().for_each(|look| costs.with_look(*query, at, look));
         }
         for query in queries.iter().filter(|query| !costs.has_look(**query, at)) {
             relevant.entry(*query).and_modify(|of| of.leave_out(at));
         }
     }
+}
+
+/// Rows that an inverted index finds for a statement, in the mean of some executions: of those that match a part of
+/// a text, another condition may leave one. `None` where that is not known.
+fn finds(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    at: usize,
+    table: &Table,
+    plan: &IndexPlan,
+) -> Option<f64> {
+    let (query, shape) = (&input.workload.queries[at], input.shapes[at].as_ref()?);
+    if !plan.is_inverted() {
+        return None;
+    }
+    let scan = only_scan(shape, &table.name)?;
+    let mut found = Vec::new();
+    for (spelled, sample) in executed(query, shape, input.catalog).take(EXECUTIONS) {
+        let own = only_scan(&spelled, &table.name)?;
+        let served = served(Asked { query, table, scan, spelled: &[own] }, plan);
+        if served.is_empty() {
+            return None;
+        }
+        let parts: Vec<&str> = served.into_iter().map(|at| &*own.filters[at].sql).collect();
+        let (condition, parameters) = on_its_own(&parts.join(" AND "), &sample.parameters)?;
+        found.extend(costs.statistics().rows(&table.name, &condition, &parameters).ok());
+    }
+    (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
 }
 
 /// Those that can be priced in no other way come first: there may be no room to build all.

@@ -39,6 +39,16 @@ fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexPlan> {
     Some(IndexPlan::on(&asked.table.name, method, vec![IndexKey { operator_class, ..key }]))
 }
 
+/// Numbers of the filters that an index serves.
+pub fn served(asked: Asked<'_>, plan: &IndexPlan) -> Vec<usize> {
+    let is_served = |number: &usize| {
+        of_filter(asked, *number).is_some_and(|own| {
+            own.method == plan.method && own.keys.iter().all(|key| plan.keys.contains(key))
+        })
+    };
+    (0..asked.scan.filters.len()).filter(is_served).collect()
+}
+
 /// For alternatives that GIN serves every one of, one index on all that they ask for: the look for each of them
 /// is into the same index.
 pub fn inverted_together(

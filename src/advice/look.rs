@@ -22,6 +22,8 @@ pub struct Look {
     relations: Rc<[String]>,
     /// Pages of the table.
     pages: f64,
+    /// Rows that it finds, of which other conditions may leave fewer; as far as is known.
+    finds: f64,
     /// Where it was built: the plan with it and nothing else, and what its scan costs.
     built: Option<(Planned, f64)>,
 }
@@ -43,17 +45,17 @@ pub struct Looked {
 }
 
 impl Look {
-    /// By a model; `None` where the size of the table is not known.
-    pub fn modelled(table: &Table) -> Option<Look> {
+    /// By a model: at least `finds` rows are looked at. `None` where the size of the table is not known.
+    pub fn modelled(table: &Table, finds: f64) -> Option<Look> {
         let relations = relations(table).map(str::to_owned).collect();
         let pages = (table.size_bytes? as f64 / 8_192.0).max(1.0);
-        Some(Look { relations, pages, built: None })
+        Some(Look { relations, pages, finds, built: None })
     }
 
     /// As the planner saw it: `built` with the index and nothing else, `before` without it.
     pub fn built(table: &Table, built: Planned, before: &Planned) -> Look {
-        let modelled = Look::modelled(table);
-        let look = modelled.unwrap_or(Look { relations: Rc::new([]), pages: 1.0, built: None });
+        let none = Look { relations: Rc::new([]), pages: 1.0, finds: 0.0, built: None };
+        let look = Look::modelled(table, 0.0).unwrap_or(none);
         let of = |planned: &Planned| look.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
         // Where it is looked into for each row of something else, its scan costs as often.
         let rest = (before.full_cost - of(before)).max(0.0);
@@ -93,7 +95,7 @@ impl Look {
         if let Some((_, scan_cost)) = &self.built {
             return Some(rest + scan_cost);
         }
-        let all = self.pages;
+        let (all, rows) = (self.pages, rows.max(self.finds));
         let pages = (2.0 * all * rows / (2.0 * all + rows)).min(all);
         let page_cost = RANDOM_PAGE_COST - (RANDOM_PAGE_COST - PAGE_COST) * (pages / all).sqrt();
         Some(rest + scans * LOOK_COST + pages * page_cost + rows * ROW_COST)

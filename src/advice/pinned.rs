@@ -2,7 +2,7 @@
 
 use crate::model::catalog::{Catalog, Table};
 use crate::model::shape::{Operator, Predicate, Scan, Shape};
-use crate::model::workload::Query;
+use crate::model::workload::{Query, Sample};
 use crate::sql::immutable::Kind;
 use crate::sql::implied::is_beside_zero;
 use crate::sql::resolve::shape;
@@ -18,13 +18,21 @@ const MOST_STATES_IF_NOTHING_VARIES: f64 = 10.0;
 
 /// The statement as some of its executions spelled it, with their constants.
 pub fn spelled(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Shape> {
+    executed(query, shape_of, catalog).map(|(spelled, _)| spelled).collect()
+}
+
+/// The same, each with its execution.
+pub fn executed<'q>(
+    query: &'q Query,
+    shape_of: &Shape,
+    catalog: &Catalog,
+) -> impl Iterator<Item = (Shape, &'q Sample)> {
     query
         .samples
         .iter()
         .take(SAMPLES)
-        .filter_map(|sample| shape(&sample.text, Some(catalog)).ok())
-        .filter(|sample| is_alike(sample, shape_of))
-        .collect()
+        .filter_map(|sample| Some((shape(&sample.text, Some(catalog)).ok()?, sample)))
+        .filter(|(spelled, _)| is_alike(spelled, shape_of))
 }
 
 /// One scan of a statement, by its place among those with alternatives, in each of its spellings.

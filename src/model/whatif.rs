@@ -1,6 +1,7 @@
 //! The doors through which planner costs reach the advice.
 
 use super::catalog::{Column, Table};
+use super::literal::Literal;
 use super::name::TableName;
 use super::plan::PlannedScan;
 use super::recommendation::IndexPlan;
@@ -44,11 +45,16 @@ pub trait WhatIf {
 
 /// What the data is like, where the catalog does not tell.
 pub trait Statistics {
-    /// Rows of the table that the planner expects to meet `condition`.
+    /// Rows of the table that the planner expects to meet `condition` with these parameters.
     ///
     /// # Errors
     /// A sentence when the server cannot plan it.
-    fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String>;
+    fn rows(
+        &mut self,
+        table: &TableName,
+        condition: &str,
+        parameters: &[Literal],
+    ) -> Result<f64, String>;
 
     /// Distinct values of a column, counted or estimated from many rows; `None` where that would take too
     /// long.

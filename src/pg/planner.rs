@@ -9,6 +9,7 @@ use super::explain;
 use super::inverted::keys;
 use super::typical::Typicals;
 use crate::model::catalog::{Column, Table};
+use crate::model::literal::Literal;
 use crate::model::name::TableName;
 use crate::model::plan::{Plan, PlannedScan};
 use crate::model::recommendation::IndexPlan;
@@ -154,10 +155,15 @@ fn scans(plans: &[Shared]) -> Vec<PlannedScan> {
 }
 
 impl Statistics for Planner<'_> {
-    fn rows(&mut self, table: &TableName, condition: &str) -> Result<f64, String> {
+    fn rows(
+        &mut self,
+        table: &TableName,
+        condition: &str,
+        parameters: &[Literal],
+    ) -> Result<f64, String> {
         self.asked += 1;
         let text = format!("SELECT 1 FROM {} WHERE {condition}", quote_table(table));
-        let sample = Sample { text: text.into(), parameters: Vec::new() };
+        let sample = Sample { text: text.into(), parameters: parameters.to_vec() };
         let plan =
             explain::estimated(self.connection, &sample).map_err(|error| error.to_string())?;
         let rows = plan.scans.iter().map(|scan| scan.rows).reduce(|a, b| a + b);

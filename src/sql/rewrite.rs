@@ -1,9 +1,12 @@
 //! Statements made from statements.
 
+use std::fmt::Write;
+
 use sqlparser::ast::{Expr, LimitClause, SelectItem, SetExpr, Statement};
 
-use super::lexer::{Token, tokens};
+use super::lexer::{Kind, Token, tokens};
 use super::parse::parse;
+use crate::model::literal::Literal;
 
 /// The statement with its outermost `LIMIT` and `OFFSET` out of force; `None` when it has neither or
 /// cannot be parsed. Used to tell a tie under a limit from a wrong result.
@@ -32,6 +35,20 @@ pub fn without_limit(sql: &str) -> Option<String> {
         LimitClause::OffsetCommaLimit { .. } => return None,
     }
     Some(statement.to_string())
+}
+
+/// A part of a statement as one of its own: its parameters are numbered from 1 in order, and come with it. `None`
+/// where one is not among `parameters`.
+pub fn on_its_own(part: &str, parameters: &[Literal]) -> Option<(String, Vec<Literal>)> {
+    let (mut text, mut own, mut written) = (String::new(), Vec::new(), 0);
+    for token in tokens(part).filter(|token| token.kind == Kind::Parameter) {
+        let number: usize = token.text.strip_prefix('$')?.parse().ok()?;
+        own.push(parameters.get(number.checked_sub(1)?)?.clone());
+        text.push_str(&part[written..token.start]);
+        let _ = write!(text, "${}", own.len());
+        written = token.start + token.text.len();
+    }
+    Some((text + &part[written..], own))
 }
 
 /// The statement without its row locks (`FOR UPDATE OF a NOWAIT` and its kin), everything else to the letter. It

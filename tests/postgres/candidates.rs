@@ -237,3 +237,18 @@ fn what_is_looked_up_for_rows_of_no_table_has_its_index() {
         assert_eq!(indexes(&found), [index], "{sql}");
     }
 }
+
+/// A part of a word that every fifth text has is found in twelve thousand of them, of which the shelf leaves sixty.
+#[test]
+fn what_an_inverted_index_finds_is_more_than_other_conditions_leave() {
+    let Some((flags, owner)) = bazaar("bazaar_papers") else { return };
+    owner
+        .batch(
+            "CREATE TABLE papers (id int PRIMARY KEY, shelf int NOT NULL, title text NOT NULL, body text NOT NULL); \
+             INSERT INTO papers SELECT i, i % 200, (ARRAY['pricing', 'hiring', 'roadmap', 'safety', 'finance']) \
+                    [1 + i / 200 % 5] || ' ' || md5(i::text), repeat('b', 200) FROM generate_series(1, 60000) i; ANALYZE",
+        )
+        .unwrap();
+    let sql = "SELECT body FROM papers WHERE shelf = 7 AND title ILIKE '%pricing%'";
+    assert_eq!(indexes(&advised(&flags, &often(sql, &[]), &[])), ["public.papers (shelf)"]);
+}
