@@ -3,7 +3,7 @@
 //! A statement that takes half a minute without an index and a few milliseconds with it has to run often enough for
 //! a verdict, and not to its end: that it takes a multiple is known long before.
 
-use super::share::FEWEST_ROUNDS;
+use super::share::{FEWEST_ROUNDS, STRETCH};
 
 /// Times that an execution without the change takes as long as with it, from which on it may be stopped: it is at
 /// least 95 % faster with it.
@@ -26,8 +26,8 @@ impl Pace {
         self.without_s + self.with_s
     }
 
-    /// The time limit that lets it run as often as a verdict needs within `budget_s`, or as much longer as it has to
-    /// be clearly above the time with the change, milliseconds; `None` where it needs none, or would end before.
+    /// The time limit that lets it run as often as a verdict needs within `budget_s`, its part of the time of the
+    /// trial, or as much longer as it has to be clearly above the time with the change, milliseconds; `None` where it needs none, or would end before.
     pub fn limit_ms(&self, budget_s: f64) -> Option<u64> {
         let affordable_s = budget_s / FEWEST_ROUNDS as f64;
         let limit_s = ((affordable_s - self.with_s) / 2.0).max(CLEARLY * self.with_s);
@@ -43,9 +43,23 @@ impl Pace {
     }
 }
 
+/// The time limit of each statement of a trial: as if it were the only one, while there is time for all of them
+/// then. Else each has its part of the time: two that never end would leave nothing to the others.
+pub fn limits_ms(paces: &[Pace], budget_s: f64) -> Vec<Option<u64>> {
+    let within = |budget_s: f64| -> Vec<Option<u64>> {
+        paces.iter().map(|pace| pace.limit_ms(budget_s)).collect()
+    };
+    let alone = within(budget_s);
+    let once_s: f64 = paces.iter().zip(&alone).map(|(pace, limit_ms)| pace.within(*limit_ms)).sum();
+    if once_s * FEWEST_ROUNDS as f64 <= STRETCH * budget_s {
+        return alone;
+    }
+    within(budget_s / paces.len() as f64)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::{Pace, limits_ms};
 
     #[test]
     fn only_what_takes_a_multiple_without_the_change_is_stopped() {
@@ -60,5 +74,14 @@ mod tests {
         let stopped = Pace { without_s: 10.0, with_s: 2.0, stopped_ms: Some(5_000) };
         assert_eq!(stopped.limit_ms(20.0), Some(5_000));
         assert_eq!(stopped.within(Some(5_000)), 12.0);
+    }
+
+    #[test]
+    fn two_that_never_end_leave_time_to_the_others() {
+        let pace = |without_s, with_s| Pace { without_s, with_s, stopped_ms: None };
+        let (endless, slow) = (pace(60.0, 0.01), pace(1.0, 0.5));
+        assert_eq!(limits_ms(&[endless, slow], 20.0), [Some(1_245), None]);
+        let limits = limits_ms(&[endless, endless, slow, slow], 20.0);
+        assert_eq!(limits, [Some(307), Some(307), None, None]);
     }
 }

@@ -13,7 +13,7 @@ const MOST_A_ROUND: usize = 15;
 /// Executions that p95 needs, and one more.
 const ENOUGH: usize = FEWEST_FOR_P95 + 1;
 /// A budget that is a little short of them is stretched by this factor rather than wasted.
-const STRETCH: f64 = 2.0;
+pub const STRETCH: f64 = 2.0;
 /// The first statement matters most: for it, the budget is stretched by this factor.
 pub const FIRST_STRETCH: f64 = 6.0;
 

@@ -3,6 +3,7 @@
 
 use super::block::Block;
 use super::compare::{compare, noise_pct};
+use super::pace::limits_ms;
 use super::plan::{Plan, Planned, TOO_LONG};
 use super::replay::{Outcome, Replayed, Sessions, run_round};
 use super::schedule::round;
@@ -228,8 +229,10 @@ fn settle(
         trial.left_out.push((planned.remove(at).query.fingerprint, why));
     }
     let mut seconds = Vec::new();
-    for (planned, pace) in planned.iter_mut().zip(paces) {
-        planned.replayed.limit_ms = pace.limit_ms(effort.budget_s);
+    for (planned, limit_ms) in planned.iter_mut().zip(limits_ms(&paces, effort.budget_s)) {
+        planned.replayed.limit_ms = limit_ms;
+    }
+    for (planned, pace) in planned.iter().zip(paces) {
         seconds.push(pace.within(planned.replayed.limit_ms));
     }
     let shares = share(&seconds, effort.rounds, effort.budget_s);
