@@ -9,7 +9,7 @@ use super::keys::Asked;
 use super::look::Look;
 use super::pinned::executed;
 use super::relevant::{Relevant, Sized};
-use super::stand_in::stand_in;
+use super::stand_in::stand_ins;
 use crate::model::catalog::Table;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
@@ -140,7 +140,7 @@ fn keep_unseen(
     why
 }
 
-/// Has the planner shown another index in the place of a candidate, and leaves the statements for which there is none.
+/// Has the planner shown other indexes in the place of a candidate, and leaves the statements for which there is none.
 fn keep_without_stand_in(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
@@ -153,10 +153,10 @@ fn keep_without_stand_in(
     queries.retain(|query| {
         let shape = input.shapes[*query].as_ref();
         let scan = shape.and_then(|shape| only_scan(shape, &plan.table));
-        let Some(index) = scan.and_then(|scan| stand_in(plan, scan, table)) else { return true };
-        let can_show = *can_show.get_or_insert_with(|| costs.can_show(&index));
+        let Some(indexes) = scan.and_then(|scan| stand_ins(plan, scan, table)) else { return true };
+        let can_show = *can_show.get_or_insert_with(|| costs.can_show(&indexes[0]));
         if can_show {
-            costs.with_stand_in(*query, candidate, index);
+            costs.with_stand_ins(*query, candidate, indexes);
         }
         !can_show
     });

@@ -6,10 +6,12 @@ use super::inverted::{all_inverted, inverted_together};
 use super::keys::{Asked, Wanted, Wants, wants};
 use super::pinned;
 use crate::model::catalog::{Catalog, IndexKey, Table};
+use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::model::workload::Workload;
 use crate::sql::index_ddl::does;
+use crate::sql::spelling::is_same;
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
 /// second table.
@@ -41,12 +43,14 @@ pub fn candidates(
     catalog: &Catalog,
 ) -> Vec<Candidate> {
     let mut found = Found::default();
+    let mut spellings = Spellings::default();
     for (at, (query, shape)) in workload.queries.iter().zip(shapes).enumerate() {
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
         let texts = pinned::spelled(query, shape, catalog);
-        let conditions = pinned::conditions(query, shape, &texts, catalog);
+        let mut conditions = pinned::conditions(query, shape, &texts, catalog);
         let scans = shape.with_alternatives();
-        for (number, (scan, conditions)) in scans.into_iter().zip(&conditions).enumerate() {
+        for (number, (scan, conditions)) in scans.into_iter().zip(&mut conditions).enumerate() {
+            conditions.iter_mut().flatten().for_each(|own| spellings.unite(&scan.table, own));
             let Some(table) = catalog.table(&scan.table).filter(|table| is_worth_it(table)) else {
                 continue;
             };
@@ -67,6 +71,21 @@ pub fn candidates(
         catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
     });
     found.candidates
+}
+
+/// The conditions met so far, each in the words in which it was met first: a view has the server's.
+#[derive(Default)]
+struct Spellings<'a>(HashMap<&'a TableName, Vec<String>>);
+
+impl<'a> Spellings<'a> {
+    /// Has a condition in the words that are known for it.
+    fn unite(&mut self, table: &'a TableName, condition: &mut String) {
+        let known = self.0.entry(table).or_default();
+        match known.iter().find(|known| is_same(known, condition)) {
+            Some(same) => condition.clone_from(same),
+            None => known.push(condition.clone()),
+        }
+    }
 }
 
 #[derive(Default)]

@@ -85,8 +85,8 @@ pub struct Costs<'a> {
     answers: HashMap<usize, Vec<Answer>>,
     /// For each precision and statement, which answer was found to be good for a set that was offered.
     known: [HashMap<usize, HashMap<Set, usize>>; 2],
-    /// For a statement and a candidate, what the planner is shown in its place.
-    stand_ins: HashMap<(usize, usize), IndexPlan>,
+    /// For a statement and a candidate, all that the planner is shown in its place.
+    stand_ins: HashMap<(usize, usize), Vec<IndexPlan>>,
     /// For each statement, the candidates that the planner cannot be offered for it; ascending.
     looks: HashMap<usize, Vec<(usize, Look)>>,
     /// Statements that cannot be planned, with the reason.
@@ -139,8 +139,8 @@ impl<'a> Costs<'a> {
     }
 
     /// Says what the planner is shown in the place of a candidate that it would not see in a statement.
-    pub fn with_stand_in(&mut self, query: usize, candidate: usize, index: IndexPlan) {
-        self.stand_ins.insert((query, candidate), index);
+    pub fn with_stand_ins(&mut self, query: usize, candidate: usize, indexes: Vec<IndexPlan>) {
+        self.stand_ins.insert((query, candidate), indexes);
     }
 
     /// Says which candidates can matter to a statement; ascending.
@@ -229,11 +229,17 @@ impl<'a> Costs<'a> {
 
     /// Asks the planner; the position of its answer.
     fn ask(&mut self, query: usize, offered: &[usize]) -> Option<usize> {
-        let shown = |at: &usize| self.stand_ins.get(&(query, *at)).unwrap_or(&self.plans[*at]);
-        let plans: Vec<&IndexPlan> = offered.iter().map(shown).collect();
+        let shown = |at: &usize| {
+            let own = std::slice::from_ref(&self.plans[*at]);
+            let shown = self.stand_ins.get(&(query, *at)).map_or(own, Vec::as_slice);
+            shown.iter().map(|index| (*at, index)).collect::<Vec<_>>()
+        };
+        let (stands_for, plans): (Vec<usize>, Vec<&IndexPlan>) =
+            offered.iter().flat_map(shown).unzip();
         match self.whatif.plan(&self.workload.queries[query], &plans) {
             Ok(planned) => {
-                let used = planned.used.iter().map(|at| offered[*at]).collect();
+                let mut used: Vec<usize> = planned.used.iter().map(|at| stands_for[*at]).collect();
+                used.dedup();
                 let answers = self.answers.entry(query).or_default();
                 answers.push(Answer { offered: offered.to_vec(), used, planned });
                 Some(answers.len() - 1)

@@ -1,15 +1,16 @@
-//! A whole index in the place of a partial one, for a planner that does not see the latter.
+//! Whole indexes in the place of a partial one, for a planner that does not see the latter.
 
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Operator, Scan};
 use crate::sql::implied::{Said, said};
 
-/// An index over all rows that costs a scan which asks for the rows of `partial` about what `partial` would, and
+/// Indexes over all rows of which the better one costs a scan which asks for the rows of `partial` about what `partial` would, and
 /// rather more than less: the columns that its condition pins stand among the first, so that its rows lie together
-/// and in the same order; what the condition only bounds comes last, where a plan can check it. `None` where the
-/// index is not a partial btree, or has expressions.
-pub fn stand_in(partial: &IndexPlan, scan: &Scan, table: &Table) -> Option<IndexPlan> {
+/// and in the same order; what the condition only bounds comes last, where a plan can check it. Where rows are looked
+/// up by its first key that stays the first, and as the partial index may be read as a whole as well, there is a second
+/// one that only carries the keys. `None` where the index is not a partial btree, or has expressions.
+pub fn stand_ins(partial: &IndexPlan, scan: &Scan, table: &Table) -> Option<Vec<IndexPlan>> {
     let said = said(partial.predicate.as_deref()?)?;
     let first = &partial.keys.first()?.expression;
     if partial.method != "btree" || partial.keys.iter().any(|key| !key.is_column) {
@@ -22,14 +23,25 @@ pub fn stand_in(partial: &IndexPlan, scan: &Scan, table: &Table) -> Option<Index
     // The planner takes the rows to lie on disk in the order of the first key.
     let is_behind =
         pins(scan, first) || pinned.first().is_some_and(|said| order(&said.column) > order(first));
-    let mut keys: Vec<IndexKey> = partial.keys.clone();
-    let column = |said: Said| IndexKey::column(said.column);
+    let of = |said: &[Said]| -> Vec<IndexKey> {
+        said.iter().map(|said| IndexKey::column(said.column.clone())).collect()
+    };
+    let with_keys = |keys: Vec<IndexKey>| {
+        let is_key = |column: &&String| keys.iter().any(|key| key.expression == **column);
+        let columns = partial.keys.iter().map(|key| &key.expression).chain(&partial.include);
+        let include = columns.filter(|column| !is_key(column)).cloned().collect();
+        IndexPlan { keys, include, predicate: None, ..partial.clone() }
+    };
+    let mut keys = partial.keys.clone();
     let place = usize::from(is_behind);
-    keys.splice(place..place, pinned.into_iter().map(column));
-    keys.extend(bounded.into_iter().map(column));
-    let is_key = |column: &str| keys.iter().any(|key| key.expression == column);
-    let include = partial.include.iter().filter(|column| !is_key(column)).cloned().collect();
-    Some(IndexPlan { keys, include, predicate: None, ..partial.clone() })
+    keys.splice(place..place, of(&pinned));
+    keys.extend(of(&bounded));
+    let mut indexes = vec![with_keys(keys)];
+    if scan.is_joined_by(first) && !pinned.is_empty() {
+        // Nothing can be looked up in it by that key, which the planner would take for cheaper than it is.
+        indexes.push(with_keys([of(&pinned), of(&bounded)].concat()));
+    }
+    Some(indexes)
 }
 
 /// The scan asks for one value of the column, or for that of each row of another.
@@ -44,7 +56,7 @@ fn pins(scan: &Scan, column: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::stand_in;
+    use super::{IndexPlan, stand_ins};
     use crate::model::name::TableName;
     use crate::sql::ddl;
     use crate::sql::index_ddl::{Build, create};
@@ -62,8 +74,8 @@ mod tests {
         let sql = format!("CREATE INDEX ON orders {partial}");
         let partial = ddl::index_plan(&sql, &TableName::new("public", "orders")).unwrap();
         let shape = shape(&format!("SELECT id FROM orders WHERE {asked}"), None).unwrap();
-        let index = stand_in(&partial, &shape.scans[0], &table)?;
-        let ddl = create(&index, "i", Build::Plain);
+        let indexes = stand_ins(&partial, &shape.scans[0], &table)?;
+        let ddl = create(&indexes[0], "i", Build::Plain);
         Some(ddl.trim_start_matches("CREATE INDEX i ON public.orders ").to_owned())
     }
 
@@ -80,6 +92,21 @@ mod tests {
         assert_eq!(equal.as_deref(), Some("(seller, deleted, at)"));
         let less_orderly = of("(seller) WHERE at = '2026-01-01'", "seller > 7");
         assert_eq!(less_orderly.as_deref(), Some("(seller, at)"));
+    }
+
+    #[test]
+    fn what_rows_are_looked_up_by_may_be_read_as_a_whole_as_well() {
+        let (catalog, _) = ddl::catalog("CREATE TABLE orders (id int, seller int, deleted date);");
+        let orders = TableName::new("public", "orders");
+        let sql = "CREATE INDEX ON orders (seller) WHERE deleted IS NULL";
+        let partial = ddl::index_plan(sql, &orders).unwrap();
+        let sql = "SELECT id FROM unnest($1::int[]) AS few(seller) JOIN orders USING (seller)";
+        let shape = shape(sql, Some(&catalog)).unwrap();
+        let indexes = stand_ins(&partial, &shape.scans[0], &catalog.tables[0]).unwrap();
+        let ddl = |index: &IndexPlan| create(index, "i", Build::Plain);
+        let ddl: Vec<String> = indexes.iter().map(ddl).collect();
+        assert!(ddl[0].ends_with("(seller, deleted)"), "{ddl:?}");
+        assert!(ddl[1].ends_with("(deleted) INCLUDE (seller)"), "{ddl:?}");
     }
 
     #[test]

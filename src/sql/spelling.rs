@@ -3,7 +3,7 @@
 use super::lexer::{Kind, Token, tokens};
 
 /// The two mean the same as far as spelling goes: case, blanks, parentheses, quotes around plain names,
-/// casts of constants and to types of text, and `IN (…)` for `= ANY (ARRAY[…])`.
+/// casts of constants and to types of text, `IN (…)` for `= ANY (ARRAY[…])`, and the order of such a list.
 pub fn is_same(a: &str, b: &str) -> bool {
     a == b || bare(a) == bare(b)
 }
@@ -12,7 +12,6 @@ pub fn is_same(a: &str, b: &str) -> bool {
 /// in `server`.
 pub fn may_be(server: &str, normalized: &str) -> bool {
     let (server, normalized) = (bare(server), bare(normalized));
-    let is_constant = |word: &str| word.starts_with(|c: char| c == '\'' || c.is_ascii_digit());
     let fits = |(own, other): (&String, &String)| {
         own == other || other.starts_with('$') && is_constant(own)
     };
@@ -51,11 +50,27 @@ fn bare(expression: &str) -> Vec<String> {
                 joined.pop();
                 joined.push("in".to_owned());
             }
+            // `<> ALL (ARRAY[…])` is `NOT IN (…)`.
+            "all" if joined.last().is_some_and(|last| last == "<>") => {
+                joined.pop();
+                joined.extend(["not".to_owned(), "in".to_owned()]);
+            }
             "array" if joined.last().is_some_and(|last| last == "in") => {}
             _ => joined.push(word),
         }
     }
+    // A list means the same in any order.
+    for at in 0..joined.len() {
+        if joined[at] == "in" {
+            let length = joined[at + 1..].iter().take_while(|word| is_constant(word)).count();
+            joined[at + 1..][..length].sort();
+        }
+    }
     joined
+}
+
+fn is_constant(word: &str) -> bool {
+    word.starts_with(|c: char| c == '\'' || c.is_ascii_digit())
 }
 
 /// These tokens end with a constant, which may have parentheses around it.
@@ -140,6 +155,8 @@ mod tests {
                 "status IN ('a', 'b')",
             ),
             ("(status = ANY (ARRAY['paid'::text, 'Due'::text]))", "status IN ('paid', 'Due')"),
+            ("(status <> ALL (ARRAY['b'::state, 'a'::state]))", "status NOT IN ('a', 'b')"),
+            ("status IN ('b', 'a', 'c')", "status IN ('a', 'c', 'b')"),
             ("(deleted_at IS NULL)", "deleted_at is null"),
             ("((attrs ->> 'brand'::text))", "attrs ->> 'brand'"),
             ("(at)::date", "at::DATE"),
@@ -154,6 +171,7 @@ mod tests {
             ("status = 'Open'", "status = 'open'"),
             ("(at)::date", "at"),
             ("round(price, 2)::integer", "round(price, 2)"),
+            ("substring(phone, 1, 2)", "substring(phone, 2, 1)"),
             ("at::timestamp without time zone", "at::timestamp with time zone"),
             ("status IN ('a', 'b')", "status IN ('a', 'c')"),
         ] {

@@ -252,3 +252,29 @@ fn what_an_inverted_index_finds_is_more_than_other_conditions_leave() {
     let sql = "SELECT body FROM papers WHERE shelf = 7 AND title ILIKE '%pricing%'";
     assert_eq!(indexes(&advised(&flags, &often(sql, &[]), &[])), ["public.papers (shelf)"]);
 }
+
+/// A view has its condition in the server's words, a statement in anybody's.
+#[test]
+fn one_condition_in_two_spellings_makes_one_index() {
+    let Some((flags, owner)) = bazaar("bazaar_parcels") else { return };
+    owner
+        .batch(
+            "CREATE TYPE step AS ENUM ('packed', 'sent', 'lost', 'there'); \
+             CREATE TABLE parcels (id int PRIMARY KEY, owner int NOT NULL, step step NOT NULL, label text NOT NULL); \
+             CREATE VIEW under_way AS SELECT * FROM parcels WHERE step IN ('sent', 'packed'); \
+             INSERT INTO parcels SELECT i, i % 2000, CASE WHEN i % 30 = 0 THEN 'sent' ELSE 'there' END::step, \
+                    repeat('p', 80) FROM generate_series(1, 90000) i; ANALYZE",
+        )
+        .unwrap();
+    let log = [
+        often("SELECT label FROM under_way WHERE owner = $1", &["7"]),
+        often(
+            "SELECT id, label FROM parcels WHERE owner = $1 AND step IN ('packed', 'sent')",
+            &["7"],
+        ),
+    ]
+    .concat();
+    let made = indexes(&advised(&flags, &log, &[]));
+    let [only] = &made[..] else { panic!("{made:?}") };
+    assert!(only.starts_with("public.parcels (owner) WHERE step "), "{only}");
+}
