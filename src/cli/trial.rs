@@ -17,7 +17,7 @@ use crate::pg::guard::Writable;
 use crate::report::record;
 use crate::report::words::{interval, plural};
 use crate::trial::share::FEWEST_ROUNDS;
-use crate::trial::transaction::{Effort, Stage};
+use crate::trial::transaction::{Effort, MOST_REPLAYED, Stage};
 use crate::trial::verify::{Case, Held, Step, verify};
 
 /// # Errors
@@ -46,7 +46,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         statement_timeout_ms: args.connection.statement_timeout,
         seed: args.seed,
     };
-    progress.say(&ahead(&recommendations, effort));
+    progress.say(&ahead(&recommendations, gathered.workload.queries.len(), effort));
     let Held { trials, stopped } =
         hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress);
     let stopped = match stopped {
@@ -85,12 +85,15 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
 }
 
 /// What is going to be done, and about how long it takes.
-fn ahead(recommendations: &[Recommendation], effort: Effort) -> String {
+fn ahead(recommendations: &[Recommendation], statements: usize, effort: Effort) -> String {
     let new = recommendations.iter().filter(|r| r.index.is_some() && r.state == State::Proposed);
     let count = new.count();
+    // The set has as much time as its statements would have in trials of single indexes, and is tried twice more
+    // often than not.
+    let of_set = 2.0 * (statements as f64 / MOST_REPLAYED as f64).clamp(1.0, count.max(1) as f64);
     let (trials, how) = match count {
-        0 | 1 => (count, ""),
-        _ => (count + 1, ", each alone and then all together"),
+        0 | 1 => (count as f64, ""),
+        _ => (count as f64 + of_set, ", each alone and then all together"),
     };
     let rounds = match effort.rounds {
         few if few < FEWEST_ROUNDS => {
@@ -99,9 +102,9 @@ fn ahead(recommendations: &[Recommendation], effort: Effort) -> String {
         _ => String::new(),
     };
     format!(
-        "trying {}{how}: about {:.0} s of replay, and the builds{rounds}",
+        "trying {}{how}: about {:.0} s of replay, twice as much where statements are slow, and the builds{rounds}",
         plural(count, "new index", "new indexes"),
-        trials as f64 * effort.budget_s,
+        trials * effort.budget_s,
     )
 }
 

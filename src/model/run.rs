@@ -178,6 +178,9 @@ pub struct RunMeasured {
     pub judged_before_us: Option<f64>,
     #[serde(default)]
     pub judged_after_us: Option<f64>,
+    /// Executions without the change were stopped at a time limit: they take at least what stands here.
+    #[serde(default)]
+    pub stopped_before: bool,
     pub change_pct: f64,
     pub interval_pct: [f64; 2],
     pub verdict: String,

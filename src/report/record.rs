@@ -180,6 +180,7 @@ fn measured(trial: &Trial) -> Option<RunMeasured> {
         judged_by: most.judged_by.to_owned(),
         judged_before_us: judged(&before),
         judged_after_us: judged(&after),
+        stopped_before: before.timed_out > 0,
         change_pct: most.change_pct,
         interval_pct: [most.interval_pct.0, most.interval_pct.1],
         verdict: most.verdict.word().to_owned(),

@@ -42,18 +42,22 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
     Ok(out)
 }
 
-/// The SQL of what is not rejected, with the undo as comments.
+/// The SQL of what is not rejected, with the undo as comments. Once there was a trial, what it has not accepted is a
+/// comment as well.
 ///
 /// # Errors
 /// None; the signature is that of every format.
 pub fn sql(run: &Run) -> Result<String, RenderError> {
     let mut out = String::new();
     for recommendation in run.recommendations.iter().filter(|r| r.state != "rejected") {
+        let is_tried = !run.trials.is_empty() && recommendation.state != "accepted";
+        let mark = if is_tried { "-- not accepted: " } else { "" };
         for line in reasons(recommendation) {
             let _ = writeln!(out, "-- {}", line.replace('\n', " "));
         }
         for sql in recommendation.sql.iter().chain(&recommendation.after) {
-            let _ = writeln!(out, "{sql};");
+            let sql = if is_tried { sql.replace('\n', " ") } else { sql.clone() };
+            let _ = writeln!(out, "{mark}{sql};");
         }
         for undo in &recommendation.undo {
             let _ = writeln!(out, "-- undo: {};", undo.replace('\n', " "));
@@ -73,8 +77,9 @@ pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
         let size =
             measured.size_bytes.map_or(String::new(), |size| format!("; {} of disk", bytes(size)));
         lines.push(format!(
-            "measured {} {} → {}, {} (95 % interval {}): {}{size}",
+            "measured {} {}{} → {}, {} (95 % interval {}): {}{size}",
             measured.judged_by,
+            if measured.stopped_before { "> " } else { "" },
             milliseconds(measured.judged_before_us.unwrap_or(measured.p95_before_us)),
             milliseconds(measured.judged_after_us.unwrap_or(measured.p95_after_us)),
             change(measured.change_pct),

@@ -1,5 +1,6 @@
 //! A trial for the terminal: its statements before and after, and what the writes pay for it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::text::{mark, put, table};
@@ -80,6 +81,14 @@ pub(super) fn statement<'r>(run: &'r Run, fingerprint: &'r str) -> &'r str {
 }
 
 fn notes(out: &mut String, trial: &RunTrial) {
+    if trial.recommendations.len() > 1 {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        trial.left_out.iter().for_each(|left| *reasons.entry(&left.reason).or_default() += 1);
+        for (reason, count) in reasons {
+            let statements = plural(count, "statement was", "statements were");
+            let _ = writeln!(out, "    {statements} left out: {reason}");
+        }
+    }
     let by_median: Vec<u64> =
         trial.queries.iter().filter(|q| q.judged_by != "p95").map(|q| q.before.n).collect();
     if let (Some(fewest), Some(most)) = (by_median.iter().min(), by_median.iter().max()) {

@@ -48,7 +48,7 @@ const BLOCKS: usize = 4;
 /// Builds may take this share of the time of the executions.
 const BUILD_SHARE: f64 = 0.5;
 /// Statements replayed for each index of a trial, at most.
-const MOST_REPLAYED: usize = 4;
+pub const MOST_REPLAYED: usize = 4;
 /// Part of the time of a trial that a statement may take when it is first executed, and what it always may,
 /// milliseconds.
 const FIRST_SHARE: f64 = 0.25;
