@@ -409,3 +409,20 @@ fn the_readme_shows_a_trial_as_the_program_prints_it() {
     let end = readme.find("<!-- end of transcript -->").unwrap();
     is_generated("README.md", &format!("{}{block}{}", &readme[..start], &readme[end..]));
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_before_anything_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = directory.path().join("nowhere/run.json");
+    let output = run(&["analyze", "/no/such.log", "-o", nowhere.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("error: cannot write "), "{said}");
+    // Trying leaves neither an empty file nor an emptied one.
+    let (fresh, old) = (directory.path().join("fresh.md"), directory.path().join("old.md"));
+    std::fs::write(&old, "as it was").unwrap();
+    let args =
+        ["analyze", "/no/such.log", "-o", fresh.to_str().unwrap(), "-o", old.to_str().unwrap()];
+    assert_ne!(run(&args).status.code(), Some(0));
+    assert!(!fresh.exists());
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "as it was");
+}

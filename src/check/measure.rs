@@ -67,7 +67,7 @@ pub fn measure(
             .collect();
         random.shuffle(&mut order);
         for (query, set) in order {
-            match session.execute(&statements[query][set]) {
+            match session.execute_and_roll_back(&statements[query][set]) {
                 Ok(answer) => {
                     if let Some(Ok(measured)) = outcomes.get_mut(query) {
                         let floor = &mut measured[set].floor_us;
@@ -134,7 +134,7 @@ pub fn look_again(
         time_machine(&mut session, &mut look.machine_us)?;
         for (samples, measured) in statements.iter().zip(&mut look.measured) {
             for (sample, measured) in samples.iter().zip(measured) {
-                match session.execute(sample) {
+                match session.execute_and_roll_back(sample) {
                     Ok(answer) => measured.floor_us = measured.floor_us.min(answer.latency_us),
                     Err(error) if ends_the_run(&error) => return Err(error),
                     // It worked a moment ago; the floors that are there stand.
@@ -189,8 +189,8 @@ fn plans(
         let mut measured = Vec::with_capacity(samples.len());
         let mut failed = None;
         for sample in samples {
-            let twice = explain::executed(&connection, sample)
-                .and_then(|_| explain::executed(&connection, sample));
+            let once = || explain::executed(&connection, sample);
+            let twice = connection.rolled_back(|| once().and_then(|_| once()));
             match twice {
                 Ok(plan) => measured.push(Measured {
                     plan: format!("{:016x}", plan.shape),

@@ -1,5 +1,6 @@
 //! A run to standard output and to files.
 
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -42,16 +43,33 @@ pub fn unless_interrupted() -> Result<(), Failure> {
     Ok(crate::pg::error::PgError::unless_interrupted()?)
 }
 
-/// Refuses endings that name no format, before any work is done.
+/// Refuses endings that name no format and files that cannot be written, before any work is done.
 ///
 /// # Errors
-/// With the list of endings.
+/// With the list of endings, or the reason.
 pub fn check(output: &args::Output) -> Result<(), Failure> {
-    output
-        .outputs
-        .iter()
-        .filter(|file| file.as_os_str() != "-")
-        .try_for_each(|file| format_of(file).map(drop))
+    output.outputs.iter().filter(|file| file.as_os_str() != "-").try_for_each(|file| {
+        format_of(file)?;
+        try_writing(file).map_err(|error| not_written(file, &error))
+    })
+}
+
+/// Opens the file for writing and leaves it as it was.
+fn try_writing(file: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(file) {
+        // Who reads a pipe would take this for its end.
+        Ok(known) if !known.is_file() => Ok(()),
+        Ok(_) => OpenOptions::new().append(true).open(file).map(drop),
+        Err(_) => {
+            OpenOptions::new().append(true).create_new(true).open(file)?;
+            std::fs::remove_file(file)
+        }
+    }
+}
+
+fn not_written(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("cannot write {}", file.display()), error.to_string())
+        .with_help("check that its directory exists and that you may write there")
 }
 
 fn format_of(file: &Path) -> Result<&'static Format, Failure> {
@@ -75,10 +93,7 @@ fn format_of(file: &Path) -> Result<&'static Format, Failure> {
 /// When the ending is unknown or the file cannot be written.
 pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
     let text = render(format_of(file)?, run)?;
-    std::fs::write(file, text).map_err(|error| {
-        Failure::usage(format!("cannot write {}", file.display()), error.to_string())
-            .with_help("check that its directory exists and that you may write there")
-    })
+    std::fs::write(file, text).map_err(|error| not_written(file, &error))
 }
 
 fn render(format: &Format, run: &Run) -> Result<String, Failure> {

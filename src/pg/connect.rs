@@ -94,6 +94,18 @@ impl Connection {
         self.regardless(|| self.doing(sql), self.client.batch_execute(sql))
     }
 
+    /// Does something in a transaction that is rolled back, whatever comes of it. A statement that only reads may
+    /// call what tells others (`NOTIFY`), which they hear when it is committed.
+    ///
+    /// # Errors
+    /// That of the work, or the server's.
+    pub fn rolled_back<T>(&self, work: impl FnOnce() -> Result<T, PgError>) -> Result<T, PgError> {
+        self.batch("BEGIN")?;
+        let done = work();
+        let ended = self.clean_up("ROLLBACK");
+        done.and_then(|done| ended.map(|()| done))
+    }
+
     /// Rows of one statement, even when the user has asked to stop.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub fn confirm(
     for claim in claims {
         let same = known.iter().find(|(slots, _)| is_same(slots, claim.parent_slots));
         let Some((_, sample)) = same else { continue };
-        match connection.rows_as_text(sample, MOST_ROWS) {
+        match connection.rolled_back(|| connection.rows_as_text(sample, MOST_ROWS)) {
             Ok(rows) => {
                 let given: HashSet<SlotHash> =
                     rows.iter().flatten().flatten().map(|value| hash(value)).collect();

@@ -54,6 +54,17 @@ impl Prepared {
         self.connection.batch(&format!("ROLLBACK TO SAVEPOINT {REPLAY_SAVEPOINT}"))
     }
 
+    /// Executes a sample once in a transaction that is rolled back; see [`Connection::rolled_back`].
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn execute_and_roll_back(&mut self, sample: &Sample) -> Result<Answer, PgError> {
+        self.connection.batch("BEGIN")?;
+        let done = self.execute(sample);
+        let ended = self.connection.clean_up("ROLLBACK");
+        done.and_then(|done| ended.map(|()| done))
+    }
+
     /// Executes a sample once. Preparing is not part of the latency.
     ///
     /// # Errors

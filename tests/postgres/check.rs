@@ -1,6 +1,9 @@
 //! `check`: sleeps through nothing and cries no wolf.
 
-use crate::support::{Shop, code, json, quiet, run, server, stderr, write_log};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use crate::support::{Shop, code, json, programs, quiet, run, server, stderr, write_log};
 
 fn baseline(shop: &Shop, directory: &std::path::Path) -> String {
     let log = directory.join("app.log");
@@ -126,4 +129,47 @@ fn a_statement_that_only_takes_longer_is_a_regression_too() {
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     let check = json(&output)["checks"][0].clone();
     assert!(check["reason"].as_str().unwrap().contains("with the same buffers"), "{check}");
+}
+
+/// An aggregate whose steps tell others seems to read only, and what it tells is heard when it is committed.
+#[test]
+fn what_a_statement_tells_others_is_not_heard() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    shop.connect()
+        .batch(
+            "CREATE FUNCTION step(state int, id bigint) RETURNS int LANGUAGE plpgsql AS \
+               $$ BEGIN PERFORM pg_notify('spy', 'heard'); RETURN state; END $$; \
+             CREATE AGGREGATE loud(bigint) (SFUNC = step, STYPE = int, INITCOND = '0')",
+        )
+        .unwrap();
+    let settings = shop.settings();
+    let mut listener = Command::new(programs().unwrap().join("psql"))
+        .args(["-X", "-h", &settings.host, "-p", &settings.port.to_string()])
+        .args(["-U", &settings.user, "-d", &settings.database])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut asks = listener.stdin.take().unwrap();
+    let mut hears = BufReader::new(listener.stdout.take().unwrap()).lines().map(Result::unwrap);
+    asks.write_all(b"LISTEN spy;\n\\echo ready\n").unwrap();
+    assert!(hears.any(|line| line == "ready"));
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    write_log(&log, &[("SELECT loud(id) FROM users WHERE id = $1", &["1"], 1.0)]);
+    let file = directory.path().join("baseline.json");
+    let output = run(
+        &["check", "--quiet", "--save-baseline", file.to_str().unwrap(), log.to_str().unwrap()],
+        &shop.flags(),
+    );
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("loud(id)"));
+    // One that is committed is heard, so that silence says something.
+    shop.connect().batch("NOTIFY spy, 'committed'").unwrap();
+    asks.write_all(b"SELECT 1;\n").unwrap();
+    drop(asks);
+    let heard: Vec<String> = hears.filter(|line| line.contains("notification")).collect();
+    listener.wait().unwrap();
+    assert!(heard.len() == 1 && heard[0].contains("committed"), "{heard:?}");
 }
