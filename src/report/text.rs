@@ -72,6 +72,7 @@ pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
     let mut lines = vec![format!("{} ({})", recommendation.id, recommendation.state)];
     lines.extend(recommendation.purpose.clone());
     lines.extend(recommendation.why.clone());
+    lines.extend(recommendation.requires.as_ref().map(|id| format!("only once {id} is there")));
     if let Some(measured) = &recommendation.measured {
         let [low, high] = measured.interval_pct;
         let size =
