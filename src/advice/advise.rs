@@ -44,6 +44,8 @@ pub struct Advised {
     pub write_overhead_pct: Option<f64>,
     /// Expensive statements without an index, by position in the workload, with the reason.
     pub no_index: Vec<(usize, String)>,
+    /// Statements that the server cannot plan, by position in the workload, with the reason.
+    pub unplanned: Vec<(usize, String)>,
 }
 
 /// The indexes worth having.
@@ -84,7 +86,10 @@ pub fn advise(
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let found = Found { relevant: &relevant, wanted: &wanted, served: &served };
     let no_index = reasons(input, &mut costs, &found);
-    Advised { chosen, write_overhead_pct, no_index }
+    let mut unplanned: Vec<(usize, String)> =
+        costs.failed.iter().map(|(at, why)| (*at, why.clone())).collect();
+    unplanned.sort();
+    Advised { chosen, write_overhead_pct, no_index, unplanned }
 }
 
 /// For each statement, the conditions of partial indexes that it asked for.

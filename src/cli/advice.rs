@@ -18,7 +18,7 @@ use crate::pg::hypothetical::{BuildRoom, HypoPg, RolledBackBuild};
 use crate::pg::planner::Planner;
 use crate::pg::typical::Typicals;
 use crate::report::record;
-use crate::report::words::count;
+use crate::report::words::{count, plural};
 
 /// Consent to build, and room for it.
 #[derive(Clone, Copy)]
@@ -110,6 +110,17 @@ fn together(recommendations: &[Recommendation], write_overhead_pct: Option<f64>)
     (new.len() > 1).then_some(Takes { size_bytes, write_overhead_pct })
 }
 
+/// What the server cannot plan gets no index, which nobody would notice.
+fn not_planned(input: &Input<'_>, unplanned: &[(usize, String)]) -> Option<String> {
+    let (_, why) = unplanned.first()?;
+    let of = |at: usize| input.workload.share_pct(input.workload.queries[at].total_us);
+    let share_pct: f64 = unplanned.iter().map(|(at, _)| of(*at)).sum();
+    Some(format!(
+        "the server cannot plan {}, {share_pct:.1} % of the time, and no index was looked for there; the first: {why}",
+        plural(unplanned.len(), "statement", "statements"),
+    ))
+}
+
 fn with_server(
     input: &Input<'_>,
     live: &Live,
@@ -129,7 +140,7 @@ fn with_server(
         Advice {
             takes: together(&recommendations, advised.write_overhead_pct),
             planner: Some(planner),
-            warnings: Vec::new(),
+            warnings: not_planned(input, &advised.unplanned).into_iter().collect(),
             no_index: advised
                 .no_index
                 .into_iter()

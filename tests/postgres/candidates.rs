@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::advice::{advised, advised_on, bazaar, indexes};
+use crate::support::{flags, server};
 
 /// A log of one statement, executed often enough to matter.
 fn often<'s>(sql: &'s str, values: &'s [&'s str]) -> Vec<(&'s str, &'s [&'s str], f64)> {
@@ -277,4 +278,19 @@ fn one_condition_in_two_spellings_makes_one_index() {
     let made = indexes(&advised(&flags, &log, &[]));
     let [only] = &made[..] else { panic!("{made:?}") };
     assert!(only.starts_with("public.parcels (owner) WHERE step "), "{only}");
+}
+
+/// A role that may not read a table gets no index on it, and is told.
+#[test]
+fn what_the_role_may_not_read_is_told() {
+    let Some((_, owner)) = bazaar("bazaar_reader") else { return };
+    owner.batch("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA public TO reader").unwrap();
+    let mut settings = server().unwrap().settings("bazaar_reader");
+    settings.user = "reader".to_owned();
+    let log = often("SELECT id FROM people WHERE email = $1", &["x"]);
+    let found = advised(&flags(&settings), &log, &[]);
+    assert_eq!(indexes(&found), [""; 0]);
+    let warning = found["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("the server cannot plan 1 statement, 100.0 %"), "{warning}");
+    assert!(warning.contains("permission denied for table people (SQLSTATE 42501)"), "{warning}");
 }
