@@ -86,8 +86,7 @@ pub fn advise(
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
     let found = Found { relevant: &relevant, wanted: &wanted, served: &served };
     let no_index = reasons(input, &mut costs, &found);
-    let mut unplanned: Vec<(usize, String)> =
-        costs.failed.iter().map(|(at, why)| (*at, why.clone())).collect();
+    let mut unplanned: Vec<(usize, String)> = costs.failed.into_iter().collect();
     unplanned.sort();
     Advised { chosen, write_overhead_pct, no_index, unplanned }
 }

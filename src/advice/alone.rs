@@ -48,13 +48,12 @@ pub fn price(
             None => Some(why),
         };
         let table = input.catalog.table(&sized.candidate.plan.table);
-        let table = table.filter(|_| has_model && sized.why_not.is_some());
+        let look = table.filter(|_| has_model && sized.why_not.is_some()).and_then(Look::modelled);
         // What serves one of several alternatives has no model: alone it serves nothing.
         for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
-            let Some(table) = table else { continue };
-            let finds = finds(input, costs, *query, table, &sized.candidate.plan).unwrap_or(0.0);
-            let look = Look::modelled(table, finds);
-            look.into_iter().for_each(|look| costs.with_look(*query, at, look));
+            let Some((table, look)) = table.zip(look.clone()) else { break };
+            let finds = finds(input, costs, *query, table, &sized.candidate.plan);
+            costs.with_look(*query, at, look.finding(finds.unwrap_or(0.0)));
         }
         for query in queries.iter().filter(|query| !costs.has_look(**query, at)) {
             relevant.entry(*query).and_modify(|of| of.leave_out(at));

@@ -11,7 +11,7 @@ use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::model::workload::Workload;
 use crate::sql::index_ddl::does;
-use crate::sql::spelling::is_same;
+use crate::sql::spelling::bare;
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
 /// second table.
@@ -50,10 +50,10 @@ pub fn candidates(
         let mut conditions = pinned::conditions(query, shape, &texts, catalog);
         let scans = shape.with_alternatives();
         for (number, (scan, conditions)) in scans.into_iter().zip(&mut conditions).enumerate() {
-            conditions.iter_mut().flatten().for_each(|own| spellings.unite(&scan.table, own));
             let Some(table) = catalog.table(&scan.table).filter(|table| is_worth_it(table)) else {
                 continue;
             };
+            conditions.iter_mut().flatten().for_each(|own| spellings.unite(&table.name, own));
             let spelled = pinned::same_scan(&texts, number);
             let asked = Asked { query, table, scan, spelled: &spelled };
             let is_whole = number < shape.scans.len();
@@ -73,18 +73,16 @@ pub fn candidates(
     found.candidates
 }
 
-/// The conditions met so far, each in the words in which it was met first: a view has the server's.
+/// The conditions on each table met so far, by what they say, as each was written first: a view has the server's
+/// words.
 #[derive(Default)]
-struct Spellings<'a>(HashMap<&'a TableName, Vec<String>>);
+struct Spellings<'a>(HashMap<(&'a TableName, Vec<String>), String>);
 
 impl<'a> Spellings<'a> {
-    /// Has a condition in the words that are known for it.
+    /// Has a condition as it was written first.
     fn unite(&mut self, table: &'a TableName, condition: &mut String) {
-        let known = self.0.entry(table).or_default();
-        match known.iter().find(|known| is_same(known, condition)) {
-            Some(same) => condition.clone_from(same),
-            None => known.push(condition.clone()),
-        }
+        let first = self.0.entry((table, bare(condition))).or_insert_with(|| condition.clone());
+        condition.clone_from(first);
     }
 }
 

@@ -230,9 +230,10 @@ impl<'a> Costs<'a> {
     /// Asks the planner; the position of its answer.
     fn ask(&mut self, query: usize, offered: &[usize]) -> Option<usize> {
         let shown = |at: &usize| {
-            let own = std::slice::from_ref(&self.plans[*at]);
-            let shown = self.stand_ins.get(&(query, *at)).map_or(own, Vec::as_slice);
-            shown.iter().map(|index| (*at, index)).collect::<Vec<_>>()
+            let at = *at;
+            let own = std::slice::from_ref(&self.plans[at]);
+            let shown = self.stand_ins.get(&(query, at)).map_or(own, Vec::as_slice);
+            shown.iter().map(move |index| (at, index))
         };
         let (stands_for, plans): (Vec<usize>, Vec<&IndexPlan>) =
             offered.iter().flat_map(shown).unzip();

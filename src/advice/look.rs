@@ -45,17 +45,22 @@ pub struct Looked {
 }
 
 impl Look {
-    /// By a model: at least `finds` rows are looked at. `None` where the size of the table is not known.
-    pub fn modelled(table: &Table, finds: f64) -> Option<Look> {
+    /// By a model; `None` where the size of the table is not known.
+    pub fn modelled(table: &Table) -> Option<Look> {
         let relations = relations(table).map(str::to_owned).collect();
         let pages = (table.size_bytes? as f64 / 8_192.0).max(1.0);
-        Some(Look { relations, pages, finds, built: None })
+        Some(Look { relations, pages, finds: 0.0, built: None })
+    }
+
+    /// The same where the index itself finds so many rows.
+    pub fn finding(self, rows: f64) -> Look {
+        Look { finds: rows, ..self }
     }
 
     /// As the planner saw it: `built` with the index and nothing else, `before` without it.
     pub fn built(table: &Table, built: Planned, before: &Planned) -> Look {
         let none = Look { relations: Rc::new([]), pages: 1.0, finds: 0.0, built: None };
-        let look = Look::modelled(table, 0.0).unwrap_or(none);
+        let look = Look::modelled(table).unwrap_or(none);
         let of = |planned: &Planned| look.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
         // Where it is looked into for each row of something else, its scan costs as often.
         let rest = (before.full_cost - of(before)).max(0.0);

@@ -84,20 +84,19 @@ fn is_alike(a: &Shape, b: &Shape) -> bool {
 
 /// The condition picks a state, and neither a key nor what a user happened to look for.
 fn is_state(query: &Query, filter: &Predicate, condition: &str, table: Option<&Table>) -> bool {
-    let is_value = match filter.operator {
+    match filter.operator {
         Operator::IsNull | Operator::IsNotNull => return true,
-        Operator::Equal | Operator::In | Operator::NotEqual => true,
-        Operator::Range => false,
+        Operator::Equal | Operator::In | Operator::NotEqual | Operator::Range => {}
         _ => return false,
-    };
+    }
     let (Some(column), Some(table)) = (filter.key.column(), table) else { return false };
     let is_reference =
         table.foreign_keys.iter().any(|key| key.columns.iter().any(|own| own == column));
-    let stays = filter.slots.is_empty() || stays_while_others_vary(query, filter);
     if is_reference {
         return false;
     }
-    if !is_value {
+    let stays = filter.slots.is_empty() || stays_while_others_vary(query, filter);
+    if filter.operator == Operator::Range {
         let is_number =
             table.column(column).is_some_and(|own| Kind::of(&own.type_name).is_number());
         return is_number && !table.has_unique(&[column]) && (stays || is_beside_zero(condition));

@@ -5,8 +5,8 @@ use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Operator, Scan};
 use crate::sql::implied::{Said, said};
 
-/// Indexes over all rows of which the better one costs a scan which asks for the rows of `partial` about what `partial` would, and
-/// rather more than less: the columns that its condition pins stand among the first, so that its rows lie together
+/// Indexes over all rows of which the better one costs a scan which asks for the rows of `partial` about what
+/// `partial` would, and rather more than less: the columns that its condition pins stand among the first, so that its rows lie together
 /// and in the same order; what the condition only bounds comes last, where a plan can check it. Where rows are looked
 /// up by its first key that stays the first, and as the partial index may be read as a whole as well, there is a second
 /// one that only carries the keys. `None` where the index is not a partial btree, or has expressions.

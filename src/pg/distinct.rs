@@ -120,11 +120,11 @@ pub(super) fn sample(table: &Table, most: f64) -> Option<String> {
 
 /// What a query that reads gives, if it answers in time.
 pub(super) fn asked(connection: &Connection, sql: &str, timeout_ms: u32) -> Option<Vec<Row>> {
-    connection
-        .batch(&format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {timeout_ms}"))
-        .ok()?;
-    let rows = connection.query(sql, &[]);
-    let _ = connection.clean_up("ROLLBACK");
+    let limits = format!("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {timeout_ms}");
+    let rows = connection.rolled_back(|| {
+        connection.batch(&limits)?;
+        connection.query(sql, &[])
+    });
     rows.ok()
 }
 

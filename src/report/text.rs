@@ -50,14 +50,15 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
 pub fn sql(run: &Run) -> Result<String, RenderError> {
     let mut out = String::new();
     for recommendation in run.recommendations.iter().filter(|r| r.state != "rejected") {
-        let is_tried = !run.trials.is_empty() && recommendation.state != "accepted";
-        let mark = if is_tried { "-- not accepted: " } else { "" };
+        let is_comment = !run.trials.is_empty() && recommendation.state != "accepted";
         for line in reasons(recommendation) {
             let _ = writeln!(out, "-- {}", line.replace('\n', " "));
         }
         for sql in recommendation.sql.iter().chain(&recommendation.after) {
-            let sql = if is_tried { sql.replace('\n', " ") } else { sql.clone() };
-            let _ = writeln!(out, "{mark}{sql};");
+            let _ = match is_comment {
+                true => writeln!(out, "-- not accepted: {};", sql.replace('\n', " ")),
+                false => writeln!(out, "{sql};"),
+            };
         }
         for undo in &recommendation.undo {
             let _ = writeln!(out, "-- undo: {};", undo.replace('\n', " "));

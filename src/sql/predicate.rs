@@ -36,6 +36,16 @@ pub enum Conjunct<'e> {
     Other,
 }
 
+impl<'e> Conjunct<'e> {
+    /// What else it may be, where it is nothing so far.
+    fn or(self, other: impl FnOnce() -> Conjunct<'e>) -> Conjunct<'e> {
+        match self {
+            Conjunct::Other => other(),
+            found => found,
+        }
+    }
+}
+
 /// The parts of a condition that are joined by `AND`.
 pub fn conjuncts(condition: &Expr) -> Vec<&Expr> {
     joined_by(&BinaryOperator::And, condition)
@@ -95,24 +105,23 @@ pub fn classify<'e>(
                     return Conjunct::Join { left, right };
                 }
             }
-            match filter(left, operator, &[right]) {
-                // `5 < a` says the same as `a > 5`; only for operators that can be turned round.
-                Conjunct::Other if matches!(operator, Operator::Equal | Operator::Range) => {
-                    match filter(right, operator, &[left]) {
-                        Conjunct::Other if operator == Operator::Equal => {
-                            lookups(&[(left, right), (right, left)], scope, scans, catalog)
-                        }
-                        done => done,
-                    }
+            let found = filter(left, operator, &[right]);
+            // `5 < a` says the same as `a > 5`; only for operators that can be turned round.
+            let found = match operator {
+                Operator::Equal | Operator::Range => found.or(|| filter(right, operator, &[left])),
+                _ => found,
+            };
+            match operator {
+                Operator::Equal => {
+                    let pairs = [(&**left, &**right), (right, left)];
+                    found.or(|| lookups(&pairs, scope, scans, catalog))
                 }
-                done => done,
+                _ => found,
             }
         }
         Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
-            match filter(left, Operator::In, &[right]) {
-                Conjunct::Other => lookups(&[(left, right)], scope, scans, catalog),
-                done => done,
-            }
+            filter(left, Operator::In, &[right])
+                .or(|| lookups(&[(left, right)], scope, scans, catalog))
         }
         Expr::InList { expr, list, negated: false } if let Expr::Tuple(row) = &**expr => {
             let values: Option<Vec<&Vec<Expr>>> = list.iter().map(fields).collect();
@@ -252,8 +261,6 @@ fn is_relabelling(scan: &Scan, column: &str, to: &str, catalog: Option<&Catalog>
         .is_some_and(|column| family(&column.type_name) == family(to))
 }
 
-/// Holds no column of the scans around it: a constant, a parameter, a call without columns, or a
-/// sub-query that does not look outside.
 /// What of each pair equals the other side of it, where that says nothing of the same scan.
 fn lookups<'e>(
     pairs: &[(&Expr, &Expr)],
@@ -274,6 +281,8 @@ fn lookups<'e>(
     if found.is_empty() { Conjunct::Other } else { Conjunct::Lookups(found) }
 }
 
+/// Holds no column of the scans around it: a constant, a parameter, a call without columns, or a
+/// sub-query that does not look outside.
 fn is_constant(expr: &Expr, scope: &Scope<'_>, scans: &[Scan], catalog: Option<&Catalog>) -> bool {
     names(expr).iter().all(|name| {
         // A name that resolves to nothing is no column (`current_date` and its kin).

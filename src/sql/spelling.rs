@@ -18,8 +18,8 @@ pub fn may_be(server: &str, normalized: &str) -> bool {
     server.len() == normalized.len() && server.iter().zip(&normalized).all(fits)
 }
 
-/// An expression without what spelling may add.
-fn bare(expression: &str) -> Vec<String> {
+/// The words of an expression without what spelling may add: equal where [`is_same`].
+pub fn bare(expression: &str) -> Vec<String> {
     let all: Vec<Token<'_>> = tokens(expression).collect();
     let mut words: Vec<String> = Vec::new();
     let mut at = 0;

@@ -27,7 +27,8 @@ impl Pace {
     }
 
     /// The time limit that lets it run as often as a verdict needs within `budget_s`, its part of the time of the
-    /// trial, or as much longer as it has to be clearly above the time with the change, milliseconds; `None` where it needs none, or would end before.
+    /// trial, or as much longer as it has to be clearly above the time with the change, milliseconds; `None` where
+    /// it needs none, or would end before.
     pub fn limit_ms(&self, budget_s: f64) -> Option<u64> {
         let affordable_s = budget_s / FEWEST_ROUNDS as f64;
         let limit_s = ((affordable_s - self.with_s) / 2.0).max(CLEARLY * self.with_s);

@@ -59,10 +59,8 @@ impl Prepared {
     /// # Errors
     /// The server's error.
     pub fn execute_and_roll_back(&mut self, sample: &Sample) -> Result<Answer, PgError> {
-        self.connection.batch("BEGIN")?;
-        let done = self.execute(sample);
-        let ended = self.connection.clean_up("ROLLBACK");
-        done.and_then(|done| ended.map(|()| done))
+        self.prepare(sample)?;
+        self.connection.rolled_back(|| self.measure(sample))
     }
 
     /// Executes a sample once. Preparing is not part of the latency.
@@ -70,10 +68,20 @@ impl Prepared {
     /// # Errors
     /// The server's error.
     pub fn execute(&mut self, sample: &Sample) -> Result<Answer, PgError> {
+        self.prepare(sample)?;
+        self.measure(sample)
+    }
+
+    fn prepare(&mut self, sample: &Sample) -> Result<(), PgError> {
         if !self.statements.contains_key(&sample.text) {
             let statement = self.connection.prepare(&sample.text)?;
             self.statements.insert(sample.text.clone(), statement);
         }
+        Ok(())
+    }
+
+    /// Executes what is prepared.
+    fn measure(&self, sample: &Sample) -> Result<Answer, PgError> {
         self.connection.measure(&self.statements[&sample.text], &sample.parameters)
     }
 }

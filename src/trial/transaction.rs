@@ -229,11 +229,10 @@ fn settle(
         trial.left_out.push((planned.remove(at).query.fingerprint, why));
     }
     let mut seconds = Vec::new();
-    for (planned, limit_ms) in planned.iter_mut().zip(limits_ms(&paces, effort.budget_s)) {
+    let limits = limits_ms(&paces, effort.budget_s);
+    for ((planned, pace), limit_ms) in planned.iter_mut().zip(paces).zip(limits) {
         planned.replayed.limit_ms = limit_ms;
-    }
-    for (planned, pace) in planned.iter().zip(paces) {
-        seconds.push(pace.within(planned.replayed.limit_ms));
+        seconds.push(pace.within(limit_ms));
     }
     let shares = share(&seconds, effort.rounds, effort.budget_s);
     for at in shares.left_out.iter().rev() {
