@@ -1,6 +1,6 @@
 //! The files of each framework. Nothing here knows why a migration is there.
 
-use super::migration::{Existing, File, Migration, Place, comment, on_failure, script};
+use super::file::{Existing, File, Migration, Place, comment, on_failure, script};
 
 /// What a migration without a way back says of it.
 const NO_UNDO: &str = "nothing to undo: what it made stays, for others may have come to need it";

@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use jiff::ToSpan;
-use jiff::civil::DateTime;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::file::{File, Migration, Place};
 use super::framework::{django, flyway, plain, prisma, rails};
 use super::steps::{Action, Step, backward, forward};
 use crate::model::run::RunRecommendation;
@@ -46,46 +46,6 @@ impl Framework {
     fn is_sql(self) -> bool {
         !matches!(self, Framework::Rails | Framework::Django)
     }
-}
-
-/// A file to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Below the directory of the migrations.
-    pub path: String,
-    pub text: String,
-}
-
-/// A migration that is in the directory already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Existing {
-    /// Of the file, or of the directory that holds it.
-    pub name: String,
-    /// Its text where it is one file.
-    pub text: String,
-}
-
-/// Where the files go.
-#[derive(Debug, Clone)]
-pub struct Place<'p> {
-    /// Name of the directory above that of the migrations: Django's application.
-    pub application: &'p str,
-    pub existing: &'p [Existing],
-    /// In UTC; the first file is numbered with it.
-    pub now: DateTime,
-}
-
-/// One migration before it is a file.
-#[derive(Debug, Clone)]
-pub(super) struct Migration {
-    /// What it does, as part of a name: `add_index_listings_seller_id`.
-    pub slug: String,
-    /// Why, a line each.
-    pub notes: Vec<String>,
-    pub up: Vec<String>,
-    pub down: Vec<String>,
-    /// No statement of it runs in a transaction.
-    pub is_concurrent: bool,
 }
 
 /// What came of a recommendation's migration.
@@ -210,33 +170,9 @@ fn is_of(name: &str, slug: &str) -> bool {
     rest.trim_start_matches('_') == slug
 }
 
-/// Lines as comments: none of them can end early.
-pub fn comment(mark: &str, lines: &[String]) -> String {
-    let line = |text: &String| format!("{mark} {}\n", text.replace(['\n', '\r'], " "));
-    lines.iter().map(line).collect()
-}
-
-/// Statements as a script.
-pub(super) fn script(statements: &[String]) -> String {
-    statements.iter().map(|sql| format!("{};\n", sql.trim_end_matches([';', '\n', ' ']))).collect()
-}
-
-/// What somebody has to know when a build fails half-way.
-pub(super) fn on_failure(migration: &Migration) -> Vec<String> {
-    match migration.is_concurrent && migration.slug.starts_with("add_index") {
-        true => migration
-            .down
-            .iter()
-            .map(|undo| {
-                format!("A build that fails leaves an index that is not valid; before the next attempt: {undo};")
-            })
-            .collect(),
-        false => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::file::Existing;
     use super::*;
     use jiff::civil::date;
 

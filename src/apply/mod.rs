@@ -4,6 +4,7 @@
 //! was cut short is repeated and goes on where it stopped.
 
 pub mod execute;
+pub mod file;
 mod framework;
 pub mod migration;
 mod partitions;

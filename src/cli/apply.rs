@@ -9,7 +9,7 @@ use super::output;
 use super::progress::{Phase, Progress};
 use super::stored;
 use crate::apply::execute::{Event, Outcome, Patience, Report, execute};
-use crate::apply::migration::comment;
+use crate::apply::file::comment;
 use crate::apply::steps::{Step, backward, forward};
 use crate::model::run::{Run, RunRecommendation};
 use crate::pg::connect::Connection;

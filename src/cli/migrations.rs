@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
 use super::output;
-use crate::apply::migration::{Existing, File, Framework, Place, migrations};
+use crate::apply::file::{Existing, File, Place};
+use crate::apply::migration::{Framework, migrations};
 use crate::model::run::RunRecommendation;
 use crate::report::text::reasons;
 use crate::report::words::printable;

@@ -17,8 +17,9 @@ use crate::pg::guard::Writable;
 use crate::report::record;
 use crate::report::words::{interval, plural};
 use crate::trial::share::FEWEST_ROUNDS;
-use crate::trial::transaction::{Effort, MOST_REPLAYED, Stage};
-use crate::trial::verify::{Case, Held, Step, verify};
+use crate::trial::stage::{Case, Effort, Stage};
+use crate::trial::transaction::MOST_REPLAYED;
+use crate::trial::verify::{Held, Step, verify};
 
 /// # Errors
 /// When a source or the database cannot be read, or the target may not be written to.

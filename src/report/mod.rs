@@ -11,6 +11,7 @@ pub mod junit;
 pub mod record;
 pub mod sarif;
 pub mod sections;
+mod tables;
 pub mod template;
 pub mod text;
 mod together;

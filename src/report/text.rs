@@ -3,10 +3,8 @@
 
 use std::fmt::Write;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
-
 use super::RenderError;
+use super::tables::{put, table};
 use super::trial_text::trial_text;
 use super::words::{bytes, change, count, interval, middle_cut, milliseconds, plural, share};
 use crate::model::run::{Run, RunFinding, RunRecommendation};
@@ -126,27 +124,6 @@ fn coverage(out: &mut String, run: &Run) {
             skipped.reason,
             middle_cut(&skipped.example, 100)
         );
-    }
-}
-
-pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header.iter().enumerate().map(|(at, name)| {
-        let cell = Cell::new(name);
-        if right.contains(&at) { cell.set_alignment(CellAlignment::Right) } else { cell }
-    }));
-    for at in right {
-        if let Some(column) = table.column_mut(*at) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
-
-pub(super) fn put(out: &mut String, table: &Table) {
-    for line in table.lines() {
-        let _ = writeln!(out, " {}", line.trim_end());
     }
 }
 
@@ -281,15 +258,6 @@ fn no_index(out: &mut String, run: &Run) {
         let statement = middle_cut(&query.normalized, SQL_WIDTH);
         let _ = writeln!(out, "    {} of the time: {statement}", share(query.share_pct).trim());
         let _ = writeln!(out, "             {why}");
-    }
-}
-
-/// A word stands beside each mark, so nothing hangs on seeing it.
-pub(super) fn mark(verdict: &str) -> char {
-    match verdict {
-        "improved" | "unchanged" => '✓',
-        "regressed" => '✗',
-        _ => '?',
     }
 }
 

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::trial_text::{best_alone, pair, statement};
-use super::words::{bytes, change, interval, judged, milliseconds, plural, ratio};
-use crate::model::run::{Run, RunTrial, RunWrites};
+use super::words::{bytes, change, interval, judged, milliseconds, pair, plural, ratio};
+use crate::model::run::{Run, RunAlone, RunQueryTrial, RunTrial, RunWrites};
 
 #[derive(Debug, Serialize)]
 pub struct Together {
@@ -129,4 +128,17 @@ pub(super) fn write_lead(writes: &RunWrites) -> String {
         }
         _ => "No write of this workload could be replayed.".to_owned(),
     }
+}
+
+/// The recommendation that did most for the statement by itself.
+pub(super) fn best_alone(query: &RunQueryTrial) -> Option<&RunAlone> {
+    query.alone.iter().min_by(|a, b| a.change_pct.total_cmp(&b.change_pct))
+}
+
+/// The text of a statement, or its fingerprint.
+pub(super) fn statement<'r>(run: &'r Run, fingerprint: &'r str) -> &'r str {
+    run.queries
+        .iter()
+        .find(|known| known.fingerprint == fingerprint)
+        .map_or(fingerprint, |known| known.normalized.as_str())
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::text::{mark, put, table};
-use super::together::write_lead;
-use super::words::{bytes, change, interval, middle_cut, milliseconds, plural, quantiles, ratio};
-use crate::model::run::{Run, RunAlone, RunQueryTrial, RunTrial, RunWrites};
+use super::tables::{mark, put, table};
+use super::together::{best_alone, statement, write_lead};
+use super::words::{
+    bytes, change, interval, middle_cut, milliseconds, pair, plural, quantiles, ratio,
+};
+use crate::model::run::{Run, RunTrial, RunWrites};
 
 /// Width of the SQL in tables, characters: a table fits 120 columns.
 const SQL_WIDTH: usize = 48;
@@ -65,19 +67,6 @@ fn statements(out: &mut String, run: &Run, trial: &RunTrial) {
         table.add_row(row);
     }
     put(out, &table);
-}
-
-/// The recommendation that did most for the statement by itself.
-pub(super) fn best_alone(query: &RunQueryTrial) -> Option<&RunAlone> {
-    query.alone.iter().min_by(|a, b| a.change_pct.total_cmp(&b.change_pct))
-}
-
-/// The text of a statement, or its fingerprint.
-pub(super) fn statement<'r>(run: &'r Run, fingerprint: &'r str) -> &'r str {
-    run.queries
-        .iter()
-        .find(|known| known.fingerprint == fingerprint)
-        .map_or(fingerprint, |known| known.normalized.as_str())
 }
 
 fn notes(out: &mut String, trial: &RunTrial) {
@@ -155,13 +144,5 @@ fn writes(out: &mut String, run: &Run, writes: &RunWrites) {
     for left in &writes.left_out {
         let sql = middle_cut(statement(run, &left.fingerprint), SQL_WIDTH);
         let _ = writeln!(out, "    not replayed: {sql}: {}", left.reason);
-    }
-}
-
-/// A figure before and after.
-pub(super) fn pair<T>(before: Option<T>, after: Option<T>, words: fn(T) -> String) -> String {
-    match (before, after) {
-        (Some(before), Some(after)) => format!("{} → {}", words(before), words(after)),
-        _ => "–".to_owned(),
     }
 }

@@ -135,6 +135,14 @@ pub fn middle_cut(text: &str, most: usize) -> String {
     format!("{} … {}", start.trim_end(), end.trim_start())
 }
 
+/// A figure before and after.
+pub(super) fn pair<T>(before: Option<T>, after: Option<T>, words: fn(T) -> String) -> String {
+    match (before, after) {
+        (Some(before), Some(after)) => format!("{} → {}", words(before), words(after)),
+        _ => "–".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

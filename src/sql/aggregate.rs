@@ -6,7 +6,7 @@ use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SelectItem, Visit, Visitor,
 };
 
-use super::resolve::last_name;
+use super::scope::last_name;
 
 /// Functions that make one value of many rows.
 const AGGREGATES: &[&str] = &[

@@ -9,8 +9,8 @@ use sqlparser::ast::{
 use super::ident::quote_table;
 use super::lexer::tokens;
 use super::parse::{parse, parse_all};
-use super::resolve::last_name;
 use super::scope::fold;
+use super::scope::last_name;
 use crate::model::catalog::{
     Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Table, TableKind,
 };
@@ -368,7 +368,7 @@ fn key_of(order: &OrderByExpr, operator_class: Option<&ObjectName>) -> IndexKey 
 fn create_index(catalog: &mut Catalog, create: &CreateIndex) {
     let definition = Statement::CreateIndex(create.clone()).to_string();
     let Some(table) = table_mut(catalog, &create.table_name) else { return };
-    let name = create.name.as_ref().and_then(super::resolve::last_name).unwrap_or_default();
+    let name = create.name.as_ref().and_then(last_name).unwrap_or_default();
     table.indexes.push(Index {
         name,
         schema: table.name.schema.clone(),

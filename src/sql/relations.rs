@@ -7,8 +7,8 @@ use sqlparser::ast::{
 
 use super::parse::parse;
 use super::predicate::conjuncts;
-use super::resolve::{Resolver, last_name, part};
-use super::scope::{Outputs, Relation, Scope, Source, fold};
+use super::resolve::Resolver;
+use super::scope::{Outputs, Relation, Scope, Source, fold, last_name, part};
 use crate::model::catalog::{Table, TableKind};
 use crate::model::name::TableName;
 use crate::model::shape::{Join, Key, Lookup, Scan};

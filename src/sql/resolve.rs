@@ -1,8 +1,8 @@
 //! A statement's shape: which tables it scans, by which predicates, joins and order.
 
 use sqlparser::ast::{
-    Cte, Expr, FromTable, LimitClause, ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query,
-    Select, SelectItem, SetExpr, Statement, Visit,
+    Cte, Expr, FromTable, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, Visit,
 };
 
 use super::aggregate::{aggregates, extreme};
@@ -421,16 +421,4 @@ fn is_limited(query: &Query) -> bool {
         None => false,
     };
     by_clause || query.fetch.is_some()
-}
-
-pub(super) fn part(part: &ObjectNamePart) -> Option<String> {
-    match part {
-        ObjectNamePart::Identifier(ident) => Some(fold(ident)),
-        ObjectNamePart::Function(_) => None,
-    }
-}
-
-/// The last part of a name: the table or the column.
-pub fn last_name(name: &ObjectName) -> Option<String> {
-    name.0.last().and_then(part)
 }

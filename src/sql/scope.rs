@@ -1,6 +1,6 @@
 //! Which relation a name means, at one place in a statement.
 
-use sqlparser::ast::{Expr, Ident};
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart};
 
 use crate::model::catalog::Catalog;
 use crate::model::shape::Scan;
@@ -136,4 +136,16 @@ pub fn fold(ident: &Ident) -> String {
         Some(_) => ident.value.clone(),
         None => ident.value.to_ascii_lowercase(),
     }
+}
+
+pub(super) fn part(part: &ObjectNamePart) -> Option<String> {
+    match part {
+        ObjectNamePart::Identifier(ident) => Some(fold(ident)),
+        ObjectNamePart::Function(_) => None,
+    }
+}
+
+/// The last part of a name: the table or the column.
+pub fn last_name(name: &ObjectName) -> Option<String> {
+    name.0.last().and_then(part)
 }

@@ -7,7 +7,7 @@
 use super::pace::Pace;
 use super::plan::{LESS_TIME, Planned, TOO_LONG};
 use super::replay::{Executed, Outcome, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
-use super::transaction::{Effort, NewlyBuilt};
+use super::stage::{Effort, NewlyBuilt};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::plan::Plan as ServerPlan;
 use crate::model::trial::TriedIndex;

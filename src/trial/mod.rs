@@ -10,6 +10,7 @@ pub mod plan;
 pub mod replay;
 pub mod schedule;
 pub mod share;
+pub mod stage;
 pub mod transaction;
 pub mod verify;
 mod writes;

@@ -8,39 +8,11 @@ use super::plan::{Plan, Planned, TOO_LONG};
 use super::replay::{Outcome, Replayed, Sessions, run_round};
 use super::schedule::round;
 use super::share::{FEWEST_ROUNDS, FIRST_STRETCH, Shares, share};
+use super::stage::{Effort, NewlyBuilt, Stage};
 use crate::model::fingerprint::Fingerprint;
-use crate::model::recommendation::NewIndex;
 use crate::model::trial::{QueryTrial, Trial};
 use crate::pg::error::{Kind, PgError};
-use crate::pg::guard::Writable;
-use crate::pg::libpq_env::Settings;
 use crate::stats::random::Random;
-
-/// How long and how carefully to measure.
-#[derive(Debug, Clone, Copy)]
-pub struct Effort {
-    pub rounds: usize,
-    /// Time for the executions of one recommendation, seconds.
-    pub budget_s: f64,
-    pub lock_timeout_ms: u64,
-    pub statement_timeout_ms: u64,
-    pub seed: u64,
-}
-
-/// One index of a trial, and the recommendation it comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct NewlyBuilt<'r> {
-    pub recommendation: &'r str,
-    pub index: &'r NewIndex,
-}
-
-/// Where a trial is held, and how.
-#[derive(Clone, Copy)]
-pub struct Stage<'s> {
-    pub settings: &'s Settings,
-    pub consent: &'s Writable,
-    pub effort: Effort,
-}
 
 /// Fresh sessions and a fresh build for each block of rounds, so that one unlucky backend does not
 /// decide the trial.

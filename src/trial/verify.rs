@@ -7,14 +7,12 @@
 
 use super::decide::{Fate, Matter, alone, in_set, proved_by_set, superfluous};
 use super::plan::{Plan, Planner, plan};
-use super::transaction::{NewlyBuilt, Stage, look_at_plans, try_indexes};
+use super::stage::{Case, NewlyBuilt};
+use super::transaction::{look_at_plans, try_indexes};
 use super::writes::try_writes;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Kind, Recommendation, State};
-use crate::model::shape::Shape;
 use crate::model::trial::Trial;
-use crate::model::workload::Workload;
-use crate::pg::connect::Connection;
 use crate::pg::error::PgError;
 use crate::stats::random::Random;
 
@@ -28,16 +26,6 @@ pub enum Step<'s> {
     Begin(&'s str),
     /// Rounds done, and to do.
     Rounds { done: usize, of: usize },
-}
-
-/// What trials are held of.
-pub struct Case<'c> {
-    pub connection: &'c Connection,
-    pub workload: &'c Workload,
-    pub shapes: &'c [Option<Shape>],
-    pub stage: Stage<'c>,
-    /// Replay what writes as well, to see what the accepted indexes cost it.
-    pub with_writes: bool,
 }
 
 /// What came of the trials.

@@ -12,8 +12,8 @@ use pgassay::pg::{catalog, guard};
 use pgassay::source::collect::Collector;
 use pgassay::source::understand::understand;
 use pgassay::sql::index_ddl::{Build, create, drop, name};
-use pgassay::trial::transaction::{Effort, Stage};
-use pgassay::trial::verify::{Case, Held, verify};
+use pgassay::trial::stage::{Case, Effort, Stage};
+use pgassay::trial::verify::{Held, verify};
 
 use crate::support::{Shop, code, json, quiet, run, server, stderr, write_log};
 

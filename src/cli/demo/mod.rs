@@ -20,7 +20,7 @@ use crate::pg::connect::Connection;
 use crate::pg::guard;
 use crate::pg::libpq_env::Settings;
 use crate::pg::throwaway::{Throwaway, find_server};
-use crate::trial::transaction::Effort;
+use crate::trial::stage::Effort;
 use crate::trial::verify::Held;
 
 /// Longest wait for the server's log to hold what was executed.
