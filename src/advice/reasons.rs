@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Input;
 use super::costs::{Costs, Set};
 use crate::model::catalog::{Catalog, Table};
-use crate::model::shape::{Key, Shape, StatementKind};
+use crate::model::shape::{Key, Operator, Shape, StatementKind};
 use crate::model::workload::Query;
 use crate::sql::immutable::indexable;
 
@@ -130,12 +130,25 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
             present.join(", ")
         );
     }
+    if let Some(column) = element_of(shape) {
+        return format!(
+            "no index serves value = ANY ({column}); {column} @> ARRAY[value] finds the same rows, and GIN serves it"
+        );
+    }
     if let Some(expression) = unindexable(input.catalog, shape) {
         return format!(
             "an index holds only what is immutable, which {expression} is not known to be; compare the column itself"
         );
     }
     "the planner would use none of the indexes that fit its conditions".to_owned()
+}
+
+/// The array column whose elements a statement asks for, where it asks for nothing else.
+fn element_of(shape: &Shape) -> Option<String> {
+    let mut filters = shape.scans.iter().flat_map(|scan| &scan.filters);
+    let first = filters.next()?;
+    let is_element = first.operator == Operator::Element && filters.next().is_none();
+    is_element.then(|| first.key.sql().to_string())
 }
 
 /// The first expression of a statement that asks for nothing else and that no index can hold, whatever its

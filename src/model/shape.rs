@@ -127,6 +127,8 @@ pub enum Operator {
     IsNotNull,
     /// `@>`, `?` and their kin on arrays and jsonb.
     Contains,
+    /// `value = ANY (column)`, which no index serves; `column @> ARRAY[value]` finds the same rows.
+    Element,
     NotEqual,
     Other,
 }

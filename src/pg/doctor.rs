@@ -21,6 +21,10 @@ pub struct Check {
     pub help: Option<String>,
 }
 
+fn counted(tables: usize) -> String {
+    if tables == 1 { "1 table".to_owned() } else { format!("{tables} tables") }
+}
+
 /// Examines a connection. Reads only.
 ///
 /// # Errors
@@ -122,9 +126,29 @@ pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
         lack(
             Mark::Partly,
             "ownership",
-            &format!("{foreign} tables belong to others: trial and --build cannot index them"),
+            &format!(
+                "{} of other owners: trial and --build cannot index them",
+                counted(usize::try_from(foreign).unwrap_or(0))
+            ),
             "connect as their owner, or be granted the owner's role",
         )
+    });
+    let unreadable: Vec<String> = row.get(11);
+    checks.push(match unreadable.first() {
+        None => good("reading", "every table may be read".to_owned()),
+        Some(first) => lack(
+            Mark::Partly,
+            "reading",
+            &format!(
+                "{} that this role may not read, such as {first}: their statements have no plan",
+                counted(unreadable.len())
+            ),
+            // Version 14 has a role for it.
+            match connection.version {
+                140_000.. => "GRANT pg_read_all_data TO your role;",
+                _ => "GRANT SELECT ON ALL TABLES IN SCHEMA … TO your role;",
+            },
+        ),
     });
     let environment: &str = row.get(6);
     checks.push(if environment.is_empty() {

@@ -1,4 +1,4 @@
-//! Indexes that are written and never read.
+//! Indexes that no statement may read.
 
 use serde_json::json;
 
@@ -33,7 +33,10 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
                 index: Some(index.name.clone()),
                 ..Subject::default()
             },
-            message: format!("index {} is not valid: it is written and never read", index.name),
+            message: format!(
+                "index {} is not valid: no statement reads it, and writes may still keep it up",
+                index.name
+            ),
             evidence: vec![json!({
                 "kind": "index",
                 "provenance": "observed",

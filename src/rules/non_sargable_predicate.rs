@@ -11,7 +11,7 @@ use serde_json::json;
 
 pub const RULE: Rule = Rule {
     id: "non-sargable-predicate",
-    summary: "a condition on a function or cast of a column, or a pattern that begins with a wildcard",
+    summary: "a condition on a function or cast of a column, a pattern that begins with a wildcard, or `value = ANY (column)`",
     needs: "a log or an export; a catalog to know the indexes and types; for patterns a log with parameters",
     page: include_str!("non_sargable_predicate.md"),
     find,
@@ -65,6 +65,10 @@ fn defeat(found: &ScanOf<'_>, predicate: &Predicate) -> Option<Defeat> {
                 instead: "a trigram index (gin_trgm_ops), or full-text search".to_owned(),
             })
         }
+        (key, Operator::Element) => Some(Defeat {
+            message: format!("value = ANY ({0}) cannot use an index on {0}", key.sql()),
+            instead: format!("{} @> ARRAY[value], and a GIN index", key.sql()),
+        }),
         (
             Key::Expression { sql, columns },
             Operator::Equal | Operator::In | Operator::Range | Operator::Like,

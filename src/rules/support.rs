@@ -27,7 +27,10 @@ pub fn is_worth_an_index(query: &Query, table: &Table) -> bool {
 
 /// Some index kind can serve the predicate.
 pub fn is_sargable(predicate: &Predicate) -> bool {
-    !matches!(predicate.operator, Operator::NotEqual | Operator::Other | Operator::IsNotNull)
+    !matches!(
+        predicate.operator,
+        Operator::NotEqual | Operator::Element | Operator::Other | Operator::IsNotNull
+    )
 }
 
 /// An index begins with the key of the predicate and its method serves the operator.
@@ -42,7 +45,7 @@ pub fn index_serves(index: &Index, predicate: &Predicate) -> bool {
         ("btree", Operator::Like) => {
             leads && index.keys[0].operator_class.as_deref().is_some_and(|c| c.contains("pattern"))
         }
-        (_, Operator::ILike | Operator::Contains) => false,
+        (_, Operator::ILike | Operator::Contains | Operator::Element) => false,
         ("hash", operator) => leads && operator == Operator::Equal,
         _ => leads,
     }

@@ -121,6 +121,7 @@ pub fn classify<'e>(
         }
         Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
             filter(left, Operator::In, &[right])
+                .or(|| filter(right, Operator::Element, &[left]))
                 .or(|| lookups(&[(left, right)], scope, scans, catalog))
         }
         Expr::InList { expr, list, negated: false } if let Expr::Tuple(row) = &**expr => {

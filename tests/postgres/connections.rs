@@ -57,6 +57,33 @@ fn variables_urls_and_flags_lead_to_the_same_place_and_say_so() {
     assert!(target(&by_service).contains(&shop.name));
 }
 
+#[test]
+fn doctor_names_the_tables_that_a_role_may_not_read() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let admin = shop.connect();
+    let said = |user: &str| {
+        let settings = shop.settings();
+        let output = doctor(|c| {
+            c.args(["-h", &settings.host, "-p", &settings.port.to_string()]).args([
+                "-U",
+                user,
+                "-d",
+                &settings.database,
+            ]);
+        });
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(said("postgres").contains("every table may be read"));
+    let told = said("app");
+    assert!(told.contains("every table may be read") && told.contains("of other owners"), "{told}");
+    admin.batch("REVOKE SELECT ON listings FROM app").unwrap();
+    let told = said("app");
+    assert!(told.contains("1 table that this role may not read, such as public.listings"), "{told}");
+    assert!(told.contains("GRANT pg_read_all_data TO") || told.contains("GRANT SELECT"), "{told}");
+}
+
 /// A server of its own that asks for passwords and speaks TLS with certificates of our own.
 fn strict_server() -> Option<&'static (Throwaway, tempfile::TempDir)> {
     static SERVER: OnceLock<Option<(Throwaway, tempfile::TempDir)>> = OnceLock::new();

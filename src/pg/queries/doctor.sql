@@ -11,4 +11,9 @@ SELECT current_setting('server_version')::text,
        current_setting('log_line_prefix'),
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-           AND NOT pg_has_role(current_user, c.relowner, 'USAGE')) AS tables_of_others
+           AND NOT pg_has_role(current_user, c.relowner, 'USAGE')) AS tables_of_others,
+       ARRAY(SELECT n.nspname || '.' || c.relname
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+                AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
+              ORDER BY 1) AS unreadable
