@@ -155,16 +155,34 @@ fn a_capture_gives_the_workload_of_its_log() {
 fn what_is_no_capture_of_this_version_is_refused() {
     let bytes = log(LOGS[1]);
     let good = unpacked(&captured(&[&bytes]));
-    let later = good.replacen("{\"pgassay_capture\":1", "{\"pgassay_capture\":2", 1);
+    let later = good.replacen("{\"pgassay_capture\":2", "{\"pgassay_capture\":3", 1);
     let cut = &good[..good.len() / 2];
     let strange = good.replacen("\"statements\":[", "\"statements\":[7,", 1);
     for (text, words) in
-        [(later.as_str(), "version 2"), (cut, "cannot be read"), (&strange, "cannot be read")]
+        [(later.as_str(), "version 3"), (cut, "cannot be read"), (&strange, "cannot be read")]
     {
         let mut collector = Collector::new();
         let error = read(text.as_bytes(), "x", &Options::default(), &mut collector).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
+}
+
+#[test]
+fn a_capture_of_the_first_version_is_read_as_of_one_database() {
+    let mut old: serde_json::Value =
+        serde_json::from_str(&unpacked(&captured(&[&log(LOGS[0])]))).unwrap();
+    old["pgassay_capture"] = 1.into();
+    old.as_object_mut().unwrap().remove("databases");
+    for statement in old["statements"].as_array_mut().unwrap() {
+        statement.as_object_mut().unwrap().remove("database");
+    }
+    // The version comes first, whatever the order of the others.
+    let text = old.to_string().replace(",\"pgassay_capture\":1", "");
+    let text = text.replacen('{', "{\"pgassay_capture\":1,", 1);
+    let mut collector = Collector::new();
+    read(text.as_bytes(), "old", &Options::default(), &mut collector).unwrap();
+    assert!(collector.shares().0.is_empty());
+    assert!(collector.finish().coverage.statements > 100);
 }
 
 #[test]

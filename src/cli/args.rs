@@ -90,6 +90,10 @@ pub struct Sources {
     /// The server's log_line_prefix, where it is not detected.
     #[arg(long, value_name = "PREFIX")]
     pub log_line_prefix: Option<String>,
+    /// Take only what ran on this database, as a log or an export names it. Without it: on the one that
+    /// is connected to, where they name that one, and else everything.
+    #[arg(long, value_name = "DBNAME")]
+    pub log_database: Option<String>,
 }
 
 /// Where the result goes.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::args;
 use super::config;
 use super::exit::{Exit, Failure};
-use super::gather::{Collected, Wanted, collect};
+use super::gather::{Collected, Wanted, collect, one_database};
 use super::progress::Progress;
 
 /// # Errors
@@ -16,10 +16,14 @@ use super::progress::Progress;
 pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
     let config = config::load()?;
     let progress = Progress::new(args.quiet);
-    let Collected { mut collector, live, warnings } =
+    let Collected { mut collector, live, mut warnings } =
         collect(&args.sources, &args.connection, &config, Wanted::Anything, &progress)?;
     if let Some(live) = &live {
         collector.set_catalog(crate::pg::catalog::load(&live.connection)?);
+    }
+    // A capture holds all databases: whose statements are wanted is settled when it is read.
+    if args.sources.log_database.is_some() {
+        warnings.extend(one_database(&args.sources, None, &mut collector)?);
     }
     let executions = collector.executions();
     if executions == 0 {

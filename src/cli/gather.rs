@@ -17,6 +17,7 @@ use crate::pg::connect::Connection;
 use crate::pg::libpq_env::Settings;
 use crate::report::record;
 use crate::source::collect::Collector;
+use crate::source::databases::{self, Database, choose};
 use crate::source::statement::Counted;
 use crate::source::{self, Options};
 use crate::sql;
@@ -126,9 +127,15 @@ pub fn gather(
     wanted: Wanted,
     progress: &Progress,
 ) -> Result<Gathered, Failure> {
-    let Collected { collector, live, mut warnings } =
+    let Collected { mut collector, live, mut warnings } =
         collect(sources, connection, config, wanted, progress)?;
     let captured = collector.catalog().cloned();
+    collector.settle();
+    let advised = match &live {
+        Some(live) => Some(live.settings.database.as_str()),
+        None => captured.as_ref().and_then(|catalog| catalog.database.as_deref()),
+    };
+    warnings.extend(one_database(sources, advised, &mut collector)?);
     let mut workload = collector.finish();
     let (catalog, target) = catalog(sources, live.as_ref(), captured, &mut workload)?;
     let phase = progress.phase("resolving statements", 0);
@@ -147,6 +154,34 @@ pub fn gather(
         );
     }
     Ok(Gathered { workload, catalog, shapes, live, target, warnings })
+}
+
+/// Lets go what ran on other databases than the one that the command is about, as far as the sources
+/// tell; `advised` is the one that advice is for. Returns what the reader has to know about it.
+///
+/// # Errors
+/// When a database was asked for that no source names.
+pub fn one_database(
+    sources: &args::Sources,
+    advised: Option<&str>,
+    collector: &mut Collector,
+) -> Result<Option<String>, Failure> {
+    let wanted = match (&sources.log_database, advised) {
+        (Some(name), _) => databases::Wanted::Only(name),
+        (None, Some(name)) => databases::Wanted::For(name),
+        (None, None) => databases::Wanted::Any,
+    };
+    let (read, all) = collector.shares();
+    let choice = choose(&read, all, wanted).map_err(|cause| {
+        let name = sources.log_database.as_deref().unwrap_or_default();
+        Failure::unreadable(format!("no statement of the database {name}"), cause).with_help(
+            "log_line_prefix has %d where a log names databases; an export needs datname",
+        )
+    })?;
+    if let Some(name) = &choice.only {
+        collector.keep_database(name);
+    }
+    Ok(choice.warning)
 }
 
 fn read_files(
@@ -230,7 +265,8 @@ fn read_counters(
                     rows: row.rows,
                     blocks: Some(row.blocks),
                 };
-                collector.counted(&row.query, row.queryid, &counted);
+                // They are of the database that the connection is to, whatever a log calls it.
+                collector.counted(&row.query, row.queryid, Database::UNKNOWN, &counted);
             }
             Ok(())
         }

@@ -10,18 +10,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::assemble::Stretch;
+use super::captured::Captured;
 use super::collect::Collector;
+use super::databases::Database;
 use super::statement::{Counted, Statement};
-use crate::model::catalog::Catalog;
+use super::stretch::Stretch;
+use super::whole::Parts;
 use crate::model::duration::Durations;
 use crate::model::literal::Literal;
 use crate::model::timeline::{Execution, Group, SlotHash};
 use crate::model::values::{Kept, Values};
 use crate::model::workload::{ObservedPlan, Sample};
 
-/// Raised when what is in a capture changes its meaning.
-const VERSION: u32 = 1;
+/// Raised when what is in a capture changes its meaning. The first did not tell databases apart.
+const VERSION: u32 = 2;
 /// How a capture begins once it is unpacked.
 pub const MAGIC: &[u8] = b"{\"pgassay_capture\":";
 /// Level of compression: it is written once and read a few times.
@@ -35,6 +37,9 @@ struct File {
     lines: u64,
     statements_seen: u64,
     window: Option<(i64, i64)>,
+    /// Names of databases.
+    #[serde(default)]
+    databases: Vec<String>,
     /// Reason and count.
     skipped: Vec<(String, u64)>,
     statements: Vec<StoredStatement>,
@@ -47,36 +52,11 @@ struct File {
     catalog: Option<Captured>,
 }
 
-/// A catalog, and until when the workload beside it went: of two, the later one stays.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Captured {
-    pub until_us: Option<i64>,
-    pub catalog: Catalog,
-}
-
-impl PartialEq for Captured {
-    fn eq(&self, other: &Captured) -> bool {
-        self.until_us == other.until_us
-    }
-}
-
-impl Eq for Captured {}
-
-impl PartialOrd for Captured {
-    fn partial_cmp(&self, other: &Captured) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Captured {
-    fn cmp(&self, other: &Captured) -> std::cmp::Ordering {
-        self.until_us.cmp(&other.until_us)
-    }
-}
-
 #[derive(Serialize, Deserialize)]
 struct StoredStatement {
     normalized: String,
+    #[serde(default)]
+    database: Database,
     queryid: Option<i64>,
     calls: u64,
     /// Microseconds with their counts, and the exact total.
@@ -125,6 +105,7 @@ fn store(statement: &Statement) -> StoredStatement {
     };
     StoredStatement {
         normalized: statement.normalized.clone(),
+        database: statement.database,
         queryid: statement.queryid,
         calls: statement.logged_calls,
         durations,
@@ -150,7 +131,7 @@ fn restore(stored: StoredStatement) -> Statement {
         let parameters = parameters.into_iter().map(literal).collect();
         (rank, Sample { text: Arc::from(text), parameters })
     };
-    let mut statement = Statement::new(fingerprint, &stored.normalized, 0);
+    let mut statement = Statement::new(fingerprint, stored.database, &stored.normalized, 0);
     statement.queryid = stored.queryid;
     statement.logged_calls = stored.calls;
     statement.durations = Durations::from_counts(&stored.durations, stored.total_us);
@@ -188,7 +169,7 @@ pub fn write(collector: &mut Collector) -> std::io::Result<Vec<u8>> {
     let mut parts = collector.parts();
     place_loose(&mut parts.stretches, &parts.executions);
     let mut order: Vec<usize> = (0..parts.statements.len()).collect();
-    order.sort_by_key(|at| parts.statements[*at].fingerprint);
+    order.sort_by_key(|at| (parts.statements[*at].fingerprint, parts.statements[*at].database));
     let mut position = vec![0u32; order.len()];
     for (new, old) in order.iter().enumerate() {
         position[*old] = new as u32;
@@ -204,6 +185,7 @@ pub fn write(collector: &mut Collector) -> std::io::Result<Vec<u8>> {
         lines: parts.coverage.lines,
         statements_seen: parts.coverage.statements,
         window: parts.window,
+        databases: parts.databases.into_iter().map(str::to_owned).collect(),
         skipped: {
             let skipped = parts.coverage.skipped.iter();
             let mut skipped: Vec<_> = skipped.map(|s| (s.reason.clone(), s.count)).collect();
@@ -256,8 +238,11 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
         pgassay_capture: u32,
     }
     let version: Version = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if version.pgassay_capture != VERSION {
-        return Err(format!("it has version {}, not {VERSION}", version.pgassay_capture));
+    if !(1..=VERSION).contains(&version.pgassay_capture) {
+        return Err(format!(
+            "it has version {}, and this program reads up to {VERSION}",
+            version.pgassay_capture
+        ));
     }
     let file: File = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let count = file.statements.len();
@@ -265,6 +250,7 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
         return Err("it names a statement that it does not have".to_owned());
     }
     let mut other = collector.fork();
+    file.databases.iter().for_each(|name| _ = other.databases.add(name.as_bytes()));
     // Of executions of one time, those at the end of a part come before those of the next part,
     // which may have been read already.
     let window = file.span;
@@ -304,17 +290,4 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
     );
     collector.merge(other);
     Ok(())
-}
-
-/// Everything in a collector, in canonical order but for the numbers of the statements.
-pub struct Parts<'c> {
-    pub statements: &'c [Statement],
-    pub executions: Vec<Execution>,
-    pub slots: &'c [SlotHash],
-    pub executions_seen: u64,
-    pub windows_below: u64,
-    pub window: Option<(i64, i64)>,
-    pub coverage: &'c crate::model::workload::Coverage,
-    pub stretches: Vec<Stretch>,
-    pub catalog: Option<&'c Captured>,
 }

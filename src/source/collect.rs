@@ -6,9 +6,9 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::assemble::Stretch;
 use super::auto_explain::Explained;
-use super::capture::{Captured, Parts};
+use super::captured::Captured;
+use super::databases::{Database, Names};
 use super::execution_values::{Value, Values};
 use super::message::Event;
 use super::parameters::{self, Parameter, is_truncated};
@@ -17,11 +17,12 @@ use super::prepared;
 use super::sampled::Sampled;
 use super::skips::{Place, Skips};
 use super::statement::{Counted, Role, Room, Statement};
+use super::stretch::Stretch;
 use crate::model::catalog::Catalog;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::literal::Literal;
 use crate::model::timeline::{Execution, Group, SlotHash};
-use crate::model::workload::{Coverage, ObservedPlan, Query, Sample, Workload};
+use crate::model::workload::{Coverage, ObservedPlan, Sample};
 use crate::sql;
 use crate::sql::skeleton::{Skeleton, Span};
 
@@ -34,19 +35,20 @@ const INPUT_BITS: u32 = 52;
 /// Gathers executions and counters. Collectors merge: in any order, to the same result.
 #[derive(Default)]
 pub struct Collector {
-    statements: Vec<Statement>,
-    index: HashMap<Fingerprint, u32>,
-    known: Known,
-    timeline: Sampled,
-    window: Option<(i64, i64)>,
-    coverage: Coverage,
+    pub(super) statements: Vec<Statement>,
+    pub(super) index: HashMap<(Fingerprint, Database), u32>,
+    pub(super) databases: Names,
+    pub(super) known: Known,
+    pub(super) timeline: Sampled,
+    pub(super) window: Option<(i64, i64)>,
+    pub(super) coverage: Coverage,
     source: Arc<str>,
     /// Number of the source, in the uppermost bits of the order of its events.
     input: u64,
     piece: u64,
-    stretches: Vec<Stretch>,
+    pub(super) stretches: Vec<Stretch>,
     pub(super) catalog: Option<Captured>,
-    skips: Skips,
+    pub(super) skips: Skips,
     read_before: u64,
     buffers: Buffers,
 }
@@ -62,6 +64,11 @@ struct Buffers {
 impl Collector {
     pub fn new() -> Self {
         Collector::default()
+    }
+
+    /// Place of an event of the present source among all.
+    pub(super) fn order_of(&self, place: u64) -> u64 {
+        (self.input << INPUT_BITS) | place
     }
 
     /// Starts a source; `name` stands in coverage examples from here on.
@@ -120,7 +127,8 @@ impl Collector {
             return;
         }
         let mut buffers = std::mem::take(&mut self.buffers);
-        let key = buffers.skeleton.scan(text);
+        // The same text is another statement in another database.
+        let key = buffers.skeleton.scan(text) ^ event.database.key();
         let found = self.known.find(key, text, &buffers.skeleton.literals);
         match found {
             Some(at) => {
@@ -130,7 +138,8 @@ impl Collector {
                 self.known.put_back(at, plan);
             }
             None => {
-                if let Some(plan) = self.meet(key, text, &buffers.skeleton.literals) {
+                if let Some(plan) = self.meet(key, event.database, text, &buffers.skeleton.literals)
+                {
                     self.executed(event, text, &plan, &mut buffers);
                     self.known.keep(plan, text, &buffers.skeleton.literals);
                 }
@@ -141,14 +150,19 @@ impl Collector {
 
     /// Normalizes a text that was not seen before in this form; `None` for one that holds nothing but
     /// a comment.
-    fn meet(&mut self, key: u64, text: &[u8], literals: &[Span]) -> Option<Plan> {
+    fn meet(
+        &mut self,
+        key: u64,
+        database: Database,
+        text: &[u8],
+        literals: &[Span],
+    ) -> Option<Plan> {
         let lossy = String::from_utf8_lossy(text);
         let normalized = sql::normalize::normalize(&lossy);
         if normalized.text.is_empty() {
             return None;
         }
-        let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
-        let statement = self.statement(fingerprint, &normalized.text, normalized.slots.len());
+        let statement = self.statement(database, &normalized.text, normalized.slots.len());
         Some(match &lossy {
             Cow::Borrowed(_) => Plan::of(statement, key, &normalized, literals),
             Cow::Owned(repaired) => {
@@ -242,26 +256,30 @@ impl Collector {
     }
 
     /// Takes a plan that was logged. The execution itself is mostly logged, too.
-    pub fn planned(&mut self, explained: &Explained, duration_us: u64) {
+    pub fn planned(&mut self, explained: &Explained, duration_us: u64, database: Database) {
         let normalized = sql::normalize::normalize(&explained.statement);
         if normalized.text.is_empty() {
             return;
         }
-        let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
-        let at = self.statement(fingerprint, &normalized.text, normalized.slots.len());
+        let at = self.statement(database, &normalized.text, normalized.slots.len());
         let plan = ObservedPlan { duration_us, text: explained.plan.clone() };
         self.statements[at as usize].note_plan(plan);
     }
 
     /// Takes the counters of one statement.
-    pub fn counted(&mut self, text: &str, queryid: Option<i64>, counted: &Counted) {
+    pub fn counted(
+        &mut self,
+        text: &str,
+        queryid: Option<i64>,
+        database: Database,
+        counted: &Counted,
+    ) {
         if counted.calls == 0 {
             return;
         }
         self.coverage.statements = self.coverage.statements.saturating_add(counted.calls);
         let normalized = sql::normalize::normalize(text);
-        let fingerprint = sql::fingerprint::fingerprint(&normalized.text);
-        let at = self.statement(fingerprint, &normalized.text, normalized.slots.len());
+        let at = self.statement(database, &normalized.text, normalized.slots.len());
         let statement = &mut self.statements[at as usize];
         statement.note_queryid(queryid);
         statement.count(counted);
@@ -283,19 +301,32 @@ impl Collector {
         }
     }
 
-    fn statement(&mut self, fingerprint: Fingerprint, normalized: &str, slots: usize) -> u32 {
-        if let Some(at) = self.index.get(&fingerprint) {
+    fn statement(&mut self, database: Database, normalized: &str, slots: usize) -> u32 {
+        let fingerprint = sql::fingerprint::fingerprint(normalized);
+        if let Some(at) = self.index.get(&(fingerprint, database)) {
             return *at;
         }
-        let at = self.statements.len() as u32;
-        self.statements.push(Statement::new(fingerprint, normalized, slots));
-        self.index.insert(fingerprint, at);
-        self.make_room(self.statements.len() - 1);
+        let before = self.statements.len();
+        let at = self.add(Statement::new(fingerprint, database, normalized, slots));
+        self.make_room(before);
+        at
+    }
+
+    /// Number of a statement, which is merged with what is known of it.
+    pub(super) fn add(&mut self, statement: Statement) -> u32 {
+        let next = self.statements.len() as u32;
+        let at = *self.index.entry((statement.fingerprint, statement.database)).or_insert(next);
+        if at == next {
+            self.statements.push(statement);
+        } else {
+            let room = Room::for_statements(self.statements.len());
+            self.statements[at as usize].merge(statement, room);
+        }
         at
     }
 
     /// Keeps less of each statement once there are many. `before` is how many there were.
-    fn make_room(&mut self, before: usize) {
+    pub(super) fn make_room(&mut self, before: usize) {
         let room = Room::for_statements(self.statements.len());
         if room != Room::for_statements(before) {
             self.statements.iter_mut().for_each(|statement| statement.shrink(room));
@@ -332,167 +363,6 @@ impl Collector {
     /// Keeps the loose ends of a log until it is known what comes before and after it.
     pub fn leave_open(&mut self, stretch: Stretch) {
         self.stretches.push(stretch);
-    }
-
-    /// Joins stretches that follow one another.
-    pub(super) fn join_stretches(&mut self, follows: impl Fn(&Stretch, &Stretch) -> bool) {
-        let mut stretches = std::mem::take(&mut self.stretches);
-        stretches.sort_by_key(Stretch::order);
-        // What two of them settle may be what a third waits for.
-        loop {
-            let before = stretches.len();
-            let mut joined: Vec<Stretch> = Vec::new();
-            for next in stretches {
-                match joined.last_mut() {
-                    Some(last) if follows(last, &next) => last.join(next, self),
-                    _ => joined.push(next),
-                }
-            }
-            joined.iter_mut().for_each(Stretch::tidy);
-            stretches = joined;
-            if stretches.len() == before {
-                break;
-            }
-        }
-        self.stretches = stretches;
-    }
-
-    /// Takes over what another collector gathered.
-    pub fn merge(&mut self, other: Collector) {
-        let before = self.statements.len();
-        let mut numbers = Vec::with_capacity(other.statements.len());
-        for theirs in other.statements {
-            let at = match self.index.get(&theirs.fingerprint) {
-                Some(at) => {
-                    let room = Room::for_statements(self.statements.len());
-                    self.statements[*at as usize].merge(theirs, room);
-                    *at
-                }
-                None => {
-                    let at = self.statements.len() as u32;
-                    self.index.insert(theirs.fingerprint, at);
-                    self.statements.push(theirs);
-                    at
-                }
-            };
-            numbers.push(at);
-        }
-        self.make_room(before);
-        self.timeline.merge(other.timeline, |query| numbers[query as usize]);
-        let statements = &self.statements;
-        self.timeline.prune(|query| statements[query as usize].slots.len());
-        self.window = match (self.window, other.window) {
-            (Some(ours), Some(theirs)) => Some((ours.0.min(theirs.0), ours.1.max(theirs.1))),
-            (ours, theirs) => ours.or(theirs),
-        };
-        self.stretches.extend(other.stretches);
-        self.catalog = self.catalog.take().max(other.catalog);
-        self.coverage.merge(other.coverage);
-        self.skips.merge(other.skips);
-    }
-
-    /// Everything, for a capture.
-    pub(super) fn parts(&mut self) -> Parts<'_> {
-        self.join_stretches(Stretch::is_next);
-        let stretches = std::mem::take(&mut self.stretches);
-        let statements = &self.statements;
-        let positions = |query: u32| statements[query as usize].slots.len();
-        self.timeline.prune(positions);
-        let (executions_seen, windows_below) = self.timeline.limits();
-        let (executions, slots) = self.timeline.in_order(positions);
-        Parts {
-            statements,
-            executions,
-            slots,
-            executions_seen,
-            windows_below,
-            window: self.window,
-            coverage: &self.coverage,
-            stretches,
-            catalog: self.catalog.as_ref(),
-        }
-    }
-
-    /// Takes a statement of a capture.
-    pub(super) fn adopt(&mut self, statement: Statement) {
-        self.index.insert(statement.fingerprint, self.statements.len() as u32);
-        self.statements.push(statement);
-    }
-
-    /// Place of an event of the present source among all.
-    pub(super) fn order_of(&self, place: u64) -> u64 {
-        (self.input << INPUT_BITS) | place
-    }
-
-    pub(super) fn adopt_execution(&mut self, execution: Execution, slots: &[SlotHash]) {
-        self.timeline.push(execution, slots);
-    }
-
-    pub(super) fn adopt_rest(
-        &mut self,
-        window: Option<(i64, i64)>,
-        limits: (u64, u64),
-        (lines, statements, skipped): (u64, u64, Vec<(String, u64)>),
-        stretches: Vec<Stretch>,
-        catalog: Option<Captured>,
-    ) {
-        self.window = window;
-        self.timeline.set_limits(limits);
-        self.coverage.lines = lines;
-        self.coverage.statements = statements;
-        for (reason, count) in skipped {
-            self.skip(&reason, count, || "in the capture".to_owned());
-        }
-        self.stretches = stretches;
-        self.catalog = catalog;
-    }
-
-    /// The workload: queries by time, executions in order.
-    pub fn finish(mut self) -> Workload {
-        self.join_stretches(|_, _| true);
-        let stretches = std::mem::take(&mut self.stretches);
-        stretches.into_iter().for_each(|stretch| stretch.close(&mut self));
-        if !self.statements.iter().any(Statement::is_executed) {
-            self.statements.iter_mut().for_each(Statement::count_planned);
-        }
-        let mut ranked: Vec<(usize, Query)> =
-            self.statements.into_iter().map(Statement::finish).enumerate().collect();
-        ranked.sort_by(|(_, a), (_, b)| {
-            let key = |query: &Query| (query.calls > 0, query.total_us, query.calls);
-            key(b).cmp(&key(a)).then(a.fingerprint.cmp(&b.fingerprint))
-        });
-        let mut position = vec![0u32; ranked.len()];
-        let mut slots = vec![0usize; ranked.len()];
-        for (new, (old, query)) in ranked.iter().enumerate() {
-            position[*old] = new as u32;
-            slots[*old] = query.slots.len();
-        }
-        let timeline =
-            self.timeline.finish(|old| slots[old as usize], |old| position[old as usize]);
-        // By time, then calls: those of which only a plan was seen come last.
-        let executed = ranked.partition_point(|(_, query)| query.calls > 0);
-        let queries: Vec<Query> =
-            ranked.into_iter().take(executed).map(|(_, query)| query).collect();
-        let mut coverage = self.coverage;
-        // Both a log and the counters may have seen an execution; it is counted once.
-        coverage.statements =
-            queries.iter().fold(0, |sum: u64, query| sum.saturating_add(query.calls));
-        let mut warnings = Vec::new();
-        if timeline.seen > timeline.executions.len() as u64 {
-            warnings.push(format!(
-                "loops were searched for in {} of {} executions, those of whole stretches of time",
-                timeline.executions.len(),
-                timeline.seen
-            ));
-        }
-        Workload {
-            queries,
-            timeline,
-            window: self.window,
-            coverage,
-            warnings,
-            total_us: Default::default(),
-        }
     }
 }
 

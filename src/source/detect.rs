@@ -2,7 +2,7 @@
 
 use super::blocks::Lines;
 use super::json_record::{self, Found, objects, records};
-use super::prefix::{severity_at, severity_in};
+use super::line::{severity_at, severity_in};
 use super::syslog;
 use super::time::looks_like_time;
 

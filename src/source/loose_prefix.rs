@@ -1,7 +1,7 @@
 //! What stands before the severity, told by what its parts look like. For prefixes that nobody
 //! listed and whose parts differ too much from line to line to be read off one.
 
-use super::prefix::{Fields, severity, severity_in};
+use super::line::{Fields, severity, severity_in};
 use super::time::looks_like_time;
 
 /// Longest prefix, bytes. Further in, a severity is part of a message.

@@ -1,5 +1,7 @@
 //! One record of a server log, whatever its format.
 
+use super::databases::Database;
+
 /// What a record is, as far as reading depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Severity {
@@ -53,6 +55,7 @@ pub struct Event<'a> {
     pub session: u64,
     /// Hash of database and user.
     pub lane: u32,
+    pub database: Database,
     pub transaction: &'a [u8],
     pub text: &'a [u8],
     /// The text of the `DETAIL` that lists the parameters.

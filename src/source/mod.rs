@@ -11,14 +11,17 @@ pub mod assemble;
 pub mod auto_explain;
 pub mod blocks;
 pub mod capture;
+pub mod captured;
 pub mod collect;
 pub mod compressed;
 pub mod csv_log;
+pub mod databases;
 pub mod detect;
 mod execution_values;
 pub mod json_fields;
 pub mod json_log;
 pub mod json_record;
+mod line;
 mod loose_prefix;
 pub mod message;
 pub mod parameters;
@@ -31,19 +34,22 @@ pub mod skips;
 pub mod statement;
 pub mod statements;
 pub mod stderr_log;
+mod stretch;
 pub mod syslog;
 pub mod time;
 pub mod understand;
+mod whole;
 pub mod wrapped_log;
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use assemble::{Assembler, Stretch};
+use assemble::Assembler;
 use blocks::{Blocks, Cut};
 use collect::Collector;
 use detect::Format;
+use stretch::Stretch;
 use time::Clock;
 use wrapped_log::{WrappedLog, Wrapping};
 
@@ -219,7 +225,7 @@ impl Joined<'_> {
         }
         self.lines[place] = lines;
         while let Some(stretch) = self.waiting.remove(&self.next) {
-            self.whole.join(stretch, self.collector);
+            self.whole.join(stretch, &mut |event| self.collector.event(event));
             self.next += 1;
         }
     }

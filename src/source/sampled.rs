@@ -120,6 +120,21 @@ impl Sampled {
         self.executions.retain(|execution| window_hash(execution.at_us) < limit);
     }
 
+    /// Gives queries other numbers, and lets go the executions of those that have none any more.
+    pub fn renumber(&mut self, query: impl Fn(u32) -> Option<u32>) {
+        let before = self.executions.len() as u128;
+        self.executions.retain_mut(|execution| match query(execution.query) {
+            Some(number) => {
+                execution.query = number;
+                true
+            }
+            None => false,
+        });
+        // Of those that did not fit, as many are taken to be gone with them.
+        let after = self.executions.len() as u128;
+        self.seen = (u128::from(self.seen) * after).checked_div(before).unwrap_or(0) as u64;
+    }
+
     /// Executions by time, and their slots, once everything fits.
     pub fn in_order(&mut self, positions: impl Fn(u32) -> usize) -> (Vec<Execution>, &[SlotHash]) {
         self.prune(positions);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::databases::Database;
 use crate::model::duration::Durations;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::values::{MOST_VALUES, Values};
@@ -69,6 +70,7 @@ impl Room {
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub fingerprint: Fingerprint,
+    pub database: Database,
     pub normalized: String,
     pub role: Role,
     pub queryid: Option<i64>,
@@ -84,9 +86,15 @@ pub struct Statement {
 }
 
 impl Statement {
-    pub fn new(fingerprint: Fingerprint, normalized: &str, slots: usize) -> Statement {
+    pub fn new(
+        fingerprint: Fingerprint,
+        database: Database,
+        normalized: &str,
+        slots: usize,
+    ) -> Statement {
         Statement {
             fingerprint,
+            database,
             normalized: normalized.to_owned(),
             role: Role::of(normalized),
             queryid: None,
@@ -181,15 +189,18 @@ impl Statement {
         self.durations = std::mem::take(&mut self.planned);
     }
 
-    /// Counters of the server cover more than a log, or the log covers what the counters lost: the
-    /// source that saw more calls gives calls and time.
-    pub fn finish(self) -> Query {
-        let from_counters = self.counted.calls > self.logged_calls;
-        let (calls, total_us) = if from_counters {
+    /// Calls, and their time in microseconds. Counters of the server cover more than a log, or the log
+    /// covers what the counters lost: the source that saw more calls gives both.
+    pub fn observed(&self) -> (u64, u64) {
+        if self.counted.calls > self.logged_calls {
             (self.counted.calls, self.counted.total_us)
         } else {
             (self.logged_calls, self.durations.total_us())
-        };
+        }
+    }
+
+    pub fn finish(self) -> Query {
+        let (calls, total_us) = self.observed();
         let counted = self.counted.calls > 0;
         let scale = |value: u64| {
             // Rows and blocks are only counted by the server; they are shown for our number of calls.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::SourceError;
 use super::collect::Collector;
+use super::databases::numbered;
 use super::statement::Counted;
 
 /// # Errors
@@ -103,5 +104,10 @@ fn take(row: &dyn Fn(&str) -> Option<String>, line: u64, collector: &mut Collect
         rows: number("rows").unwrap_or(0.0) as u64,
         blocks,
     };
-    collector.counted(&query, row("queryid").and_then(|id| id.parse().ok()), &counted);
+    // Exports that were joined with pg_database have the name.
+    let named = ["datname", "database", "database_name", "dbname"].into_iter().find_map(row);
+    let name = named.or_else(|| row("dbid").map(|dbid| numbered(&dbid))).unwrap_or_default();
+    let database = collector.databases.add(name.as_bytes());
+    let queryid = row("queryid").and_then(|id| id.parse().ok());
+    collector.counted(&query, queryid, database, &counted);
 }

@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::assemble::Assembler;
 use super::blocks::Cut;
 use super::csv_log::number;
+use super::line::{Fields, severity, severity_at};
 use super::message::{Message, Severity};
-use super::prefix::{Fields, Prefix, severity, severity_at};
+use super::prefix::Prefix;
 use super::time::looks_like_time;
 use super::{Framer, Options, Scratch, SourceError};
 

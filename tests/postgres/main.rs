@@ -10,6 +10,7 @@ mod batched;
 mod candidates;
 mod check;
 mod connections;
+mod databases;
 mod defects;
 mod demo;
 mod expressions;
