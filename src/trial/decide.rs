@@ -87,6 +87,34 @@ pub fn alone(trial: &Trial, matter: Matter<'_>, is_used_in_set: bool) -> Fate {
     undecided("no statement became measurably faster")
 }
 
+/// Nothing speaks against it but that some statement became slower by it alone, where the planner had nothing
+/// better: beside others it may take another way. Comes with that statement.
+pub fn slower_alone(trial: &Trial, matter: Matter<'_>) -> Option<Fingerprint> {
+    let every: Vec<&QueryTrial> = trial.queries.iter().collect();
+    let same_rows = every.iter().all(|query| query.rows_identical != Some(false));
+    let is_slow = trial.failed.is_none() && same_rows && harm(&every, matter).is_some();
+    let slower = every.iter().find(|query| query.verdict == Verdict::Regressed);
+    slower.filter(|_| is_slow).map(|query| query.fingerprint)
+}
+
+/// What a recommendation does to a set that stands without it: a statement that it makes faster there, where it
+/// makes none slower. `without` is the trial of that set.
+pub fn improves_set(with: &Trial, without: Option<&Trial>, id: &str) -> Option<Fingerprint> {
+    let index = with.index_of(id)?;
+    let mut gained = None;
+    for query in with.queries.iter().filter(|query| index.used_by.contains(&query.fingerprint)) {
+        let other = without.and_then(|without| without.query(query.fingerprint));
+        let is_slower = other.is_some_and(|other| query.is_slower_than(other));
+        if is_slower || query.verdict == Verdict::Regressed || query.rows_identical == Some(false) {
+            return None;
+        }
+        let is_faster = query.verdict == Verdict::Improved
+            && other.is_none_or(|other| other.is_slower_than(query));
+        gained = gained.or(is_faster.then_some(query.fingerprint));
+    }
+    gained
+}
+
 /// What the trial of a set says of one recommendation in it: `None` where nothing speaks against it.
 pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
     let index = trial.index_of(&matter.recommendation.id)?;
@@ -248,5 +276,24 @@ mod tests {
             let proof = proved_by_set(&together, "second", &singles);
             assert_eq!(proof.is_some(), is_proved, "{alone_pct}");
         }
+    }
+
+    #[test]
+    fn what_joins_a_set_makes_something_faster_there_and_nothing_slower() {
+        let without = tried(&["first"], -50.0);
+        for (with_pct, joins) in [(-80.0, true), (-52.0, false), (-20.0, false)] {
+            let with = tried(&["first", "second"], with_pct);
+            assert_eq!(
+                improves_set(&with, Some(&without), "second").is_some(),
+                joins,
+                "{with_pct}"
+            );
+        }
+        // Where nothing else stands it is held against the time before.
+        let with = tried(&["first", "second"], -20.0);
+        assert!(improves_set(&with, None, "second").is_some());
+        let mut unused = tried(&["first", "second"], -80.0);
+        unused.indexes[1].used_by.clear();
+        assert_eq!(improves_set(&unused, Some(&without), "second"), None);
     }
 }

@@ -3,13 +3,17 @@
 //! Before anything is executed, all are built together once and only plans are looked at: an index that
 //! no statement uses beside the others needs no trial of its own. Then each of the rest is tried alone,
 //! and those that stand are tried together. What does not stand there leaves the set, and the rest is
-//! tried again, until what is accepted is exactly what was tried together.
+//! tried again, until what is accepted is exactly what was tried together. Last, those that only made some
+//! statement slower alone are tried beside what stands.
 
-use super::decide::{Fate, Matter, alone, in_set, proved_by_set, superfluous};
+use super::decide::{
+    Fate, Matter, alone, improves_set, in_set, proved_by_set, slower_alone, superfluous,
+};
 use super::plan::{Plan, Planner, plan};
 use super::stage::{Case, NewlyBuilt};
 use super::transaction::{look_at_plans, try_indexes};
 use super::writes::try_writes;
+use crate::model::fingerprint::Fingerprint;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Kind, Recommendation, State};
 use crate::model::trial::Trial;
@@ -48,6 +52,7 @@ pub fn verify(
         random: Random::new(case.stage.effort.seed),
         singles: Vec::new(),
         set: None,
+        is_settled: false,
         used_in_set: Vec::new(),
         tell,
     };
@@ -94,6 +99,8 @@ struct Court<'c, 'w> {
     singles: Vec<Trial>,
     /// Of all that are accepted, where those are several.
     set: Option<Trial>,
+    /// What is accepted stands, whatever else is tried.
+    is_settled: bool,
     /// Recommendations that a statement would use beside all others.
     used_in_set: Vec<String>,
     tell: &'w mut dyn FnMut(Step<'_>),
@@ -108,6 +115,8 @@ impl<'c> Court<'c, '_> {
     ) -> Result<(), PgError> {
         let members = self.each_alone(recommendations, proposed.to_vec())?;
         self.set = self.together(recommendations, members)?;
+        self.is_settled = true;
+        self.beside(recommendations, proposed)?;
         fall_with_what_they_require(recommendations);
         Ok(())
     }
@@ -123,7 +132,7 @@ impl<'c> Court<'c, '_> {
             };
             let open = |why: &str| (State::Undecided, Some(why.to_owned()));
             let fate = match (state, why) {
-                (State::Accepted, _) => {
+                (State::Accepted, _) if !self.is_settled => {
                     open("the trials were stopped before it was tried together with the others")
                 }
                 (State::Undecided, None) => open("the trials were stopped before this one"),
@@ -193,6 +202,84 @@ impl<'c> Court<'c, '_> {
         let untried: Vec<usize> = members.into_iter().filter(untried).collect();
         self.judge(recommendations, &untried, None)?;
         Ok(None)
+    }
+
+    /// Tries beside what stands those that made a statement slower alone. They stand as well when each makes some
+    /// statement faster than it is without them, and none slower.
+    fn beside(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        proposed: &[usize],
+    ) -> Result<(), PgError> {
+        let is = |at: &usize, state| recommendations[*at].state == state;
+        let mut standing = proposed.to_vec();
+        standing.retain(|at| is(at, State::Accepted));
+        let mut doubtful = proposed.to_vec();
+        doubtful.retain(|at| {
+            is(at, State::Rejected) && self.slower_alone(&recommendations[*at]).is_some()
+        });
+        let mut displaced: Vec<usize> = Vec::new();
+        for _ in 0..MOST_SETS {
+            let mut members = [&doubtful[..], &standing].concat();
+            members.sort_unstable();
+            if doubtful.is_empty() || members.len() < 2 {
+                break;
+            }
+            let what = "beside the others what was slower alone";
+            let trial = self.hold(what, recommendations, &members)?;
+            let first = standing.first().and_then(|at| self.single(&recommendations[*at].id));
+            let base = self.set.as_ref().or(first);
+            let gains: Vec<Option<Fingerprint>> = doubtful
+                .iter()
+                .map(|at| improves_set(&trial, base, &recommendations[*at].id))
+                .collect();
+            if gains.contains(&None) {
+                let mut gains = gains.into_iter().map(|gain| gain.is_some());
+                doubtful.retain(|_| gains.next().unwrap_or(false));
+                continue;
+            }
+            let id = |at: &usize| recommendations[*at].id.as_str();
+            let is_used =
+                |at: &usize| trial.index_of(id(at)).is_some_and(|i| !i.used_by.is_empty());
+            if standing.iter().all(is_used) {
+                let gains: Vec<Fingerprint> = gains.into_iter().flatten().collect();
+                for at in displaced {
+                    let why = "beside the others no statement uses it";
+                    recommendations[at].state = State::Rejected;
+                    recommendations[at].why = Some(why.to_owned());
+                }
+                self.stand_beside(recommendations, &doubtful, &gains);
+                self.set = Some(trial);
+                return Ok(());
+            }
+            standing.retain(|at| {
+                let stays = is_used(at);
+                displaced.extend((!stays).then_some(*at));
+                stays
+            });
+        }
+        Ok(())
+    }
+
+    /// Accepts what was slower alone and is not beside the others, with what each makes faster there.
+    fn stand_beside(
+        &self,
+        recommendations: &mut [Recommendation],
+        doubtful: &[usize],
+        gains: &[Fingerprint],
+    ) {
+        for (at, faster) in doubtful.iter().zip(gains) {
+            let recommendation = &mut recommendations[*at];
+            recommendation.why = self.slower_alone(recommendation).map(|slower| {
+                format!("{faster} becomes faster by it beside the others; alone it makes {slower} slower")
+            });
+            recommendation.state = State::Accepted;
+        }
+    }
+
+    /// The statement that is all that speaks against a recommendation that was tried alone.
+    fn slower_alone(&self, recommendation: &Recommendation) -> Option<Fingerprint> {
+        slower_alone(self.single(&recommendation.id)?, self.matter(recommendation))
     }
 
     /// Rejects the members of a set that others make superfluous.

@@ -80,7 +80,10 @@ fn doctor_names_the_tables_that_a_role_may_not_read() {
     assert!(told.contains("every table may be read") && told.contains("of other owners"), "{told}");
     admin.batch("REVOKE SELECT ON listings FROM app").unwrap();
     let told = said("app");
-    assert!(told.contains("1 table that this role may not read, such as public.listings"), "{told}");
+    assert!(
+        told.contains("1 table that this role may not read, such as public.listings"),
+        "{told}"
+    );
     assert!(told.contains("GRANT pg_read_all_data TO") || told.contains("GRANT SELECT"), "{told}");
 }
 
