@@ -97,6 +97,7 @@ fn inverted(
 ) -> Option<(&'static str, Option<&'static str>)> {
     let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
     match (filter.operator, kind) {
+        (Operator::Like | Operator::ILike, Kind::Text) if is_too_short(query, filter) => None,
         (Operator::ILike, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
         (Operator::Like, Kind::Text) if by_part() => Some(("gin", Some("gin_trgm_ops"))),
         // Smaller and quicker, and knows nothing but containment and paths.
@@ -110,7 +111,69 @@ fn inverted(
     }
 }
 
+/// Every pattern that was seen holds no trigram: the whole of a trigram index would have to be read.
+fn is_too_short(query: &Query, filter: &Predicate) -> bool {
+    let seen = values(query, filter);
+    let is_one = filter.slots.len() == 1 && !filter.sql.contains('~');
+    is_one && !seen.is_empty() && !seen.iter().any(|pattern| has_trigram(pattern))
+}
+
+/// A word of the pattern is long enough. Where it certainly begins it counts two letters more, and one where it
+/// certainly ends (`generate_wildcard_trgm` of pg_trgm).
+fn has_trigram(pattern: &str) -> bool {
+    let mut letters = pattern.chars();
+    // Length of the present word with what comes before it; none has begun after a wildcard.
+    let (mut length, mut is_word) = (2, false);
+    while let Some(letter) = letters.next() {
+        let (letter, is_wildcard) = match letter {
+            '%' | '_' => (letter, true),
+            '\\' => (letters.next().unwrap_or(letter), false),
+            letter => (letter, false),
+        };
+        if !is_wildcard && letter.is_alphanumeric() {
+            (length, is_word) = (length + 1, true);
+            if length >= 3 {
+                return true;
+            }
+            continue;
+        }
+        if is_word && !is_wildcard && length + 1 >= 3 {
+            return true;
+        }
+        (length, is_word) = (if is_wildcard { 0 } else { 2 }, false);
+    }
+    is_word && length + 1 >= 3
+}
+
 /// `@>`, `@?` and `@@`, which the path operator class knows; `?` and its kin it does not.
 fn is_path(filter: &Predicate) -> bool {
     ["@>", "@?", "@@"].iter().any(|operator| filter.sql.contains(operator))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_has_a_trigram_where_pg_trgm_finds_one() {
+        // As `show_trgm` and the plans of a server have it.
+        for (pattern, has) in [
+            ("%ab%", false),
+            ("%abc%", true),
+            ("a%", true),
+            ("%ab", true),
+            ("%a", false),
+            ("%a-b%", true),
+            ("%_b_%", false),
+            ("%ab_cd%", false),
+            ("", false),
+            ("%", false),
+            ("%\\%%", false),
+            ("%a\\%%", false),
+            ("%ab\\%%", true),
+            ("%日本語%", true),
+        ] {
+            assert_eq!(has_trigram(pattern), has, "{pattern}");
+        }
+    }
 }
