@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use pgassay::model::workload::Workload;
 use pgassay::source::collect::Collector;
+use pgassay::source::databases::{Wanted, choose};
 use pgassay::source::{Options, capture, read};
 
 /// Executions of the extended protocol, whose time is apart from parse and bind, of two databases that
@@ -45,9 +46,15 @@ fn collected(inputs: &[&[u8]]) -> Collector {
 fn of(mut collector: Collector, database: Option<&str>) -> Workload {
     if let Some(name) = database {
         collector.settle();
-        collector.keep_database(name);
+        only(&mut collector, name);
     }
     collector.finish()
+}
+
+fn only(collector: &mut Collector, name: &str) {
+    let (read, all) = collector.shares();
+    let choice = choose(&read, all, Wanted::Only(name)).unwrap();
+    collector.leave_out(&choice.left_out);
 }
 
 /// Statements with their calls, and how many executions are kept in order.
@@ -102,7 +109,7 @@ fn a_capture_tells_databases_apart_and_its_halves_still_merge() {
     }
     // A capture of one database knows nothing of the other, whatever was still open.
     let mut narrowed = collected(&[&log.as_bytes()[..log.len() / 2]]);
-    narrowed.keep_database("shop");
+    only(&mut narrowed, "shop");
     let narrowed = of(collected(&[&capture::write(&mut narrowed).unwrap()]), None);
     assert!(told(&narrowed).0.iter().all(|(text, _)| !text.contains("amount")));
 }

@@ -178,9 +178,7 @@ pub fn one_database(
             "log_line_prefix has %d where a log names databases; an export needs datname",
         )
     })?;
-    if let Some(name) = &choice.only {
-        collector.keep_database(name);
-    }
+    collector.leave_out(&choice.left_out);
     Ok(choice.warning)
 }
 

@@ -61,9 +61,8 @@ impl Names {
         }
     }
 
-    /// Forgets all other names.
-    pub fn keep(&mut self, database: Database) {
-        self.0.retain(|known, _| *known == database);
+    pub fn forget(&mut self, database: Database) {
+        self.0.remove(&database);
     }
 
     /// In an order that depends on nothing but the names.
@@ -115,15 +114,15 @@ impl Share {
 /// What is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choice {
-    /// The only one whose statements are taken, beside those of which the source does not say.
-    pub only: Option<String>,
+    /// Databases whose statements are not.
+    pub left_out: Vec<String>,
     /// What the reader has to know about it.
     pub warning: Option<String>,
 }
 
 /// Databases that a warning names.
 const NAMED: usize = 3;
-/// Share from which on it is said that it was left out, percent.
+/// Share from which on it is said what became of other databases, percent.
 const NOTICEABLE_PCT: f64 = 1.0;
 
 /// Chooses among the databases that the sources name; `all` is what was executed on them and on those
@@ -169,13 +168,16 @@ pub fn choose(
             told(read, &others, all)
         )
     });
-    Ok(Choice { only: (!others.is_empty()).then(|| name.to_owned()), warning })
+    Ok(Choice { left_out: others.into_iter().map(str::to_owned).collect(), warning })
 }
 
 /// All are taken, and it is said where that may be wrong.
 fn together(read: &BTreeMap<&str, Share>, all: Share, wanted: Option<&str>) -> Choice {
     let names: Vec<&str> = read.keys().copied().collect();
-    let warning = (names.len() > 1).then(|| {
+    let largest = read.values().max_by(|a, b| a.pct_of(all).total_cmp(&b.pct_of(all)));
+    let sum: f64 = read.values().map(|share| share.pct_of(all)).sum();
+    let rest_pct = sum - largest.map_or(0.0, |share| share.pct_of(all));
+    let warning = (rest_pct >= NOTICEABLE_PCT).then(|| {
         let none = wanted.map(|name| format!(", none of them {name},")).unwrap_or_default();
         format!(
             "statements of {} databases{none} are judged as those of one ({} {}): --log-database NAME takes those of one",
@@ -184,7 +186,7 @@ fn together(read: &BTreeMap<&str, Share>, all: Share, wanted: Option<&str>) -> C
             unit(all)
         )
     });
-    Choice { only: None, warning }
+    Choice { left_out: Vec::new(), warning }
 }
 
 /// The largest of these with their shares.
@@ -216,21 +218,22 @@ mod tests {
 
     fn chosen(read: &Read<'_>, wanted: Wanted<'_>) -> Result<Choice, String> {
         let share = |total_us| Share { executions: 1, total_us };
+        let whole = read.iter().map(|(_, total_us)| total_us).sum();
         let read = read.iter().map(|(name, total_us)| (*name, share(*total_us))).collect();
-        choose(&read, share(100), wanted)
+        choose(&read, share(whole), wanted)
     }
 
-    fn only(read: &Read<'_>, wanted: Wanted<'_>) -> Option<String> {
-        chosen(read, wanted).unwrap().only
+    fn left_out(read: &Read<'_>, wanted: Wanted<'_>) -> Vec<String> {
+        chosen(read, wanted).unwrap().left_out
     }
 
     #[test]
     fn other_databases_are_left_out_where_the_wanted_one_is_named() {
         let read = [("shop", 60), ("billing", 40)];
-        assert_eq!(only(&read, Wanted::For("shop")).as_deref(), Some("shop"));
-        assert_eq!(only(&read, Wanted::For("staging")), None);
-        assert_eq!(only(&read[..1], Wanted::For("staging")), None);
-        assert_eq!(only(&read, Wanted::Only("billing")).as_deref(), Some("billing"));
+        assert_eq!(left_out(&read, Wanted::For("shop")), ["billing"]);
+        assert!(left_out(&read, Wanted::For("staging")).is_empty());
+        assert!(left_out(&read[..1], Wanted::For("staging")).is_empty());
+        assert_eq!(left_out(&read, Wanted::Only("billing")), ["shop"]);
         let refused = chosen(&read, Wanted::Only("staging")).unwrap_err();
         assert_eq!(refused, "the databases that were read: shop 60.0 %, billing 40.0 %");
     }
@@ -244,14 +247,16 @@ mod tests {
         assert!(said.contains("(a 60.0 %, b 20.0 %, c 15.0 %, 1 more of the time)"), "{said}");
         assert!(warning(&read, Wanted::Any).unwrap().contains("4 databases"));
         assert_eq!(warning(&read[..1], Wanted::For("staging")), None);
+        // What a monitor asks of the database `postgres` is not worth a word.
+        assert_eq!(warning(&[("shop", 9_990), ("postgres", 1)], Wanted::Any), None);
         let left_out = warning(&read, Wanted::For("a")).unwrap();
         assert!(left_out.starts_with("40.0 % of the time is left out"), "{left_out}");
     }
 
     #[test]
     fn a_number_of_the_server_does_not_speak_against_a_name() {
-        let read = [("shop", 60), ("dbid 16384", 40)];
-        assert_eq!(only(&read, Wanted::For("shop")), None);
-        assert_eq!(only(&read, Wanted::Only("dbid 16384")).as_deref(), Some("dbid 16384"));
+        let read = [("shop", 60), ("billing", 10), ("dbid 16384", 30)];
+        assert_eq!(left_out(&read, Wanted::For("shop")), ["billing"]);
+        assert_eq!(left_out(&read, Wanted::Only("dbid 16384")), ["billing", "shop"]);
     }
 }

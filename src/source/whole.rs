@@ -84,20 +84,22 @@ impl Collector {
         (shares, all)
     }
 
-    /// Lets go what ran on another database than this; it stands in the coverage.
-    pub fn keep_database(&mut self, name: &str) {
-        let database = Database::named(name.as_bytes());
-        let is_kept = |of: Database| of == database || of == Database::UNKNOWN;
+    /// Lets go what ran on these databases; it stands in the coverage.
+    pub fn leave_out(&mut self, names: &[String]) {
+        if names.is_empty() {
+            return;
+        }
+        let databases: Vec<Database> =
+            names.iter().map(|name| Database::named(name.as_bytes())).collect();
+        let is_kept = |of: Database| !databases.contains(&of);
         let before = self.executions();
-        let other = self.statements.iter().map(|s| s.database).find(|of| !is_kept(*of));
-        let example = other.and_then(|of| self.databases.of(of)).map(str::to_owned);
-        self.databases.keep(database);
+        databases.iter().for_each(|database| self.databases.forget(*database));
         self.regroup(|of| is_kept(of).then_some(of));
         let loose: u64 = self.stretches.iter_mut().map(|s| s.keep_databases(is_kept)).sum();
         let gone = before - self.executions() + loose;
         self.coverage.statements = self.coverage.statements.saturating_sub(gone);
-        if let Some(example) = example.filter(|_| gone > 0) {
-            self.coverage.skip("statement of another database", gone, || example);
+        if let Some(first) = names.first().filter(|_| gone > 0) {
+            self.coverage.skip("statement of another database", gone, || first.clone());
         }
     }
 
