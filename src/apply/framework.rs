@@ -1,5 +1,7 @@
 //! The files of each framework. Nothing here knows why a migration is there.
 
+use std::collections::BTreeMap;
+
 use super::file::{Existing, File, Migration, Place, comment, on_failure, script};
 
 /// What a migration without a way back says of it.
@@ -140,7 +142,7 @@ pub(super) mod django {
         let next = before.and_then(number).unwrap_or(0) + 1;
         let name = format!("{next:04}_{}", migration.slug);
         let dependencies = match before {
-            Some(before) => format!("[({}, {})]", string(place.application), string(before)),
+            Some(before) => format!("[({}, {})]", string(label(place)), string(before)),
             None => "[]".to_owned(),
         };
         let atomic = if migration.is_concurrent { "    atomic = False\n" } else { "" };
@@ -157,6 +159,38 @@ pub(super) mod django {
 
     fn number(name: &str) -> Option<u32> {
         name.split_once('_')?.0.parse().ok()
+    }
+
+    /// What the application is called by its own migrations where they depend on one another, which need not be
+    /// the name of its directory; that name where they do not tell.
+    fn label<'p>(place: &Place<'p>) -> &'p str {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for migration in place.existing {
+            // One of the same name as the file itself is another application's.
+            let others = place.existing.iter().filter(|other| other.name != migration.name);
+            let stems = others.filter_map(|other| other.name.strip_suffix(".py"));
+            for label in stems.flat_map(|stem| beside(&migration.text, stem)) {
+                *counts.entry(label).or_default() += 1;
+            }
+        }
+        let most = counts.values().max().copied().unwrap_or(0);
+        let mut likely = counts.iter().filter(|(_, count)| **count == most);
+        match (likely.next(), likely.next()) {
+            (Some((label, _)), None) if !counts.contains_key(place.application) => label,
+            _ => place.application,
+        }
+    }
+
+    /// The first part of each `('label', 'stem')`.
+    fn beside<'t>(text: &'t str, stem: &str) -> Vec<&'t str> {
+        let of = |(at, _)| {
+            let head =
+                text[..at].strip_suffix(['\'', '"'])?.trim_end().strip_suffix(',')?.trim_end();
+            let head = head.strip_suffix(['\'', '"'])?;
+            Some(&head[head.rfind(['\'', '"'])? + 1..])
+        };
+        let is_whole = |(at, _): &(usize, &str)| text[at + stem.len()..].starts_with(['\'', '"']);
+        text.match_indices(stem).filter(is_whole).filter_map(of).collect()
     }
 
     /// A list of statements: Django executes each by itself, and takes none apart.

@@ -276,6 +276,36 @@ mod tests {
     }
 
     #[test]
+    fn django_applications_are_called_what_their_own_migrations_call_them() {
+        let depends = |on: &str| format!("class Migration:\n    dependencies = [{on}]\n");
+        let there = |second: &str, third: &str| {
+            let first = depends("('auth', '0001_initial')");
+            [
+                ("0001_initial.py", first),
+                ("0002_a.py", depends(second)),
+                ("0003_b.py", depends(third)),
+            ]
+            .map(|(name, text)| existing(name, &text))
+        };
+        for (second, third, label) in [
+            ("('store', '0001_initial')", "('store', '0002_a')", "store"),
+            (
+                "('auth', '0001_initial'), ('store', '0001_initial')",
+                "(\"store\", \"0002_a\")",
+                "store",
+            ),
+            // Where that does not tell, or the directory's name is among them, it is the directory's.
+            ("('store', '0001_initial')", "('other', '0002_a')", "shop"),
+            ("('shop', '0001_initial')", "('other', '0002_a')", "shop"),
+            ("", "", "shop"),
+        ] {
+            let text = &written(Framework::Django, &title(), &there(second, third)).files[0].text;
+            let wanted = format!("dependencies = [(\"{label}\", \"0003_b\")]");
+            assert!(text.contains(&wanted), "{wanted}: {text}");
+        }
+    }
+
+    #[test]
     fn what_is_there_is_not_written_again() {
         let of = title();
         for (framework, name) in [
