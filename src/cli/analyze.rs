@@ -6,7 +6,7 @@ use super::advice::{Building, recommend};
 use super::args;
 use super::config::{self, Config};
 use super::confirm::confirm_loops;
-use super::connection::{consent, flags_again};
+use super::connection::{consent, flags_again, sources_again};
 use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Wanted, gather, run_of};
 use super::output;
@@ -82,24 +82,22 @@ fn next(
     recommendations: &[Recommendation],
     args: &args::Analyze,
 ) -> Option<String> {
-    let files: Vec<String> =
-        args.sources.files.iter().map(|file| file.display().to_string()).collect();
-    let files = files.join(" ");
-    let separator = if files.is_empty() { "" } else { " " };
+    let sources = sources_again(&args.sources);
+    let separator = if sources.is_empty() { "" } else { " " };
     Some(match (&gathered.live, &gathered.catalog) {
         (None, None) => format!(
-            "pgassay analyze{separator}{files} --schema schema.sql   (pg_dump --schema-only > schema.sql)"
+            "pgassay analyze{separator}{sources} --schema schema.sql   (pg_dump --schema-only > schema.sql)"
         ),
-        (None, Some(_)) => format!("pgassay trial{separator}{files} -d STAGING_DATABASE"),
+        (None, Some(_)) => format!("pgassay trial{separator}{sources} -d STAGING_DATABASE"),
         (Some(live), _) if !recommendations.is_empty() => {
             format!(
-                "pgassay trial{separator}{files} {} -o run.json -o handover.md",
+                "pgassay trial{separator}{sources} {} -o run.json -o handover.md",
                 flags_again(&live.settings)
             )
         }
         (Some(live), _) => {
             format!(
-                "pgassay check{separator}{files} {} --save-baseline baseline.json",
+                "pgassay check{separator}{sources} {} --save-baseline baseline.json",
                 flags_again(&live.settings)
             )
         }

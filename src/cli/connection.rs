@@ -100,12 +100,38 @@ pub fn describe(settings: &Settings, version: Option<&str>) -> String {
 pub fn flags_again(settings: &Settings) -> String {
     if !settings.origin.starts_with("flags") {
         // The environment still says it.
-        return format!("-d {}", settings.database);
+        return format!("-d {}", word(&settings.database));
     }
     format!(
         "-h {} -p {} -U {} -d {}",
-        settings.host, settings.port, settings.user, settings.database
+        word(&settings.host),
+        settings.port,
+        word(&settings.user),
+        word(&settings.database)
     )
+}
+
+/// Files and how they are read, in the words of a shell.
+pub fn sources_again(sources: &args::Sources) -> String {
+    let mut words: Vec<String> =
+        sources.files.iter().map(|file| word(&file.display().to_string())).collect();
+    let flags = [
+        ("--log-line-prefix", &sources.log_line_prefix),
+        ("--log-database", &sources.log_database),
+    ];
+    for (flag, value) in flags {
+        words.extend(value.iter().map(|value| format!("{flag} {}", word(value))));
+    }
+    words.join(" ")
+}
+
+/// As one word of a shell.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// Lets a staging database be written to, after `what` has said what for: by its marker, by the flag, or
@@ -141,4 +167,17 @@ fn prompt(text: &str) -> Option<String> {
     let mut line = String::new();
     stdin.lock().read_line(&mut line).ok()?;
     Some(line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(word("/var/log/pg-15.log"), "/var/log/pg-15.log");
+        assert_eq!(word("%m [%p] "), "'%m [%p] '");
+        assert_eq!(word("it's"), "'it'\\''s'");
+        assert_eq!(word(""), "''");
+    }
 }

@@ -41,10 +41,17 @@ fn a_log_of_two_databases_gives_advice_for_the_one_that_is_connected_to() {
         assert!(warnings.contains("is left out") && warnings.contains(&theirs.name), "{warnings}");
         // Asked for by name, wherever the connection is to.
         let asked = ["analyze", "--format", "json", "--log-database", &theirs.name, log];
-        let texts = json(&run(&asked, &ours.flags()))["queries"].to_string();
+        let found = json(&run(&asked, &ours.flags()));
+        let texts = found["queries"].to_string();
         assert!(texts.contains("title = $1") && !texts.contains("seller_id"), "{texts}");
     }
+    // What is proposed next reads the same.
     let log = server.log_file("log");
+    let asked = ["analyze", "--log-database", &theirs.name, log.to_str().unwrap()];
+    let output = run(&asked, &ours.flags());
+    let said = String::from_utf8_lossy(&output.stdout);
+    let next = said.lines().find(|line| line.starts_with("next: ")).unwrap();
+    assert!(next.contains(&format!("{} --log-database {} ", log.display(), theirs.name)), "{next}");
     let asked = ["analyze", "--log-database", "nobody", log.to_str().unwrap()];
     let output = run(&asked, &ours.flags());
     assert_eq!(code(&output), 3);
