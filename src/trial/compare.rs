@@ -40,11 +40,9 @@ pub fn compare(outcome: &Outcome, rows_identical: Option<bool>, seed: u64) -> Co
         return Comparison { change: nothing, control: nothing, verdict, judged_by };
     };
     let verdict = match verdict(executions, rows_identical, after, control) {
-        // What was stopped took longer than is known: a change that is seen all the same is at least as large.
-        Verdict::Improved if outcome.after.timed_out == 0 => Verdict::Improved,
-        Verdict::Regressed if outcome.before.timed_out == 0 => Verdict::Regressed,
-        Verdict::Inconclusive(why) => Verdict::Inconclusive(why),
-        _ if outcome.before.timed_out + outcome.after.timed_out > 0 => {
+        // All arms are stopped at the same limit, so that a quantile that was stopped is the largest of all: a
+        // change that is seen all the same is at least as large, and of none nothing is known.
+        Verdict::Unchanged if outcome.before.timed_out + outcome.after.timed_out > 0 => {
             Verdict::Inconclusive("executions were stopped at their time limit".to_owned())
         }
         verdict => verdict,

@@ -1,6 +1,6 @@
 //! Trials to the fate of recommendations.
 
-use super::plan::{LESS_TIME, TOO_LONG};
+use super::plan::{LESS_TIME, SLOWER_ONCE, TOO_LONG};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::shape::Shape;
@@ -35,7 +35,7 @@ impl Matter<'_> {
             })
         };
         let missed = |(fingerprint, why): &&(Fingerprint, String)| {
-            ![LESS_TIME, TOO_LONG].contains(&why.as_str()) && reads(fingerprint)
+            ![LESS_TIME, TOO_LONG, SLOWER_ONCE].contains(&why.as_str()) && reads(fingerprint)
         };
         trial.left_out.iter().filter(missed).count()
     }
@@ -61,7 +61,7 @@ pub fn alone(trial: &Trial, matter: Matter<'_>, is_used_in_set: bool) -> Fate {
         return undecided(format!("the trial could not be held: {why}"));
     }
     let every: Vec<&QueryTrial> = trial.queries.iter().collect();
-    if let Some(fate) = harm(&every, matter) {
+    if let Some(fate) = harm(&every, matter).or_else(|| may_harm(trial, matter)) {
         return fate;
     }
     if let Some(improved) = every.iter().find(|query| query.verdict == Verdict::Improved) {
@@ -129,7 +129,7 @@ pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
     }
     let using: Vec<&QueryTrial> =
         trial.queries.iter().filter(|query| index.used_by.contains(&query.fingerprint)).collect();
-    harm(&using, matter)
+    harm(&using, matter).or_else(|| may_harm(trial, matter))
 }
 
 /// A statement that uses the recommendation became faster in the set, and no other recommendation made
@@ -198,7 +198,20 @@ fn as_fast_alone<'s>(
     singles.iter().find(does_it).map(|single| single.recommendations[0].as_str())
 }
 
-/// Other rows, or more time lost than a little of what is gained.
+/// A statement that uses it took a multiple of its time when it was executed once, and there was no time to be sure.
+fn may_harm(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
+    let used_by = &trial.index_of(&matter.recommendation.id)?.used_by;
+    let slower = |(fingerprint, why): &&(Fingerprint, String)| {
+        why == SLOWER_ONCE && used_by.contains(fingerprint)
+    };
+    let (fingerprint, _) = trial.left_out.iter().find(slower)?;
+    Some(undecided(format!(
+        "executed once, {fingerprint} took a multiple of its time with it; --time-budget gives more to be sure"
+    )))
+}
+
+/// Other rows, or more time lost than a little of what is gained. How much is lost is not known of what was stopped
+/// before its end.
 fn harm(queries: &[&QueryTrial], matter: Matter<'_>) -> Option<Fate> {
     if queries.iter().any(|query| query.rows_identical == Some(false)) {
         return Some(rejected("a statement returned other rows with it"));
@@ -213,7 +226,9 @@ fn harm(queries: &[&QueryTrial], matter: Matter<'_>) -> Option<Fate> {
             _ => {}
         }
     }
-    (lost_us >= LOSS_FOR_GAIN * gained_us)
+    let is_endless =
+        queries.iter().any(|q| q.verdict == Verdict::Regressed && q.after.timed_out > 0);
+    (is_endless || lost_us >= LOSS_FOR_GAIN * gained_us)
         .then(|| rejected(format!("a statement became slower with it: {}", regressed.fingerprint)))
 }
 

@@ -3,8 +3,8 @@
 
 use super::block::Block;
 use super::compare::{compare, noise_pct};
-use super::pace::limits_ms;
-use super::plan::{Plan, Planned, TOO_LONG};
+use super::pace::{Pace, limits_ms};
+use super::plan::{Plan, Planned, SLOWER_ONCE, TOO_LONG};
 use super::replay::{Outcome, Replayed, Sessions, run_round};
 use super::schedule::round;
 use super::share::{FEWEST_ROUNDS, FIRST_STRETCH, Shares, share};
@@ -117,7 +117,7 @@ fn measure(
     let (Shares { rounds, executions, .. }, seconds) =
         settle(&mut block, &mut planned, effort, trial)?;
     if planned.is_empty() {
-        let is_too_long = trial.left_out.iter().any(|(_, why)| why == TOO_LONG);
+        let is_too_long = trial.left_out.iter().any(|(_, why)| [TOO_LONG, SLOWER_ONCE].contains(&why.as_str()));
         trial.failed = Some(match is_too_long {
             true => "its statements take too long; --time-budget gives more time".to_owned(),
             false => "every statement failed when it was first executed".to_owned(),
@@ -200,16 +200,23 @@ fn settle(
         paces.remove(at);
         trial.left_out.push((planned.remove(at).query.fingerprint, why));
     }
+    // What may have become slower comes next after the first, so that the time suffices to be sure of it.
+    let mut order: Vec<usize> = (0..paces.len()).collect();
+    order.sort_by_key(|at| *at > 0 && !paces[*at].is_slower());
+    let paces: Vec<Pace> = order.iter().map(|at| paces[*at]).collect();
+    let mut unsorted: Vec<_> = std::mem::take(planned).into_iter().map(Some).collect();
+    planned.extend(order.iter().filter_map(|at| unsorted[*at].take()));
     let mut seconds = Vec::new();
     let limits = limits_ms(&paces, effort.budget_s);
-    for ((planned, pace), limit_ms) in planned.iter_mut().zip(paces).zip(limits) {
+    for ((planned, pace), limit_ms) in planned.iter_mut().zip(&paces).zip(limits) {
         planned.replayed.limit_ms = limit_ms;
         seconds.push(pace.within(limit_ms));
     }
     let shares = share(&seconds, effort.rounds, effort.budget_s);
     for at in shares.left_out.iter().rev() {
         seconds.remove(*at);
-        trial.left_out.push((planned.remove(*at).query.fingerprint, TOO_LONG.to_owned()));
+        let why = if paces[*at].is_slower() { SLOWER_ONCE } else { TOO_LONG };
+        trial.left_out.push((planned.remove(*at).query.fingerprint, why.to_owned()));
     }
     Ok((shares, seconds))
 }
