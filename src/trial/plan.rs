@@ -25,8 +25,7 @@ pub const LESS_TIME: &str = "less time than the statements replayed";
 pub const TOO_LONG: &str =
     "its executions would take the time of the other statements; --time-budget gives more";
 /// Why a statement was left out that seemed to become slower, and for which the time did not suffice to be sure.
-pub const SLOWER_ONCE: &str =
-    "executed once, it took a multiple of its time with the change; --time-budget gives more to be sure";
+pub const SLOWER_ONCE: &str = "executed once, it took a multiple of its time with the change; --time-budget gives more to be sure";
 
 /// What a trial will replay.
 pub struct Plan<'w> {

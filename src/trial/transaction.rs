@@ -117,7 +117,8 @@ fn measure(
     let (Shares { rounds, executions, .. }, seconds) =
         settle(&mut block, &mut planned, effort, trial)?;
     if planned.is_empty() {
-        let is_too_long = trial.left_out.iter().any(|(_, why)| [TOO_LONG, SLOWER_ONCE].contains(&why.as_str()));
+        let is_too_long =
+            trial.left_out.iter().any(|(_, why)| [TOO_LONG, SLOWER_ONCE].contains(&why.as_str()));
         trial.failed = Some(match is_too_long {
             true => "its statements take too long; --time-budget gives more time".to_owned(),
             false => "every statement failed when it was first executed".to_owned(),
