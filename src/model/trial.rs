@@ -90,6 +90,9 @@ fn ratio(change_pct: f64) -> f64 {
     1.0 + change_pct / 100.0
 }
 
+/// Blocks that make no difference worth an index.
+const FEW_BLOCKS: u64 = 8;
+
 impl QueryTrial {
     /// Slower than in another trial, each against its own before: the intervals do not touch, the ratio
     /// differs by more than a tenth, and that is more than a little of the time before.
@@ -98,11 +101,15 @@ impl QueryTrial {
         self.interval_pct.0 > other.interval_pct.1 && own > 1.1 * theirs && own - theirs > 0.05
     }
 
-    /// About as fast as in another trial, each against its own before: the intervals touch, and the
-    /// medians differ by less than a quarter. Medians, because they vary least.
+    /// About as fast as in another trial, each against its own before: the intervals touch, the medians differ by
+    /// less than a quarter, and it does not touch many more blocks. Medians, because they vary least; blocks,
+    /// because on a busy machine everything seems to take the same time.
     pub fn is_as_fast_as(&self, other: &QueryTrial) -> bool {
         let medians = |of: &QueryTrial| Some(of.after.median_us()? / of.before.median_us()?);
+        let blocks = self.plan_after.buffers.zip(other.plan_after.buffers);
+        let many_more = |(own, theirs): (u64, u64)| own > theirs + theirs / 2 + FEW_BLOCKS;
         self.interval_pct.0 <= other.interval_pct.1
+            && !blocks.is_some_and(many_more)
             && medians(self).zip(medians(other)).is_some_and(|(own, theirs)| own <= 1.25 * theirs)
     }
 }

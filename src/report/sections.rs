@@ -109,15 +109,20 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
         None if trial.before.timed_out > 0 => {
             "Without the change it never came to its end, so rows could not be compared.".to_owned()
         }
+        None if trial.after.timed_out > 0 => {
+            "With the change it never came to its end, so rows could not be compared.".to_owned()
+        }
         None => "The statement does not return the same rows twice, so rows could not be compared."
             .to_owned(),
     });
-    if trial.before.timed_out > 0 {
-        notes.push(format!(
-            "{} of {} executions without the change were stopped before their end: it takes longer than shown, and the change is at least as large.",
-            count(trial.before.timed_out),
-            count(trial.before.n)
-        ));
+    for (side, arm) in [("without", &trial.before), ("with", &trial.after)] {
+        if arm.timed_out > 0 {
+            notes.push(format!(
+                "{} of {} executions {side} the change were stopped before their end: it takes longer than shown, and the change is at least as large.",
+                count(arm.timed_out),
+                count(arm.n)
+            ));
+        }
     }
     if trial.judged_by != "p95" {
         notes.push(format!(

@@ -91,12 +91,14 @@ fn notes(out: &mut String, trial: &RunTrial) {
     }
     for query in &trial.queries {
         let fingerprint = &query.fingerprint;
-        if query.before.timed_out > 0 {
-            let _ = writeln!(
-                out,
-                "    {} of {} executions of {fingerprint} were stopped before their end: without the change it takes longer than shown",
-                query.before.timed_out, query.before.n
-            );
+        for (side, arm) in [("without", &query.before), ("with", &query.after)] {
+            if arm.timed_out > 0 {
+                let _ = writeln!(
+                    out,
+                    "    {} of {} executions of {fingerprint} were stopped before their end: {side} the change it takes longer than shown",
+                    arm.timed_out, arm.n
+                );
+            }
         }
         if query.parameters != "from the log" {
             let _ = writeln!(out, "    parameters of {fingerprint}: {}", query.parameters);
