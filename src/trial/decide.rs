@@ -311,4 +311,44 @@ mod tests {
         unused.indexes[1].used_by.clear();
         assert_eq!(improves_set(&unused, Some(&without), "second"), None);
     }
+
+    #[test]
+    fn what_may_make_a_statement_endless_is_never_accepted() {
+        use crate::model::name::TableName;
+        use crate::model::recommendation::Kind;
+        let recommendation = Recommendation {
+            id: "first".to_owned(),
+            kind: Kind::CreateIndex,
+            table: Some(TableName::new("public", "games")),
+            sql: Vec::new(),
+            undo: Vec::new(),
+            after: Vec::new(),
+            because: Vec::new(),
+            state: State::Proposed,
+            requires: None,
+            purpose: None,
+            why: None,
+            estimated: None,
+            takes: None,
+            index: None,
+        };
+        let workload = Workload::default();
+        let matter = Matter { workload: &workload, shapes: &[], recommendation: &recommendation };
+        let mut trial = tried(&["first"], -90.0);
+        assert_eq!(alone(&trial, matter, true).0, State::Accepted);
+        let other = Fingerprint(2);
+        trial.left_out.push((other, SLOWER_ONCE.to_owned()));
+        assert_eq!(alone(&trial, matter, true).0, State::Accepted, "it is not of this index");
+        trial.indexes[0].used_by.push(other);
+        assert_eq!(alone(&trial, matter, true).0, State::Undecided);
+        assert!(in_set(&trial, matter).is_some());
+        // What was stopped with it loses more than is known.
+        let mut endless = tried(&["first"], 1_900.0).queries.remove(0);
+        endless.fingerprint = other;
+        endless.verdict = Verdict::Regressed;
+        endless.after.timed_out = 8;
+        trial.left_out.clear();
+        trial.queries.push(endless);
+        assert_eq!(alone(&trial, matter, true).0, State::Rejected);
+    }
 }
