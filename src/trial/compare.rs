@@ -39,14 +39,18 @@ pub fn compare(outcome: &Outcome, rows_identical: Option<bool>, seed: u64) -> Co
         let verdict = Verdict::Inconclusive("fewer than two rounds".to_owned());
         return Comparison { change: nothing, control: nothing, verdict, judged_by };
     };
-    let verdict = match verdict(executions, rows_identical, after, control) {
-        // All arms are stopped at the same limit, so that a quantile that was stopped is the largest of all: a
-        // change that is seen all the same is at least as large, and of none nothing is known.
-        Verdict::Unchanged if outcome.before.timed_out + outcome.after.timed_out > 0 => {
-            Verdict::Inconclusive("executions were stopped at their time limit".to_owned())
-        }
-        verdict => verdict,
+    let mut verdict = verdict(executions, rows_identical, after, control);
+    // All arms are stopped at the same limit, so that a quantile that was stopped is the largest of all: one that is
+    // larger with the change is so by at least as much, and of one that is the same nothing is known. Where some
+    // executions do not come to their end with the change, that others became faster is no improvement.
+    let is_open = match verdict {
+        Verdict::Improved => outcome.after.timed_out > 0,
+        Verdict::Unchanged => outcome.before.timed_out + outcome.after.timed_out > 0,
+        Verdict::Regressed | Verdict::Inconclusive(_) => false,
     };
+    if is_open {
+        verdict = Verdict::Inconclusive("executions were stopped at their time limit".to_owned());
+    }
     Comparison { change: after, control, verdict, judged_by }
 }
 
@@ -81,4 +85,33 @@ fn verdict(
 pub fn noise_pct(control: Change) -> f64 {
     let ratio = log_ratio(control.low_pct).abs().max(log_ratio(control.high_pct).abs());
     100.0 * (ratio.exp() - 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::trial::Arm;
+
+    /// Eight rounds of five executions, of which some in each are stopped at their limit, and the others take so long.
+    fn arm(stopped: usize, others_us: f64) -> Arm {
+        let round = |round: usize| {
+            let one = |at: usize| if at < stopped { 9_000.0 } else { others_us } + round as f64;
+            (0..5).map(one).collect()
+        };
+        Arm { rounds: (0..8).map(round).collect(), timed_out: 8 * stopped }
+    }
+
+    #[test]
+    fn what_was_stopped_is_a_bound_on_one_side_only() {
+        let verdict = |before: Arm, after: Arm| {
+            let outcome = Outcome { control: before.clone(), before, after, ..Outcome::default() };
+            compare(&outcome, None, 7).verdict.word()
+        };
+        assert_eq!(verdict(arm(5, 0.0), arm(0, 100.0)), "improved");
+        assert_eq!(verdict(arm(0, 100.0), arm(5, 0.0)), "regressed");
+        assert_eq!(verdict(arm(5, 0.0), arm(5, 0.0)), "inconclusive");
+        // A median that is better is no improvement where some never end.
+        assert_eq!(verdict(arm(0, 8_000.0), arm(0, 100.0)), "improved");
+        assert_eq!(verdict(arm(0, 8_000.0), arm(1, 100.0)), "inconclusive");
+    }
 }
