@@ -3,7 +3,7 @@
 
 use super::Input;
 use crate::model::catalog::{Catalog, Index, Table, TableKind};
-use crate::model::recommendation::{Kind, Recommendation, State};
+use crate::model::recommendation::{Kind, Recommendation};
 use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, drop, replaces};
 
@@ -62,21 +62,12 @@ fn recommendation(table: &Table, index: &Index, why: String) -> Recommendation {
         true => index.definition.clone(),
         false => concurrently(&index.definition),
     };
+    let id = format!("drop-{}", index.name);
     Recommendation {
-        id: format!("drop-{}", index.name),
-        kind: Kind::DropIndex,
-        table: Some(table.name.clone()),
         sql: vec![drop(&index.schema, &index.name, build)],
         undo: std::iter::once(again).chain(index.restore.iter().cloned()).collect(),
-        after: Vec::new(),
-        because: Vec::new(),
-        state: State::Proposed,
-        requires: None,
-        purpose: None,
         why: Some(why),
-        estimated: None,
-        takes: None,
-        index: None,
+        ..Recommendation::proposed(id, Kind::DropIndex, &table.name)
     }
 }
 

@@ -8,7 +8,7 @@ use super::offline;
 use super::size::index_bytes;
 use super::{Input, Limits};
 use crate::model::catalog::{Catalog, TableKind};
-use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, State, Takes};
+use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, Takes};
 use crate::sql::ident::{object_name, quote_table};
 use crate::sql::index_ddl::{Build, create, drop, name};
 
@@ -157,10 +157,9 @@ fn create_index(
         catalog.table(&plan.table).is_some_and(|table| table.kind == TableKind::Partitioned);
     let build = if partitioned { Build::Plain } else { Build::Concurrently };
     sql.push(create(&plan, &index, build));
+    let id = format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index));
+    let proposed = Recommendation::proposed(id, Kind::CreateIndex, &plan.table);
     Recommendation {
-        id: format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index)),
-        kind: Kind::CreateIndex,
-        table: Some(plan.table.clone()),
         sql,
         // The extension stays: something else may have come to need it.
         undo: vec![drop(&plan.table.schema, &index, build)],
@@ -172,13 +171,8 @@ fn create_index(
             .into_iter()
             .collect(),
         because,
-        state: State::Proposed,
-        requires: None,
-        purpose: None,
-        why: None,
-        estimated: None,
-        takes: None,
         index: Some(NewIndex { name: index, plan }),
+        ..proposed
     }
 }
 

@@ -127,3 +127,25 @@ pub struct Recommendation {
     /// The index behind a `create-index`.
     pub index: Option<NewIndex>,
 }
+
+impl Recommendation {
+    /// A proposal of which nothing more is known yet.
+    pub fn proposed(id: String, kind: Kind, table: &TableName) -> Recommendation {
+        Recommendation {
+            id,
+            kind,
+            table: Some(table.clone()),
+            sql: Vec::new(),
+            undo: Vec::new(),
+            after: Vec::new(),
+            because: Vec::new(),
+            state: State::Proposed,
+            requires: None,
+            purpose: None,
+            why: None,
+            estimated: None,
+            takes: None,
+            index: None,
+        }
+    }
+}

@@ -114,7 +114,7 @@ impl Block {
                 }
                 let latency_us = match session.replay(sample, Some(limit_ms(at)))? {
                     Executed::Done(answer) => answer.latency_us,
-                    Executed::Stopped(latency_us) if number < 2 || stopped_ms.is_none() => {
+                    Executed::Stopped(latency_us) if stopped_ms.is_none() => {
                         stopped_ms = Some(limit_ms(at));
                         latency_us
                     }

@@ -316,22 +316,9 @@ mod tests {
     fn what_may_make_a_statement_endless_is_never_accepted() {
         use crate::model::name::TableName;
         use crate::model::recommendation::Kind;
-        let recommendation = Recommendation {
-            id: "first".to_owned(),
-            kind: Kind::CreateIndex,
-            table: Some(TableName::new("public", "games")),
-            sql: Vec::new(),
-            undo: Vec::new(),
-            after: Vec::new(),
-            because: Vec::new(),
-            state: State::Proposed,
-            requires: None,
-            purpose: None,
-            why: None,
-            estimated: None,
-            takes: None,
-            index: None,
-        };
+        let games = TableName::new("public", "games");
+        let recommendation =
+            Recommendation::proposed("first".to_owned(), Kind::CreateIndex, &games);
         let workload = Workload::default();
         let matter = Matter { workload: &workload, shapes: &[], recommendation: &recommendation };
         let mut trial = tried(&["first"], -90.0);

@@ -25,7 +25,11 @@ pub struct Pace {
 impl Pace {
     /// With the change it took a multiple, as far as one execution tells.
     pub fn is_slower(&self) -> bool {
-        self.with_s > SLOWER * self.without_s / 2.0
+        self.with_s > SLOWER * self.once_without_s()
+    }
+
+    fn once_without_s(&self) -> f64 {
+        self.without_s / 2.0
     }
 
     /// The time limit that lets it run as often as a verdict needs within `budget_s`, its part of the time of the
@@ -33,7 +37,7 @@ impl Pace {
     /// where it needs none, or would end before.
     pub fn limit_ms(&self, budget_s: f64) -> Option<u64> {
         let affordable_s = budget_s / FEWEST_ROUNDS as f64;
-        let once_without_s = self.without_s / 2.0;
+        let once_without_s = self.once_without_s();
         let (affordable_s, faster_s, slower_s) = match self.with_s < once_without_s {
             true => ((affordable_s - self.with_s) / 2.0, self.with_s, once_without_s),
             false => (affordable_s - self.without_s, once_without_s, self.with_s),

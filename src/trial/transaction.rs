@@ -202,11 +202,12 @@ fn settle(
         trial.left_out.push((planned.remove(at).query.fingerprint, why));
     }
     // What may have become slower comes next after the first, so that the time suffices to be sure of it.
-    let mut order: Vec<usize> = (0..paces.len()).collect();
-    order.sort_by_key(|at| *at > 0 && !paces[*at].is_slower());
-    let paces: Vec<Pace> = order.iter().map(|at| paces[*at]).collect();
-    let mut unsorted: Vec<_> = std::mem::take(planned).into_iter().map(Some).collect();
-    planned.extend(order.iter().filter_map(|at| unsorted[*at].take()));
+    let mut pairs: Vec<(Planned<'_>, Pace)> = planned.drain(..).zip(paces).collect();
+    if let Some(others) = pairs.get_mut(1..) {
+        others.sort_by_key(|(_, pace)| !pace.is_slower());
+    }
+    let paces: Vec<Pace>;
+    (*planned, paces) = pairs.into_iter().unzip();
     let mut seconds = Vec::new();
     let limits = limits_ms(&paces, effort.budget_s);
     for ((planned, pace), limit_ms) in planned.iter_mut().zip(&paces).zip(limits) {
