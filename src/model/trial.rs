@@ -1,5 +1,7 @@
 //! What a replay measured.
 
+use std::fmt;
+
 use super::fingerprint::Fingerprint;
 use super::plan::Plan;
 
@@ -166,6 +168,34 @@ pub struct WriteTrial {
     pub failed: Option<String>,
 }
 
+/// Why a trial did not replay a statement that reads the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreplayed {
+    /// It could have been replayed; others take more of the workload's time.
+    LessTime,
+    /// Its executions take the time of all others.
+    TooLong,
+    /// It seemed to become slower, and the time did not suffice to be sure.
+    SlowerOnce,
+    /// It cannot be replayed, or failed; the reason as it is told.
+    Unable(String),
+}
+
+impl fmt::Display for Unreplayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LessTime => "less time than the statements replayed",
+            Self::TooLong => {
+                "its executions would take the time of the other statements; --time-budget gives more"
+            }
+            Self::SlowerOnce => {
+                "executed once, it took a multiple of its time with the change; --time-budget gives more to be sure"
+            }
+            Self::Unable(why) => why,
+        })
+    }
+}
+
 /// Recommendations that were tried together; most often one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
@@ -178,8 +208,7 @@ pub struct Trial {
     /// Half-width of what the same statement differs from itself, percent.
     pub noise_floor_pct: f64,
     pub queries: Vec<QueryTrial>,
-    /// Statements that were left out, with the reason.
-    pub left_out: Vec<(Fingerprint, String)>,
+    pub left_out: Vec<(Fingerprint, Unreplayed)>,
     /// Why the trial could not be held at all.
     pub failed: Option<String>,
     /// What they cost the writes, where that was asked for.

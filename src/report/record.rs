@@ -221,11 +221,11 @@ pub fn trial(trial: &Trial, trials: &[Trial]) -> RunTrial {
     }
 }
 
-fn left_out(list: &[(Fingerprint, String)]) -> Vec<RunLeftOut> {
+fn left_out<W: ToString>(list: &[(Fingerprint, W)]) -> Vec<RunLeftOut> {
     list.iter()
         .map(|(fingerprint, reason)| RunLeftOut {
             fingerprint: fingerprint.to_string(),
-            reason: reason.clone(),
+            reason: reason.to_string(),
         })
         .collect()
 }

@@ -5,12 +5,12 @@
 //! dies, the server rolls back, and there is nothing to clean up.
 
 use super::pace::Pace;
-use super::plan::{LESS_TIME, Planned, TOO_LONG};
+use super::plan::Planned;
 use super::replay::{Executed, Outcome, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
 use super::stage::{Effort, NewlyBuilt};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::plan::Plan as ServerPlan;
-use crate::model::trial::TriedIndex;
+use crate::model::trial::{TriedIndex, Unreplayed};
 use crate::model::workload::Sample;
 use crate::pg::built::build;
 use crate::pg::connect::Connection;
@@ -29,7 +29,7 @@ const QUICK_S: f64 = 0.05;
 const PLANNED: usize = 8;
 
 /// Places of statements that failed, ascending, with the reason.
-type Failed = Vec<(usize, String)>;
+type Failed = Vec<(usize, Unreplayed)>;
 
 /// The sessions of one block. Dropping them rolls everything back.
 pub(super) struct Block {
@@ -119,11 +119,11 @@ impl Block {
                         latency_us
                     }
                     Executed::Stopped(_) => {
-                        failed.push((at, TOO_LONG.to_owned()));
+                        failed.push((at, Unreplayed::TooLong));
                         break;
                     }
                     Executed::Failed(why) => {
-                        failed.push((at, why));
+                        failed.push((at, Unreplayed::Unable(why)));
                         break;
                     }
                 };
@@ -144,7 +144,7 @@ impl Block {
         &mut self,
         planned: Vec<Planned<'w>>,
         most: usize,
-        left_out: &mut Vec<(Fingerprint, String)>,
+        left_out: &mut Vec<(Fingerprint, Unreplayed)>,
     ) -> Result<Vec<Planned<'w>>, PgError> {
         let (mut changed, mut same) = (Vec::new(), Vec::new());
         for candidate in planned {
@@ -162,7 +162,7 @@ impl Block {
         }
         changed.append(&mut same);
         for left in changed.drain(most.min(changed.len())..) {
-            left_out.push((left.query.fingerprint, LESS_TIME.to_owned()));
+            left_out.push((left.query.fingerprint, Unreplayed::LessTime));
         }
         Ok(changed)
     }

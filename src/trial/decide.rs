@@ -1,10 +1,9 @@
 //! Trials to the fate of recommendations.
 
-use super::plan::{LESS_TIME, SLOWER_ONCE, TOO_LONG};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::shape::Shape;
-use crate::model::trial::{Arm, QueryTrial, Trial, TriedIndex, Verdict};
+use crate::model::trial::{Arm, QueryTrial, Trial, TriedIndex, Unreplayed, Verdict};
 use crate::model::workload::Workload;
 
 /// What statements lose may be this part of what others gain before an index is rejected for it.
@@ -34,8 +33,8 @@ impl Matter<'_> {
                     .any(|scan| Some(&scan.table) == self.recommendation.table.as_ref())
             })
         };
-        let missed = |(fingerprint, why): &&(Fingerprint, String)| {
-            ![LESS_TIME, TOO_LONG, SLOWER_ONCE].contains(&why.as_str()) && reads(fingerprint)
+        let missed = |(fingerprint, why): &&(Fingerprint, Unreplayed)| {
+            matches!(why, Unreplayed::Unable(_)) && reads(fingerprint)
         };
         trial.left_out.iter().filter(missed).count()
     }
@@ -201,8 +200,8 @@ fn as_fast_alone<'s>(
 /// A statement that uses it took a multiple of its time when it was executed once, and there was no time to be sure.
 fn may_harm(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
     let used_by = &trial.index_of(&matter.recommendation.id)?.used_by;
-    let slower = |(fingerprint, why): &&(Fingerprint, String)| {
-        why == SLOWER_ONCE && used_by.contains(fingerprint)
+    let slower = |(fingerprint, why): &&(Fingerprint, Unreplayed)| {
+        *why == Unreplayed::SlowerOnce && used_by.contains(fingerprint)
     };
     let (fingerprint, _) = trial.left_out.iter().find(slower)?;
     Some(undecided(format!(
@@ -324,7 +323,7 @@ mod tests {
         let mut trial = tried(&["first"], -90.0);
         assert_eq!(alone(&trial, matter, true).0, State::Accepted);
         let other = Fingerprint(2);
-        trial.left_out.push((other, SLOWER_ONCE.to_owned()));
+        trial.left_out.push((other, Unreplayed::SlowerOnce));
         assert_eq!(alone(&trial, matter, true).0, State::Accepted, "it is not of this index");
         trial.indexes[0].used_by.push(other);
         assert_eq!(alone(&trial, matter, true).0, State::Undecided);

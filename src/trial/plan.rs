@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::name::TableName;
 use crate::model::shape::{Scan, Shape, StatementKind};
+use crate::model::trial::Unreplayed;
 use crate::model::workload::{Query, Sample, Workload};
 use crate::pg::connect::Connection;
 use crate::pg::guard::Guard;
@@ -19,18 +20,10 @@ const MOST_QUERIES: usize = 60;
 /// Parameter sets of a statement, at most.
 const MOST_SETS: usize = 40;
 
-/// Why a statement was left out that could have been replayed.
-pub const LESS_TIME: &str = "less time than the statements replayed";
-/// Why a statement was left out whose executions take the time of all others.
-pub const TOO_LONG: &str =
-    "its executions would take the time of the other statements; --time-budget gives more";
-/// Why a statement was left out that seemed to become slower, and for which the time did not suffice to be sure.
-pub const SLOWER_ONCE: &str = "executed once, it took a multiple of its time with the change; --time-budget gives more to be sure";
-
 /// What a trial will replay.
 pub struct Plan<'w> {
     pub queries: Vec<Planned<'w>>,
-    pub left_out: Vec<(Fingerprint, String)>,
+    pub left_out: Vec<(Fingerprint, Unreplayed)>,
 }
 
 pub struct Planned<'w> {
@@ -86,7 +79,7 @@ pub fn plan<'w>(
             continue;
         }
         if plan.queries.len() >= MOST_QUERIES * tables.len() {
-            plan.left_out.push((query.fingerprint, LESS_TIME.to_owned()));
+            plan.left_out.push((query.fingerprint, Unreplayed::LessTime));
             continue;
         }
         let prepared = planner.prepare(connection, query, shape, random);
@@ -98,7 +91,7 @@ pub fn plan<'w>(
                     parameters,
                 });
             }
-            Err(why) => plan.left_out.push((query.fingerprint, why)),
+            Err(why) => plan.left_out.push((query.fingerprint, Unreplayed::Unable(why))),
         }
     }
     plan

@@ -4,13 +4,13 @@
 use super::block::Block;
 use super::compare::{compare, noise_pct};
 use super::pace::{Pace, limits_ms};
-use super::plan::{Plan, Planned, SLOWER_ONCE, TOO_LONG};
+use super::plan::{Plan, Planned};
 use super::replay::{Outcome, Replayed, Sessions, run_round};
 use super::schedule::round;
 use super::share::{FEWEST_ROUNDS, FIRST_STRETCH, Shares, share};
 use super::stage::{Effort, NewlyBuilt, Stage};
 use crate::model::fingerprint::Fingerprint;
-use crate::model::trial::{QueryTrial, Trial};
+use crate::model::trial::{QueryTrial, Trial, Unreplayed};
 use crate::pg::error::{Kind, PgError};
 use crate::stats::random::Random;
 
@@ -66,7 +66,7 @@ pub fn look_at_plans(
     or_failed(looked, trial)
 }
 
-fn empty(changes: &[NewlyBuilt<'_>], left_out: Vec<(Fingerprint, String)>) -> Trial {
+fn empty(changes: &[NewlyBuilt<'_>], left_out: Vec<(Fingerprint, Unreplayed)>) -> Trial {
     Trial {
         recommendations: changes.iter().map(|change| change.recommendation.to_owned()).collect(),
         indexes: Vec::new(),
@@ -117,8 +117,10 @@ fn measure(
     let (Shares { rounds, executions, .. }, seconds) =
         settle(&mut block, &mut planned, effort, trial)?;
     if planned.is_empty() {
-        let is_too_long =
-            trial.left_out.iter().any(|(_, why)| [TOO_LONG, SLOWER_ONCE].contains(&why.as_str()));
+        let is_too_long = trial
+            .left_out
+            .iter()
+            .any(|(_, why)| matches!(why, Unreplayed::TooLong | Unreplayed::SlowerOnce));
         trial.failed = Some(match is_too_long {
             true => "its statements take too long; --time-budget gives more time".to_owned(),
             false => "every statement failed when it was first executed".to_owned(),
@@ -150,7 +152,7 @@ fn measure(
     trial.builds += 1;
     for ((planned, outcome), (plan_before, plan_after)) in planned.iter().zip(outcomes).zip(plans) {
         if let Some(why) = outcome.failed {
-            trial.left_out.push((planned.query.fingerprint, why));
+            trial.left_out.push((planned.query.fingerprint, Unreplayed::Unable(why)));
             continue;
         }
         let rows_identical = block.rows_identical(&planned.replayed, &outcome)?;
@@ -217,8 +219,11 @@ fn settle(
     let shares = share(&seconds, effort.rounds, effort.budget_s);
     for at in shares.left_out.iter().rev() {
         seconds.remove(*at);
-        let why = if paces[*at].is_slower() { SLOWER_ONCE } else { TOO_LONG };
-        trial.left_out.push((planned.remove(*at).query.fingerprint, why.to_owned()));
+        let why = match paces[*at].is_slower() {
+            true => Unreplayed::SlowerOnce,
+            false => Unreplayed::TooLong,
+        };
+        trial.left_out.push((planned.remove(*at).query.fingerprint, why));
     }
     Ok((shares, seconds))
 }

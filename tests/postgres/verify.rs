@@ -286,7 +286,11 @@ fn a_statement_that_fails_for_some_parameters_takes_nothing_else_with_it() {
     assert_eq!(states(&recommendations), ["accepted"]);
     let [trial] = &trials[..] else { panic!("{trials:?}") };
     assert!(trial.queries.iter().any(|query| query.verdict.word() == "improved"));
-    assert!(trial.left_out.iter().any(|(_, why)| why.contains("22012")), "{:?}", trial.left_out);
+    assert!(
+        trial.left_out.iter().any(|(_, why)| why.to_string().contains("22012")),
+        "{:?}",
+        trial.left_out
+    );
 }
 
 #[test]
