@@ -225,6 +225,7 @@ impl Instance {
                 net_bytes: self.sizes[at],
                 is_rebuild: false,
                 upkeep: self.upkeep[at],
+                net_upkeep: self.upkeep[at],
                 unseen: 0.0,
                 statements: (0..STATEMENTS).collect(),
                 beside: Vec::new(),

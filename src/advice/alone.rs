@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Input;
 use super::costs::Costs;
-use super::inverted::served;
+use super::inverted::{is_nearest, served};
 use super::keys::Asked;
 use super::look::Look;
 use super::pinned::executed;
@@ -52,13 +52,26 @@ pub fn price(
         // What serves one of several alternatives has no model: alone it serves nothing.
         for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
             let Some((table, look)) = table.zip(look.clone()) else { break };
-            let finds = finds(input, costs, *query, table, &sized.candidate.plan);
-            costs.with_look(*query, at, look.finding(finds.unwrap_or(0.0)));
+            let plan = &sized.candidate.plan;
+            let look = match gives_nearest(input, *query, table, plan) {
+                true => look.nearest(table),
+                false => look.finding(finds(input, costs, *query, table, plan).unwrap_or(0.0)),
+            };
+            costs.with_look(*query, at, look);
         }
         for query in queries.iter().filter(|query| !costs.has_look(**query, at)) {
             relevant.entry(*query).and_modify(|of| of.leave_out(at));
         }
     }
+}
+
+/// All that the index does for the statement is to give the rows in the order of their distance.
+fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, plan: &IndexPlan) -> bool {
+    let query = &input.workload.queries[at];
+    input.shapes[at].as_ref().is_some_and(|shape| match &shape.scans[..] {
+        [scan] => is_nearest(Asked { query, table, scan, spelled: &[] }, plan),
+        _ => false,
+    })
 }
 
 /// Rows that an inverted index finds for a statement, in the mean of some executions: of those that match a part of

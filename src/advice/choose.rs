@@ -158,11 +158,13 @@ impl<'w> Work<'w> {
                 saved_bytes += bytes;
                 saved_us += writes.upkeep_us(&old, *rows);
             }
+            let upkeep = writes.upkeep_us(&candidate.plan, *rows);
             Priced {
                 is_rebuild,
                 size_bytes: sized.size_bytes,
                 net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
-                upkeep: (writes.upkeep_us(&candidate.plan, *rows) - saved_us).max(0.0),
+                upkeep,
+                net_upkeep: (upkeep - saved_us).max(0.0),
                 unseen: if is_rebuild { 0.0 } else { self.unseen_row_us * rows },
                 statements: concerned.all.clone(),
                 beside: concerned.beside.clone(),

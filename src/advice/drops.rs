@@ -32,6 +32,10 @@ fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
             "duplicate-index" => {
                 format!("another index of {} does the same", quote_table(&table.name))
             }
+            "invalid-index" if index.unique => format!(
+                "{}; the undo builds it anew, which fails while rows repeat its values",
+                finding.message
+            ),
             _ => finding.message.clone(),
         };
         let because = vec![finding.id.clone()];

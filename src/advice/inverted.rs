@@ -1,4 +1,4 @@
-//! Indexes for what a btree cannot find: parts of text, words, elements, ranges that overlap.
+//! Indexes for what a btree cannot find: parts of text, words, elements, ranges that overlap, what is nearest.
 
 use super::keys::{Asked, expression_key, values};
 use super::pinned;
@@ -7,11 +7,38 @@ use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Shape};
 use crate::model::workload::Query;
 use crate::sql::immutable::Kind;
+use crate::sql::operators::is_distance;
 
 /// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that
-/// overlap.
+/// overlap; and the few rows that are nearest to something.
 pub fn all_inverted(asked: Asked<'_>) -> Vec<IndexPlan> {
-    (0..asked.scan.filters.len()).filter_map(|number| of_filter(asked, number)).collect()
+    let of_filters = (0..asked.scan.filters.len()).filter_map(|number| of_filter(asked, number));
+    of_filters.chain(nearest(asked)).collect()
+}
+
+/// The index that gives the rows in the order of their distance from a constant, where the first few are all that
+/// is asked for: `ORDER BY place <-> $1 LIMIT 10`. Source: "Ordering operators" of GiST in the manual.
+fn nearest(asked: Asked<'_>) -> Option<IndexPlan> {
+    let [by] = &asked.scan.sort[..] else { return None };
+    let Key::Expression { sql, columns } = &by.key else { return None };
+    let ([name], true, false) = (&columns[..], asked.scan.limited, by.descending) else {
+        return None;
+    };
+    let column = asked.table.column(name)?;
+    let operator_class = match Kind::of(&column.type_name) {
+        Kind::Geometry => None,
+        Kind::Text if has_trigrams(&column.type_name) => Some("gist_trgm_ops".to_owned()),
+        _ => return None,
+    };
+    is_distance(sql, name).then(|| {
+        let key = IndexKey { operator_class, ..IndexKey::column(name) };
+        IndexPlan::on(&asked.table.name, "gist", vec![key])
+    })
+}
+
+/// The index gives the order of the scan, and finds nothing that its conditions ask for.
+pub fn is_nearest(asked: Asked<'_>, plan: &IndexPlan) -> bool {
+    nearest(asked).as_ref() == Some(plan) && served(asked, plan).is_empty()
 }
 
 /// The index that finds what one filter asks for.
@@ -98,15 +125,20 @@ fn inverted(
     let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
     match (filter.operator, kind) {
         (Operator::Like | Operator::ILike, Kind::Text) if is_too_short(query, filter) => None,
-        (Operator::ILike, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
+        (Operator::ILike | Operator::Similar, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
         (Operator::Like, Kind::Text) if by_part() => Some(("gin", Some("gin_trgm_ops"))),
+        // What is part of a constant no operator class for documents and pairs finds.
+        (Operator::Contains, Kind::Document | Kind::Pairs) if filter.sql.contains("<@") => None,
         // Smaller and quicker, and knows nothing but containment and paths.
         (Operator::Contains, Kind::Document) if is_jsonb && is_path(filter) => {
             Some(("gin", Some("jsonb_path_ops")))
         }
         (Operator::Contains, Kind::Document) if is_jsonb => Some(("gin", None)),
-        (Operator::Contains, Kind::Words | Kind::Array) => Some(("gin", None)),
-        (Operator::Contains, Kind::Range) => Some(("gist", None)),
+        (Operator::Contains, Kind::Words | Kind::Array | Kind::Pairs) => Some(("gin", None)),
+        (Operator::Contains | Operator::Within, Kind::Range | Kind::Geometry) => {
+            Some(("gist", None))
+        }
+        (Operator::Contains, Kind::Network) => Some(("gist", Some("inet_ops"))),
         _ => None,
     }
 }

@@ -10,7 +10,19 @@ use crate::sql::immutable::{Indexable, Kind, indexable};
 
 /// Types that no btree holds.
 const WITHOUT_BTREE: &[&str] = &[
-    "json", "jsonb", "xml", "point", "box", "polygon", "path", "circle", "line", "lseg", "tsquery",
+    "json",
+    "jsonb",
+    "xml",
+    "point",
+    "box",
+    "polygon",
+    "path",
+    "circle",
+    "line",
+    "lseg",
+    "tsquery",
+    "geometry",
+    "geography",
 ];
 
 /// A filter that an index key can serve.
@@ -75,8 +87,12 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
             Operator::IsNull => wants.equal.extend(wanted(0.0)),
             Operator::In => wants.lists.extend(wanted(distinct(table, &filter.key))),
             Operator::Range => wants.ranges.extend(wanted(0.0)),
+            // The addresses of a network follow each other in a btree.
+            Operator::Within if asked.kind_of(&filter.key) == Some(Kind::Network) => {
+                wants.ranges.extend(wanted(0.0));
+            }
             Operator::Like if is_prefix(query, filter) => {
-                wants.ranges.extend(wanted(0.0).map(|wanted| by_pattern(table, wanted)));
+                wants.ranges.extend(wanted(0.0).and_then(|wanted| by_pattern(table, wanted)));
             }
             Operator::IsNotNull | Operator::NotEqual => {
                 wants.only_conditions.extend(condition.clone());
@@ -180,6 +196,11 @@ impl Asked<'_> {
         }
     }
 
+    /// The kind of the values of a key that is a column.
+    fn kind_of(self, key: &Key) -> Option<Kind> {
+        Some(Kind::of(&self.table.column(key.column()?)?.type_name))
+    }
+
     /// The expression as an index can hold it: immutable, and with its constants in place.
     pub fn expression<'s>(
         self,
@@ -233,19 +254,29 @@ pub fn values<'q>(query: &'q Query, filter: &Predicate) -> Vec<&'q str> {
 }
 
 /// A prefix is found by the order of bytes: another operator class is needed where the column is
-/// ordered as a dictionary is.
-fn by_pattern(table: &Table, wanted: Wanted) -> Wanted {
+/// ordered as a dictionary is, or may be. `None` for a type that has none, as `citext`.
+fn by_pattern(table: &Table, wanted: Wanted) -> Option<Wanted> {
     let column = wanted.columns.first().and_then(|name| table.column(name));
     let storage = column.and_then(|column| column.storage);
-    if storage.is_none_or(|storage| storage.bytewise) {
-        return wanted;
+    if storage.is_some_and(|storage| storage.bytewise) {
+        return Some(wanted);
     }
-    let class = match column.map(|column| column.type_name.as_str()) {
-        Some(name) if name.starts_with("character varying") => "varchar_pattern_ops",
-        Some(name) if name.starts_with("character(") => "bpchar_pattern_ops",
-        _ => "text_pattern_ops",
+    let type_name = column.filter(|_| wanted.key.is_column).map(|column| column.type_name.as_str());
+    let class = match type_name {
+        // What an expression gives is text.
+        None | Some("text") => "text_pattern_ops",
+        Some(name) if name.starts_with("character varying") || name.starts_with("varchar") => {
+            "varchar_pattern_ops"
+        }
+        Some(name) if name.starts_with("char") || name.starts_with("bpchar") => {
+            "bpchar_pattern_ops"
+        }
+        Some(_) => return None,
     };
-    Wanted { key: IndexKey { operator_class: Some(class.to_owned()), ..wanted.key }, ..wanted }
+    Some(Wanted {
+        key: IndexKey { operator_class: Some(class.to_owned()), ..wanted.key },
+        ..wanted
+    })
 }
 
 /// A key for a btree, `None` when no btree holds the type.

@@ -24,6 +24,8 @@ pub struct Look {
     pages: f64,
     /// Rows that it finds, of which other conditions may leave fewer; as far as is known.
     finds: f64,
+    /// Rows of the table, where it gives them by their distance, nearest first, until there are enough.
+    nearest_of: Option<f64>,
     /// Where it was built: the plan with it and nothing else, and what its scan costs.
     built: Option<(Planned, f64)>,
 }
@@ -49,7 +51,7 @@ impl Look {
     pub fn modelled(table: &Table) -> Option<Look> {
         let relations = relations(table).map(str::to_owned).collect();
         let pages = (table.size_bytes? as f64 / 8_192.0).max(1.0);
-        Some(Look { relations, pages, finds: 0.0, built: None })
+        Some(Look { relations, pages, finds: 0.0, nearest_of: None, built: None })
     }
 
     /// The same where the index itself finds so many rows.
@@ -57,9 +59,15 @@ impl Look {
         Look { finds: rows, ..self }
     }
 
+    /// The same where it gives the rows that are nearest to something, one after the other.
+    pub fn nearest(self, table: &Table) -> Look {
+        Look { nearest_of: table.rows, ..self }
+    }
+
     /// As the planner saw it: `built` with the index and nothing else, `before` without it.
     pub fn built(table: &Table, built: Planned, before: &Planned) -> Look {
-        let none = Look { relations: Rc::new([]), pages: 1.0, finds: 0.0, built: None };
+        let none =
+            Look { relations: Rc::new([]), pages: 1.0, finds: 0.0, nearest_of: None, built: None };
         let look = Look::modelled(table).unwrap_or(none);
         let of = |planned: &Planned| look.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
         // Where it is looked into for each row of something else, its scan costs as often.
@@ -99,6 +107,11 @@ impl Look {
         let rest = (planned.full_cost - cost).max(0.0);
         if let Some((_, scan_cost)) = &self.built {
             return Some(rest + scan_cost);
+        }
+        if let Some(of) = self.nearest_of {
+            // Of the rows it comes by as many are left as meet the other conditions; each lies on a page of its own.
+            let passed = planned.rows * (of / rows.max(1.0)).max(1.0);
+            return Some(scans * LOOK_COST + passed * (RANDOM_PAGE_COST + ROW_COST));
         }
         let (all, rows) = (self.pages, rows.max(self.finds));
         let pages = (2.0 * all * rows / (2.0 * all + rows)).min(all);

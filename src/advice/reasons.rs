@@ -8,6 +8,7 @@ use crate::model::catalog::{Catalog, Table};
 use crate::model::shape::{Key, Operator, Shape, StatementKind};
 use crate::model::workload::Query;
 use crate::sql::immutable::indexable;
+use crate::sql::lexer::{Kind, tokens};
 
 /// Share of the time from which on a statement is owed a reason, percent.
 const EXPENSIVE_PCT: f64 = 1.0;
@@ -136,11 +137,26 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
         );
     }
     if let Some(expression) = unindexable(input.catalog, shape) {
-        return format!(
-            "an index holds only what is immutable, which {expression} is not known to be; compare the column itself"
-        );
+        return if has_varying(&input.workload.queries[at], expression) {
+            format!(
+                "no index can hold {expression}, which takes a value that varies; ask by an operator that an index on the column serves, as a % b of pg_trgm in the place of similarity(a, b)"
+            )
+        } else {
+            format!(
+                "an index holds only what is immutable, which {expression} is not known to be; compare the column itself"
+            )
+        };
     }
     "the planner would use none of the indexes that fit its conditions".to_owned()
+}
+
+/// One of the parameters in the expression had several values.
+fn has_varying(query: &Query, expression: &str) -> bool {
+    let parameters = tokens(expression).filter(|token| token.kind == Kind::Parameter);
+    parameters.filter_map(|token| token.text.strip_prefix('$')?.parse::<usize>().ok()).any(|n| {
+        let values = n.checked_sub(1).and_then(|at| query.slots.get(at));
+        values.is_some_and(|values| values.kept().len() > 1)
+    })
 }
 
 /// The array column whose elements a statement asks for, where it asks for nothing else.

@@ -16,6 +16,8 @@ pub struct Priced {
     pub is_rebuild: bool,
     /// What keeping it up costs, in the units of [`super::select::Weighed::weight`].
     pub upkeep: f64,
+    /// The same, less that of the indexes whose place it takes.
+    pub net_upkeep: f64,
     /// What it has to save for writes that nothing tells of, in the same units.
     pub unseen: f64,
     /// Positions in the list of statements that it can matter to.
@@ -77,7 +79,8 @@ impl Room {
 pub struct Taken {
     bytes: f64,
     /// In the units of [`Priced::upkeep`].
-    pub upkeep: f64,
+    upkeep: f64,
+    pub net_upkeep: f64,
     /// In the units of [`Priced::unseen`].
     pub unseen: f64,
     indexes: usize,
@@ -88,6 +91,7 @@ impl Taken {
         Taken {
             bytes: self.bytes + priced.size_bytes,
             upkeep: self.upkeep + priced.upkeep,
+            net_upkeep: self.net_upkeep + priced.net_upkeep,
             unseen: self.unseen + priced.unseen,
             indexes: self.indexes + 1,
         }
@@ -97,6 +101,7 @@ impl Taken {
         Taken {
             bytes: self.bytes - priced.size_bytes,
             upkeep: self.upkeep - priced.upkeep,
+            net_upkeep: self.net_upkeep - priced.net_upkeep,
             unseen: self.unseen - priced.unseen,
             indexes: self.indexes - 1,
         }

@@ -177,10 +177,11 @@ fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Resu
     }
     let target = flags_again(&settings);
     let file = args.run.display();
+    let only: String = args.only.iter().map(|id| format!(" --only {id}")).collect();
     output::print(&match args.undo {
         true => format!("next: pgassay trial … {target}\n"),
         false => format!(
-            "undo: pgassay apply {file} {target} --undo --execute\nnext: pgassay check LOG {target} --save-baseline baseline.json\n"
+            "undo: pgassay apply {file} {target}{only} --undo --execute\nnext: pgassay check LOG {target} --save-baseline baseline.json\n"
         ),
     })
 }

@@ -21,6 +21,8 @@ pub struct Plan {
     pub cost: f64,
     /// The same if no `LIMIT` stopped it early.
     pub full_cost: f64,
+    /// Rows that the planner expects the top node to return.
+    pub expected_rows: f64,
     /// Scans of relations.
     pub scans: Vec<PlannedScan>,
     /// Indexes the plan reads.

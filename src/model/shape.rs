@@ -125,8 +125,12 @@ pub enum Operator {
     ILike,
     IsNull,
     IsNotNull,
-    /// `@>`, `?` and their kin on arrays and jsonb.
+    /// `@>`, `?`, `&&` and their kin on arrays, documents, ranges and shapes.
     Contains,
+    /// `<<` and `<<=`: an address in a network; to ranges and shapes, on the left of another.
+    Within,
+    /// `%` and its kin (pg_trgm): text that is like another.
+    Similar,
     /// `value = ANY (column)`, which no index serves; `column @> ARRAY[value]` finds the same rows.
     Element,
     NotEqual,

@@ -129,6 +129,8 @@ pub struct Planned {
     /// The same if nothing stopped early: what the chosen plan costs when the rows that a `LIMIT` waits
     /// for come last.
     pub full_cost: f64,
+    /// Rows that it is expected to return.
+    pub rows: f64,
     /// Of the indexes that were offered, those that some execution used; by position.
     pub used: Vec<usize>,
     /// Indexes that are there and that some execution used.

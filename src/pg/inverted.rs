@@ -127,6 +127,11 @@ fn taken_apart(key: &IndexKey, kind: Kind) -> Option<String> {
         }
         (None, Kind::Document) => format!("{document}{}", include_str!("queries/keys_values.sql")),
         (None, Kind::Array) => elements.replace("{elements}", "i.v"),
+        // Keys and values, each with a letter before it that tells which.
+        (None, Kind::Pairs) => elements.replace(
+            "{elements}",
+            "(SELECT array_agg('K' || e.key) || array_agg('V' || e.value) FROM each(i.v) e)",
+        ),
         (None, Kind::Words) => elements.replace("{elements}", "tsvector_to_array(i.v)"),
         _ => return None,
     })

@@ -14,6 +14,7 @@ pub fn read(explained: &Value) -> Plan {
     let mut plan = Plan { cost: root["Total Cost"].as_f64().unwrap_or(0.0), ..Plan::default() };
     let mut shape = Xxh3::new();
     plan.full_cost = plan.cost + cut_off(root);
+    plan.expected_rows = root["Plan Rows"].as_f64().unwrap_or(0.0);
     node(root, 0, 1.0, &mut plan, &mut shape);
     plan.shape = shape.digest();
     let executed = root.get("Actual Rows").is_some();

@@ -66,6 +66,7 @@ impl<'c> Planner<'c> {
         for (plan, share) in &plans {
             planned.cost += plan.cost * share;
             planned.full_cost += plan.full_cost * share;
+            planned.rows += plan.expected_rows * share;
             for name in &plan.indexes {
                 match position(name) {
                     Some(at) if !planned.used.contains(&at) => planned.used.push(at),

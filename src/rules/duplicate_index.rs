@@ -62,7 +62,7 @@ fn in_table(table: &Table) -> Vec<Finding> {
 }
 
 /// Everything `index` can do, `other` can do as well.
-fn covers(other: &Index, index: &Index) -> bool {
+pub(super) fn covers(other: &Index, index: &Index) -> bool {
     other.valid
         && other.method == index.method
         && other.predicate == index.predicate

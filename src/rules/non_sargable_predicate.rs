@@ -135,9 +135,9 @@ fn is_slow_enough(found: &ScanOf<'_>) -> bool {
 }
 
 fn is_served(table: Option<&Table>, predicate: &Predicate) -> bool {
-    let indexes = table.map(|table| table.indexes.as_slice()).unwrap_or_default();
-    indexes.iter().any(|index| {
-        index_serves(index, predicate)
+    let Some(table) = table else { return false };
+    table.indexes.iter().any(|index| {
+        index_serves(table, index, predicate)
             // A btree of pattern operators serves no pattern that begins with a wildcard.
             && !(index.method == "btree"
                 && matches!(predicate.operator, Operator::Like | Operator::ILike))

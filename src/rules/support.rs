@@ -8,6 +8,7 @@ use crate::model::name::TableName;
 use crate::model::shape::{Key, Operator, Predicate, Scan};
 use crate::model::workload::{Query, Workload};
 use crate::sql::implied::may_imply;
+use crate::sql::operators::is_distance;
 use crate::sql::spelling::may_be;
 
 /// Statements faster than this in the mean, microseconds, do not wait for a scan that matters.
@@ -34,18 +35,32 @@ pub fn is_sargable(predicate: &Predicate) -> bool {
 }
 
 /// An index begins with the key of the predicate and its method serves the operator.
-pub fn index_serves(index: &Index, predicate: &Predicate) -> bool {
+pub fn index_serves(table: &Table, index: &Index, predicate: &Predicate) -> bool {
     let leads = index.keys.first().is_some_and(|key| same_key(key, &predicate.key));
     let holds = index.keys.iter().any(|key| same_key(key, &predicate.key));
     match (index.method.as_str(), predicate.operator) {
         _ if !index.valid => false,
         // A pattern needs an operator class that knows patterns; GIN and GiST serve any of their keys.
-        ("gin" | "gist", Operator::Like | Operator::ILike | Operator::Contains) => holds,
+        (
+            "gin" | "gist" | "spgist",
+            Operator::Like
+            | Operator::ILike
+            | Operator::Contains
+            | Operator::Within
+            | Operator::Similar,
+        ) => holds,
         ("gin", _) => false,
         ("btree", Operator::Like) => {
-            leads && index.keys[0].operator_class.as_deref().is_some_and(|c| c.contains("pattern"))
+            let key = &index.keys[0];
+            let column = table.column(&key.expression).filter(|_| key.is_column);
+            let by_bytes = column.and_then(|column| column.storage).is_some_and(|s| s.bytewise);
+            leads
+                && match key.operator_class.as_deref() {
+                    Some(class) => class.contains("pattern"),
+                    None => by_bytes,
+                }
         }
-        (_, Operator::ILike | Operator::Contains | Operator::Element) => false,
+        (_, Operator::ILike | Operator::Contains | Operator::Similar | Operator::Element) => false,
         ("hash", operator) => leads && operator == Operator::Equal,
         _ => leads,
     }
@@ -54,7 +69,7 @@ pub fn index_serves(index: &Index, predicate: &Predicate) -> bool {
 /// Some index serves some filter of the scan.
 pub fn is_filter_served(table: &Table, scan: &Scan) -> bool {
     let mut fit = table.indexes.iter().filter(|index| holds_rows_of(index, scan));
-    fit.any(|index| scan.filters.iter().any(|filter| index_serves(index, filter)))
+    fit.any(|index| scan.filters.iter().any(|filter| index_serves(table, index, filter)))
 }
 
 /// The index holds all rows that the scan asks for, as far as can be told.
@@ -75,6 +90,9 @@ pub fn is_column_led(table: &Table, column: &str) -> bool {
 /// An index gives the order of the scan once its equality columns are fixed.
 pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
     table.indexes.iter().any(|index| {
+        if index.valid && gives_nearest(index, scan) && holds_rows_of(index, scan) {
+            return true;
+        }
         if index.method != "btree" || !index.valid || !holds_rows_of(index, scan) {
             return false;
         }
@@ -99,6 +117,14 @@ pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
         };
         run(false) || run(true)
     })
+}
+
+/// The order is that of the distance from something, which GiST gives.
+fn gives_nearest(index: &Index, scan: &Scan) -> bool {
+    let [by] = &scan.sort[..] else { return false };
+    matches!(index.method.as_str(), "gist" | "spgist")
+        && !by.descending
+        && index.keys.iter().any(|key| is_distance(by.key.sql(), &key.expression))
 }
 
 /// An index key, as the server spells it, and a key of a statement mean the same.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::duplicate_index::covers;
 use super::support::{index_serves, same_key};
 use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Index, Table};
@@ -24,7 +25,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for table in catalog.tables.iter().filter(|table| table.is_indexable()) {
         for index in &table.indexes {
-            if is_unused(index) && !is_wanted(input, table, index) {
+            if is_unused(index) && !stands_in(table, index) && !is_wanted(input, table, index) {
                 findings.push(finding(catalog, table, index));
             }
         }
@@ -37,12 +38,20 @@ fn is_unused(index: &Index) -> bool {
     index.scans == Some(0) && index.valid && !index.constraint && !index.unique
 }
 
+/// Another index is read that this one makes superfluous: of the two it is the one that stays.
+fn stands_in(table: &Table, index: &Index) -> bool {
+    let is_read = |other: &Index| other.valid && other.scans.is_some_and(|scans| scans > 0);
+    table.indexes.iter().any(|other| {
+        other.name != index.name && !other.constraint && is_read(other) && covers(index, other)
+    })
+}
+
 /// Some statement of the workload looks for what the index is on: it may be younger than the
 /// statistics.
 fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
     let leads = |key: &Key| index.keys.first().is_some_and(|own| same_key(own, key));
     let is_wanted_by = |scan: &Scan| {
-        scan.filters.iter().any(|filter| leads(&filter.key) || index_serves(index, filter))
+        scan.filters.iter().any(|filter| leads(&filter.key) || index_serves(table, index, filter))
             || scan.joins.iter().any(|join| leads(&Key::Column(join.column.clone())))
             || scan.lookups.iter().any(|lookup| leads(&lookup.key))
             || scan.ordered_by().is_some_and(leads)
@@ -91,6 +100,34 @@ mod tests {
     use super::*;
     use crate::model::workload::Workload;
     use crate::sql::ddl;
+
+    #[test]
+    fn of_two_that_do_the_same_one_stays_whichever_is_read() {
+        let (mut catalog, _) = ddl::catalog(
+            "CREATE TABLE t (id bigint PRIMARY KEY, a int, b int);
+             CREATE INDEX t_a ON t (a, b); CREATE INDEX t_a_again ON t (a, b); CREATE INDEX t_short ON t (a);",
+        );
+        let workload = Workload::default();
+        let unused = |catalog: &Catalog| -> Vec<String> {
+            let found = find(&Input::new(&workload, Some(catalog), &[]));
+            found.into_iter().filter_map(|finding| finding.subject.index).collect()
+        };
+        let scans = |catalog: &mut Catalog, of: &str, scans: u64| {
+            let mut own = catalog.tables[0].indexes.iter_mut();
+            own.find(|index| index.name == of).unwrap().scans = Some(scans);
+        };
+        ["t_a", "t_a_again", "t_short"].iter().for_each(|name| scans(&mut catalog, name, 0));
+        assert_eq!(unused(&catalog), ["t_a", "t_a_again", "t_short"]);
+        scans(&mut catalog, "t_a_again", 295);
+        assert_eq!(
+            unused(&catalog),
+            ["t_short"],
+            "the copy that is read goes: t_a takes its place"
+        );
+        scans(&mut catalog, "t_a_again", 0);
+        scans(&mut catalog, "t_short", 7);
+        assert!(unused(&catalog).is_empty(), "either may be what is left in the place of t_short");
+    }
 
     #[test]
     fn only_old_statistics_of_a_lone_server_are_a_warning() {

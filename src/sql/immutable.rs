@@ -37,6 +37,12 @@ pub enum Kind {
     /// `tsvector`.
     Words,
     Range,
+    /// An address or a network: `inet`, `cidr`.
+    Network,
+    /// What lies in the plane or on the globe, of PostgreSQL itself and of PostGIS.
+    Geometry,
+    /// `hstore`.
+    Pairs,
     Array,
     /// A constant whose type its place decides.
     Constant,
@@ -68,9 +74,12 @@ impl Kind {
             "uuid" => Kind::Uuid,
             "json" | "jsonb" => Kind::Document,
             "tsvector" => Kind::Words,
-            "int4range" | "int8range" | "numrange" | "tsrange" | "tstzrange" | "daterange" => {
-                Kind::Range
-            }
+            "int4range" | "int8range" | "numrange" | "tsrange" | "tstzrange" | "daterange"
+            | "int4multirange" | "int8multirange" | "nummultirange" | "tsmultirange"
+            | "tstzmultirange" | "datemultirange" => Kind::Range,
+            "inet" | "cidr" => Kind::Network,
+            "point" | "box" | "circle" | "polygon" | "geometry" | "geography" => Kind::Geometry,
+            _ if name.ends_with("hstore") => Kind::Pairs,
             _ => Kind::Other,
         }
     }

@@ -17,6 +17,7 @@ pub mod index_ddl;
 pub mod keyword;
 pub mod lexer;
 pub mod normalize;
+pub mod operators;
 pub mod parse;
 pub mod predicate;
 pub mod redact;

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::alternatives::{alternatives, any_of, fields, rows};
+use super::operators::{condition_call, operator};
 use super::scope::{Origin, Scope, fold};
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
@@ -108,7 +109,9 @@ pub fn classify<'e>(
             let found = filter(left, operator, &[right]);
             // `5 < a` says the same as `a > 5`; only for operators that can be turned round.
             let found = match operator {
-                Operator::Equal | Operator::Range => found.or(|| filter(right, operator, &[left])),
+                Operator::Equal | Operator::Range | Operator::Within | Operator::Similar => {
+                    found.or(|| filter(right, operator, &[left]))
+                }
                 _ => found,
             };
             match operator {
@@ -148,6 +151,24 @@ pub fn classify<'e>(
         | Expr::SimilarTo { negated: false, expr, pattern, .. } => {
             filter(expr, Operator::ILike, &[pattern])
         }
+        Expr::Function(function) => {
+            let Some((operator, arguments)) = condition_call(function) else {
+                return Conjunct::Other;
+            };
+            let own = |at: usize| {
+                let others: Vec<&Expr> = arguments
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| *n != at)
+                    .map(|(_, e)| *e)
+                    .collect();
+                filter(arguments[at], operator, &others)
+            };
+            match operator {
+                Operator::Contains => own(0).or(|| own(1)),
+                _ => own(0),
+            }
+        }
         Expr::IsNull(inner) => filter(inner, Operator::IsNull, &[]),
         Expr::IsNotNull(inner) => filter(inner, Operator::IsNotNull, &[]),
         Expr::IsTrue(inner) | Expr::IsFalse(inner) => filter(inner, Operator::Equal, &[]),
@@ -156,26 +177,6 @@ pub fn classify<'e>(
         }
         expr if is_name(expr) => filter(expr, Operator::Equal, &[]),
         _ => Conjunct::Other,
-    }
-}
-
-fn operator(op: &BinaryOperator) -> Operator {
-    use BinaryOperator as Op;
-    match op {
-        Op::Eq => Operator::Equal,
-        Op::NotEq => Operator::NotEqual,
-        Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Operator::Range,
-        Op::PGLikeMatch | Op::PGStartsWith => Operator::Like,
-        Op::PGILikeMatch | Op::PGRegexMatch | Op::PGRegexIMatch => Operator::ILike,
-        Op::AtArrow
-        | Op::ArrowAt
-        | Op::PGOverlap
-        | Op::Question
-        | Op::QuestionAnd
-        | Op::QuestionPipe
-        | Op::AtQuestion
-        | Op::AtAt => Operator::Contains,
-        _ => Operator::Other,
     }
 }
 

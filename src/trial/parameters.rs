@@ -215,6 +215,11 @@ fn assemble(
         .collect()
 }
 
+/// The prefix stands there as it is, and not as a pattern.
+fn is_plain_prefix(predicate: &Predicate) -> bool {
+    predicate.sql.contains("^@") || predicate.sql.to_lowercase().starts_with("starts_with(")
+}
+
 /// The value for a position, as SQL over the row: a pattern for a pattern, the value for the rest.
 fn value_of(predicate: &Predicate) -> String {
     let key = match predicate.key.column() {
@@ -222,6 +227,7 @@ fn value_of(predicate: &Predicate) -> String {
         None => predicate.key.sql().to_owned(),
     };
     match predicate.operator {
+        Operator::Like if is_plain_prefix(predicate) => format!("left(({key})::text, 4)"),
         Operator::Like => format!("left(({key})::text, 4) || '%'"),
         Operator::ILike => format!("'%' || substr(({key})::text, 3, 5) || '%'"),
         Operator::In => format!("({key})::text"),

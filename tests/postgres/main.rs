@@ -14,6 +14,7 @@ mod databases;
 mod defects;
 mod demo;
 mod expressions;
+mod operators;
 mod partitions;
 mod refusals;
 mod sizes;

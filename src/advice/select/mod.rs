@@ -240,7 +240,7 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// Time of all statements and of the writes with what is chosen.
     fn whole_now(&self) -> f64 {
-        self.now.iter().sum::<f64>() + self.taken.upkeep + self.taken.unseen
+        self.now.iter().sum::<f64>() + self.taken.net_upkeep + self.taken.unseen
     }
 
     /// Makes this what is chosen.
@@ -267,7 +267,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// What having a candidate costs, whatever it gains.
     fn price(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
-        priced.upkeep + priced.unseen + priced.net_bytes * self.byte_price
+        priced.net_upkeep + priced.unseen + priced.net_bytes * self.byte_price
     }
 
     /// What a candidate takes up: of the room where that is limited, else bytes.
