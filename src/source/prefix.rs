@@ -7,6 +7,8 @@ use super::time::looks_like_time;
 /// provider's documentation or another tool's advice.
 const KNOWN: &[&str] = &[
     "%m [%p] %q%u@%d ",
+    "%m [%p] %q%u@%d %a ",
+    "%m [%p] %q%a %u@%d ",
     "%m [%p] %q[user=%u,db=%d,app=%a] ",
     "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ",
     "%t [%p]: user=%u,db=%d,app=%a,client=%h ",
@@ -15,6 +17,9 @@ const KNOWN: &[&str] = &[
     "%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a:",
     "%m|%u|%d|%c|",
     "%t [%p-%l] %q%u@%d ",
+    "%t [%p-%l] %q%u@%d %a ",
+    "%t [%p] %q%u@%d ",
+    "%t [%p] %q%u@%d %a ",
     "%m [%p] %u@%d/%a ",
     "%m %u@%d [%p] ",
     "%m [%p] ",
@@ -88,26 +93,31 @@ impl Prefix {
     }
 
     /// The prefix that fits most lines: one of those in wide use, or one read off the lines
-    /// themselves; `None` when none fits any.
+    /// themselves; `None` when none fits any. Of those that fit as many it is the one that finds no blank in the
+    /// names of users and databases: applications have them, and addresses stand beside.
     pub fn detect(lines: &[&str]) -> Option<Prefix> {
         let known = KNOWN.iter().map(|source| (*source).to_owned());
         // Lines of sessions and of background processes differ; a few of each are enough.
         let derived = lines.iter().take(DERIVED_FROM).filter_map(|line| derive(line));
-        let mut best: Option<(usize, Prefix)> = None;
+        let mut best: Option<((usize, usize), Prefix)> = None;
         let mut seen: Vec<String> = Vec::new();
         for source in known.chain(derived) {
             if seen.contains(&source) {
                 continue;
             }
             let Ok(prefix) = Prefix::compile(&source) else { continue };
-            let count = lines.iter().filter(|line| prefix.split(line.as_bytes()).is_some()).count();
+            let fits: Vec<Fields<'_>> =
+                lines.iter().filter_map(|line| Some(prefix.split(line.as_bytes())?.0)).collect();
+            let is_name = |name: &[u8]| !name.trim_ascii().contains(&b' ');
+            let named = fits.iter().filter(|f| is_name(f.user) && is_name(f.database)).count();
             seen.push(source);
             // A later one has to fit more lines: those in wide use say more about their fields.
-            if count > 0 && best.as_ref().is_none_or(|(most, _)| count > *most) {
-                best = Some((count, prefix));
+            let score = (fits.len(), named);
+            if score.0 > 0 && best.as_ref().is_none_or(|(most, _)| score > *most) {
+                best = Some((score, prefix));
             }
         }
-        let (count, prefix) = best?;
+        let ((count, _), prefix) = best?;
         if count * 100 < lines.len() * FITS_PCT {
             let loose = Prefix { is_loose: true, ..Prefix::compile("").ok()? };
             let fits = lines.iter().filter(|line| loose.split(line.as_bytes()).is_some()).count();
@@ -448,6 +458,19 @@ mod tests {
     fn a_prefix_is_detected_and_an_unknown_escape_refused() {
         let lines = ["2026-11-22 18:15:51.505 UTC [17525] app@np1 LOG:  x"];
         assert_eq!(Prefix::detect(&lines).unwrap().source(), "%m [%p] %q%u@%d ");
+        let with_application = [
+            "2026-11-22 18:15:51.505 UTC [9] LOG:  checkpoint starting: time",
+            "2026-11-22 18:15:51.505 UTC [17525] app@shop web LOG:  x",
+            "2026-11-22 18:15:51.505 UTC [17526] app@shop DBeaver 21 - Main LOG:  x",
+            "2026-11-22 18:15:51.505 UTC [17527] app@shop  LOG:  x",
+        ];
+        let prefix = Prefix::detect(&with_application).unwrap();
+        assert_eq!(prefix.source(), "%m [%p] %q%u@%d %a ");
+        let databases: Vec<&[u8]> = with_application
+            .iter()
+            .map(|line| prefix.split(line.as_bytes()).unwrap().0.database)
+            .collect();
+        assert_eq!(databases, [&b""[..], b"shop", b"shop", b"shop"]);
         assert_eq!(Prefix::detect(&["nothing"]), None);
         assert!(Prefix::compile("%m %z ").is_err());
     }
