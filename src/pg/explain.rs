@@ -94,25 +94,46 @@ pub fn generic(connection: &Connection, text: &str, parameters: usize) -> Result
     if plans_generically(connection) {
         let rows =
             connection.runtime_simple(&format!("EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}"))?;
-        return Ok(read_text(&rows));
+        return Ok(plan::read(&json(&rows)));
     }
-    // Before 16: a prepared statement under force_generic_plan, executed with NULL for everything; all of
-    // it in one exchange. What failed inside a transaction keeps its name, so each has one of its own.
+    let explained = executed_with_nulls(connection, text, parameters, "")?;
+    // No partition holds what is NULL: what the server would leave out when it begins is kept in.
+    if is_pruned(&explained[0]["Plan"]) {
+        let unpruned = "SET enable_partition_pruning = off; ";
+        return Ok(plan::read(&executed_with_nulls(connection, text, parameters, unpruned)?));
+    }
+    Ok(plan::read(&explained))
+}
+
+/// Before 16: the plan of a prepared statement under `force_generic_plan`, executed with NULL for everything.
+fn executed_with_nulls(
+    connection: &Connection,
+    text: &str,
+    parameters: usize,
+    settings: &str,
+) -> Result<Value, PgError> {
+    // All of it in one exchange. What failed inside a transaction keeps its name, so each has one of its own.
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = format!("pgassay_generic_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let nulls = vec!["NULL"; parameters].join(", ");
     let arguments = if parameters == 0 { String::new() } else { format!("({nulls})") };
     let rows = connection.runtime_simple(&format!(
-        "SET plan_cache_mode = force_generic_plan; PREPARE {name} AS {text}\n; \
+        "SET plan_cache_mode = force_generic_plan; {settings}PREPARE {name} AS {text}\n; \
          EXPLAIN (FORMAT JSON) EXECUTE {name}{arguments}; \
-         DEALLOCATE {name}; RESET plan_cache_mode"
+         DEALLOCATE {name}; RESET plan_cache_mode; RESET enable_partition_pruning"
     ));
     if rows.is_err() {
         let _ = connection.batch(&format!("DEALLOCATE {name}"));
     }
-    Ok(read_text(&rows?))
+    Ok(json(&rows?))
 }
 
-fn read_text(rows: &[String]) -> Plan {
-    plan::read(&serde_json::from_str(&rows.join("\n")).unwrap_or(Value::Null))
+/// Partitions were left out when the plan was about to be executed.
+fn is_pruned(node: &Value) -> bool {
+    node["Subplans Removed"].as_u64().is_some_and(|removed| removed > 0)
+        || node["Plans"].as_array().into_iter().flatten().any(is_pruned)
+}
+
+fn json(rows: &[String]) -> Value {
+    serde_json::from_str(&rows.join("\n")).unwrap_or(Value::Null)
 }

@@ -8,6 +8,7 @@ use pgassay::model::recommendation::IndexPlan;
 use pgassay::pg::catalog;
 use pgassay::pg::connect::Connection;
 use pgassay::pg::distinct::groups;
+use pgassay::pg::explain;
 use pgassay::pg::inverted::keys;
 use serde_json::Value;
 
@@ -125,4 +126,21 @@ fn it_is_advised_like_any_other() {
         assert_ne!(recommendation["estimated"], Value::Null, "{recommendation}");
     }
     assert_eq!(indexes(&built).len(), made.len());
+}
+
+#[test]
+fn a_plan_for_no_values_in_particular_reads_all_partitions() {
+    let Some((_, owner)) = events("generic") else { return };
+    let recent =
+        "SELECT id FROM events WHERE tenant_id = $1 AND at >= $2 ORDER BY at DESC LIMIT 20";
+    let before = explain::generic(&owner, recent, 2).unwrap();
+    let mut read: Vec<&str> = before.scans.iter().map(|scan| scan.relation.as_str()).collect();
+    read.sort_unstable();
+    assert_eq!(read, ["events_01", "events_02", "events_03_0", "events_03_1", "events_rest"]);
+    owner.batch("CREATE INDEX ON events (tenant_id, at DESC)").unwrap();
+    let after = explain::generic(&owner, recent, 2).unwrap();
+    assert!(after.cost < before.cost / 5.0, "{} {}", before.cost, after.cost);
+    assert_eq!(after.indexes.len(), 5, "{:?}", after.indexes);
+    let setting: String = owner.row("SHOW enable_partition_pruning", &[]).unwrap().get(0);
+    assert_eq!(setting, "on");
 }
