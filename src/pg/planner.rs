@@ -16,6 +16,7 @@ use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::{Distinct, Groups, Keys, Planned, Statistics, WhatIf};
 use crate::model::workload::{Query, Sample};
 use crate::sql::ident::quote_table;
+use crate::sql::rewrite::with_integers;
 
 /// Part of the executions with parameters that is taken to run by the plan for none in particular, where the
 /// server would choose that plan: most drivers never let it come to that.
@@ -30,8 +31,8 @@ pub struct Planner<'c> {
     typicals: &'c Typicals,
     /// Plans asked for so far.
     asked: u64,
-    /// How many parameters a text has.
-    parameters: HashMap<String, usize>,
+    /// For each text that was asked about: as the server takes it, and how many parameters it has.
+    parameters: HashMap<String, (String, usize)>,
     /// Texts that cannot be planned for no parameters in particular.
     custom_only: HashSet<String>,
 }
@@ -115,15 +116,28 @@ impl<'c> Planner<'c> {
     }
 
     fn generic(&mut self, text: &str) -> Result<Plan, PgError> {
-        let parameters = match self.parameters.get(text) {
-            Some(known) => *known,
-            None => {
-                let count = explain::parameters(self.connection, text)?;
-                self.parameters.insert(text.to_owned(), count);
-                count
-            }
+        if !self.parameters.contains_key(text) {
+            let known = self.typed(text)?;
+            self.parameters.insert(text.to_owned(), known);
+        }
+        let (typed, count) = &self.parameters[text];
+        explain::generic(self.connection, typed, *count)
+    }
+
+    /// The text as the server takes it, and how many parameters it has. Where a constant was taken out that alone told
+    /// the type of something, the server finds no operator for it.
+    fn typed(&self, text: &str) -> Result<(String, usize), PgError> {
+        let error = match explain::parameters(self.connection, text) {
+            Ok(count) => return Ok((text.to_owned(), count)),
+            Err(error) if error.sqlstate.is_some() => error,
+            Err(error) => return Err(error),
         };
-        explain::generic(self.connection, text, parameters)
+        let typed = with_integers(text).ok_or_else(|| error.clone())?;
+        match explain::parameters(self.connection, &typed) {
+            Ok(count) => Ok((typed, count)),
+            Err(again) if again.sqlstate.is_some() => Err(error),
+            Err(again) => Err(again),
+        }
     }
 }
 

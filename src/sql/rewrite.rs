@@ -71,6 +71,33 @@ pub fn without_locks(sql: &str) -> String {
     kept + &sql[written..]
 }
 
+/// The statement with a type for constants of which nothing else tells one, most often numbers: what is selected
+/// under a name (`$1 AS depth`), and what is computed from two constants. `None` where there is none.
+pub fn with_integers(sql: &str) -> Option<String> {
+    let all: Vec<Token<'_>> = tokens(sql).collect();
+    let is_parameter = |at: usize| all.get(at).is_some_and(|token| token.kind == Kind::Parameter);
+    let is_arithmetic = |at: usize| {
+        all.get(at).is_some_and(|token| ["+", "-", "*", "/", "%"].iter().any(|op| token.is(op)))
+    };
+    let is_selected = |at: usize| {
+        let before = at.checked_sub(1).map(|before| &all[before]);
+        before.is_some_and(|token| token.is_word("select") || token.is(","))
+            && all.get(at + 1).is_some_and(|token| token.is_word("as"))
+    };
+    let (mut text, mut written) = (String::new(), 0);
+    for at in (0..all.len()).filter(|at| is_parameter(*at)) {
+        let is_left = is_arithmetic(at + 1) && is_parameter(at + 2);
+        let is_right = at >= 2 && is_arithmetic(at - 1) && is_parameter(at - 2);
+        if is_selected(at) || is_left || is_right {
+            let end = all[at].start + all[at].text.len();
+            text.push_str(&sql[written..end]);
+            text.push_str("::int");
+            written = end;
+        }
+    }
+    (written > 0).then(|| text + &sql[written..])
+}
+
 /// Tokens of the locking clause that begins here; none where none does.
 fn lock_length(tokens: &[Token<'_>]) -> usize {
     const KINDS: [&[&str]; 4] = [
@@ -131,6 +158,20 @@ mod tests {
             ("SELECT 1 FOR UPDATE OF", "SELECT 1"),
         ] {
             assert_eq!(without_locks(sql), without);
+        }
+    }
+
+    #[test]
+    fn constants_that_nothing_gives_a_type_are_numbers() {
+        assert_eq!(
+            with_integers("SELECT a, $1 AS depth FROM t WHERE b = $2 % $3 AND c > now() - $4")
+                .as_deref(),
+            Some(
+                "SELECT a, $1::int AS depth FROM t WHERE b = $2::int % $3::int AND c > now() - $4"
+            )
+        );
+        for sql in ["SELECT a FROM t WHERE b = $1 + c", "SELECT f($1, $2), CAST($3 AS text)"] {
+            assert_eq!(with_integers(sql), None, "{sql}");
         }
     }
 
