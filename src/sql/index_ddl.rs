@@ -158,7 +158,7 @@ fn as_plan(index: &Index, table: &TableName) -> IndexPlan {
 }
 
 /// The wide one holds the same rows, begins with the same keys, and carries what the narrow one does. Of GIN
-/// every key does the same as the first.
+/// every key does the same as the first, and a btree is read from either end.
 pub fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
     wide.method == narrow.method
         && match (&wide.predicate, &narrow.predicate) {
@@ -168,11 +168,20 @@ pub fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
         && match wide.method == "gin" {
             true => narrow.keys.iter().all(|key| wide.keys.iter().any(|own| same_key(own, key))),
             false => {
+                let begins = |same: fn(&IndexKey, &IndexKey) -> bool| {
+                    wide.keys.iter().zip(&narrow.keys).all(|(wide, own)| same(wide, own))
+                };
+                let backwards = |wide: &IndexKey, own: &IndexKey| same_key(wide, &turned(own));
                 wide.keys.len() >= narrow.keys.len()
-                    && wide.keys.iter().zip(&narrow.keys).all(|(wide, own)| same_key(wide, own))
+                    && (begins(same_key) || (wide.method == "btree" && begins(backwards)))
             }
         }
         && narrow.include.iter().all(|column| wide.holds(column))
+}
+
+/// The key as it stands when the index is read from its end.
+fn turned(key: &IndexKey) -> IndexKey {
+    IndexKey { descending: !key.descending, nulls_first: !key.nulls_first, ..key.clone() }
 }
 
 fn same_key(a: &IndexKey, b: &IndexKey) -> bool {
@@ -258,13 +267,16 @@ mod tests {
         };
         assert!(replaces(&plan, &old));
         let descending = IndexKey { descending: true, nulls_first: true, ..IndexKey::column("a") };
+        // Read from its end.
+        assert!(replaces(&plan, &Index { keys: vec![descending.clone()], ..old.clone() }));
+        let nulls_last = IndexKey { nulls_first: false, ..descending };
         for other in [
             Index { unique: true, ..old.clone() },
             Index { constraint: true, ..old.clone() },
             Index { predicate: Some("a > 0".into()), ..old.clone() },
             Index { include: vec!["d".into()], ..old.clone() },
             Index { keys: vec![IndexKey::column("b")], ..old.clone() },
-            Index { keys: vec![descending], ..old.clone() },
+            Index { keys: vec![nulls_last], ..old.clone() },
             Index { method: "hash".into(), ..old.clone() },
         ] {
             assert!(!replaces(&plan, &other), "{other:?}");
