@@ -131,10 +131,10 @@ pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
     harm(&using, matter).or_else(|| may_harm(trial, matter))
 }
 
-/// A statement that uses the recommendation became faster in the set, and no other recommendation made
-/// it as fast by itself.
-pub fn proved_by_set(trial: &Trial, id: &str, singles: &[Trial]) -> Option<Fingerprint> {
-    let index = trial.index_of(id)?;
+/// Statements that use the recommendation and became faster in the set, where no other recommendation made them as
+/// fast by itself.
+pub fn proved_by_set(trial: &Trial, id: &str, singles: &[Trial]) -> Vec<Fingerprint> {
+    let Some(index) = trial.index_of(id) else { return Vec::new() };
     let improved = |query: &&QueryTrial| {
         query.verdict == Verdict::Improved && index.used_by.contains(&query.fingerprint)
     };
@@ -145,8 +145,24 @@ pub fn proved_by_set(trial: &Trial, id: &str, singles: &[Trial]) -> Option<Finge
             })
         })
     };
-    let found = trial.queries.iter().filter(improved).find(|query| !by_another(query));
-    found.map(|query| query.fingerprint)
+    let proved = trial.queries.iter().filter(improved).filter(|query| !by_another(query));
+    proved.map(|query| query.fingerprint).collect()
+}
+
+/// Indexes of the set that one of the statements uses, without that of `id`.
+pub fn others_used<'t>(set: &'t Trial, statements: &[Fingerprint], id: &str) -> Vec<&'t str> {
+    let is_used = |index: &&TriedIndex| statements.iter().any(|s| index.used_by.contains(s));
+    let used = set.indexes.iter().filter(is_used).map(|index| index.recommendation.as_str());
+    used.filter(|other| *other != id).collect()
+}
+
+/// One of the statements is slower `without` an index than in the set that has it, or could not be replayed there.
+pub fn is_missed(set: &Trial, without: &Trial, statements: &[Fingerprint]) -> bool {
+    statements.iter().any(|statement| {
+        set.query(*statement).is_some_and(|with| {
+            without.query(*statement).is_none_or(|without| without.is_slower_than(with))
+        })
+    })
 }
 
 /// No statement uses it, in the words `why`; not so sure where some could not even be planned.
@@ -288,8 +304,22 @@ mod tests {
         for (alone_pct, is_proved) in [(-30.0, true), (-3.0, true), (-79.0, false)] {
             let singles = [tried(&["first"], alone_pct), tried(&["second"], -3.0)];
             let proof = proved_by_set(&together, "second", &singles);
-            assert_eq!(proof.is_some(), is_proved, "{alone_pct}");
+            assert_eq!(!proof.is_empty(), is_proved, "{alone_pct}");
         }
+    }
+
+    #[test]
+    fn what_a_statement_of_a_set_does_not_miss_is_seen_in_the_set_without_it() {
+        let set = tried(&["first", "second", "third"], -80.0);
+        let statements = proved_by_set(&set, "third", &[]);
+        assert_eq!(others_used(&set, &statements, "third"), ["first", "second"]);
+        for (without_pct, is_needed) in [(-20.0, true), (-79.0, false)] {
+            let without = tried(&["first", "second"], without_pct);
+            assert_eq!(is_missed(&set, &without, &statements), is_needed, "{without_pct}");
+        }
+        let mut endless = tried(&["first", "second"], -80.0);
+        endless.queries.clear();
+        assert!(is_missed(&set, &endless, &statements), "it takes too long without");
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! statement slower alone are tried beside what stands.
 
 use super::decide::{
-    Fate, Matter, alone, improves_set, in_set, proved_by_set, slower_alone, superfluous,
+    Fate, Matter, alone, improves_set, in_set, is_missed, others_used, proved_by_set, slower_alone,
+    superfluous,
 };
 use super::plan::{Plan, Planner, plan};
 use super::stage::{Case, NewlyBuilt};
@@ -170,7 +171,7 @@ impl<'c> Court<'c, '_> {
         mut members: Vec<usize>,
     ) -> Result<Option<Trial>, PgError> {
         let mut larger: Option<(Trial, Vec<usize>)> = None;
-        for _ in 0..MOST_SETS {
+        for number in 1..=MOST_SETS {
             if members.len() < 2 {
                 break;
             }
@@ -192,10 +193,14 @@ impl<'c> Court<'c, '_> {
                 return Ok(Some(trial));
             }
             let taken_out = self.take_out(recommendations, &mut members, &trial);
-            if taken_out.is_empty() {
+            if !taken_out.is_empty() {
+                larger = Some((trial, taken_out));
+                continue;
+            }
+            let is_last = number == MOST_SETS;
+            if is_last || !self.leave_out_unmissed(recommendations, &mut members, &trial)? {
                 return Ok(Some(trial));
             }
-            larger = Some((trial, taken_out));
         }
         // One that came back alone has not been tried yet.
         let untried = |at: &usize| self.is_untried(&recommendations[*at].id);
@@ -302,6 +307,44 @@ impl<'c> Court<'c, '_> {
             recommendations[at].why = Some(format!("its statements are as fast with {by} alone"));
             taken_out.push(at);
         }
+    }
+
+    /// Of what only the set proves, leaves out what its statements do not miss: where several indexes make a
+    /// statement faster together, one of them may do nothing for it but stand in its plan. Returns whether there was any.
+    fn leave_out_unmissed(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        members: &mut Vec<usize>,
+        set: &Trial,
+    ) -> Result<bool, PgError> {
+        let before = members.len();
+        for at in members.clone() {
+            let recommendation = &recommendations[at];
+            let id = recommendation.id.clone();
+            let Some(single) = self.single(&id) else { continue };
+            if alone(single, self.matter(recommendation), true).0 == State::Accepted {
+                continue;
+            }
+            let statements = proved_by_set(set, &id, &self.singles);
+            let used = others_used(set, &statements, &id);
+            let mut others = members.clone();
+            others.retain(|other| used.contains(&recommendations[*other].id.as_str()));
+            // One other by itself was tried already, and was slower.
+            if others.len() < 2 {
+                continue;
+            }
+            let without = self.hold(&format!("the set without {id}"), recommendations, &others)?;
+            if without.failed.is_none() && !is_missed(set, &without, &statements) {
+                let recommendation = &mut recommendations[at];
+                recommendation.state = State::Undecided;
+                recommendation.why = Some(format!(
+                    "{} is as fast beside the others without it",
+                    statements.first().map_or(String::new(), Fingerprint::to_string)
+                ));
+                members.retain(|member| *member != at);
+            }
+        }
+        Ok(members.len() < before)
     }
 
     /// What the accepted ones together cost the writes, where that is asked for: into the trial that proves them.
@@ -420,7 +463,8 @@ impl<'c> Court<'c, '_> {
         if fate.0 == State::Accepted {
             return fate;
         }
-        match set.and_then(|set| proved_by_set(set, id, &self.singles)) {
+        let proved = set.map_or(Vec::new(), |set| proved_by_set(set, id, &self.singles));
+        match proved.first() {
             Some(statement) => {
                 let why = format!("{statement} becomes faster by it together with the others");
                 (State::Accepted, Some(why))
