@@ -22,12 +22,14 @@ use crate::model::whatif::{Build, Statistics, WhatIf};
 const MOST_OF_THE_ROWS: f64 = 0.7;
 /// Pairs of a statement and a candidate up to which the planner is asked of each of them.
 const MOST_PAIRS: usize = 10_000;
+/// Part of its cost above which a statement is not cheaper by an index.
+const UNCHANGED: f64 = 0.99;
 
 /// An index worth having, and why.
 #[derive(Debug, Clone)]
 pub struct Chosen {
     pub plan: IndexPlan,
-    /// Statements whose plan uses it, by position in the workload.
+    /// Statements that are cheaper by it than by the others alone, by position in the workload.
     pub serves: Vec<usize>,
     pub takes: Takes,
     pub estimate: Option<Estimate>,
@@ -163,16 +165,9 @@ fn explain(
         .iter()
         .map(|at| {
             let Sized { candidate, rows, size_bytes, why_not, .. } = &sized[*at];
-            let serves = serves.remove(at).unwrap_or_default();
-            let (mut cost_before, mut cost_after, mut total_us) = (0.0, 0.0, 0);
-            for query in &serves {
-                let of = &input.workload.queries[*query];
-                let before = costs.plain_cost(*query, &[]).unwrap_or(0.0);
-                let after = costs.plain_cost(*query, chosen).unwrap_or(before);
-                cost_before += of.calls as f64 * before;
-                cost_after += of.calls as f64 * after;
-                total_us += of.total_us;
-            }
+            let used_by = serves.remove(at).unwrap_or_default();
+            let Merit { serves, cost_before, cost_after, total_us } =
+                merit(input, costs, chosen, *at, used_by);
             // A model gives no figure that a reader could take for the planner's.
             let is_priced = !serves.iter().any(|query| costs.is_modelled(*query, *at));
             let why = why_not.clone().filter(|_| serves.is_empty() || !is_priced);
@@ -187,4 +182,46 @@ fn explain(
         .collect();
     out.sort_by_key(|(total_us, _)| std::cmp::Reverse(*total_us));
     out.into_iter().map(|(_, chosen)| chosen).collect()
+}
+
+/// What an index does beside the others.
+struct Merit {
+    serves: Vec<usize>,
+    cost_before: f64,
+    cost_after: f64,
+    total_us: u64,
+}
+
+/// Of the statements whose plan uses an index, those that are cheaper by it than by the others alone: what these do
+/// for the same statements is not its merit.
+fn merit(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    chosen: &[usize],
+    at: usize,
+    used_by: Vec<usize>,
+) -> Merit {
+    let others: Vec<usize> = chosen.iter().filter(|other| **other != at).copied().collect();
+    let mut all: Vec<(usize, f64, f64)> = Vec::new();
+    for query in used_by {
+        let without = costs.plain_cost(query, &others);
+        let before = without.or_else(|| costs.plain_cost(query, &[])).unwrap_or(0.0);
+        let after = costs.plain_cost(query, chosen).unwrap_or(before);
+        all.push((query, before, after));
+    }
+    let is_cheaper = |(query, before, after): &(usize, f64, f64)| {
+        *after < *before * UNCHANGED || costs.is_modelled(*query, at)
+    };
+    if all.iter().any(is_cheaper) {
+        all.retain(is_cheaper);
+    }
+    let mut merit = Merit { serves: Vec::new(), cost_before: 0.0, cost_after: 0.0, total_us: 0 };
+    for (query, before, after) in all {
+        let of = &input.workload.queries[query];
+        merit.serves.push(query);
+        merit.cost_before += of.calls as f64 * before;
+        merit.cost_after += of.calls as f64 * after;
+        merit.total_us += of.total_us;
+    }
+    merit
 }

@@ -89,7 +89,8 @@ pub struct NewIndex {
 /// What the planner says of a recommendation. Costs are in its own unit, never time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// Sum over the statements concerned of calls × planner cost.
+    /// Sum over the statements that it serves of calls × planner cost: with the other new indexes and without this
+    /// one, and with all.
     pub cost_before: f64,
     pub cost_after: f64,
 }
