@@ -368,6 +368,12 @@ fn the_first_table_is_the_one_that_the_planner_numbers_so() {
         "UPDATE public.listings SET status = 'x' FROM users u WHERE u.id = seller_id",
         "DELETE FROM listings USING users u WHERE u.id = seller_id",
         "SELECT 1 FROM listings WHERE EXISTS (SELECT 1 FROM orders WHERE listing_id = listings.id)",
+        // The second one is the first of a query that is planned by itself.
+        "UPDATE listings SET status = 'x' WHERE id = (SELECT id FROM listings WHERE status = 'y' LIMIT 1)",
+        "DELETE FROM listings WHERE id IN (SELECT id FROM listings WHERE status = 'y' LIMIT 9)",
+        "WITH next AS (SELECT id FROM listings WHERE status = 'y' FOR UPDATE SKIP LOCKED) \
+         UPDATE listings SET status = 'x' FROM next WHERE next.id = listings.id",
+        "SELECT (SELECT max(price) FROM listings m WHERE m.seller_id = l.seller_id) FROM listings l",
     ] {
         assert_eq!(first(sql).as_deref(), Some("listings"), "{sql}");
     }
@@ -375,6 +381,8 @@ fn the_first_table_is_the_one_that_the_planner_numbers_so() {
         // Twice in it: the other one has another number.
         "SELECT 1 FROM listings a JOIN listings b ON b.id = a.id",
         "SELECT 1 FROM listings WHERE seller_id IN (SELECT seller_id FROM listings WHERE status = 'x')",
+        "UPDATE listings SET status = 'x' WHERE id IN (SELECT id FROM listings WHERE status = 'y')",
+        "SELECT 1 FROM listings WHERE id = (SELECT l.id FROM orders o JOIN listings l ON l.id = o.listing_id LIMIT 1)",
         // Its number is known only once the query around it is planned.
         "SELECT 1 FROM (SELECT id FROM listings WHERE status = 'x') l",
         "WITH l AS (SELECT id FROM listings) SELECT 1 FROM l",

@@ -1,10 +1,10 @@
 //! From a workload and a planner to the indexes worth having.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Input;
 use super::alone::price;
-use super::candidates::{Candidate, candidates};
+use super::candidates::{Candidate, Candidates, candidates};
 use super::choose::{Choice, Work, choose};
 use super::costs::{Costs, Set};
 use super::counted::counted;
@@ -57,11 +57,11 @@ pub fn advise(
     build: Option<&mut dyn Build>,
 ) -> Advised {
     let found = candidates(input.workload, input.shapes, input.catalog);
-    let asked = asked_conditions(&found);
-    let mut sized = sized(found, input.catalog, whatif.statistics());
+    let Candidates { all, conditions } = found;
+    let mut sized = sized(all, input.catalog, whatif.statistics());
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
-    let mut found = relevant(input, &sized, &asked);
+    let mut found = relevant(input, &sized, &conditions);
     for (query, of) in &found {
         costs.concerns(*query, of.all());
     }
@@ -91,19 +91,6 @@ pub fn advise(
     let mut unplanned: Vec<(usize, String)> = costs.failed.into_iter().collect();
     unplanned.sort();
     Advised { chosen, write_overhead_pct, no_index, unplanned }
-}
-
-/// For each statement, the conditions of partial indexes that it asked for.
-fn asked_conditions(found: &[Candidate]) -> HashMap<usize, HashSet<String>> {
-    let mut asked: HashMap<usize, HashSet<String>> = HashMap::new();
-    for candidate in found {
-        for (query, predicate) in
-            candidate.queries.iter().filter_map(|q| Some((q, candidate.plan.predicate.clone()?)))
-        {
-            asked.entry(*query).or_default().insert(predicate);
-        }
-    }
-    asked
 }
 
 /// The candidates that are worth a look, each with the rows and the bytes it would take.
@@ -204,7 +191,9 @@ fn merit(
     let others: Vec<usize> = chosen.iter().filter(|other| **other != at).copied().collect();
     let mut all: Vec<(usize, f64, f64)> = Vec::new();
     for query in used_by {
-        let without = costs.plain_cost(query, &others);
+        // What the planner was not shown beside the others has a figure for itself alone.
+        let beside = !costs.has_look(query, at);
+        let without = if beside { costs.plain_cost(query, &others) } else { None };
         let before = without.or_else(|| costs.plain_cost(query, &[])).unwrap_or(0.0);
         let after = costs.plain_cost(query, chosen).unwrap_or(before);
         all.push((query, before, after));

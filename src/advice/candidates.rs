@@ -1,6 +1,6 @@
 //! Every index that some statement of the workload could use, each once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::inverted::{all_inverted, inverted_together};
 use super::keys::{Asked, Wanted, Wants, wants};
@@ -36,13 +36,18 @@ pub struct Candidate {
 /// statements.
 const MOST_UNITED: usize = 24;
 
-/// Candidates over the whole workload, in order of appearance.
-pub fn candidates(
-    workload: &Workload,
-    shapes: &[Option<Shape>],
-    catalog: &Catalog,
-) -> Vec<Candidate> {
+/// What the statements ask of indexes.
+pub struct Candidates {
+    /// Over the whole workload, in order of appearance.
+    pub all: Vec<Candidate>,
+    /// For each scan of a statement, by the position of the statement, the conditions that a partial index may hold.
+    pub conditions: HashMap<usize, Vec<(TableName, HashSet<String>)>>,
+}
+
+/// Candidates over the whole workload.
+pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Candidates {
     let mut found = Found::default();
+    let mut asked: HashMap<usize, Vec<(TableName, HashSet<String>)>> = HashMap::new();
     let mut spellings = Spellings::default();
     for (at, (query, shape)) in workload.queries.iter().zip(shapes).enumerate() {
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
@@ -54,6 +59,10 @@ pub fn candidates(
                 continue;
             };
             conditions.iter_mut().flatten().for_each(|own| spellings.unite(&table.name, own));
+            let own: HashSet<String> = conditions.iter().flatten().cloned().collect();
+            if !own.is_empty() {
+                asked.entry(at).or_default().push((table.name.clone(), own));
+            }
             let spelled = pinned::same_scan(&texts, number);
             let asked = Asked { query, table, scan, spelled: &spelled };
             let is_whole = number < shape.scans.len();
@@ -70,7 +79,7 @@ pub fn candidates(
     found.candidates.retain(|candidate| {
         catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
     });
-    found.candidates
+    Candidates { all: found.candidates, conditions: asked }
 }
 
 /// The conditions on each table met so far, by what they say, as each was written first: a view has the server's
@@ -244,6 +253,15 @@ pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
     btree.into_iter().chain(all_inverted(asked)).collect()
 }
 
+/// Between the conditions of a partial index.
+const AND: &str = " AND ";
+
+/// One who asks for these conditions asks only for rows that a partial index of `predicate` holds.
+pub fn holds_rows(predicate: &str, conditions: &HashSet<String>) -> bool {
+    conditions.contains(predicate)
+        || predicate.split(AND).all(|condition| conditions.contains(condition))
+}
+
 /// Conditions that move from the keys to the `WHERE` of a partial index.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Partial {
@@ -256,7 +274,7 @@ impl Partial {
     }
 
     fn predicate(&self) -> Option<String> {
-        (!self.conditions.is_empty()).then(|| self.conditions.join(" AND "))
+        (!self.conditions.is_empty()).then(|| self.conditions.join(AND))
     }
 }
 

@@ -3,12 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Input;
-use super::candidates::Candidate;
+use super::candidates::{Candidate, holds_rows};
 use super::costs::Set;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Scan};
 use crate::sql::index_ddl::{Build, create};
+
+/// Part of the rows of a table up to which a partial index holds few.
+const FEW_ROWS: f64 = 0.05;
 
 /// A candidate with what it would take.
 pub struct Sized {
@@ -53,7 +56,7 @@ impl Relevant {
 pub fn relevant(
     input: &Input<'_>,
     sized: &[Sized],
-    asked: &HashMap<usize, HashSet<String>>,
+    asked: &HashMap<usize, Vec<(TableName, HashSet<String>)>>,
 ) -> HashMap<usize, Relevant> {
     // Those of the same keys, the one that carries the least first.
     let keys: Vec<String> = sized.iter().map(|sized| bare(&sized.candidate.plan)).collect();
@@ -64,6 +67,7 @@ pub fn relevant(
             *leader = at;
         }
     }
+    let holds_few: Vec<bool> = sized.iter().map(|sized| holds_few(input, sized)).collect();
     let leader_of: Vec<usize> = keys.iter().map(|keys| leaders[keys.as_str()]).collect();
     let of_table = |name: &TableName| -> Vec<usize> {
         (0..sized.len()).filter(|at| sized[*at].candidate.plan.table == *name).collect()
@@ -79,10 +83,13 @@ pub fn relevant(
                 let Candidate { plan, queries, .. } = &sized[at].candidate;
                 let is_own = queries.contains(&query);
                 let is_asked = plan.predicate.as_ref().is_none_or(|predicate| {
-                    asked.get(&query).is_some_and(|asked| asked.contains(predicate))
+                    let mut own = asked.get(&query).into_iter().flatten();
+                    own.any(|(table, own)| *table == plan.table && holds_rows(predicate, own))
                 });
                 let mut scans = scans.iter().filter(|scan| scan.table == plan.table);
-                if !(is_own || is_asked && scans.clone().any(|scan| leads(plan, scan))) {
+                // A few rows are read from one end to the other, whatever the keys.
+                let is_fit = || holds_few[at] || scans.clone().any(|scan| leads(plan, scan));
+                if !(is_own || is_asked && is_fit()) {
                     continue;
                 }
                 let leader = leader_of[at];
@@ -104,6 +111,12 @@ pub fn relevant(
         }
     }
     relevant
+}
+
+/// It holds few of the rows of its table.
+fn holds_few(input: &Input<'_>, sized: &Sized) -> bool {
+    let all = input.catalog.table(&sized.candidate.plan.table).and_then(|table| table.rows);
+    all.is_some_and(|all| sized.rows < all * FEW_ROWS)
 }
 
 /// An index but for what it carries beside its keys.

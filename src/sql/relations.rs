@@ -1,8 +1,10 @@
 //! The `FROM` side of a statement: tables, joins, and what their conditions tie together.
 
+use std::ops::ControlFlow;
+
 use sqlparser::ast::{
-    Expr, FromTable, Ident, JoinConstraint, JoinOperator, ObjectName, SetExpr, Statement,
-    TableFactor, TableWithJoins,
+    Expr, FromTable, Ident, JoinConstraint, JoinOperator, ObjectName, Query, SetExpr, Statement,
+    TableFactor, TableWithJoins, Visit, Visitor,
 };
 
 use super::parse::parse;
@@ -19,16 +21,7 @@ const MOST_VIEWS: usize = 16;
 /// The relation that a statement names first, or writes to; `None` where it is no name of a relation.
 fn leading(statement: &Statement) -> Option<&ObjectName> {
     let first = match statement {
-        Statement::Query(query) => {
-            let SetExpr::Select(select) = &*query.body else { return None };
-            let first = leftmost(&select.from.first()?.relation)?;
-            let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
-            // That of a CTE hides a relation's.
-            let is_cte = ctes.map(|cte| fold(&cte.alias.name)).any(|cte| {
-                first.0.len() == 1 && first.0.first().and_then(part).as_ref() == Some(&cte)
-            });
-            return (!is_cte).then_some(first);
-        }
+        Statement::Query(query) => return leading_of(query),
         Statement::Update(update) => &update.table.relation,
         Statement::Delete(delete) => {
             let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
@@ -38,6 +31,57 @@ fn leading(statement: &Statement) -> Option<&ObjectName> {
         _ => return None,
     };
     leftmost(first)
+}
+
+fn leading_of(query: &Query) -> Option<&ObjectName> {
+    let first = match &*query.body {
+        SetExpr::Select(select) => leftmost(&select.from.first()?.relation)?,
+        SetExpr::Update(statement) | SetExpr::Delete(statement) => leading(statement)?,
+        _ => return None,
+    };
+    let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+    // That of a CTE hides a relation's.
+    let is_cte = ctes
+        .map(|cte| fold(&cte.alias.name))
+        .any(|cte| first.0.len() == 1 && first.0.first().and_then(part).as_ref() == Some(&cte));
+    (!is_cte).then_some(first)
+}
+
+/// What the queries in a statement name first that the planner plans by themselves, and numbers their relations from
+/// one: the value of an expression, and what a `LIMIT` or locks keep from being merged into the query around it
+/// (`is_simple_subquery` in PostgreSQL's `prepjointree.c`).
+fn leading_apart(statement: &Statement) -> Vec<ObjectName> {
+    #[derive(Default)]
+    struct Apart {
+        found: Vec<ObjectName>,
+        depth: usize,
+        /// The next query is the value of an expression.
+        is_value: bool,
+    }
+    impl Visitor for Apart {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.is_value = matches!(expr, Expr::Subquery(_));
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let is_apart = std::mem::take(&mut self.is_value)
+                || query.limit_clause.is_some()
+                || query.fetch.is_some()
+                || !query.locks.is_empty();
+            let is_outermost = self.depth == 0;
+            self.depth += 1;
+            if let Some(first) = leading_of(query).filter(|_| is_apart && !is_outermost) {
+                self.found.push(first.clone());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    // That of an UPDATE or DELETE is no query; all in it are.
+    let depth = usize::from(!matches!(statement, Statement::Query(_)));
+    let mut apart = Apart { depth, ..Apart::default() };
+    let _ = statement.visit(&mut apart);
+    apart.found
 }
 
 fn leftmost(factor: &TableFactor) -> Option<&ObjectName> {
@@ -51,18 +95,26 @@ fn leftmost(factor: &TableFactor) -> Option<&ObjectName> {
 impl Resolver<'_> {
     /// See [`Shape::first`](crate::model::shape::Shape::first).
     pub(super) fn first(&self, statement: &Statement) -> Option<TableName> {
-        let parts: Vec<String> = leading(statement)?.0.iter().filter_map(part).collect();
-        let (name, qualifier) = parts.split_last()?;
-        let table = self.catalog?.lookup(qualifier.last().map(String::as_str), name)?;
+        let table = self.named(leading(statement)?)?;
         let is_one = match table.kind {
             TableKind::Table => !table.inherited,
             kind => kind == TableKind::MaterializedView,
         };
         let scans = &self.shape.scans;
-        let is_once = scans.iter().filter(|scan| scan.table == table.name).count() == 1;
+        let count = scans.iter().filter(|scan| scan.table == table.name).count();
+        let is_it = |name: &ObjectName| self.named(name).is_some_and(|own| own.name == table.name);
+        let is_once = count == 1
+            || count == 1 + leading_apart(statement).into_iter().filter(|name| is_it(name)).count();
         // A view that was not understood may read it again.
         let is_sure = scans.iter().all(|scan| scan.known);
         (is_one && is_once && is_sure).then(|| table.name.clone())
+    }
+
+    /// The table of this name.
+    fn named(&self, name: &ObjectName) -> Option<&Table> {
+        let parts: Vec<String> = name.0.iter().filter_map(part).collect();
+        let (name, qualifier) = parts.split_last()?;
+        self.catalog?.lookup(qualifier.last().map(String::as_str), name)
     }
 
     pub(super) fn from(&mut self, from: &[TableWithJoins], scope: &mut Scope<'_>) {
