@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::advice::{advised, advised_on, bazaar, indexes};
-use crate::support::{flags, server};
+use crate::support::{flags, server, vacuumed};
 
 /// A log of one statement, executed often enough to matter.
 fn often<'s>(sql: &'s str, values: &'s [&'s str]) -> Vec<(&'s str, &'s [&'s str], f64)> {
@@ -293,4 +293,39 @@ fn what_the_role_may_not_read_is_told() {
     let warning = found["warnings"][0].as_str().unwrap();
     assert!(warning.starts_with("the server cannot plan 1 statement, 100.0 %"), "{warning}");
     assert!(warning.contains("permission denied for table people (SQLSTATE 42501)"), "{warning}");
+}
+
+/// The table is named twice, and each time first in a query that is planned by itself. Who counts the queue asks for
+/// the same rows, by no key of the index.
+#[test]
+fn a_queue_gets_one_small_index_for_all_that_ask_for_its_rows() {
+    let Some((flags, owner)) = bazaar("queue") else { return };
+    owner
+        .batch(
+            "CREATE TABLE jobs (id bigint PRIMARY KEY, queue text NOT NULL, state text NOT NULL, run_at timestamptz NOT NULL, \
+                                payload text NOT NULL); \
+             INSERT INTO jobs SELECT i, 'q' || i % 5, CASE i % 100 WHEN 0 THEN 'queued' WHEN 1 THEN 'running' ELSE 'done' END, \
+                                     timestamptz '2026-01-01 00:00+00' + i * interval '1 second', repeat('x', 100) \
+               FROM generate_series(1, 100000) i",
+        )
+        .unwrap();
+    vacuumed(&owner, "jobs");
+    let take: Vec<String> = (0..5)
+        .map(|queue| {
+            format!(
+                "UPDATE jobs SET state = 'running' WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND queue = 'q{queue}' \
+                 AND run_at <= now() ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id"
+            )
+        })
+        .collect();
+    let count = "SELECT queue, count(*) FROM jobs WHERE state = 'queued' GROUP BY queue";
+    let mut entries: Vec<(&str, &[&str], f64)> = Vec::new();
+    for _ in 0..10 {
+        entries.extend(take.iter().map(|sql| (sql.as_str(), &[][..], 20.0)));
+        entries.push((count, &[], 20.0));
+    }
+    let found = advised(&flags, &entries, &[]);
+    assert_eq!(indexes(&found), ["public.jobs (queue, run_at) WHERE state = 'queued'"]);
+    let purpose = found["recommendations"][0]["purpose"].as_str().unwrap();
+    assert!(purpose.starts_with("serves 2 statements"), "{purpose}");
 }

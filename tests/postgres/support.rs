@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use pgassay::pg::connect::Connection;
@@ -50,6 +51,18 @@ fn prepare_template(cluster: &Throwaway) {
     let owner = Connection::open(&cluster.settings("shop_template")).unwrap();
     owner.batch(include_str!("shop.sql")).unwrap();
     owner.batch("VACUUM (ANALYZE)").unwrap();
+}
+
+/// Vacuums and analyzes a table until its rows count as visible to all: once their commit has reached the disk, which
+/// nobody waits for.
+pub fn vacuumed(owner: &Connection, table: &str) {
+    let seen = "SELECT 2 * relallvisible > relpages FROM pg_class WHERE relname = $1";
+    let is_seen = (0..100).any(|_| {
+        sleep(Duration::from_millis(100));
+        owner.batch(&format!("VACUUM (ANALYZE) {table}")).unwrap();
+        owner.row(seen, &[&table]).unwrap().get(0)
+    });
+    assert!(is_seen, "{table} is not visible to all");
 }
 
 /// A database of its own for one test: a copy of the template.

@@ -15,7 +15,7 @@ use pgassay::sql::index_ddl::{Build, create, drop, name};
 use pgassay::trial::stage::{Case, Effort, Stage};
 use pgassay::trial::verify::{Held, verify};
 
-use crate::support::{Shop, code, json, quiet, run, server, stderr, write_log};
+use crate::support::{Shop, code, json, quiet, run, server, stderr, vacuumed, write_log};
 
 const BROWSE: &str =
     "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
@@ -204,14 +204,7 @@ fn what_stands_in_a_plan_and_is_not_missed_there_does_not_stand() {
              INSERT INTO notes SELECT i, 'note ' || i, repeat('x', 200) FROM generate_series(1, 200000) i",
         )
         .unwrap();
-    // Rows count as visible to all once their commit has reached the disk, which nobody waits for.
-    let seen = "SELECT 2 * relallvisible > relpages FROM pg_class WHERE relname = 'notes'";
-    let is_seen = (0..100).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        owner.batch("VACUUM ANALYZE notes").unwrap();
-        owner.row(seen, &[]).unwrap().get(0)
-    });
-    assert!(is_seen);
+    vacuumed(&owner, "notes");
     let either = "SELECT l.id, n.name FROM listings l JOIN notes n ON n.id = l.id \
                   WHERE l.category_id = $1 OR l.seller_id = $2";
     let values: Vec<[String; 2]> =
