@@ -249,7 +249,9 @@ pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
     let is_ordered = join.is_empty() && (scan.limited || scan.extreme.is_some());
     let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
     let keys = tail.behind(&wants, join, &partial);
-    let btree = (!keys.is_empty()).then(|| IndexPlan::on(&table.name, "btree", keys));
+    // Most rows have no date of deletion: nothing tells that the few were meant.
+    let is_null = |key: &IndexKey| wants.equal.iter().any(|own| own.is_null && own.key == *key);
+    let btree = (!keys.iter().all(is_null)).then(|| IndexPlan::on(&table.name, "btree", keys));
     btree.into_iter().chain(all_inverted(asked)).collect()
 }
 

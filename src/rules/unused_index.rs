@@ -63,6 +63,9 @@ fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
 
 fn finding(catalog: &Catalog, table: &Table, index: &Index) -> Finding {
     let age = match catalog.statistics_days {
+        Some(days) if days < FEWEST_DAYS => {
+            format!("in the {days:.0} days of its statistics, which have not seen a month end")
+        }
         Some(days) => format!("in the {days:.0} days of its statistics"),
         None => "since its statistics begin, which nothing tells".to_owned(),
     };

@@ -4,7 +4,10 @@ SELECT current_setting('server_version')::text,
        pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
        (SELECT extversion::text FROM pg_extension WHERE extname = 'hypopg'),
        ARRAY(SELECT s.schemaname || '.' || s.relname FROM pg_stat_user_tables s
-              WHERE s.last_analyze IS NULL AND s.last_autoanalyze IS NULL ORDER BY 1),
+              WHERE s.last_analyze IS NULL AND s.last_autoanalyze IS NULL
+                -- Counters may have been reset, or were lost in a crash.
+                AND NOT EXISTS (SELECT FROM pg_stats st WHERE st.schemaname = s.schemaname AND st.tablename = s.relname)
+              ORDER BY 1),
        coalesce(current_setting('pgassay.environment', true), ''),
        coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
        current_setting('log_min_duration_statement')::int,

@@ -47,7 +47,10 @@ SELECT c.oid,
                                    AND coalesce(s.last_analyze, s.last_autoanalyze, s.last_vacuum, s.last_autovacuum) IS NOT NULL
                                   THEN s.n_live_tup END)::float8 AS rows,
                        CASE WHEN p.relkind IN ('r', 'm') THEN pg_relation_size(p.oid) END AS size_bytes,
-                       p.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AS never_analyzed
+                       p.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL
+                       -- Counters may have been reset, or were lost in a crash.
+                       AND NOT EXISTS (SELECT FROM pg_stats st
+                                        WHERE st.schemaname = ps.nspname AND st.tablename = p.relname) AS never_analyzed
                   FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) t
                   JOIN pg_class p ON p.oid = t.relid
                   JOIN pg_namespace ps ON ps.oid = p.relnamespace
