@@ -67,9 +67,9 @@ pub fn price(
 
 /// All that the index does for the statement is to give the rows in the order of their distance.
 fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, plan: &IndexPlan) -> bool {
-    let query = &input.workload.queries[at];
+    let (query, functions) = (&input.workload.queries[at], &input.catalog.functions[..]);
     input.shapes[at].as_ref().is_some_and(|shape| match &shape.scans[..] {
-        [scan] => is_nearest(Asked { query, table, scan, spelled: &[] }, plan),
+        [scan] => is_nearest(Asked { query, table, scan, functions, spelled: &[] }, plan),
         _ => false,
     })
 }
@@ -88,10 +88,11 @@ fn finds(
         return None;
     }
     let scan = only_scan(shape, &table.name)?;
+    let functions = &input.catalog.functions;
     let mut found = Vec::new();
     for (spelled, sample) in executed(query, shape, input.catalog).take(EXECUTIONS) {
         let own = only_scan(&spelled, &table.name)?;
-        let served = served(Asked { query, table, scan, spelled: &[own] }, plan);
+        let served = served(Asked { query, table, scan, functions, spelled: &[own] }, plan);
         if served.is_empty() {
             return None;
         }

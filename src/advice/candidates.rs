@@ -64,7 +64,8 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
                 asked.entry(at).or_default().push((table.name.clone(), own));
             }
             let spelled = pinned::same_scan(&texts, number);
-            let asked = Asked { query, table, scan, spelled: &spelled };
+            let functions = &catalog.functions;
+            let asked = Asked { query, table, scan, functions, spelled: &spelled };
             let is_whole = number < shape.scans.len();
             for plan in of_scan(asked, conditions) {
                 found.add(plan, at, is_whole);

@@ -94,7 +94,13 @@ pub fn inverted_together(
         };
         let of_each = alternatives.iter().enumerate().map(|(at, scan)| {
             let spelled = pinned::same_scan(texts, first + at);
-            let all = all_inverted(Asked { query, table, scan, spelled: &spelled });
+            let all = all_inverted(Asked {
+                query,
+                table,
+                scan,
+                functions: &catalog.functions,
+                spelled: &spelled,
+            });
             all.into_iter().find(|plan| plan.method == "gin")
         });
         let Some(of_each) = of_each.collect::<Option<Vec<IndexPlan>>>() else { continue };

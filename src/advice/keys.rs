@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::catalog::{IndexKey, Table};
+use crate::model::catalog::{IndexKey, Table, UserFunction};
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::model::workload::Query;
 use crate::sql::ident::quote_literal;
@@ -64,6 +64,8 @@ pub struct Asked<'a> {
     pub query: &'a Query,
     pub table: &'a Table,
     pub scan: &'a Scan,
+    /// Functions of the database's own.
+    pub functions: &'a [UserFunction],
     /// The same scan as some executions spelled it, with their constants.
     pub spelled: &'a [&'a Scan],
 }
@@ -190,7 +192,10 @@ impl Asked<'_> {
             Key::Column(name) => column_key(self.table, name),
             Key::Expression { sql, .. } => {
                 let found = self.expression(sql, same)?;
-                let is_ordered = !matches!(found.kind, Kind::Document | Kind::Words);
+                let is_ordered = !matches!(
+                    found.kind,
+                    Kind::Document | Kind::Words | Kind::Geometry | Kind::Pairs
+                );
                 is_ordered.then(|| expression_key(found))
             }
         }
@@ -211,13 +216,13 @@ impl Asked<'_> {
         Self: 's,
     {
         let constant = |placeholder: &str| constant(self.query, placeholder);
-        let found = indexable(sql, self.table, &constant)?;
+        let found = indexable(sql, self.table, self.functions, &constant)?;
         // As it was spelled a number is a number, which decides about the type of what it stands by.
         let spelled: Option<Vec<&str>> =
             self.spelled.iter().map(|scan| same(scan).map(Key::sql)).collect();
         match spelled.as_deref() {
             Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => {
-                Some(indexable(first, self.table, &|_| None).unwrap_or(found))
+                Some(indexable(first, self.table, self.functions, &|_| None).unwrap_or(found))
             }
             _ => Some(found),
         }

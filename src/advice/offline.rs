@@ -73,7 +73,7 @@ fn from_scan(
         .find(|finding| finding.rule == "unindexed-join")
         .and_then(|finding| finding.subject.columns.first())
         .filter(|column| scan.is_joined_by(column));
-    let asked = Asked { query, table, scan, spelled };
+    let asked = Asked { query, table, scan, functions: &input.catalog.functions, spelled };
     for plan in simplest(asked, join_column.map(String::as_str)) {
         found.push(Candidate {
             plan,

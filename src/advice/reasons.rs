@@ -177,7 +177,7 @@ fn unindexable<'s>(catalog: &Catalog, shape: &'s Shape) -> Option<&'s str> {
     for (scan, filter) in filters {
         let Key::Expression { sql, .. } = &filter.key else { return None };
         let table = catalog.table(&scan.table)?;
-        if indexable(sql, table, &|_| Some("'1'".to_owned())).is_some() {
+        if indexable(sql, table, &catalog.functions, &|_| Some("'1'".to_owned())).is_some() {
             return None;
         }
         first = first.or(Some(sql.as_str()));

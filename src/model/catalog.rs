@@ -34,12 +34,29 @@ pub struct Catalog {
     pub tables: Vec<Table>,
     /// Extensions that are installed.
     pub extensions: Vec<String>,
+    /// Functions that are not the server's own.
+    #[serde(default)]
+    pub functions: Vec<UserFunction>,
     /// How long statistics of use were gathered, days; `None` where that is not known.
     #[serde(default)]
     pub statistics_days: Option<f64>,
     /// Servers that follow this one, or that it follows: reads there are counted there.
     #[serde(default)]
     pub replicas: u32,
+}
+
+/// A function of the database's own or of an extension, that gives one value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserFunction {
+    pub schema: String,
+    pub name: String,
+    /// Arguments without those that have a default.
+    pub least_arguments: usize,
+    pub most_arguments: usize,
+    /// Type of what it gives, as the server writes it.
+    pub returns: String,
+    /// It is declared to give the same for the same arguments, always.
+    pub immutable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::connect::Connection;
 use super::error::PgError;
 use crate::model::catalog::{
     Activity, Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Storage, Table,
-    TableKind,
+    TableKind, UserFunction,
 };
 use crate::model::name::TableName;
 use crate::sql::ident::{quote_table, unquote};
@@ -43,6 +43,8 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         table.foreign_keys.push(foreign_key(row));
     })?;
     each(include_str!("queries/policies.sql"), |table, row| table.policies.push(policy(row)))?;
+    let functions = connection.query(include_str!("queries/functions.sql"), &[])?;
+    let functions = functions.iter().map(function).collect();
     Ok(Catalog {
         origin: Origin::Live,
         database: Some(database.get(0)),
@@ -50,6 +52,7 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         search_path: database.get(2),
         tables,
         extensions: database.get(3),
+        functions,
         statistics_days: database.get(4),
         replicas: u32::try_from(database.get::<_, i64>(5)).unwrap_or(0),
     })
@@ -64,6 +67,17 @@ pub fn indexes(connection: &Connection, table: &TableName) -> Result<Vec<Index>,
     let of: Option<u32> = of.get(0);
     let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
     Ok(rows.iter().filter(|row| Some(row.get::<_, u32>(0)) == of).map(index).collect())
+}
+
+fn function(row: &Row) -> UserFunction {
+    UserFunction {
+        schema: row.get(0),
+        name: row.get(1),
+        least_arguments: row.get::<_, i32>(2) as usize,
+        most_arguments: row.get::<_, i32>(3) as usize,
+        returns: row.get(4),
+        immutable: row.get(5),
+    }
 }
 
 fn table(row: &Row) -> Table {

@@ -2,7 +2,8 @@
 
 use sqlparser::ast::{BinaryOperator, Expr};
 
-use super::predicate::{Conjunct, classify, conjuncts, joined_by, names, slots, unqualified};
+use super::contents::{conjuncts, joined_by, names, slots, unqualified};
+use super::predicate::{Conjunct, classify};
 use super::scope::Scope;
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Key, Operator, Predicate, Scan};

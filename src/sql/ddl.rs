@@ -6,6 +6,7 @@ use sqlparser::ast::{
     Query, SelectItem, SetExpr, Statement, TableConstraint,
 };
 
+use super::functions::function;
 use super::ident::quote_table;
 use super::lexer::tokens;
 use super::parse::{parse, parse_all};
@@ -25,6 +26,7 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
     let mut coverage = Coverage::default();
     for (line, text) in statements(dump) {
         if !is_relevant(&text) {
+            catalog.functions.extend(function(&text));
             continue;
         }
         coverage.statements += 1;
@@ -57,6 +59,7 @@ fn empty() -> Catalog {
         search_path: vec!["public".to_owned()],
         tables: Vec::new(),
         extensions: Vec::new(),
+        functions: Vec::new(),
         statistics_days: None,
         replicas: 0,
     }

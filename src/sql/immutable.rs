@@ -8,13 +8,13 @@
 
 use sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    TrimWhereField, Value,
+    ObjectName, TrimWhereField, Value,
 };
 
 use super::ident::{quote, quote_literal};
 use super::parse::parse_expression;
-use super::scope::fold;
-use crate::model::catalog::Table;
+use super::scope::{fold, part};
+use crate::model::catalog::{Table, UserFunction};
 use crate::model::literal::Literal;
 
 /// What types have in common, as far as it matters here.
@@ -134,13 +134,15 @@ impl Indexable {
 pub fn indexable(
     sql: &str,
     table: &Table,
+    functions: &[UserFunction],
     constant: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Indexable> {
-    Reader { table, constant }.read(&parse_expression(sql).ok()?)
+    Reader { table, functions, constant }.read(&parse_expression(sql).ok()?)
 }
 
 struct Reader<'r> {
     table: &'r Table,
+    functions: &'r [UserFunction],
     constant: &'r dyn Fn(&str) -> Option<String>,
 }
 
@@ -279,6 +281,28 @@ impl Reader<'_> {
         }
         let name = function.name.to_string().to_lowercase();
         self.named(name.strip_prefix("pg_catalog.").unwrap_or(&name), &arguments)
+            .or_else(|| self.own(&function.name, &arguments))
+    }
+
+    /// A call of a function that is not the server's own. All that could be meant have to be declared immutable, and
+    /// to give the same type.
+    fn own(&self, name: &ObjectName, arguments: &[Indexable]) -> Option<Indexable> {
+        let parts: Vec<String> = name.0.iter().filter_map(part).collect();
+        let (called, schema) = parts.split_last()?;
+        let mut meant = self.functions.iter().filter(|own| {
+            own.name == *called
+                && schema.last().is_none_or(|schema| own.schema == *schema)
+                && (own.least_arguments..=own.most_arguments).contains(&arguments.len())
+        });
+        let first = meant.next().filter(|own| own.immutable)?;
+        let is_sure = meant.all(|own| own.immutable && own.returns == first.returns);
+        let kind = Kind::of(&first.returns);
+        if !is_sure || kind == Kind::Other {
+            return None;
+        }
+        let written: Vec<String> = parts.iter().map(|part| quote(part)).collect();
+        let all: Vec<&str> = arguments.iter().map(|argument| argument.sql.as_str()).collect();
+        Indexable::tight(format!("{}({})", written.join("."), all.join(", ")), kind)
     }
 
     fn named(&self, name: &str, arguments: &[Indexable]) -> Option<Indexable> {

@@ -2,8 +2,8 @@
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 
+use super::contents::{conjuncts, names};
 use super::parse::parse_expression;
-use super::predicate::{conjuncts, names};
 use super::scope::fold;
 use crate::model::shape::{Operator, Scan};
 

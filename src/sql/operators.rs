@@ -4,8 +4,8 @@ use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
 };
 
+use super::contents::names;
 use super::parse::parse_expression;
-use super::predicate::names;
 use super::scope::fold;
 use crate::model::shape::Operator;
 

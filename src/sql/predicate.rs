@@ -1,15 +1,11 @@
 //! One condition at a time: what it says about which column.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, SetExpr, Statement, TableFactor, UnaryOperator, Value,
-    Visit, VisitMut, Visitor, VisitorMut,
-};
+use sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator};
 
 use super::alternatives::{alternatives, any_of, fields, rows};
+use super::contents::{is_name, names, slots, unqualified};
 use super::operators::{condition_call, operator};
-use super::scope::{Origin, Scope, fold};
+use super::scope::{Origin, Scope};
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 
@@ -45,28 +41,6 @@ impl<'e> Conjunct<'e> {
             found => found,
         }
     }
-}
-
-/// The parts of a condition that are joined by `AND`.
-pub fn conjuncts(condition: &Expr) -> Vec<&Expr> {
-    joined_by(&BinaryOperator::And, condition)
-}
-
-/// The parts of a condition that are joined by one operator.
-pub(super) fn joined_by<'e>(operator: &BinaryOperator, condition: &'e Expr) -> Vec<&'e Expr> {
-    let mut parts = Vec::new();
-    let mut rest = vec![condition];
-    while let Some(expr) = rest.pop() {
-        match expr {
-            Expr::BinaryOp { left, op, right } if op == operator => {
-                rest.push(right);
-                rest.push(left);
-            }
-            Expr::Nested(inner) => rest.push(inner),
-            other => parts.push(other),
-        }
-    }
-    parts
 }
 
 pub fn classify<'e>(
@@ -180,10 +154,6 @@ pub fn classify<'e>(
     }
 }
 
-fn is_name(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-}
-
 /// The column or expression of one scan that an index could hold.
 pub fn key(
     expr: &Expr,
@@ -225,13 +195,6 @@ pub fn key(
         }
     }
     Some((owner?, Key::Expression { sql: unqualified(inner), columns }))
-}
-
-/// The expression as SQL, without the names of relations before its columns.
-pub(super) fn unqualified(expr: &Expr) -> String {
-    let mut expr = expr.clone();
-    let _ = VisitMut::visit(&mut expr, &mut Unqualify);
-    expr.to_string()
 }
 
 /// A cast between types of the same bytes, which an index on the column serves as if it were not
@@ -292,143 +255,4 @@ fn is_constant(expr: &Expr, scope: &Scope<'_>, scans: &[Scan], catalog: Option<&
             && matches!(name, Expr::Identifier(ident) if ident.quote_style.is_none()
                 && super::keyword::is_reserved(&ident.value.to_lowercase()))
     })
-}
-
-/// Columns named outside sub-queries.
-pub fn names(node: &impl Visit) -> Vec<Expr> {
-    struct Names(Vec<Expr>, usize);
-    impl Visitor for Names {
-        type Break = ();
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.1 += 1;
-            ControlFlow::Continue(())
-        }
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.1 -= 1;
-            ControlFlow::Continue(())
-        }
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if self.1 == 0 && is_name(expr) {
-                self.0.push(expr.clone());
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut names = Names(Vec::new(), 0);
-    let _ = node.visit(&mut names);
-    names.0
-}
-
-/// The `$n` that is the whole expression, casts aside.
-pub fn slot_alone(expr: &Expr) -> Option<u16> {
-    match expr {
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => slot_alone(inner),
-        Expr::Value(_) => slots(expr).first().copied(),
-        _ => None,
-    }
-}
-
-/// `$n` positions in an expression.
-pub fn slots(expr: &Expr) -> Vec<u16> {
-    struct Slots(Vec<u16>);
-    impl Visitor for Slots {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Value(value) = expr
-                && let Value::Placeholder(name) = &value.value
-            {
-                self.0.extend(name.strip_prefix('$').and_then(|n| n.parse::<u16>().ok()));
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut slots = Slots(Vec::new());
-    let _ = expr.visit(&mut slots);
-    slots.0
-}
-
-/// The queries directly inside an expression, not those inside of them. Of one that stands behind
-/// `EXISTS` nothing is read but whether it has rows: it comes without its select list.
-pub fn subqueries(node: &impl Visit) -> Vec<Query> {
-    struct Subqueries {
-        found: Vec<Query>,
-        depth: usize,
-        is_in_exists: bool,
-    }
-    impl Visitor for Subqueries {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            // Its query is what is visited next.
-            self.is_in_exists = matches!(expr, Expr::Exists { .. });
-            ControlFlow::Continue(())
-        }
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            if self.depth == 0 {
-                let mut query = query.clone();
-                if let (true, SetExpr::Select(select)) = (self.is_in_exists, &mut *query.body) {
-                    select.projection.clear();
-                }
-                self.found.push(query);
-            }
-            self.depth += 1;
-            ControlFlow::Continue(())
-        }
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.depth -= 1;
-            ControlFlow::Continue(())
-        }
-    }
-    let mut subqueries = Subqueries { found: Vec::new(), depth: 0, is_in_exists: false };
-    let _ = node.visit(&mut subqueries);
-    subqueries.found
-}
-
-/// Names of all functions that a statement calls, each once, lower case, schema included if given.
-pub fn functions(statement: &Statement) -> Vec<String> {
-    struct Functions(Vec<String>);
-    impl Functions {
-        fn add(&mut self, name: String) {
-            let name = name.replace('"', "").to_lowercase();
-            if !self.0.contains(&name) {
-                self.0.push(name);
-            }
-        }
-    }
-    impl Visitor for Functions {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Function(function) = expr {
-                self.add(function.name.to_string());
-            }
-            ControlFlow::Continue(())
-        }
-        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-            match factor {
-                TableFactor::Table { name, args: Some(_), .. }
-                | TableFactor::Function { name, .. } => {
-                    self.add(name.to_string());
-                }
-                _ => {}
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut functions = Functions(Vec::new());
-    let _ = statement.visit(&mut functions);
-    functions.0
-}
-
-/// `u.email` to `email`, everywhere in an expression.
-struct Unqualify;
-
-impl VisitorMut for Unqualify {
-    type Break = ();
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::CompoundIdentifier(parts) = expr
-            && let Some(last) = parts.pop()
-        {
-            *expr = Expr::Identifier(Ident { value: fold(&last), ..last });
-        }
-        ControlFlow::Continue(())
-    }
 }

@@ -7,8 +7,8 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, Visit, Visitor,
 };
 
+use super::contents::conjuncts;
 use super::parse::parse;
-use super::predicate::conjuncts;
 use super::resolve::Resolver;
 use super::scope::{Outputs, Relation, Scope, Source, fold, last_name, part};
 use crate::model::catalog::{Table, TableKind};

@@ -6,8 +6,9 @@ use sqlparser::ast::{
 };
 
 use super::aggregate::{aggregates, extreme};
+use super::contents::{conjuncts, functions, names, slots, subqueries};
 use super::parse::{ParseError, parse};
-use super::predicate::{Conjunct, classify, conjuncts, functions, key, slots};
+use super::predicate::{Conjunct, classify, key};
 use super::scope::{Outputs, Relation, Scope, Source, fold};
 use super::utility::is_utility;
 use crate::model::catalog::Catalog;
@@ -316,7 +317,7 @@ impl Resolver<'_> {
     /// Notes the columns that a clause names. Those inside of its sub-queries are noted where these are
     /// resolved.
     pub(super) fn reads(&mut self, node: &impl Visit, scope: &Scope<'_>) {
-        for name in super::predicate::names(node) {
+        for name in names(node) {
             if let Some(origin) = scope.column(&name, &self.shape.scans, self.catalog) {
                 self.read(origin);
             }
@@ -387,7 +388,7 @@ impl Resolver<'_> {
 
     /// Visits every query inside an expression or a clause, with our names in sight.
     pub(super) fn subqueries(&mut self, node: &impl Visit, scope: &Scope<'_>) {
-        for query in super::predicate::subqueries(node) {
+        for query in subqueries(node) {
             self.query(&query, Some(scope));
         }
     }

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{AssignmentTarget, Insert, SetExpr, TableObject, Update, UpdateTableFromKind};
 
-use super::predicate::slot_alone;
+use super::contents::slot_alone;
 use super::resolve::Resolver;
 use super::scope::last_name;
 use super::scope::{Outputs, Relation, Scope, Source};
