@@ -175,7 +175,7 @@ impl<'c> Court<'c, '_> {
             if members.len() < 2 {
                 break;
             }
-            let trial = self.hold("the whole set", recommendations, &members)?;
+            let trial = self.hold("the whole set", recommendations, &members, None)?;
             self.judge(recommendations, &members, Some(&trial))?;
             let tried = members.len();
             members.retain(|at| recommendations[*at].state == State::Accepted);
@@ -231,7 +231,7 @@ impl<'c> Court<'c, '_> {
                 break;
             }
             let what = "beside the others what was slower alone";
-            let trial = self.hold(what, recommendations, &members)?;
+            let trial = self.hold(what, recommendations, &members, None)?;
             let first = standing.first().and_then(|at| self.single(&recommendations[*at].id));
             let base = self.set.as_ref().or(first);
             let gains: Vec<Option<Fingerprint>> = doubtful
@@ -333,7 +333,8 @@ impl<'c> Court<'c, '_> {
             if others.len() < 2 {
                 continue;
             }
-            let without = self.hold(&format!("the set without {id}"), recommendations, &others)?;
+            let what = format!("the set without {id}");
+            let without = self.hold(&what, recommendations, &others, Some(&statements))?;
             if without.failed.is_none() && !is_missed(set, &without, &statements) {
                 let recommendation = &mut recommendations[at];
                 recommendation.state = State::Undecided;
@@ -369,14 +370,17 @@ impl<'c> Court<'c, '_> {
         Ok(())
     }
 
-    /// Tries some recommendations together.
+    /// Tries some recommendations together, on all statements that read their tables or `only` on some.
     fn hold(
         &mut self,
         what: &str,
         recommendations: &[Recommendation],
         members: &[usize],
+        only: Option<&[Fingerprint]>,
     ) -> Result<Trial, PgError> {
-        let (changes, plan) = self.prepare(recommendations, members);
+        let (changes, mut plan) = self.prepare(recommendations, members);
+        plan.queries
+            .retain(|planned| only.is_none_or(|only| only.contains(&planned.query.fingerprint)));
         (self.tell)(Step::Begin(&format!("trying {what}")));
         let tell = &mut *self.tell;
         let stage = self.case.stage;
@@ -442,7 +446,7 @@ impl<'c> Court<'c, '_> {
         for at in members {
             let fate = set.and_then(|set| in_set(set, self.matter(&recommendations[*at])));
             if fate.is_none() && self.is_untried(&recommendations[*at].id) {
-                let trial = self.hold(&recommendations[*at].id, recommendations, &[*at])?;
+                let trial = self.hold(&recommendations[*at].id, recommendations, &[*at], None)?;
                 self.singles.push(trial);
             }
             fates.push(fate);
