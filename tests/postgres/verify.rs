@@ -220,9 +220,12 @@ fn what_stands_in_a_plan_and_is_not_missed_there_does_not_stand() {
         let mut all = vec![index(&["category_id"]), index(&["seller_id"]), repeat];
         (tried_on(&shop, &log, &mut all, 30_000), all)
     };
-    let (trials, all) = until(attempt, |_, all| states(all)[..2] == ["accepted", "accepted"]);
-    assert_ne!(states(&all)[2], "accepted");
-    assert!(all[2].why.as_deref().unwrap().ends_with("without it"), "{all:?}");
+    // Where a busy machine cannot tell that it is not missed, it stays.
+    let is_told = |_: &[Trial], all: &[Recommendation]| {
+        let why = all[2].why.as_deref().unwrap_or_default();
+        states(all) == ["accepted", "accepted", "undecided"] && why.ends_with("without it")
+    };
+    let (trials, _) = until(attempt, is_told);
     assert_eq!(trials.last().unwrap().recommendations.len(), 2);
 }
 
