@@ -56,8 +56,7 @@ pub fn advise(
     whatif: &mut dyn WhatIf,
     build: Option<&mut dyn Build>,
 ) -> Advised {
-    let found = candidates(input.workload, input.shapes, input.catalog);
-    let Candidates { all, conditions } = found;
+    let Candidates { all, conditions } = candidates(input.workload, input.shapes, input.catalog);
     let mut sized = sized(all, input.catalog, whatif.statistics());
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);

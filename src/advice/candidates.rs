@@ -36,18 +36,20 @@ pub struct Candidate {
 /// statements.
 const MOST_UNITED: usize = 24;
 
+/// By the position of a statement, for each of its scans the conditions that a partial index may hold.
+pub type Conditions = HashMap<usize, Vec<(TableName, HashSet<String>)>>;
+
 /// What the statements ask of indexes.
 pub struct Candidates {
     /// Over the whole workload, in order of appearance.
     pub all: Vec<Candidate>,
-    /// For each scan of a statement, by the position of the statement, the conditions that a partial index may hold.
-    pub conditions: HashMap<usize, Vec<(TableName, HashSet<String>)>>,
+    pub conditions: Conditions,
 }
 
 /// Candidates over the whole workload.
 pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Candidates {
     let mut found = Found::default();
-    let mut asked: HashMap<usize, Vec<(TableName, HashSet<String>)>> = HashMap::new();
+    let mut asked = Conditions::new();
     let mut spellings = Spellings::default();
     for (at, (query, shape)) in workload.queries.iter().zip(shapes).enumerate() {
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::catalog::{IndexKey, Table, UserFunction};
+use crate::model::catalog::{Column, IndexKey, Table, UserFunction};
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::model::workload::Query;
 use crate::sql::ident::quote_literal;
@@ -262,8 +262,7 @@ pub fn values<'q>(query: &'q Query, filter: &Predicate) -> Vec<&'q str> {
 /// ordered as a dictionary is, or may be. `None` for a type that has none, as `citext`.
 fn by_pattern(table: &Table, wanted: Wanted) -> Option<Wanted> {
     let column = wanted.columns.first().and_then(|name| table.column(name));
-    let storage = column.and_then(|column| column.storage);
-    if storage.is_some_and(|storage| storage.bytewise) {
+    if column.is_some_and(Column::is_bytewise) {
         return Some(wanted);
     }
     let type_name = column.filter(|_| wanted.key.is_column).map(|column| column.type_name.as_str());

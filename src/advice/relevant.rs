@@ -1,9 +1,9 @@
 //! Which candidates can matter to which statement.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Input;
-use super::candidates::{Candidate, holds_rows};
+use super::candidates::{Candidate, Conditions, holds_rows};
 use super::costs::Set;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
@@ -56,7 +56,7 @@ impl Relevant {
 pub fn relevant(
     input: &Input<'_>,
     sized: &[Sized],
-    asked: &HashMap<usize, Vec<(TableName, HashSet<String>)>>,
+    asked: &Conditions,
 ) -> HashMap<usize, Relevant> {
     // Those of the same keys, the one that carries the least first.
     let keys: Vec<String> = sized.iter().map(|sized| bare(&sized.candidate.plan)).collect();

@@ -282,6 +282,11 @@ impl Table {
 }
 
 impl Column {
+    /// Its values are known to be ordered by their bytes.
+    pub fn is_bytewise(&self) -> bool {
+        self.storage.is_some_and(|storage| storage.bytewise)
+    }
+
     /// Number of distinct values, resolved against the table's rows.
     pub fn distinct_count(&self, rows: f64) -> Option<f64> {
         self.distinct.map(|distinct| if distinct < 0.0 { -distinct * rows } else { distinct })

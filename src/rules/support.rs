@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::catalog::{Index, IndexKey, Table};
+use crate::model::catalog::{Column, Index, IndexKey, Table};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
 use crate::model::shape::{Key, Operator, Predicate, Scan};
@@ -50,19 +50,21 @@ pub fn index_serves(table: &Table, index: &Index, predicate: &Predicate) -> bool
             | Operator::Similar,
         ) => holds,
         ("gin", _) => false,
-        ("btree", Operator::Like) => {
-            let key = &index.keys[0];
-            let column = table.column(&key.expression).filter(|_| key.is_column);
-            let by_bytes = column.and_then(|column| column.storage).is_some_and(|s| s.bytewise);
-            leads
-                && match key.operator_class.as_deref() {
-                    Some(class) => class.contains("pattern"),
-                    None => by_bytes,
-                }
-        }
+        ("btree", Operator::Like) => leads && orders_patterns(table, &index.keys[0]),
         (_, Operator::ILike | Operator::Contains | Operator::Similar | Operator::Element) => false,
         ("hash", operator) => leads && operator == Operator::Equal,
         _ => leads,
+    }
+}
+
+/// A btree finds a prefix by this key: it is ordered by bytes, or by an operator class for patterns.
+fn orders_patterns(table: &Table, key: &IndexKey) -> bool {
+    match key.operator_class.as_deref() {
+        Some(class) => class.contains("pattern"),
+        None => {
+            let column = table.column(&key.expression).filter(|_| key.is_column);
+            column.is_some_and(Column::is_bytewise)
+        }
     }
 }
 

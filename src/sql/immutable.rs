@@ -7,10 +7,10 @@
 //! and `pg_cast` of PostgreSQL 12 to 18.
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    ObjectName, TrimWhereField, Value,
+    BinaryOperator, DataType, Expr, Function, FunctionArguments, ObjectName, TrimWhereField, Value,
 };
 
+use super::contents::arguments;
 use super::ident::{quote, quote_literal};
 use super::parse::parse_expression;
 use super::scope::{fold, part};
@@ -274,11 +274,8 @@ impl Reader<'_> {
         if !plain || list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
             return None;
         }
-        let mut arguments = Vec::new();
-        for argument in &list.args {
-            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return None };
-            arguments.push(self.read(expr)?);
-        }
+        let given = arguments(function)?.into_iter();
+        let arguments = given.map(|expr| self.read(expr)).collect::<Option<Vec<Indexable>>>()?;
         let name = function.name.to_string().to_lowercase();
         self.named(name.strip_prefix("pg_catalog.").unwrap_or(&name), &arguments)
             .or_else(|| self.own(&function.name, &arguments))

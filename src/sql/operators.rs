@@ -1,10 +1,8 @@
 //! What operators and calls ask for.
 
-use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-};
+use sqlparser::ast::{BinaryOperator, Expr, Function};
 
-use super::contents::names;
+use super::contents::{arguments, names};
 use super::parse::parse_expression;
 use super::scope::fold;
 use crate::model::shape::Operator;
@@ -60,16 +58,7 @@ const SPATIAL: [&str; 15] = [
 
 /// What a call asks for that is a condition an index can serve, with its arguments.
 pub(super) fn condition_call(function: &Function) -> Option<(Operator, Vec<&Expr>)> {
-    let FunctionArguments::List(list) = &function.args else { return None };
-    let arguments: Option<Vec<&Expr>> = list
-        .args
-        .iter()
-        .map(|argument| match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-            _ => None,
-        })
-        .collect();
-    let arguments = arguments.filter(|arguments| arguments.len() >= 2)?;
+    let arguments = arguments(function).filter(|arguments| arguments.len() >= 2)?;
     let name = function.name.0.last()?.to_string().to_lowercase();
     match name.as_str() {
         "starts_with" => Some((Operator::Like, arguments)),

@@ -33,6 +33,16 @@ fn mixed_log(path: &Path, more: &[(&str, &[&str], f64)]) {
     write_log(path, &entries);
 }
 
+/// Executions of a statement that takes a category and a seller, as their log.
+fn either_log(path: &Path, sql: &str) {
+    let values: Vec<[String; 2]> =
+        (1..=40).map(|n| [(n * 3).to_string(), (n * 5).to_string()]).collect();
+    let values: Vec<[&str; 2]> = values.iter().map(|[a, b]| [a.as_str(), b.as_str()]).collect();
+    let entries: Vec<(&str, &[&str], f64)> =
+        values.iter().map(|values| (sql, values.as_slice(), 9.0)).collect();
+    write_log(path, &entries);
+}
+
 fn index(keys: &[&str]) -> Recommendation {
     index_on("listings", keys, &[])
 }
@@ -170,14 +180,9 @@ fn what_only_two_indexes_together_make_faster_lets_both_stand() {
     let _alone = quiet();
     let shop = Shop::new(server, true);
     let either = "SELECT id FROM listings WHERE category_id = $1 OR seller_id = $2";
-    let values: Vec<[String; 2]> =
-        (1..=40).map(|n| [(n * 3).to_string(), (n * 5).to_string()]).collect();
-    let values: Vec<[&str; 2]> = values.iter().map(|[a, b]| [a.as_str(), b.as_str()]).collect();
-    let entries: Vec<(&str, &[&str], f64)> =
-        values.iter().map(|values| (either, values.as_slice(), 9.0)).collect();
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
-    write_log(&log, &entries);
+    either_log(&log, either);
     let attempt = || {
         let mut both = vec![index(&["category_id"]), index(&["seller_id"])];
         (tried_on(&shop, &log, &mut both, 30_000), both)
@@ -207,14 +212,9 @@ fn what_stands_in_a_plan_and_is_not_missed_there_does_not_stand() {
     vacuumed(&owner, "notes");
     let either = "SELECT l.id, n.name FROM listings l JOIN notes n ON n.id = l.id \
                   WHERE l.category_id = $1 OR l.seller_id = $2";
-    let values: Vec<[String; 2]> =
-        (1..=40).map(|n| [(n * 3).to_string(), (n * 5).to_string()]).collect();
-    let values: Vec<[&str; 2]> = values.iter().map(|[a, b]| [a.as_str(), b.as_str()]).collect();
-    let entries: Vec<(&str, &[&str], f64)> =
-        values.iter().map(|values| (either, values.as_slice(), 9.0)).collect();
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
-    write_log(&log, &entries);
+    either_log(&log, either);
     let attempt = || {
         let repeat = index_on("notes", &["id"], &["name"]);
         let mut all = vec![index(&["category_id"]), index(&["seller_id"]), repeat];
