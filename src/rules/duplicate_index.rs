@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Input, Rule};
 use crate::model::catalog::{Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
+use crate::sql::index_ddl::makes_superfluous;
 
 pub const RULE: Rule = Rule {
     id: "duplicate-index",
@@ -28,8 +29,8 @@ fn in_table(table: &Table) -> Vec<Finding> {
         }
         let cover = table.indexes.iter().enumerate().find(|(other_at, other)| {
             *other_at != at
-                && covers(other, index)
-                && (!covers(index, other) || stays(other, index))
+                && makes_superfluous(other, index, &table.name)
+                && (!makes_superfluous(index, other, &table.name) || stays(other, index))
         });
         let Some((_, cover)) = cover else { continue };
         let same = cover.keys.len() == index.keys.len();
@@ -59,19 +60,6 @@ fn in_table(table: &Table) -> Vec<Finding> {
         });
     }
     findings
-}
-
-/// Everything `index` can do, `other` can do as well.
-pub(super) fn covers(other: &Index, index: &Index) -> bool {
-    other.valid
-        && other.method == index.method
-        && other.predicate == index.predicate
-        && other.keys.starts_with(&index.keys)
-        // Only a btree serves by its first keys alone.
-        && (other.method == "btree" || other.keys.len() == index.keys.len())
-        && index.include.iter().all(|column| {
-            other.include.contains(column) || other.keys.iter().any(|key| key.expression == *column)
-        })
 }
 
 /// Of two that cover each other, this one is kept.

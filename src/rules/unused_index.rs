@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::duplicate_index::covers;
 use super::support::{index_serves, same_key};
 use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::shape::{Key, Scan};
+use crate::sql::index_ddl::makes_superfluous;
 
 pub const RULE: Rule = Rule {
     id: "unused-index",
@@ -42,7 +42,8 @@ fn is_unused(index: &Index) -> bool {
 fn stands_in(table: &Table, index: &Index) -> bool {
     let is_read = |other: &Index| other.valid && other.scans.is_some_and(|scans| scans > 0);
     table.indexes.iter().any(|other| {
-        other.name != index.name && !other.constraint && is_read(other) && covers(index, other)
+        let is_other = other.name != index.name && !other.constraint;
+        is_other && is_read(other) && makes_superfluous(index, other, &table.name)
     })
 }
 

@@ -140,10 +140,19 @@ pub fn does(index: &Index, plan: &IndexPlan) -> bool {
 
 /// An index of this plan would do all that the index does, so that nothing is lost without it.
 pub fn replaces(plan: &IndexPlan, index: &Index) -> bool {
-    // What enforces something stays, and only a btree serves by its first keys alone.
-    !(index.constraint || index.unique)
-        && (plan.method == "btree" || index.keys.len() == plan.keys.len())
-        && covers(plan, &as_plan(index, &plan.table))
+    // What enforces something stays.
+    !(index.constraint || index.unique) && does_as_well(plan, &as_plan(index, &plan.table))
+}
+
+/// Everything `index` of a table can do, `other` can do as well.
+pub fn makes_superfluous(other: &Index, index: &Index, table: &TableName) -> bool {
+    other.valid && does_as_well(&as_plan(other, table), &as_plan(index, table))
+}
+
+/// The wide one covers the narrow one, and is not much more to read for it: only a btree serves as well by its first
+/// keys alone.
+fn does_as_well(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
+    (wide.method == "btree" || wide.keys.len() == narrow.keys.len()) && covers(wide, narrow)
 }
 
 /// The index as a plan to make it on `table`.
