@@ -133,15 +133,20 @@ fn inverted(
         (Operator::Like | Operator::ILike, Kind::Text) if is_too_short(query, filter) => None,
         (Operator::ILike | Operator::Similar, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
         (Operator::Like, Kind::Text) if by_part() => Some(("gin", Some("gin_trgm_ops"))),
-        // What is part of a constant no operator class for documents and pairs finds.
-        (Operator::Contains, Kind::Document | Kind::Pairs) if filter.sql.contains("<@") => None,
         // Smaller and quicker, and knows nothing but containment and paths.
         (Operator::Contains, Kind::Document) if is_jsonb && is_path(filter) => {
             Some(("gin", Some("jsonb_path_ops")))
         }
         (Operator::Contains, Kind::Document) if is_jsonb => Some(("gin", None)),
         (Operator::Contains, Kind::Words | Kind::Array | Kind::Pairs) => Some(("gin", None)),
-        (Operator::Contains | Operator::Within, Kind::Range | Kind::Geometry) => {
+        // What is part of a constant no operator class for documents and pairs finds.
+        (Operator::Contained, Kind::Array) => Some(("gin", None)),
+        (
+            Operator::Contains | Operator::Contained | Operator::Within,
+            Kind::Range | Kind::Geometry,
+        ) => Some(("gist", None)),
+        // `~` asks whether a path fits a pattern of its labels.
+        (Operator::Contains | Operator::Contained | Operator::ILike, Kind::Path) => {
             Some(("gist", None))
         }
         (Operator::Contains, Kind::Network) => Some(("gist", Some("inet_ops"))),
@@ -183,9 +188,9 @@ fn has_trigram(pattern: &str) -> bool {
     is_word && length + 1 >= 3
 }
 
-/// `@>`, `@?` and `@@`, which the path operator class knows; `?` and its kin it does not.
+/// `@>` either way round, `@?` and `@@`, which the path operator class knows; `?` and its kin it does not.
 fn is_path(filter: &Predicate) -> bool {
-    ["@>", "@?", "@@"].iter().any(|operator| filter.sql.contains(operator))
+    ["@>", "<@", "@?", "@@"].iter().any(|operator| filter.sql.contains(operator))
 }
 
 #[cfg(test)]

@@ -126,8 +126,10 @@ pub enum Operator {
     ILike,
     IsNull,
     IsNotNull,
-    /// `@>`, `?`, `&&` and their kin on arrays, documents, ranges and shapes.
+    /// `@>`, `?`, `&&` and their kin on arrays, documents, ranges and shapes, `>>` and `>>=` on networks.
     Contains,
+    /// `<@`: is part of what is asked for.
+    Contained,
     /// `<<` and `<<=`: an address in a network; to ranges and shapes, on the left of another.
     Within,
     /// `%` and its kin (pg_trgm): text that is like another.

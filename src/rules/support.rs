@@ -46,12 +46,20 @@ pub fn index_serves(table: &Table, index: &Index, predicate: &Predicate) -> bool
             Operator::Like
             | Operator::ILike
             | Operator::Contains
+            | Operator::Contained
             | Operator::Within
             | Operator::Similar,
         ) => holds,
         ("gin", _) => false,
         ("btree", Operator::Like) => leads && orders_patterns(table, &index.keys[0]),
-        (_, Operator::ILike | Operator::Contains | Operator::Similar | Operator::Element) => false,
+        (
+            _,
+            Operator::ILike
+            | Operator::Contains
+            | Operator::Contained
+            | Operator::Similar
+            | Operator::Element,
+        ) => false,
         ("hash", operator) => leads && operator == Operator::Equal,
         _ => leads,
     }

@@ -43,6 +43,8 @@ pub enum Kind {
     Geometry,
     /// `hstore`.
     Pairs,
+    /// The way from the root of a tree to a node: `ltree`.
+    Path,
     Array,
     /// A constant whose type its place decides.
     Constant,
@@ -80,6 +82,7 @@ impl Kind {
             "inet" | "cidr" => Kind::Network,
             "point" | "box" | "circle" | "polygon" | "geometry" | "geography" => Kind::Geometry,
             _ if name.ends_with("hstore") => Kind::Pairs,
+            _ if name.ends_with("ltree") => Kind::Path,
             _ => Kind::Other,
         }
     }

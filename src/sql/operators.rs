@@ -16,23 +16,42 @@ pub(super) fn operator(op: &BinaryOperator) -> Operator {
         Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Operator::Range,
         Op::PGLikeMatch | Op::PGStartsWith => Operator::Like,
         Op::PGILikeMatch | Op::PGRegexMatch | Op::PGRegexIMatch => Operator::ILike,
+        Op::ArrowAt => Operator::Contained,
         Op::AtArrow
-        | Op::ArrowAt
         | Op::PGOverlap
         | Op::Question
         | Op::QuestionAnd
         | Op::QuestionPipe
         | Op::AtQuestion
         | Op::AtAt => Operator::Contains,
-        Op::PGBitwiseShiftLeft | Op::PGBitwiseShiftRight => Operator::Within,
+        Op::PGBitwiseShiftLeft => Operator::Within,
+        Op::PGBitwiseShiftRight => Operator::Contains,
         // As a condition of its own it is no remainder.
         Op::Modulo => Operator::Similar,
         Op::Custom(name) => match name.as_str() {
-            "<<=" | ">>=" => Operator::Within,
+            "<<=" => Operator::Within,
+            ">>=" => Operator::Contains,
             "<%" | "%>" | "<<%" | "%>>" => Operator::Similar,
             _ => Operator::Other,
         },
         _ => Operator::Other,
+    }
+}
+
+/// What the operator asks of its right side, as if the sides were exchanged: `5 < a` says the same as `a > 5`. `None`
+/// for operators that have no such counterpart.
+pub(super) fn turned(op: &BinaryOperator) -> Option<Operator> {
+    use BinaryOperator as Op;
+    match op {
+        Op::AtArrow => Some(Operator::Contained),
+        Op::ArrowAt | Op::PGOverlap | Op::AtAt | Op::PGBitwiseShiftLeft => Some(Operator::Contains),
+        Op::PGBitwiseShiftRight => Some(Operator::Within),
+        Op::Custom(name) if name == "<<=" => Some(Operator::Contains),
+        Op::Custom(name) if name == ">>=" => Some(Operator::Within),
+        op => match operator(op) {
+            same @ (Operator::Equal | Operator::Range | Operator::Similar) => Some(same),
+            _ => None,
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator};
 
 use super::alternatives::{alternatives, any_of, fields, rows};
 use super::contents::{is_name, names, slots, unqualified};
-use super::operators::{condition_call, operator};
+use super::operators::{condition_call, operator, turned};
 use super::scope::{Origin, Scope};
 use crate::model::catalog::Catalog;
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
@@ -81,12 +81,9 @@ pub fn classify<'e>(
                 }
             }
             let found = filter(left, operator, &[right]);
-            // `5 < a` says the same as `a > 5`; only for operators that can be turned round.
-            let found = match operator {
-                Operator::Equal | Operator::Range | Operator::Within | Operator::Similar => {
-                    found.or(|| filter(right, operator, &[left]))
-                }
-                _ => found,
+            let found = match turned(op) {
+                Some(turned) => found.or(|| filter(right, turned, &[left])),
+                None => found,
             };
             match operator {
                 Operator::Equal => {

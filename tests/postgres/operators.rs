@@ -8,12 +8,15 @@ use crate::advice::{advised, bazaar, indexes};
 const SITES: &str = "
     CREATE EXTENSION pg_trgm;
     CREATE EXTENSION hstore;
+    CREATE EXTENSION ltree;
     CREATE TABLE sites (id bigint PRIMARY KEY, place point NOT NULL, seen_from inet NOT NULL, facts hstore,
-                        title text NOT NULL, code varchar(12), span int4range NOT NULL, note text NOT NULL);
+                        title text NOT NULL, code varchar(12), span int4range NOT NULL, note text NOT NULL,
+                        words tsvector NOT NULL, branch ltree NOT NULL);
     INSERT INTO sites
       SELECT g, point(g * 7919 % 1000, g * 104729 % 1000), ('10.' || g % 200 || '.' || g * 7 % 256 || '.9')::inet,
              hstore('k' || g % 500, 'v' || g % 1000), md5(g::text) || ' ' || md5((g * 3)::text),
-             upper(left(md5(g::text), 10)), int4range((g * 7919 % 100000)::int, (g * 7919 % 100000 + 10)::int), repeat('x', 100)
+             upper(left(md5(g::text), 10)), int4range((g * 7919 % 100000)::int, (g * 7919 % 100000 + 10)::int), repeat('x', 100),
+             to_tsvector('simple', 'w' || g % 5000 || ' v' || g % 7), ('top.b' || g % 40 || '.c' || g % 3000 || '.d' || g)::ltree
         FROM generate_series(1::bigint, 50000) g;
     ANALYZE sites";
 
@@ -23,6 +26,7 @@ const ASKED: &[(&str, &str)] = &[
     ("SELECT id FROM sites WHERE place <@ '((3,3),(1,1))'::box", "USING gist (place)"),
     ("SELECT id FROM sites WHERE seen_from <<= '10.7.0.0/16'", "(seen_from)"),
     ("SELECT id FROM sites WHERE seen_from << '10.9.63.0/24'", "(seen_from)"),
+    ("SELECT id FROM sites WHERE seen_from >>= '10.7.49.9'", "USING gist (seen_from inet_ops)"),
     ("SELECT id FROM sites WHERE facts @> 'k7=>v7'", "USING gin (facts)"),
     ("SELECT id FROM sites WHERE facts ? 'k7'", "USING gin (facts)"),
     (
@@ -35,6 +39,13 @@ const ASKED: &[(&str, &str)] = &[
     ),
     ("SELECT id FROM sites WHERE span << '[5,9)' ORDER BY id LIMIT 2000", "USING gist (span)"),
     ("SELECT id FROM sites WHERE span @> 77", "USING gist (span)"),
+    ("SELECT id FROM sites WHERE branch <@ 'top.b7.c47'", "USING gist (branch)"),
+    ("SELECT id FROM sites WHERE branch ~ '*.c47.d47'", "USING gist (branch)"),
+    // The other way round.
+    ("SELECT id FROM sites WHERE 77 <@ span", "USING gist (span)"),
+    ("SELECT id FROM sites WHERE inet '10.7.0.0/16' >> seen_from", "(seen_from)"),
+    ("SELECT id FROM sites WHERE hstore 'k7=>v7' <@ facts", "USING gin (facts)"),
+    ("SELECT id FROM sites WHERE to_tsquery('simple', 'w77') @@ words", "USING gin (words)"),
     // The server of these tests orders text by bytes.
     ("SELECT id FROM sites WHERE starts_with(code, 'C4CA4')", "(code)"),
     ("SELECT id FROM sites WHERE code ^@ 'C4CA4'", "(code)"),
