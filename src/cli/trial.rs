@@ -16,9 +16,8 @@ use crate::model::trial::Trial;
 use crate::pg::guard::Writable;
 use crate::report::record;
 use crate::report::words::{interval, plural};
-use crate::trial::share::FEWEST_ROUNDS;
+use crate::trial::forecast;
 use crate::trial::stage::{Case, Effort, Stage};
-use crate::trial::transaction::MOST_REPLAYED;
 use crate::trial::verify::{Held, Step, verify};
 
 /// # Errors
@@ -89,23 +88,11 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
 fn ahead(recommendations: &[Recommendation], statements: usize, effort: Effort) -> String {
     let new = recommendations.iter().filter(|r| r.index.is_some() && r.state == State::Proposed);
     let count = new.count();
-    // The set has as much time as its statements would have in trials of single indexes, and is tried twice more
-    // often than not.
-    let of_set = 2.0 * (statements as f64 / MOST_REPLAYED as f64).clamp(1.0, count.max(1) as f64);
-    let (trials, how) = match count {
-        0 | 1 => (count as f64, ""),
-        _ => (count as f64 + of_set, ", each alone and then all together"),
-    };
-    let rounds = match effort.rounds {
-        few if few < FEWEST_ROUNDS => {
-            format!(" ({few} rounds say too little: {FEWEST_ROUNDS} are held)")
-        }
-        _ => String::new(),
-    };
+    let how = if count > 1 { ", each alone and then all together" } else { "" };
     format!(
-        "trying {}{how}: about {:.0} s of replay, twice as much where statements are slow, and the builds{rounds}",
+        "trying {}{how}: {}",
         plural(count, "new index", "new indexes"),
-        trials * effort.budget_s,
+        forecast::words(count, statements, effort),
     )
 }
 

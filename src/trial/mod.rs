@@ -4,6 +4,7 @@ mod block;
 pub mod compare;
 pub mod confirm;
 pub mod decide;
+pub mod forecast;
 mod pace;
 pub mod parameters;
 pub mod plan;

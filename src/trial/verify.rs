@@ -22,7 +22,7 @@ use crate::pg::error::PgError;
 use crate::stats::random::Random;
 
 /// Times that the set is tried, at most. One is enough when all of it stands.
-const MOST_SETS: usize = 4;
+pub(super) const MOST_SETS: usize = 4;
 
 /// How far the trials are.
 #[derive(Debug, Clone, Copy)]
