@@ -6,7 +6,7 @@ use crate::model::catalog::{Column, IndexKey, Table, UserFunction};
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::model::workload::Query;
 use crate::sql::ident::quote_literal;
-use crate::sql::immutable::{Indexable, Kind, indexable};
+use crate::sql::immutable::{Indexable, Kind, column_name, indexable, without_collation};
 
 /// Types that no btree holds.
 const WITHOUT_BTREE: &[&str] = &[
@@ -229,9 +229,16 @@ impl Asked<'_> {
     }
 }
 
-/// The expression as a key.
+/// The expression as a key: a collation is not a part of the expression, but of the key.
 pub fn expression_key(found: Indexable) -> IndexKey {
-    IndexKey { is_column: false, expression: found.sql, ..IndexKey::column("") }
+    let (inner, collation) = match without_collation(&found.sql) {
+        Some((inner, collation)) => (inner, Some(collation)),
+        None => (found.sql, None),
+    };
+    match column_name(&inner).filter(|_| collation.is_some()) {
+        Some(name) => IndexKey { collation, ..IndexKey::column(name) },
+        None => IndexKey { is_column: false, collation, ..IndexKey::column(inner) },
+    }
 }
 
 /// Distinct values of a key's column; unknown ones count as few.

@@ -158,6 +158,10 @@ pub struct IndexKey {
     pub nulls_first: bool,
     /// Operator class where it is not the default one.
     pub operator_class: Option<String>,
+    /// Collation where it is not that of the column or expression, quoted where it has to be. Only what asks for
+    /// this one finds anything by the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<String>,
 }
 
 impl IndexKey {
@@ -169,6 +173,7 @@ impl IndexKey {
             descending: false,
             nulls_first: false,
             operator_class: None,
+            collation: None,
         }
     }
 }

@@ -159,6 +159,7 @@ fn index(row: &Row) -> Index {
     let plain: Vec<bool> = row.get(5);
     let options: Vec<i32> = row.get(6);
     let classes: Vec<Option<String>> = row.get(7);
+    let collations: Vec<Option<String>> = row.get(19);
     let keys = expressions
         .into_iter()
         .enumerate()
@@ -171,6 +172,7 @@ fn index(row: &Row) -> Index {
                 descending: option & 1 != 0,
                 nulls_first: option & 2 != 0,
                 operator_class: classes.get(at).cloned().flatten(),
+                collation: collations.get(at).cloned().flatten(),
             }
         })
         .collect();

@@ -51,7 +51,11 @@ pub fn index_serves(table: &Table, index: &Index, predicate: &Predicate) -> bool
             | Operator::Similar,
         ) => holds,
         ("gin", _) => false,
-        ("btree", Operator::Like) => leads && orders_patterns(table, &index.keys[0]),
+        // A prefix is found by bytes, whatever the collation of the column.
+        ("btree", Operator::Like) => index.keys.first().is_some_and(|key| {
+            let plain = IndexKey { collation: None, ..key.clone() };
+            same_key(&plain, &predicate.key) && orders_patterns(table, key)
+        }),
         (
             _,
             Operator::ILike
@@ -69,6 +73,9 @@ pub fn index_serves(table: &Table, index: &Index, predicate: &Predicate) -> bool
 fn orders_patterns(table: &Table, key: &IndexKey) -> bool {
     match key.operator_class.as_deref() {
         Some(class) => class.contains("pattern"),
+        None if key.collation.is_some() => {
+            key.collation.as_deref().is_some_and(|name| ["\"C\"", "\"POSIX\""].contains(&name))
+        }
         None => {
             let column = table.column(&key.expression).filter(|_| key.is_column);
             column.is_some_and(Column::is_bytewise)
@@ -93,7 +100,10 @@ pub fn is_column_led(table: &Table, column: &str) -> bool {
         index.valid
             && index.predicate.is_none()
             && matches!(index.method.as_str(), "btree" | "hash")
-            && index.keys.first().is_some_and(|key| key.expression == column)
+            && index
+                .keys
+                .first()
+                .is_some_and(|key| key.expression == column && key.collation.is_none())
     })
 }
 
@@ -142,9 +152,12 @@ fn gives_nearest(index: &Index, scan: &Scan) -> bool {
 /// The server writes `lower(email)` for a varchar as `lower((email)::text)`, so casts to text, blanks
 /// and parentheses are left out of the comparison. A `$n` of the statement may be the constant of the index.
 pub fn same_key(index: &IndexKey, key: &Key) -> bool {
-    match key {
-        Key::Column(name) => index.expression == *name,
-        Key::Expression { sql, .. } => !index.is_column && may_be(&index.expression, sql),
+    match (key, &index.collation) {
+        (Key::Column(name), collation) => collation.is_none() && index.expression == *name,
+        (Key::Expression { sql, .. }, Some(collation)) => {
+            may_be(&format!("{} COLLATE {collation}", index.expression), sql)
+        }
+        (Key::Expression { sql, .. }, None) => !index.is_column && may_be(&index.expression, sql),
     }
 }
 

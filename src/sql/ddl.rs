@@ -1,5 +1,7 @@
 //! A catalog from a schema dump (`pg_dump --schema-only`), with no database at all.
 
+use std::collections::BTreeMap;
+
 use sqlparser::ast::{
     AlterTableOperation, ColumnOption, CreateIndex, CreatePolicy, CreatePolicyType, CreateTable,
     Expr, ForeignKeyConstraint, GrantObjects, IndexColumn, ObjectName, OrderByExpr, OrderBySort,
@@ -10,6 +12,7 @@ use super::functions::function;
 use super::ident::quote_table;
 use super::lexer::tokens;
 use super::parse::{parse, parse_all};
+use super::partitions::{attached, join, without_only};
 use super::scope::fold;
 use super::scope::last_name;
 use crate::model::catalog::{
@@ -24,7 +27,16 @@ use crate::model::workload::Coverage;
 pub fn catalog(dump: &str) -> (Catalog, Coverage) {
     let mut catalog = empty();
     let mut coverage = Coverage::default();
+    let mut domains = BTreeMap::new();
+    let mut parts = Vec::new();
     for (line, text) in statements(dump) {
+        if let Some(pair) = attached(&text) {
+            parts.push(pair);
+            coverage.statements += 1;
+            coverage.understood += 1;
+            continue;
+        }
+        let text = without_only(&text);
         if !is_relevant(&text) {
             catalog.functions.extend(function(&text));
             continue;
@@ -33,7 +45,13 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
         match parse_all(&text) {
             Ok(parsed) => {
                 coverage.understood += 1;
-                parsed.iter().for_each(|statement| apply(&mut catalog, statement));
+                for statement in &parsed {
+                    if let Statement::CreateDomain(domain) = statement {
+                        let base = domain.data_type.to_string().to_lowercase();
+                        domains.insert(table_name(&domain.name), base);
+                    }
+                    apply(&mut catalog, statement);
+                }
             }
             Err(error) => {
                 let head: Vec<&str> = text.split_whitespace().take(4).collect();
@@ -47,8 +65,26 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
             }
         }
     }
+    join(&mut catalog, &parts);
+    let columns = catalog.tables.iter_mut().flat_map(|table| &mut table.columns);
+    columns.for_each(|column| column.type_name = base(&domains, &column.type_name));
     coverage.lines = dump.lines().count() as u64;
     (catalog, coverage)
+}
+
+/// What a domain is made of, to any depth; any other type is itself.
+fn base(domains: &BTreeMap<TableName, String>, type_name: &str) -> String {
+    let named = |name: &str| {
+        let mut parts = name.rsplit('.').map(|part| part.trim_matches('"').to_owned());
+        let name = parts.next()?;
+        domains.get(&TableName::new(parts.next().unwrap_or_else(|| "public".to_owned()), name))
+    };
+    let mut found = type_name.to_owned();
+    for _ in domains {
+        let Some(base) = named(&found) else { break };
+        found.clone_from(base);
+    }
+    found
 }
 
 fn empty() -> Catalog {
@@ -128,7 +164,7 @@ fn is_relevant(text: &str) -> bool {
             !rest
                 .iter()
                 .any(|w| w == "function" || w == "trigger" || w == "procedure" || w == "sequence")
-                && ["table", "index", "policy", "view", "extension"]
+                && ["table", "index", "policy", "view", "extension", "domain"]
                     .iter()
                     .any(|what| rest.iter().any(|w| w == what))
         }
@@ -354,7 +390,11 @@ fn index_key(column: &IndexColumn) -> IndexKey {
 
 fn key_of(order: &OrderByExpr, operator_class: Option<&ObjectName>) -> IndexKey {
     let descending = matches!(order.options.sort, Some(OrderBySort::Desc));
-    let (expression, is_column) = match &order.expr {
+    let (expr, collation) = match &order.expr {
+        Expr::Collate { expr, collation } => (&**expr, Some(collation.to_string())),
+        expr => (expr, None),
+    };
+    let (expression, is_column) = match expr {
         Expr::Identifier(ident) => (fold(ident), true),
         Expr::Nested(inner) => (inner.to_string(), false),
         other => (other.to_string(), false),
@@ -365,6 +405,7 @@ fn key_of(order: &OrderByExpr, operator_class: Option<&ObjectName>) -> IndexKey 
         descending,
         nulls_first: order.options.nulls_first.unwrap_or(descending),
         operator_class: operator_class.map(ToString::to_string),
+        collation,
     }
 }
 

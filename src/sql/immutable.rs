@@ -143,6 +143,22 @@ pub fn indexable(
     Reader { table, functions, constant }.read(&parse_expression(sql).ok()?)
 }
 
+/// An expression that ends with `COLLATE`, in its two parts.
+pub fn without_collation(sql: &str) -> Option<(String, String)> {
+    match parse_expression(sql).ok()? {
+        Expr::Collate { expr, collation } => Some((expr.to_string(), collation.to_string())),
+        _ => None,
+    }
+}
+
+/// The name of the column that is all of the expression.
+pub fn column_name(sql: &str) -> Option<String> {
+    match parse_expression(sql).ok()? {
+        Expr::Identifier(ident) => Some(fold(&ident)),
+        _ => None,
+    }
+}
+
 struct Reader<'r> {
     table: &'r Table,
     functions: &'r [UserFunction],
@@ -167,6 +183,11 @@ impl Reader<'_> {
                 let sql =
                     format!("extract({} from {})", field.to_string().to_lowercase(), inner.sql);
                 if fits { Indexable::tight(sql, Kind::Decimal) } else { None }
+            }
+            Expr::Collate { expr, collation } => {
+                let inner = self.read(expr)?;
+                let sql = format!("{} COLLATE {collation}", inner.operand());
+                if inner.kind == Kind::Text { Indexable::loose(sql, Kind::Text) } else { None }
             }
             Expr::Ceil { expr, .. } => self.named("ceil", &[self.read(expr)?]),
             Expr::Floor { expr, .. } => self.named("floor", &[self.read(expr)?]),

@@ -105,7 +105,7 @@ pub fn is_concurrent(sql: &str) -> bool {
 }
 
 /// Takes these words from the front, if they stand there.
-fn take(rest: &mut &[Token<'_>], words: &[&str]) -> bool {
+pub(super) fn take(rest: &mut &[Token<'_>], words: &[&str]) -> bool {
     let there = rest.len() >= words.len()
         && words.iter().zip(*rest).all(|(word, token)| token.is_word(word));
     if there {
@@ -114,7 +114,8 @@ fn take(rest: &mut &[Token<'_>], words: &[&str]) -> bool {
     there
 }
 
-fn qualified(rest: &mut &[Token<'_>]) -> Option<TableName> {
+/// A name from the front, folded; without a schema it is one of `public`.
+pub(super) fn qualified(rest: &mut &[Token<'_>]) -> Option<TableName> {
     let mut parts = Vec::new();
     loop {
         let (token, after) = rest.split_first()?;
@@ -199,12 +200,17 @@ fn same_key(a: &IndexKey, b: &IndexKey) -> bool {
         false => is_same(&a.expression, &b.expression),
     };
     let direction = (a.descending, a.nulls_first) == (b.descending, b.nulls_first);
-    expression && direction && a.operator_class == b.operator_class
+    expression
+        && direction
+        && (&a.operator_class, &a.collation) == (&b.operator_class, &b.collation)
 }
 
 fn key(key: &IndexKey) -> String {
     let mut sql =
         if key.is_column { quote(&key.expression) } else { format!("({})", key.expression) };
+    if let Some(collation) = &key.collation {
+        sql.push_str(&format!(" COLLATE {collation}"));
+    }
     if let Some(class) = &key.operator_class {
         sql.push_str(&format!(" {class}"));
     }
@@ -279,6 +285,7 @@ mod tests {
         // Read from its end.
         assert!(replaces(&plan, &Index { keys: vec![descending.clone()], ..old.clone() }));
         let nulls_last = IndexKey { nulls_first: false, ..descending };
+        let by_bytes = IndexKey { collation: Some("\"C\"".into()), ..IndexKey::column("a") };
         for other in [
             Index { unique: true, ..old.clone() },
             Index { constraint: true, ..old.clone() },
@@ -286,6 +293,7 @@ mod tests {
             Index { include: vec!["d".into()], ..old.clone() },
             Index { keys: vec![IndexKey::column("b")], ..old.clone() },
             Index { keys: vec![nulls_last], ..old.clone() },
+            Index { keys: vec![by_bytes], ..old.clone() },
             Index { method: "hash".into(), ..old.clone() },
         ] {
             assert!(!replaces(&plan, &other), "{other:?}");

@@ -21,6 +21,7 @@ pub mod lexer;
 pub mod normalize;
 pub mod operators;
 pub mod parse;
+mod partitions;
 pub mod predicate;
 pub mod redact;
 mod relations;

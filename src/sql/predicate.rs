@@ -171,6 +171,7 @@ pub fn key(
         }
         Expr::Function(_)
         | Expr::Cast { .. }
+        | Expr::Collate { .. }
         | Expr::BinaryOp { .. }
         | Expr::Extract { .. }
         | Expr::Substring { .. }

@@ -9,6 +9,7 @@ mod apply;
 mod batched;
 mod candidates;
 mod check;
+mod columns;
 mod connections;
 mod databases;
 mod defects;

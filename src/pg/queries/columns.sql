@@ -1,6 +1,12 @@
 -- Whose statistics are those of a table: its own, or where a partitioned one was never analyzed as a whole, which
 -- nothing does by itself, those of its largest partition.
-WITH source AS MATERIALIZED (
+WITH RECURSIVE domains AS (
+    -- A domain is what it is made of, to any depth.
+    SELECT oid, typbasetype AS base, typtypmod AS modifier FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.oid, t.typbasetype, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE d.modifier END
+      FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype = 'd'
+), source AS MATERIALIZED (
     SELECT c.oid,
            coalesce(largest.schema, n.nspname) AS schema,
            coalesce(largest.name, c.relname) AS name,
@@ -22,7 +28,7 @@ WITH source AS MATERIALIZED (
 )
 SELECT a.attrelid,
        a.attname::text,
-       format_type(a.atttypid, a.atttypmod),
+       format_type(t.oid, coalesce(domain.modifier, a.atttypmod)),
        a.attnotnull,
        s.n_distinct::float8,
        s.null_frac::float8,
@@ -44,9 +50,9 @@ SELECT a.attrelid,
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_type own ON own.oid = a.atttypid
-  -- A domain is what it is made of.
-  JOIN pg_type t ON t.oid = CASE WHEN own.typtype = 'd' THEN own.typbasetype ELSE own.oid END
+  LEFT JOIN (SELECT d.* FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd') domain
+         ON domain.oid = a.atttypid
+  JOIN pg_type t ON t.oid = coalesce(domain.base, a.atttypid)
   JOIN pg_database d ON d.datname = current_database()
   LEFT JOIN pg_collation co ON co.oid = a.attcollation
   JOIN source ON source.oid = c.oid

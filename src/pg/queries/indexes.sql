@@ -1,4 +1,5 @@
--- indoption: bit 1 descending, bit 2 nulls first. The operator class only where it is not the default.
+-- indoption: bit 1 descending, bit 2 nulls first. The operator class only where it is not the default, the
+-- collation only where it is not that of the column or, as its definition tells, of the expression.
 SELECT i.indrelid,
        n.nspname::text,
        c.relname::text,
@@ -30,10 +31,20 @@ SELECT i.indrelid,
        ARRAY(SELECT format('COMMENT ON INDEX %I.%I IS %L', n.nspname, c.relname, obj_description(c.oid, 'pg_class'))
               WHERE obj_description(c.oid, 'pg_class') IS NOT NULL
              UNION ALL
-             SELECT format('ALTER TABLE %s CLUSTER ON %I', i.indrelid::regclass, c.relname) WHERE i.indisclustered
+             SELECT format('ALTER TABLE %I.%I CLUSTER ON %I', n.nspname, (SELECT relname FROM pg_class WHERE oid = i.indrelid), c.relname) WHERE i.indisclustered
              UNION ALL
              SELECT format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', n.nspname, c.relname, a.attnum, a.attstattarget)
-               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget > 0)
+               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget > 0),
+       ARRAY(SELECT CASE WHEN CASE WHEN i.indkey[k - 1] <> 0 THEN co.oid <> a.attcollation
+                                   ELSE strpos(pg_get_indexdef(i.indexrelid),
+                                               pg_get_indexdef(i.indexrelid, k, false) || ' COLLATE ') > 0 END
+                         THEN CASE WHEN co.collnamespace = 'pg_catalog'::regnamespace THEN format('%I', co.collname)
+                                   ELSE format('%I.%I', cn.nspname, co.collname) END END
+               FROM generate_series(1, i.indnkeyatts) k
+               LEFT JOIN pg_collation co ON co.oid = i.indcollation[k - 1]
+               LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+               LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND a.attnum <> 0
+              ORDER BY k)
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

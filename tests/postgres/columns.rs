@@ -1,0 +1,62 @@
+//! What a column is, its collation, its domain, how long its values are, decides about its indexes.
+
+use crate::advice::{advised, bazaar, indexes};
+
+#[test]
+fn an_index_serves_only_its_own_collation_and_a_domain_is_what_it_is_made_of() {
+    let Some((flags, owner)) = bazaar("columns") else { return };
+    owner
+        .batch(
+            "CREATE DOMAIN code AS varchar(20); CREATE DOMAIN long_code AS code CHECK (length(value) > 1);
+             CREATE TABLE cards (id int PRIMARY KEY, nm text, a int, r text NOT NULL, code long_code, pad text);
+             INSERT INTO cards SELECT g, 'Name ' || g, g % 7, 'r' || g, 'c' || g, repeat('x', 100) FROM generate_series(1, 60000) g;
+             CREATE INDEX cards_de ON cards (nm COLLATE \"de-x-icu\"); CREATE INDEX cards_nm ON cards (nm);
+             CREATE INDEX cards_r_c ON cards (r COLLATE \"C\", a); CREATE INDEX cards_r ON cards (r);
+             ANALYZE cards",
+        )
+        .unwrap();
+    let looked = |sql| advised(&flags, &vec![(sql, &[][..], 20.0); 30], &[]);
+    // Neither does what the other does.
+    let found = looked("SELECT id FROM cards WHERE nm = 'Name 5'");
+    let drops: Vec<&str> = found["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|r| r["id"].as_str()?.strip_prefix("drop-cards_"))
+        .collect();
+    assert_eq!(drops, ["de", "r", "r_c"], "unused, for all that is known, and nothing else");
+    for drop in found["findings"].as_array().unwrap() {
+        assert_ne!(drop["rule"], "duplicate-index", "{drop}");
+    }
+    for (sql, index) in [
+        (
+            "SELECT id FROM cards WHERE nm COLLATE \"fr-x-icu\" = 'Name 5'",
+            "public.cards (nm COLLATE \"fr-x-icu\")",
+        ),
+        (
+            "SELECT id FROM cards ORDER BY nm COLLATE \"fr-x-icu\" LIMIT 10",
+            "public.cards (nm COLLATE \"fr-x-icu\")",
+        ),
+        // They are there.
+        ("SELECT id FROM cards WHERE nm COLLATE \"de-x-icu\" = 'Name 5'", ""),
+        ("SELECT id FROM cards ORDER BY nm COLLATE \"de-x-icu\" LIMIT 10", ""),
+        (
+            "SELECT id FROM cards WHERE lower(code::text) = 'c77'",
+            "public.cards ((lower(code::text)))",
+        ),
+        ("SELECT id FROM cards WHERE upper(code) = 'C77'", "public.cards ((upper(code)))"),
+        ("SELECT id FROM cards WHERE code LIKE 'c4321%'", "public.cards (code)"),
+        ("SELECT id FROM cards WHERE code = 'c4321'", "public.cards (code)"),
+    ] {
+        let expected: Vec<&str> = index.split_terminator('\n').collect();
+        let found = looked(sql);
+        assert_eq!(indexes(&found), expected, "{sql}");
+        let findings = found["findings"].as_array().unwrap();
+        let is_unserved = |f: &serde_json::Value| {
+            let of_cards = f["subject"]["table"] == "public.cards";
+            let rule = f["rule"].as_str().unwrap();
+            of_cards && (rule.starts_with("unindexed") || rule == "non-sargable-predicate")
+        };
+        assert_eq!(findings.iter().any(is_unserved), !index.is_empty(), "{sql}: {findings:?}");
+    }
+}
