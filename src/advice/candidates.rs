@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::inverted::{all_inverted, inverted_together};
 use super::keys::{Asked, Wanted, Wants, wants};
+use super::lengths::stays_short;
 use super::pinned;
 use crate::model::catalog::{Catalog, IndexKey, Table};
 use crate::model::name::TableName;
@@ -400,6 +401,7 @@ fn covering(
     let bytes: Option<u32> = include.iter().map(width).sum();
     (!include.is_empty()
         && include.len() <= MOST_INCLUDED
+        && include.iter().all(|name| table.column(name).is_some_and(stays_short))
         && bytes.is_some_and(|bytes| bytes <= MOST_INCLUDED_BYTES))
     .then(|| IndexPlan { include, ..bare.clone() })
 }

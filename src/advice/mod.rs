@@ -14,6 +14,7 @@ mod findings;
 pub mod gin;
 mod inverted;
 pub mod keys;
+mod lengths;
 mod look;
 pub mod offline;
 pub mod pinned;

@@ -140,6 +140,9 @@ pub struct Storage {
     /// Where they differ: mean bytes of a short value as it is stored, and the standard deviation.
     #[serde(default)]
     pub varying_bytes: Option<(f32, f32)>,
+    /// The longest of the values that statistics hold, bytes; they hold none of more than a kilobyte.
+    #[serde(default)]
+    pub longest_bytes: Option<u32>,
     /// Addresses of values are multiples of this.
     pub alignment_bytes: u8,
     /// Equal values have equal bytes, so that a btree keeps them once (13 and later).

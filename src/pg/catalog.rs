@@ -137,6 +137,7 @@ fn column(row: &Row) -> Column {
                 .get::<_, Option<f64>>(13)
                 .zip(row.get::<_, Option<f64>>(14))
                 .map(|(mean, deviation)| (mean as f32, deviation as f32)),
+            longest_bytes: row.get::<_, Option<f64>>(15).map(|bytes| bytes as u32),
             alignment_bytes: alignment_bytes(row.get(10)),
             deduplicates: row.get(11),
             bytewise: row.get(12),

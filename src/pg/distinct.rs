@@ -58,6 +58,7 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
         storage: Some(Storage {
             length_bytes: u16::try_from(row.get::<_, i16>(7)).ok(),
             varying_bytes: Some((mean as f32, deviation as f32)),
+            longest_bytes: None,
             alignment_bytes: alignment_bytes(row.get(8)),
             deduplicates: row.get(9),
             // Patterns are not asked of it.

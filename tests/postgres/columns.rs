@@ -60,3 +60,34 @@ fn an_index_serves_only_its_own_collation_and_a_domain_is_what_it_is_made_of() {
         assert_eq!(findings.iter().any(is_unserved), !index.is_empty(), "{sql}: {findings:?}");
     }
 }
+
+#[test]
+fn what_may_grow_long_is_no_part_of_an_index_that_does_not_search_by_it() {
+    let Some((flags, owner)) = bazaar("lengths") else { return };
+    // VACUUM takes no row for visible to all whose commit may not be on disk yet.
+    owner.batch("SET synchronous_commit = on").unwrap();
+    owner
+        .batch(
+            "CREATE TABLE events (id bigint PRIMARY KEY, sid int NOT NULL, kind text NOT NULL, data jsonb, note text,
+                                  labels text[], label varchar(30), body text);
+             INSERT INTO events
+               SELECT g, g % 20, 'kind ' || g % 20, jsonb_build_object('n', g), left(repeat(md5(g::text), 20), g % 600),
+                      ARRAY[md5(g::text)], 'label ' || g, repeat(md5(g::text), 40)
+                 FROM generate_series(1, 60000) g",
+        )
+        .unwrap();
+    owner.batch("VACUUM ANALYZE events").unwrap();
+    for (columns, included) in [
+        ("id, kind, label", " INCLUDE (id, kind, label)"),
+        ("id, data", ""),
+        ("id, note", ""),
+        ("id, labels", ""),
+    ] {
+        let sql = format!("SELECT {columns} FROM events WHERE sid = 7");
+        let found = advised(&flags, &vec![(&*sql, &[][..], 20.0); 30], &[]);
+        assert_eq!(indexes(&found), [format!("public.events (sid){included}")], "{sql}");
+    }
+    // Values of more than a kilobyte are looked for by nothing that has to hold them.
+    let of_body = "SELECT id FROM events WHERE body = 'a'";
+    assert_eq!(indexes(&advised(&flags, &vec![(of_body, &[][..], 20.0); 30], &[])), [""; 0]);
+}

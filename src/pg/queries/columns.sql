@@ -46,7 +46,8 @@ SELECT a.attrelid,
                        OR coalesce(nullif(co.collcollate, ''), d.datcollate) IN ('C', 'POSIX')
             ELSE a.attcollation = 0 END AS bytewise,
        l.mean,
-       l.deviation
+       l.deviation,
+       l.longest
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -62,7 +63,8 @@ SELECT a.attrelid,
   -- How long values are as they are stored, and how much they differ: the mean width in the statistics has its
   -- fraction cut off, and says nothing of the rest. Of the values nothing but their length leaves the server.
   LEFT JOIN LATERAL (
-       SELECT sum(v.weight * v.bytes) / sum(v.weight) AS mean,
+       SELECT max(v.bytes) AS longest,
+              sum(v.weight * v.bytes) / sum(v.weight) AS mean,
               sqrt(greatest(sum(v.weight * v.bytes * v.bytes) / sum(v.weight) - (sum(v.weight * v.bytes) / sum(v.weight)) ^ 2, 0)) AS deviation
          FROM (SELECT u.weight,
                       CASE WHEN t.oid = 'numeric'::regtype THEN pg_column_size(u.value::numeric) - 3
