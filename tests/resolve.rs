@@ -396,3 +396,50 @@ fn the_first_table_is_the_one_that_the_planner_numbers_so() {
         assert_eq!(first(sql), None, "{sql}");
     }
 }
+
+#[test]
+fn what_is_missing_is_no_row_that_an_index_holds() {
+    let of_orders = |sql: &str| filters(sql, "orders");
+    let anti =
+        "SELECT u.id FROM users u LEFT JOIN orders o ON o.buyer_id = u.id WHERE o.id IS NULL";
+    assert_eq!(of_orders(anti), [""; 0]);
+    assert_eq!(joins(anti, "orders"), ["buyer_id = users.id"]);
+    for (sql, expected) in [
+        ("SELECT 1 FROM orders o RIGHT JOIN users u ON o.buyer_id = u.id WHERE o.id IS NULL", ""),
+        (
+            "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id WHERE coalesce(o.total, 0) = 0",
+            "",
+        ),
+        (
+            "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id WHERE o.total IS NULL OR o.total = 3",
+            "",
+        ),
+        (
+            "SELECT 1 FROM users u LEFT JOIN (SELECT id AS i, buyer_id FROM orders) o ON o.buyer_id = u.id WHERE o.i IS NULL",
+            "",
+        ),
+        // The condition of the join is one of the rows.
+        (
+            "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id AND o.total IS NULL",
+            "total IsNull",
+        ),
+        // The outer join is none, as what is missing does not come through.
+        (
+            "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id WHERE o.total IS NULL AND o.listing_id = 3",
+            "total IsNull, listing_id Equal",
+        ),
+        (
+            "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id JOIN listings l ON l.id = o.listing_id WHERE o.total IS NULL",
+            "total IsNull",
+        ),
+        (
+            "SELECT 1 FROM users u JOIN orders o ON o.buyer_id = u.id WHERE o.total IS NULL",
+            "total IsNull",
+        ),
+    ] {
+        assert_eq!(of_orders(sql).join(", "), expected, "{sql}");
+    }
+    let kept =
+        "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id WHERE u.deleted_at IS NULL";
+    assert_eq!(filters(kept, "users"), ["deleted_at IsNull"]);
+}

@@ -92,6 +92,18 @@ fn leftmost(factor: &TableFactor) -> Option<&ObjectName> {
     }
 }
 
+/// The scans behind relations, those inside of derived tables as far as their columns come out of them.
+fn scans_of(relations: &[Relation]) -> Vec<usize> {
+    let of = |relation: &Relation| match &relation.source {
+        Source::Scan(scan) => vec![*scan],
+        Source::Derived(outputs) => {
+            outputs.iter().filter_map(|(_, origin)| Some(origin.as_ref()?.0)).collect()
+        }
+        Source::Opaque => Vec::new(),
+    };
+    relations.iter().flat_map(of).collect()
+}
+
 impl Resolver<'_> {
     /// See [`Shape::first`](crate::model::shape::Shape::first).
     pub(super) fn first(&self, statement: &Statement) -> Option<TableName> {
@@ -143,6 +155,9 @@ impl Resolver<'_> {
         match constraint {
             JoinConstraint::On(condition) => {
                 self.reads(condition, scope);
+                if !keeps_left && !keeps_right {
+                    self.unpad(Some(condition), scope);
+                }
                 let right: Vec<usize> = scope.relations[first_joined..]
                     .iter()
                     .filter_map(
@@ -167,6 +182,14 @@ impl Resolver<'_> {
                 }
             }
             JoinConstraint::None => {}
+        }
+        // Not before: the condition of the join itself is one of the rows.
+        let (left, right) = scope.relations.split_at(first_joined.min(scope.relations.len()));
+        if keeps_left {
+            self.padded.extend(scans_of(right));
+        }
+        if keeps_right {
+            self.padded.extend(scans_of(left));
         }
     }
 

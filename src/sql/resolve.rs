@@ -1,5 +1,7 @@
 //! A statement's shape: which tables it scans, by which predicates, joins and order.
 
+use std::collections::HashSet;
+
 use sqlparser::ast::{
     Cte, Expr, FromTable, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
     SetExpr, Statement, Visit,
@@ -7,6 +9,7 @@ use sqlparser::ast::{
 
 use super::aggregate::{aggregates, extreme};
 use super::contents::{conjuncts, functions, names, slots, subqueries};
+use super::lexer::tokens;
 use super::parse::{ParseError, parse};
 use super::predicate::{Conjunct, classify, key};
 use super::scope::{Outputs, Relation, Scope, Source, fold};
@@ -34,14 +37,29 @@ pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, Parse
         Statement::Merge(_) => StatementKind::Merge,
         _ => return Ok(empty(StatementKind::Utility)),
     };
-    let mut resolver =
-        Resolver { catalog, shape: empty(kind), alternatives: Vec::new(), depth: 0, views: 0 };
+    let mut resolver = Resolver {
+        catalog,
+        shape: empty(kind),
+        alternatives: Vec::new(),
+        padded: HashSet::new(),
+        depth: 0,
+        views: 0,
+    };
     resolver.shape.functions = functions(&statement);
     resolver.shape.writes = kind != StatementKind::Select;
     resolver.statement(&statement, None);
     resolver.shape.first = resolver.first(&statement);
     resolver.spread();
     Ok(resolver.shape)
+}
+
+/// Nothing that is NULL meets it.
+fn is_strict(predicate: &Predicate) -> bool {
+    // They have a value where their arguments have none.
+    const LENIENT: [&str; 4] = ["coalesce", "concat", "concat_ws", "num_nulls"];
+    let is_lenient =
+        |sql: &str| tokens(sql).any(|token| LENIENT.iter().any(|name| token.is_word(name)));
+    predicate.operator != Operator::IsNull && !is_lenient(predicate.key.sql())
 }
 
 fn empty(kind: StatementKind) -> Shape {
@@ -66,6 +84,8 @@ pub(super) struct Resolver<'c> {
     pub(super) shape: Shape,
     /// Scans of which a condition names alternatives, each with its filters.
     alternatives: Vec<(usize, Vec<Vec<Predicate>>)>,
+    /// Scans for whose rows an outer join may put NULLs: what holds of these says nothing of the rows.
+    pub(super) padded: HashSet<usize>,
     /// Nesting of queries; the outermost is 1.
     depth: usize,
     /// Nesting of views.
@@ -308,9 +328,32 @@ impl Resolver<'_> {
     }
 
     pub(super) fn filter(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
+        self.unpad(condition, scope);
         for conjunct in condition.into_iter().flat_map(conjuncts) {
             self.reads(conjunct, scope);
             self.conjunct(conjunct, scope, &|_| true);
+        }
+    }
+
+    /// A condition that no NULL meets undoes an outer join: rows without a partner do not come through.
+    pub(super) fn unpad(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
+        if self.padded.is_empty() {
+            return;
+        }
+        for conjunct in condition.into_iter().flat_map(conjuncts) {
+            match classify(conjunct, scope, &self.shape.scans, self.catalog) {
+                Conjunct::Filter { scan, predicate } if is_strict(&predicate) => {
+                    self.padded.remove(&scan);
+                }
+                Conjunct::Join { left, right } => {
+                    self.padded.remove(&left.0);
+                    self.padded.remove(&right.0);
+                }
+                Conjunct::SemiJoin { left, .. } => {
+                    self.padded.remove(&left.0);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -347,13 +390,14 @@ impl Resolver<'_> {
     ) {
         match classify(conjunct, scope, &self.shape.scans, self.catalog) {
             Conjunct::Filter { scan, predicate } => {
-                if filters(scan) {
+                if filters(scan) && self.is_of_rows(scan, &predicate) {
                     self.shape.scans[scan].filters.push(predicate);
                 }
                 self.subqueries(conjunct, scope);
             }
             Conjunct::Alternatives { scan, filters: alternatives } => {
-                if filters(scan) {
+                let mut all = alternatives.iter().flatten();
+                if filters(scan) && all.all(|predicate| self.is_of_rows(scan, predicate)) {
                     self.alternatives.push((scan, alternatives));
                 }
                 self.subqueries(conjunct, scope);
@@ -384,6 +428,12 @@ impl Resolver<'_> {
             }
             Conjunct::Other => self.subqueries(conjunct, scope),
         }
+    }
+
+    /// The condition says something of the rows of the scan, and not whether there is one at all: in
+    /// `LEFT JOIN b … WHERE b.id IS NULL` it is what is missing that meets it.
+    fn is_of_rows(&self, scan: usize, predicate: &Predicate) -> bool {
+        is_strict(predicate) || !self.padded.contains(&scan)
     }
 
     /// Visits every query inside an expression or a clause, with our names in sight.
