@@ -443,3 +443,31 @@ fn what_is_missing_is_no_row_that_an_index_holds() {
         "SELECT 1 FROM users u LEFT JOIN orders o ON o.buyer_id = u.id WHERE u.deleted_at IS NULL";
     assert_eq!(filters(kept, "users"), ["deleted_at IsNull"]);
 }
+
+#[test]
+fn a_column_of_the_query_around_is_given_each_time() {
+    let fixed = |sql: &str| -> Vec<String> {
+        scan(&shape(sql), "orders").fixed().map(|key| key.sql().to_owned()).collect()
+    };
+    for (sql, expected) in [
+        (
+            "SELECT 1 FROM users u, LATERAL (SELECT * FROM orders o WHERE o.buyer_id = u.id AND o.total = 3 ORDER BY o.created_at DESC LIMIT 2) x",
+            "total buyer_id",
+        ),
+        (
+            "SELECT (SELECT max(o.id) FROM orders o WHERE o.buyer_id = u.id) FROM users u",
+            "buyer_id",
+        ),
+        (
+            "SELECT 1 FROM users u JOIN orders o ON o.buyer_id = u.id ORDER BY o.created_at LIMIT 2",
+            "",
+        ),
+        (
+            "SELECT 1 FROM orders o WHERE o.buyer_id IN (SELECT id FROM users) ORDER BY o.created_at LIMIT 2",
+            "",
+        ),
+        ("SELECT 1 FROM users WHERE id IN (SELECT buyer_id FROM orders)", ""),
+    ] {
+        assert_eq!(fixed(sql).join(" "), expected, "{sql}");
+    }
+}

@@ -157,6 +157,8 @@ pub struct Join {
     /// Index into [`Shape::scans`].
     pub other_scan: usize,
     pub other_column: String,
+    /// The other scan is one of a query around: its value is given whenever this one's rows are looked for.
+    pub outer: bool,
 }
 
 /// What has to equal something that the rest of the statement gives row by row, and that is no column of a
@@ -202,6 +204,15 @@ impl Scan {
     pub fn is_joined_by(&self, column: &str) -> bool {
         self.joins.iter().any(|join| join.column == column)
             || self.lookups.iter().any(|lookup| lookup.key.column() == Some(column))
+    }
+
+    /// What an equality gives one value, each time its rows are looked for.
+    pub fn fixed(&self) -> impl Iterator<Item = Key> {
+        let by_constants = self.filters.iter().filter(|f| f.operator == Operator::Equal);
+        let by_rows_around = self.joins.iter().filter(|join| join.outer);
+        by_constants
+            .map(|filter| filter.key.clone())
+            .chain(by_rows_around.map(|join| Key::Column(join.column.clone())))
     }
 
     /// What its rows are wanted by in order, first of all.

@@ -120,9 +120,7 @@ pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
             .keys
             .iter()
             .take_while(|key| {
-                scan.filters
-                    .iter()
-                    .any(|filter| filter.operator == Operator::Equal && same_key(key, &filter.key))
+                scan.fixed().any(|own| same_key(key, &own))
                     && !scan.sort.first().is_some_and(|sort| same_key(key, &sort.key))
             })
             .count();

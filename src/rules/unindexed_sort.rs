@@ -3,7 +3,7 @@
 use super::support::{Grouped, is_sort_served, is_worth_an_index};
 use super::{Input, Rule};
 use crate::model::finding::{Finding, Level};
-use crate::model::shape::{Operator, Scan};
+use crate::model::shape::Scan;
 
 pub const RULE: Rule = Rule {
     id: "unindexed-sort",
@@ -23,7 +23,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
         // Rows found by a unique key are few; sorting them costs nothing.
         let fixed = fixed_columns(scan);
         let is_one_row = table.indexes.iter().any(|index| {
-            index.unique && index.keys.iter().all(|key| fixed.contains(&key.expression.as_str()))
+            index.unique && index.keys.iter().all(|key| fixed.contains(&key.expression))
         });
         if is_one_row || is_sort_served(table, scan) {
             continue;
@@ -33,7 +33,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             .iter()
             .map(|key| format!("{}{}", key.key.sql(), if key.descending { " DESC" } else { "" }))
             .collect();
-        let mut columns: Vec<String> = fixed.iter().map(|column| (*column).to_owned()).collect();
+        let mut columns = fixed.clone();
         columns.extend(scan.sort.iter().map(|key| key.key.sql().to_owned()));
         columns.dedup();
         groups.add(&table.name, columns, Level::Warning, found.query, || {
@@ -53,13 +53,8 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 }
 
 /// Columns that an equality pins to one value.
-fn fixed_columns(scan: &Scan) -> Vec<&str> {
-    let mut columns: Vec<&str> = scan
-        .filters
-        .iter()
-        .filter(|filter| filter.operator == Operator::Equal)
-        .map(|filter| filter.key.sql())
-        .collect();
+fn fixed_columns(scan: &Scan) -> Vec<String> {
+    let mut columns: Vec<String> = scan.fixed().map(|key| key.sql().to_owned()).collect();
     columns.dedup();
     columns
 }

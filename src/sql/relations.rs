@@ -10,7 +10,7 @@ use sqlparser::ast::{
 use super::contents::conjuncts;
 use super::parse::parse;
 use super::resolve::Resolver;
-use super::scope::{Outputs, Relation, Scope, Source, fold, last_name, part};
+use super::scope::{Origin, Outputs, Relation, Scope, Source, fold, last_name, part};
 use crate::model::catalog::{Table, TableKind};
 use crate::model::name::TableName;
 use crate::model::shape::{Join, Key, Lookup, Scan};
@@ -93,7 +93,7 @@ fn leftmost(factor: &TableFactor) -> Option<&ObjectName> {
 }
 
 /// The scans behind relations, those inside of derived tables as far as their columns come out of them.
-fn scans_of(relations: &[Relation]) -> Vec<usize> {
+pub(super) fn scans_of(relations: &[Relation]) -> Vec<usize> {
     let of = |relation: &Relation| match &relation.source {
         Source::Scan(scan) => vec![*scan],
         Source::Derived(outputs) => {
@@ -230,7 +230,7 @@ impl Resolver<'_> {
             (Some(left), Some(right)) => {
                 self.read(left.clone());
                 self.read(right.clone());
-                return self.link(left, right);
+                return self.link(left, right, &scans_of(&scope.relations));
             }
             (Some(own), None) => (own, right),
             (None, Some(own)) => (own, left),
@@ -247,7 +247,8 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn link(&mut self, left: (usize, String), right: (usize, String)) {
+    /// An equality between two columns; `own` are the scans of the query that it stands in.
+    pub(super) fn link(&mut self, left: Origin, right: Origin, own: &[usize]) {
         if left.0 == right.0 {
             return;
         }
@@ -256,6 +257,7 @@ impl Resolver<'_> {
                 column: here.1.clone(),
                 other_scan: there.0,
                 other_column: there.1.clone(),
+                outer: own.contains(&here.0) && !own.contains(&there.0),
             });
         }
     }

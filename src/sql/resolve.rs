@@ -12,6 +12,7 @@ use super::contents::{conjuncts, functions, names, slots, subqueries};
 use super::lexer::tokens;
 use super::parse::{ParseError, parse};
 use super::predicate::{Conjunct, classify, key};
+use super::relations::scans_of;
 use super::scope::{Outputs, Relation, Scope, Source, fold};
 use super::utility::is_utility;
 use crate::model::catalog::Catalog;
@@ -402,7 +403,9 @@ impl Resolver<'_> {
                 }
                 self.subqueries(conjunct, scope);
             }
-            Conjunct::Join { left, right } => self.link(left, right),
+            Conjunct::Join { left, right } => {
+                self.link(left, right, &scans_of(&scope.relations));
+            }
             Conjunct::Lookups(found) => {
                 for (scan, lookup) in found {
                     self.shape.scans[scan].lookups.push(lookup);
@@ -412,7 +415,7 @@ impl Resolver<'_> {
             Conjunct::SemiJoin { left, subquery } => {
                 let outputs = self.query(subquery, Some(scope));
                 match outputs.into_iter().next().and_then(|(_, origin)| origin) {
-                    Some(origin) => self.link(left, origin),
+                    Some(origin) => self.link(left, origin, &[]),
                     None if filters(left.0) => {
                         let key = crate::model::shape::Key::Column(left.1);
                         let predicate = Predicate {
