@@ -4,7 +4,6 @@
 use super::Input;
 use crate::model::catalog::{Catalog, Index, Table, TableKind};
 use crate::model::recommendation::{Kind, Recommendation};
-use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, drop, replaces};
 
 /// Rules whose findings are cured by taking an index away.
@@ -29,9 +28,6 @@ fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
         let name = finding.subject.index.as_ref()?;
         let index = table.indexes.iter().find(|index| index.name == *name && !index.constraint)?;
         let why = match finding.rule {
-            "duplicate-index" => {
-                format!("another index of {} does the same", quote_table(&table.name))
-            }
             "invalid-index" if index.unique => format!(
                 "{}; the undo builds it anew, which fails while rows repeat its values",
                 finding.message
@@ -39,7 +35,7 @@ fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
             _ => finding.message.clone(),
         };
         let because = vec![finding.id.clone()];
-        Some(Recommendation { because, ..recommendation(table, index, why) })
+        Some(Recommendation { because, ..recommendation(input.catalog, table, index, why) })
     })
 }
 
@@ -48,17 +44,17 @@ fn replaced(catalog: &Catalog, new: &[Recommendation]) -> impl Iterator<Item = R
         let plan = &by.index.as_ref()?.plan;
         Some((by, plan, catalog.table(&plan.table)?))
     });
-    plans.flat_map(|(by, plan, table)| {
+    plans.flat_map(move |(by, plan, table)| {
         let old = table.indexes.iter().filter(|index| index.valid && replaces(plan, index));
-        old.map(|index| {
+        old.map(move |index| {
             let why = format!("{} does all that it does, once that is there", by.id);
             let requires = Some(by.id.clone());
-            Recommendation { requires, ..recommendation(table, index, why) }
+            Recommendation { requires, ..recommendation(catalog, table, index, why) }
         })
     })
 }
 
-fn recommendation(table: &Table, index: &Index, why: String) -> Recommendation {
+fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) -> Recommendation {
     // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
     let partitioned = table.kind == TableKind::Partitioned;
     let build = if partitioned { Build::Plain } else { Build::Concurrently };
@@ -66,7 +62,12 @@ fn recommendation(table: &Table, index: &Index, why: String) -> Recommendation {
         true => index.definition.clone(),
         false => concurrently(&index.definition),
     };
-    let id = format!("drop-{}", index.name);
+    let mut others = catalog.tables.iter().flat_map(|table| &table.indexes);
+    // A name is one of its schema only.
+    let id = match others.any(|own| own.name == index.name && own.schema != index.schema) {
+        true => format!("drop-{}.{}", index.schema, index.name),
+        false => format!("drop-{}", index.name),
+    };
     Recommendation {
         sql: vec![drop(&index.schema, &index.name, build)],
         undo: std::iter::once(again).chain(index.restore.iter().cloned()).collect(),

@@ -72,6 +72,11 @@ impl Connection {
                  SET log_min_duration_statement = -1; SET log_statement = 'none'; SET log_duration = off",
             )?;
         }
+        if self.version >= 140_000 {
+            // If this process is killed, the server notices while it is still at work for it. A server that
+            // cannot do so says no, and nothing else comes of it.
+            let _ = self.batch("SET client_connection_check_interval = '1s'");
+        }
         self.batch(&format!(
             "SET default_transaction_read_only = on; SET statement_timeout = {statement_timeout_ms}; \
              SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = '10min'"

@@ -385,9 +385,5 @@ pub(super) fn connect(settings: &Settings, effort: Effort) -> Result<Connection,
     // Plans for the values at hand, as for statements that are not prepared; otherwise the sixth
     // execution may switch to a generic plan in one arm and not in another.
     connection.batch("SET plan_cache_mode = force_custom_plan")?;
-    if connection.version >= 140_000 {
-        // If this process is killed, the server notices while it is still building.
-        connection.batch("SET client_connection_check_interval = '1s'")?;
-    }
     Ok(connection)
 }

@@ -158,6 +158,35 @@ fn a_killed_trial_leaves_no_index_no_lock_and_no_session() {
 }
 
 #[test]
+fn a_killed_build_stops_waiting_and_building() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    browse_log(&log);
+    // Its lock waits for this one, and would do so for ten minutes.
+    let writer = shop.connect();
+    writer.batch("BEGIN; UPDATE listings SET title = title WHERE id = 1").unwrap();
+    let mut child = pgassay()
+        .args(["analyze", "--quiet", "--build", "--lock-timeout", "600000", log.to_str().unwrap()])
+        .args(["--statement-timeout", "600000"])
+        .args(shop.flags())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE relation = 'listings'::regclass AND NOT granted";
+    wait_until("the build", || shop.connect().row(waiting, &[]).unwrap().get::<_, i64>(0) > 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The other one is that of the writer.
+    wait_until("the end of its session", || sessions(&shop) == 1);
+    writer.batch("ROLLBACK").unwrap();
+}
+
+#[test]
 fn ctrl_c_cleans_up_and_exits_with_130() {
     let Some(server) = server() else { return };
     let _alone = quiet();
