@@ -99,6 +99,8 @@ impl Prefix {
         let known = KNOWN.iter().map(|source| (*source).to_owned());
         // Lines of sessions and of background processes differ; a few of each are enough.
         let derived = lines.iter().take(DERIVED_FROM).filter_map(|line| derive(line));
+        let derived =
+            derived.flat_map(|source| [Some(source.clone()), stopping(&source)]).flatten();
         let mut best: Option<((usize, usize), Prefix)> = None;
         let mut seen: Vec<String> = Vec::new();
         for source in known.chain(derived) {
@@ -108,7 +110,7 @@ impl Prefix {
             let Ok(prefix) = Prefix::compile(&source) else { continue };
             let fits: Vec<Fields<'_>> =
                 lines.iter().filter_map(|line| Some(prefix.split(line.as_bytes())?.0)).collect();
-            let is_name = |name: &[u8]| !name.trim_ascii().contains(&b' ');
+            let is_name = |name: &[u8]| !name.trim_ascii().iter().any(|c| b" /".contains(c));
             let named = fits.iter().filter(|f| is_name(f.user) && is_name(f.database)).count();
             seen.push(source);
             // A later one has to fit more lines: those in wide use say more about their fields.
@@ -173,6 +175,13 @@ fn derive(line: &str) -> Option<String> {
     Some(out)
 }
 
+/// The same, where lines of background processes have nothing from the user on.
+fn stopping(source: &str) -> Option<String> {
+    let user = source.find("%u").filter(|_| !source.contains("%q"))?;
+    let from = source[..user].rfind(' ')? + 1;
+    Some(format!("{}%q{}", &source[..from], &source[from..]))
+}
+
 /// The escape that the beginning of `rest` looks like, and its length; `before` is what was derived
 /// so far.
 fn part_at(rest: &str, before: &str) -> Option<(String, usize)> {
@@ -226,9 +235,14 @@ fn part_at(rest: &str, before: &str) -> Option<(String, usize)> {
     }
     let word = run(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '[' | ']'));
     if word > 0 && rest[word..].starts_with('@') && !has("%u") {
-        let database =
-            rest[word + 1..].find([' ', ':', '|', ',', '/', ']']).unwrap_or(rest.len() - word - 1);
-        return Some(("%u@%d".to_owned(), word + 1 + database));
+        let ends = |text: &str| text.find([' ', ':', '|', ',', '/', ']']).unwrap_or(text.len());
+        let database = word + 1 + ends(&rest[word + 1..]);
+        return Some(match rest[database..].strip_prefix('/') {
+            Some(application) if !has("%a") => {
+                ("%u@%d/%a".to_owned(), database + 1 + ends(application))
+            }
+            _ => ("%u@%d".to_owned(), database),
+        });
     }
     None
 }
@@ -471,6 +485,18 @@ mod tests {
             .map(|line| prefix.split(line.as_bytes()).unwrap().0.database)
             .collect();
         assert_eq!(databases, [&b""[..], b"shop", b"shop", b"shop"]);
+        let behind_a_slash = [
+            "2026-11-22 18:15:51.505 UTC [9] LOG:  checkpoint starting: time",
+            "2026-11-22 18:15:51.505 UTC [17525] app@shop/web [3/12] 0 LOG:  x",
+            "2026-11-22 18:15:51.505 UTC [17526] app@shop/tool/0.1.0 [4/1] 771 LOG:  x",
+            "2026-11-22 18:15:51.505 UTC [17527] app@shop/DBeaver 21 - Main [5/1] 0 LOG:  x",
+        ];
+        let prefix = Prefix::detect(&behind_a_slash).unwrap();
+        let databases: Vec<&[u8]> = behind_a_slash[1..]
+            .iter()
+            .map(|line| prefix.split(line.as_bytes()).unwrap().0.database)
+            .collect();
+        assert_eq!(databases, [b"shop", b"shop", b"shop"], "{}", prefix.source());
         assert_eq!(Prefix::detect(&["nothing"]), None);
         assert!(Prefix::compile("%m %z ").is_err());
     }
