@@ -11,7 +11,8 @@ use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::model::workload::Workload;
-use crate::sql::index_ddl::does;
+use crate::sql::index_ddl::{Build, create, does};
+use crate::sql::lexer::{Kind, tokens};
 use crate::sql::spelling::bare;
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
@@ -107,7 +108,8 @@ struct Found {
 
 impl Found {
     fn add(&mut self, plan: IndexPlan, query: usize, is_whole: bool) {
-        let name = crate::sql::index_ddl::create(&plan, "", crate::sql::index_ddl::Build::Plain);
+        let keys = plan.keys.iter().map(spelled_alike).collect();
+        let name = create(&IndexPlan { keys, ..plan.clone() }, "", Build::Plain);
         let at = *self.places.entry(name).or_insert_with(|| {
             self.candidates.push(Candidate { plan, queries: Vec::new(), whole: Vec::new() });
             self.candidates.len() - 1
@@ -167,6 +169,22 @@ impl Found {
         if plan.include.len() <= MOST_INCLUDED {
             self.add(plan.clone(), query, true);
         }
+    }
+}
+
+/// The key in one spelling: of calls within calls of one column, `lower(name)` and `lower(name::text)`, but of none
+/// that takes its type from its argument.
+fn spelled_alike(key: &IndexKey) -> IndexKey {
+    const BY_ARGUMENT: [&str; 3] = ["coalesce", "greatest", "least"];
+    let is_chain = !key.is_column
+        && tokens(&key.expression).all(|token| {
+            let is_word =
+                token.kind == Kind::Word && !BY_ARGUMENT.iter().any(|name| token.is_word(name));
+            is_word || ["(", ")", "::"].iter().any(|sign| token.is(sign))
+        });
+    match is_chain {
+        true => IndexKey { expression: bare(&key.expression).join(" "), ..key.clone() },
+        false => key.clone(),
     }
 }
 

@@ -8,8 +8,8 @@ fn an_index_serves_only_its_own_collation_and_a_domain_is_what_it_is_made_of() {
     owner
         .batch(
             "CREATE DOMAIN code AS varchar(20); CREATE DOMAIN long_code AS code CHECK (length(value) > 1);
-             CREATE TABLE cards (id int PRIMARY KEY, nm text, a int, r text NOT NULL, code long_code, pad text);
-             INSERT INTO cards SELECT g, 'Name ' || g, g % 7, 'r' || g, 'c' || g, repeat('x', 100) FROM generate_series(1, 60000) g;
+             CREATE TABLE cards (id int PRIMARY KEY, nm text, a int, r text NOT NULL, code long_code, pad text, short varchar(20));
+             INSERT INTO cards SELECT g, 'Name ' || g, g % 7, 'r' || g, 'c' || g, repeat('x', 100), 'c' || g FROM generate_series(1, 60000) g;
              CREATE INDEX cards_de ON cards (nm COLLATE \"de-x-icu\"); CREATE INDEX cards_nm ON cards (nm);
              CREATE INDEX cards_r_c ON cards (r COLLATE \"C\", a); CREATE INDEX cards_r ON cards (r);
              ANALYZE cards",
@@ -58,6 +58,23 @@ fn an_index_serves_only_its_own_collation_and_a_domain_is_what_it_is_made_of() {
             of_cards && (rule.starts_with("unindexed") || rule == "non-sargable-predicate")
         };
         assert_eq!(findings.iter().any(is_unserved), !index.is_empty(), "{sql}: {findings:?}");
+    }
+    // What only the database and its application know stays with them.
+    let found = looked("SELECT id FROM cards WHERE md5(nm || 's3cr3t-pepper') = 'abc'");
+    assert_eq!(indexes(&found), [""; 0]);
+    assert!(!found.to_string().contains("pepper"), "{found}");
+    // Spelled in two ways it is one index still.
+    let both: Vec<(&str, &[&str], f64)> = (0..30)
+        .flat_map(|_| {
+            [
+                ("SELECT id FROM cards WHERE lower(short) = 'c77'", &[][..], 20.0),
+                ("SELECT id FROM cards WHERE lower(short::text) = 'c78'", &[][..], 20.0),
+            ]
+        })
+        .collect();
+    for flags_of_it in [&[][..], &["--build"]] {
+        let made = indexes(&advised(&flags, &both, flags_of_it));
+        assert_eq!(made.len(), 1, "{made:?}");
     }
 }
 
