@@ -202,10 +202,9 @@ impl<'c> Court<'c, '_> {
                 return Ok(Some(trial));
             }
         }
-        // One that came back alone has not been tried yet.
-        let untried = |at: &usize| self.is_untried(&recommendations[*at].id);
-        let untried: Vec<usize> = members.into_iter().filter(untried).collect();
-        self.judge(recommendations, &untried, None)?;
+        // There is no set any more that proves anything: what is left has to stand alone, where one that came back
+        // has not been tried yet.
+        self.judge(recommendations, &members, None)?;
         Ok(None)
     }
 
