@@ -471,3 +471,27 @@ fn a_column_of_the_query_around_is_given_each_time() {
         assert_eq!(fixed(sql).join(" "), expected, "{sql}");
     }
 }
+
+#[test]
+fn a_condition_that_may_be_left_out_is_one_where_it_is_given() {
+    for sql in [
+        "SELECT 1 FROM orders WHERE ($1 IS NULL OR buyer_id = $1) AND (total > $2 OR ($2::int IS NULL))",
+        "SELECT 1 FROM orders WHERE (5 IS NULL OR buyer_id = 5) AND (total > 3 OR 3 IS NULL)",
+    ] {
+        let shape = shape(sql);
+        let alternatives = &scan(&shape, "orders").alternatives;
+        let keys: Vec<&str> = alternatives
+            .iter()
+            .flatten()
+            .flat_map(|scan| &scan.filters)
+            .map(|f| f.key.sql())
+            .collect();
+        assert_eq!(keys, ["buyer_id", "total"], "{sql}");
+        // It binds nobody to anything.
+        assert_eq!(filters(sql, "orders"), [""; 0], "{sql}");
+    }
+    assert_eq!(
+        filters("SELECT 1 FROM orders WHERE total IS NULL OR buyer_id = 5", "orders"),
+        [""; 0]
+    );
+}

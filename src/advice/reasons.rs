@@ -88,8 +88,13 @@ fn reason(
     let (before, best) = (costs.cost(at, &[])?, costs.least(at)?);
     let left_pct = 100.0 * best / before.max(f64::MIN_POSITIVE);
     let share = input.workload.share_pct(query.total_us);
+    let there = in_use(costs, at);
+    let (there, an) = match there.as_deref() {
+        Some(there) => (format!("{there}; "), "another"),
+        None => (String::new(), "an"),
+    };
     Some(if best > before * (1.0 - WORTH_A_WORD) {
-        format!("the best of the indexes tried would leave {left_pct:.0} % of its cost")
+        format!("{there}the best of the indexes tried would leave {left_pct:.0} % of its cost")
             + &without_statistics(&tables)
     } else {
         let why = match costs.used(at, found.wanted).is_empty() {
@@ -97,7 +102,7 @@ fn reason(
             false => "that is worth its space, but the limits leave no room for it",
         };
         format!(
-            "an index would leave {left_pct:.0} % of its cost; with {share:.1} % of the time, {why}"
+            "{there}{an} index would leave {left_pct:.0} % of its cost; with {share:.1} % of the time, {why}"
         )
     })
 }
@@ -109,6 +114,13 @@ fn without_statistics(tables: &[&Table]) -> String {
         let name = &table.name;
         format!("; {name} has no statistics, so that is a guess: run ANALYZE {name}")
     })
+}
+
+/// The indexes that the plan has as it is, as words.
+fn in_use(costs: &mut Costs<'_>, at: usize) -> Option<String> {
+    let present = &costs.planned(at, &[])?.present;
+    let are = if present.len() == 1 { "is" } else { "are" };
+    (!present.is_empty()).then(|| format!("{} {are} there and used", present.join(", ")))
 }
 
 /// Why no candidate makes a difference.
@@ -123,13 +135,8 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
     if !with_condition {
         return "it has no condition, join or order that an index could serve".to_owned();
     }
-    let present = costs.planned(at, &[]).map(|planned| planned.present.clone()).unwrap_or_default();
-    if !present.is_empty() {
-        let are = if present.len() == 1 { "is" } else { "are" };
-        return format!(
-            "{} {are} there and used, and no other index makes it cheaper",
-            present.join(", ")
-        );
+    if let Some(there) = in_use(costs, at) {
+        return format!("{there}, and no other index makes it cheaper");
     }
     if let Some(column) = element_of(shape) {
         return format!(
@@ -147,16 +154,37 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
             )
         };
     }
+    if let Some(expression) = without_constants(&input.workload.queries[at], shape) {
+        return format!(
+            "an index on {expression} has to hold its constants, which counters leave out: a log of the server has them"
+        );
+    }
     "the planner would use none of the indexes that fit its conditions".to_owned()
+}
+
+/// The first expression of a condition with a constant that nothing tells.
+fn without_constants<'s>(query: &Query, shape: &'s Shape) -> Option<&'s str> {
+    let is_unknown = |n: usize| query.slots.get(n - 1).is_none_or(|values| values.seen == 0);
+    let scans = shape.with_alternatives();
+    let mut filters = scans.iter().flat_map(|scan| &scan.filters);
+    filters.find_map(|filter| match &filter.key {
+        Key::Expression { sql, .. } if parameters(sql).any(is_unknown) => Some(sql.as_str()),
+        _ => None,
+    })
+}
+
+/// Numbers of the parameters in an expression, from 1.
+fn parameters(expression: &str) -> impl Iterator<Item = usize> {
+    let parameters = tokens(expression).filter(|token| token.kind == Kind::Parameter);
+    parameters
+        .filter_map(|token| token.text.strip_prefix('$')?.parse().ok())
+        .filter(|number| *number > 0)
 }
 
 /// One of the parameters in the expression had several values.
 fn has_varying(query: &Query, expression: &str) -> bool {
-    let parameters = tokens(expression).filter(|token| token.kind == Kind::Parameter);
-    parameters.filter_map(|token| token.text.strip_prefix('$')?.parse::<usize>().ok()).any(|n| {
-        let values = n.checked_sub(1).and_then(|at| query.slots.get(at));
-        values.is_some_and(|values| values.kept().len() > 1)
-    })
+    parameters(expression)
+        .any(|n| query.slots.get(n - 1).is_some_and(|values| values.kept().len() > 1))
 }
 
 /// The array column whose elements a statement asks for, where it asks for nothing else.

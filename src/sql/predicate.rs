@@ -61,6 +61,14 @@ pub fn classify<'e>(
     match expr {
         Expr::BinaryOp { left, op, right } => {
             let operator = match op {
+                BinaryOperator::Or if let Some(wanted) = if_given(left, right) => {
+                    return match classify(wanted, scope, scans, catalog) {
+                        Conjunct::Filter { scan, predicate } => {
+                            Conjunct::Alternatives { scan, filters: vec![vec![predicate]] }
+                        }
+                        _ => Conjunct::Other,
+                    };
+                }
                 BinaryOperator::Or => {
                     return any_of(expr, scope, scans, catalog)
                         .or_else(|| alternatives(expr, scope, scans, catalog))
@@ -148,6 +156,25 @@ pub fn classify<'e>(
         }
         expr if is_name(expr) => filter(expr, Operator::Equal, &[]),
         _ => Conjunct::Other,
+    }
+}
+
+/// `$1 IS NULL OR a = $1`: the condition on the column, which holds wherever a value is given, and of other rows
+/// says nothing. Planned with that value it is all that is left.
+fn if_given<'e>(left: &'e Expr, right: &'e Expr) -> Option<&'e Expr> {
+    let is_absent = |expr: &Expr| matches!(bare(expr), Expr::IsNull(value) if names(&**value).is_empty() && !slots(value).is_empty());
+    match (is_absent(left), is_absent(right)) {
+        (true, false) => Some(bare(right)),
+        (false, true) => Some(bare(left)),
+        _ => None,
+    }
+}
+
+/// Without the parentheses around it.
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => bare(inner),
+        expr => expr,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a column is, its collation, its domain, how long its values are, decides about its indexes.
 
-use crate::advice::{advised, bazaar, indexes};
+use crate::advice::{advised, advised_on, bazaar, indexes};
 
 #[test]
 fn an_index_serves_only_its_own_collation_and_a_domain_is_what_it_is_made_of() {
@@ -107,4 +107,33 @@ fn what_may_grow_long_is_no_part_of_an_index_that_does_not_search_by_it() {
     // Values of more than a kilobyte are looked for by nothing that has to hold them.
     let of_body = "SELECT id FROM events WHERE body = 'a'";
     assert_eq!(indexes(&advised(&flags, &vec![(of_body, &[][..], 20.0); 30], &[])), [""; 0]);
+}
+
+#[test]
+fn what_counters_leave_out_is_named_and_what_may_be_left_out_is_asked_for_where_it_is_given() {
+    let Some((flags, owner)) = bazaar("given") else { return };
+    owner
+        .batch(
+            "CREATE TABLE notes (id bigint PRIMARY KEY, owner_id int NOT NULL, state text, data jsonb);
+             INSERT INTO notes SELECT g, g % 9000, 'state ' || g % 3, jsonb_build_object('n', g) FROM generate_series(1, 60000) g;
+             ANALYZE notes",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let export = directory.path().join("statements.csv");
+    let asked = "SELECT id FROM notes WHERE data -> $1 ->> $2 = $3";
+    std::fs::write(
+        &export,
+        format!("queryid,query,calls,total_exec_time,rows\n1,\"{asked}\",100,3000,9\n"),
+    )
+    .unwrap();
+    let found = advised_on(&flags, &export, &[]);
+    let why = found["queries"][0]["no_index"].as_str().unwrap();
+    assert!(why.contains("has to hold its constants, which counters leave out"), "{why}");
+    // One page for all filters: those that are not wanted are NULL.
+    let page = "SELECT id FROM notes WHERE ($1::int IS NULL OR owner_id = $1) AND ($2::text IS NULL OR state = $2) ORDER BY id LIMIT 20";
+    let found = advised(&flags, &vec![(page, &["77", "state 1"][..], 20.0); 30], &[]);
+    let made = indexes(&found);
+    assert!(made.iter().any(|index| index.starts_with("public.notes (owner_id")), "{made:?}");
+    assert!(made.iter().all(|index| !index.contains("WHERE")), "{made:?}");
 }
