@@ -270,7 +270,9 @@ pub fn values<'q>(query: &'q Query, filter: &Predicate) -> Vec<&'q str> {
 /// ordered as a dictionary is, or may be. `None` for a type that has none, as `citext`.
 fn by_pattern(table: &Table, wanted: Wanted) -> Option<Wanted> {
     let column = wanted.columns.first().and_then(|name| table.column(name));
-    if column.is_some_and(Column::is_bytewise) {
+    // What is made of something else than text is ordered as the database orders text, which may be either way.
+    let is_text = |column: &&Column| Kind::of(&column.type_name) == Kind::Text;
+    if column.filter(is_text).is_some_and(Column::is_bytewise) {
         return Some(wanted);
     }
     let type_name = column.filter(|_| wanted.key.is_column).map(|column| column.type_name.as_str());

@@ -147,6 +147,9 @@ fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Resu
     let writable = allowed(args, &connection)?;
     let version = connection.version_text();
     output::print(&format!("target   {}\n", describe(&settings, Some(&version))))?;
+    if let Some(of) = made_for(run).filter(|of| *of != connection.database) {
+        output::print(&format!("advice   made for the database {of}\n"))?;
+    }
     let steps: Vec<Step> =
         chosen.iter().flat_map(|recommendation| steps_of(run, args, recommendation)).collect();
     let patience =
@@ -184,6 +187,11 @@ fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Resu
             "undo: pgassay apply {file} {target}{only} --undo --execute\nnext: pgassay check LOG {target} --save-baseline baseline.json\n"
         ),
     })
+}
+
+/// The database that the advice was made for, which need not be the one that it is applied to.
+fn made_for(run: &Run) -> Option<&str> {
+    run.target.as_ref()?.database.as_deref()
 }
 
 /// Consent to write for good: staging says so itself, production only by its name in full.

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pgassay::model::run::{Run, RunRecommendation};
+use pgassay::model::run::{Run, RunRecommendation, Target};
 use pgassay::pg::connect::Connection;
 use pgassay::report::record;
 
@@ -59,7 +59,13 @@ struct File {
 fn file(recommendations: Vec<RunRecommendation>) -> File {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run.json");
-    let run = Run { recommendations, ..record::empty("trial", None) };
+    let target = Some(Target {
+        database: Some("staging".to_owned()),
+        server_version: None,
+        origin: "live".to_owned(),
+        description: None,
+    });
+    let run = Run { recommendations, target, ..record::empty("trial", None) };
     std::fs::write(&path, pgassay::report::json::render(&run).unwrap()).unwrap();
     File { _directory: directory, path }
 }
@@ -127,6 +133,7 @@ fn what_is_accepted_is_printed_made_once_and_taken_back() {
     let applied = file.apply(&["--execute"], &shop.flags());
     assert_eq!(code(&applied), 0, "{}", stderr(&applied));
     assert_eq!(listings(&shop), made());
+    assert!(stdout(&applied).contains("advice   made for the database staging\n"));
     let analyzed = shop
         .connect()
         .row("SELECT count(*) FROM pg_stats WHERE tablename = 'users_lower_email_idx'", &[])

@@ -47,6 +47,10 @@ fn an_index_serves_only_its_own_collation_and_a_domain_is_what_it_is_made_of() {
         ("SELECT id FROM cards WHERE upper(code) = 'C77'", "public.cards ((upper(code)))"),
         ("SELECT id FROM cards WHERE code LIKE 'c4321%'", "public.cards (code)"),
         ("SELECT id FROM cards WHERE code = 'c4321'", "public.cards (code)"),
+        (
+            "SELECT id FROM cards WHERE id::text LIKE '4321%'",
+            "public.cards ((id::text) text_pattern_ops)",
+        ),
     ] {
         let expected: Vec<&str> = index.split_terminator('\n').collect();
         let found = looked(sql);
