@@ -9,6 +9,8 @@ pub mod batch;
 pub mod constant;
 mod contents;
 pub mod ddl;
+mod dump;
+mod exclusion;
 pub mod fingerprint;
 mod functions;
 mod help;
