@@ -232,14 +232,13 @@ impl Asked<'_> {
 
 /// The expression as a key: a collation is not a part of the expression, but of the key.
 pub fn expression_key(found: Indexable) -> IndexKey {
-    let (inner, collation) = match without_collation(&found.sql) {
-        Some((inner, collation)) => (inner, Some(collation)),
-        None => (found.sql, None),
+    let Some((inner, collation)) = without_collation(&found.sql) else {
+        return IndexKey { is_column: false, ..IndexKey::column(found.sql) };
     };
-    match column_name(&inner).filter(|_| collation.is_some()) {
-        Some(name) => IndexKey { collation, ..IndexKey::column(name) },
-        None => IndexKey { is_column: false, collation, ..IndexKey::column(inner) },
-    }
+    let column = column_name(&inner);
+    let is_column = column.is_some();
+    let collation = Some(collation);
+    IndexKey { is_column, collation, ..IndexKey::column(column.unwrap_or(inner)) }
 }
 
 /// Distinct values of a key's column; unknown ones count as few.

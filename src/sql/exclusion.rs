@@ -1,8 +1,8 @@
 //! Exclusion constraints of a dump, as the indexes that they are. The parser of statements does not read them.
 
 use super::ident::{quote, quote_table};
-use super::index_ddl::{qualified, take};
 use super::lexer::{Token, tokens};
+use super::words::{altered, qualified, take};
 use crate::model::name::TableName;
 
 /// An index that keeps rows from standing beside each other.
@@ -17,12 +17,7 @@ pub(super) struct Exclusion {
 pub(super) fn exclusion(sql: &str) -> Option<Exclusion> {
     let all: Vec<Token<'_>> = tokens(sql).collect();
     let mut rest = &all[..];
-    if !take(&mut rest, &["alter", "table"]) {
-        return None;
-    }
-    take(&mut rest, &["if", "exists"]);
-    take(&mut rest, &["only"]);
-    let table = qualified(&mut rest)?;
+    let table = altered(&mut rest)?;
     if !take(&mut rest, &["add", "constraint"]) {
         return None;
     }

@@ -1,8 +1,9 @@
 //! Functions of a database's own, as `CREATE FUNCTION` declares them.
 
-use super::ident::unquote;
 use super::lexer::{Kind, Token, tokens};
+use super::words::{qualified, take};
 use crate::model::catalog::UserFunction;
+use crate::model::name::TableName;
 
 /// Words that end the type behind `RETURNS`.
 const BEHIND_TYPE: [&str; 14] = [
@@ -26,15 +27,17 @@ const BEHIND_TYPE: [&str; 14] = [
 pub fn function(sql: &str) -> Option<UserFunction> {
     let all: Vec<Token<'_>> = tokens(sql).collect();
     let is = |at: usize, word: &str| all.get(at).is_some_and(|token| token.is_word(word));
-    let begin = if is(1, "or") && is(2, "replace") { 3 } else { 1 };
-    if !is(0, "create") || !is(begin, "function") {
+    let mut rest = &all[..];
+    if !take(&mut rest, &["create"]) {
         return None;
     }
-    let open = (begin + 1..all.len()).find(|at| all[*at].is("("))?;
-    let mut parts: Vec<String> =
-        all[begin + 1..open].iter().filter(|token| !token.is(".")).map(named).collect();
-    let name = parts.pop()?;
-    let schema = parts.pop().unwrap_or_else(|| "public".to_owned());
+    take(&mut rest, &["or", "replace"]);
+    if !take(&mut rest, &["function"]) {
+        return None;
+    }
+    let TableName { schema, name } = qualified(&mut rest)?;
+    let open = all.len() - rest.len();
+    rest.first().filter(|token| token.is("("))?;
     let close = closing(&all, open)?;
     let (least_arguments, most_arguments) = arguments(&all[open + 1..close])?;
     let returns = (close + 1..all.len()).find(|at| is(*at, "returns"))? + 1;
@@ -49,13 +52,6 @@ pub fn function(sql: &str) -> Option<UserFunction> {
     let returns = sql[all[returns].start..last.start + last.text.len()].to_lowercase();
     let immutable = all[close..].iter().any(|token| token.is_word("immutable"));
     Some(UserFunction { schema, name, least_arguments, most_arguments, returns, immutable })
-}
-
-fn named(token: &Token<'_>) -> String {
-    match token.kind {
-        Kind::QuotedIdent => unquote(token.text),
-        _ => token.text.to_lowercase(),
-    }
 }
 
 /// The parenthesis that closes the one at `open`.

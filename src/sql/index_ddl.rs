@@ -1,8 +1,9 @@
 //! Index plans as SQL, with their undo.
 
-use super::ident::{object_name, quote, quote_table, unquote};
-use super::lexer::{Kind, Token, tokens};
+use super::ident::{object_name, quote, quote_table};
+use super::lexer::{Token, tokens};
 use super::spelling::is_same;
+use super::words::{qualified, take};
 use crate::model::catalog::{Index, IndexKey};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
@@ -102,36 +103,6 @@ pub fn change(sql: &str) -> Option<Change> {
 pub fn is_concurrent(sql: &str) -> bool {
     let mut words = sql.split_whitespace().take(4).map(str::to_lowercase);
     words.any(|word| word == "concurrently")
-}
-
-/// Takes these words from the front, if they stand there.
-pub(super) fn take(rest: &mut &[Token<'_>], words: &[&str]) -> bool {
-    let there = rest.len() >= words.len()
-        && words.iter().zip(*rest).all(|(word, token)| token.is_word(word));
-    if there {
-        *rest = &rest[words.len()..];
-    }
-    there
-}
-
-/// A name from the front, folded; without a schema it is one of `public`.
-pub(super) fn qualified(rest: &mut &[Token<'_>]) -> Option<TableName> {
-    let mut parts = Vec::new();
-    loop {
-        let (token, after) = rest.split_first()?;
-        parts.push(match token.kind {
-            Kind::Word => token.text.to_lowercase(),
-            Kind::QuotedIdent => unquote(token.text),
-            _ => return None,
-        });
-        *rest = after;
-        match rest.split_first() {
-            Some((dot, after)) if dot.is(".") => *rest = after,
-            _ => break,
-        }
-    }
-    let name = parts.pop()?;
-    Some(TableName::new(parts.pop().unwrap_or_else(|| "public".to_owned()), name))
 }
 
 /// The index does all that one of this plan would.

@@ -34,4 +34,5 @@ pub mod scope;
 pub mod skeleton;
 pub mod spelling;
 mod utility;
+mod words;
 mod writes;

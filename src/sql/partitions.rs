@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::index_ddl::{qualified, take};
 use super::lexer::{Token, tokens};
+use super::words::{altered, qualified, take};
 use crate::model::catalog::Catalog;
 use crate::model::name::TableName;
 
@@ -12,10 +12,7 @@ use crate::model::name::TableName;
 pub(super) fn attached(sql: &str) -> Option<(TableName, TableName)> {
     let all: Vec<Token<'_>> = tokens(sql).take(16).collect();
     let mut rest = &all[..];
-    if take(&mut rest, &["alter", "table"]) {
-        take(&mut rest, &["if", "exists"]);
-        take(&mut rest, &["only"]);
-        let whole = qualified(&mut rest)?;
+    if let Some(whole) = altered(&mut rest) {
         return match take(&mut rest, &["attach", "partition"]) {
             true => Some((qualified(&mut rest)?, whole)),
             false => None,
