@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::writes::mentions;
-use crate::model::catalog::{Column, IndexKey, Table};
+use crate::model::catalog::{Column, IndexKey, Table, mentions};
 use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::Groups;
 
@@ -342,12 +341,8 @@ fn parts(table: &Table, plan: &IndexPlan, rows: f64) -> (Vec<Part>, Vec<Part>) {
 }
 
 /// Bytes of a key, or of the columns that an expression is made of.
-fn key_width(table: &Table, key: &IndexKey) -> f64 {
-    let is_in = |name: &str| match key.is_column {
-        true => key.expression == name,
-        false => mentions(&key.expression, name),
-    };
-    let columns = table.columns.iter().filter(|column| is_in(&column.name));
+pub fn key_width(table: &Table, key: &IndexKey) -> f64 {
+    let columns = table.columns.iter().filter(|column| key.is_of(&column.name));
     columns.map(|column| column.width_bytes.map_or(32.0, f64::from)).sum()
 }
 

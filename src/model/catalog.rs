@@ -179,6 +179,16 @@ impl IndexKey {
             collation: None,
         }
     }
+
+    /// It is the column, or made of it.
+    pub fn is_of(&self, column: &str) -> bool {
+        if self.is_column { self.expression == column } else { mentions(&self.expression, column) }
+    }
+}
+
+/// The expression has the column's name in it as a word.
+pub fn mentions(expression: &str, column: &str) -> bool {
+    expression.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == column)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

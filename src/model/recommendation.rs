@@ -1,6 +1,6 @@
 //! A change we propose, with its undo.
 
-use super::catalog::IndexKey;
+use super::catalog::{IndexKey, mentions};
 use super::name::TableName;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +70,15 @@ impl IndexPlan {
     /// Its keys are parts of values (GIN) or bounds around them (GiST), which give no order.
     pub fn is_inverted(&self) -> bool {
         matches!(self.method.as_str(), "gin" | "gist")
+    }
+
+    /// One of the columns decides what stands in it: as a key, beside the keys, or in its condition.
+    pub fn hangs_on(&self, columns: &[String]) -> bool {
+        columns.iter().any(|column| {
+            self.include.contains(column)
+                || self.keys.iter().any(|key| key.is_of(column))
+                || self.predicate.as_ref().is_some_and(|predicate| mentions(predicate, column))
+        })
     }
 
     /// The column is one of the keys, or carried beside them.

@@ -26,6 +26,11 @@ impl Arm {
         all.get(all.len() / 2).copied()
     }
 
+    /// Mean of all executions, microseconds; zero where there is none.
+    pub fn mean_us(&self) -> f64 {
+        self.rounds.iter().flatten().sum::<f64>() / self.len().max(1) as f64
+    }
+
     pub fn len(&self) -> usize {
         self.rounds.iter().map(Vec::len).sum()
     }

@@ -3,7 +3,7 @@
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::shape::Shape;
-use crate::model::trial::{Arm, QueryTrial, Trial, TriedIndex, Unreplayed, Verdict};
+use crate::model::trial::{QueryTrial, Trial, TriedIndex, Unreplayed, Verdict};
 use crate::model::workload::Workload;
 
 /// What statements lose may be this part of what others gain before an index is rejected for it.
@@ -249,14 +249,14 @@ fn harm(queries: &[&QueryTrial], matter: Matter<'_>) -> Option<Fate> {
 
 /// Change of the mean latency, as a part of it.
 fn change(query: &QueryTrial) -> f64 {
-    let mean = |arm: &Arm| arm.all().iter().sum::<f64>() / arm.len().max(1) as f64;
-    let before = mean(&query.before);
-    if before > 0.0 { mean(&query.after) / before - 1.0 } else { 0.0 }
+    let before_us = query.before.mean_us();
+    if before_us > 0.0 { query.after.mean_us() / before_us - 1.0 } else { 0.0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::trial::Arm;
 
     /// A trial of these together, in which the only statement changed by so much and used all of them.
     fn tried(ids: &[&str], change_pct: f64) -> Trial {

@@ -1,5 +1,7 @@
 //! Replays statements with and without a change, and judges the difference.
 
+mod balance;
+mod beside;
 mod block;
 pub mod compare;
 pub mod confirm;
@@ -13,5 +15,6 @@ pub mod schedule;
 pub mod share;
 pub mod stage;
 pub mod transaction;
+mod upkeep;
 pub mod verify;
 mod writes;

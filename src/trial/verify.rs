@@ -7,13 +7,11 @@
 //! statement slower alone are tried beside what stands.
 
 use super::decide::{
-    Fate, Matter, alone, improves_set, in_set, is_missed, others_used, proved_by_set, slower_alone,
-    superfluous,
+    Fate, Matter, alone, in_set, is_missed, others_used, proved_by_set, superfluous,
 };
 use super::plan::{Plan, Planner, plan};
 use super::stage::{Case, NewlyBuilt};
 use super::transaction::{look_at_plans, try_indexes};
-use super::writes::try_writes;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Kind, Recommendation, State};
@@ -66,7 +64,11 @@ pub fn verify(
         })
         .collect();
     let stopped = match court.indexes(recommendations, &proposed) {
-        Ok(()) => court.writes(recommendations).err(),
+        Ok(()) => {
+            let stopped = court.writes(recommendations).err();
+            fall_with_what_they_require(recommendations);
+            stopped
+        }
         Err(error) => {
             court.leave_open(recommendations, &proposed);
             Some(error)
@@ -93,18 +95,18 @@ fn fall_with_what_they_require(recommendations: &mut [Recommendation]) {
     }
 }
 
-struct Court<'c, 'w> {
-    case: &'c Case<'c>,
+pub(super) struct Court<'c, 'w> {
+    pub(super) case: &'c Case<'c>,
     planner: Planner,
     random: Random,
-    singles: Vec<Trial>,
+    pub(super) singles: Vec<Trial>,
     /// Of all that are accepted, where those are several.
-    set: Option<Trial>,
+    pub(super) set: Option<Trial>,
     /// What is accepted stands, whatever else is tried.
     is_settled: bool,
     /// Recommendations that a statement would use beside all others.
     used_in_set: Vec<String>,
-    tell: &'w mut dyn FnMut(Step<'_>),
+    pub(super) tell: &'w mut dyn FnMut(Step<'_>),
 }
 
 impl<'c> Court<'c, '_> {
@@ -117,9 +119,7 @@ impl<'c> Court<'c, '_> {
         let members = self.each_alone(recommendations, proposed.to_vec())?;
         self.set = self.together(recommendations, members)?;
         self.is_settled = true;
-        self.beside(recommendations, proposed)?;
-        fall_with_what_they_require(recommendations);
-        Ok(())
+        self.beside(recommendations, proposed)
     }
 
     /// Says of each recommendation how far it came before the trials were stopped. Without a set that stands
@@ -165,7 +165,7 @@ impl<'c> Court<'c, '_> {
 
     /// Tries what is left together, until all of it stands and nothing in it is superfluous. `None` where
     /// that is less than two.
-    fn together(
+    pub(super) fn together(
         &mut self,
         recommendations: &mut [Recommendation],
         mut members: Vec<usize>,
@@ -206,84 +206,6 @@ impl<'c> Court<'c, '_> {
         // has not been tried yet.
         self.judge(recommendations, &members, None)?;
         Ok(None)
-    }
-
-    /// Tries beside what stands those that made a statement slower alone. They stand as well when each makes some
-    /// statement faster than it is without them, and none slower.
-    fn beside(
-        &mut self,
-        recommendations: &mut [Recommendation],
-        proposed: &[usize],
-    ) -> Result<(), PgError> {
-        let is = |at: &usize, state| recommendations[*at].state == state;
-        let mut standing = proposed.to_vec();
-        standing.retain(|at| is(at, State::Accepted));
-        let mut doubtful = proposed.to_vec();
-        doubtful.retain(|at| {
-            is(at, State::Rejected) && self.slower_alone(&recommendations[*at]).is_some()
-        });
-        let mut displaced: Vec<usize> = Vec::new();
-        for _ in 0..MOST_SETS {
-            let mut members = [&doubtful[..], &standing].concat();
-            members.sort_unstable();
-            if doubtful.is_empty() || members.len() < 2 {
-                break;
-            }
-            let what = "beside the others what was slower alone";
-            let trial = self.hold(what, recommendations, &members, None)?;
-            let first = standing.first().and_then(|at| self.single(&recommendations[*at].id));
-            let base = self.set.as_ref().or(first);
-            let gains: Vec<Option<Fingerprint>> = doubtful
-                .iter()
-                .map(|at| improves_set(&trial, base, &recommendations[*at].id))
-                .collect();
-            if gains.contains(&None) {
-                let mut gains = gains.into_iter().map(|gain| gain.is_some());
-                doubtful.retain(|_| gains.next().unwrap_or(false));
-                continue;
-            }
-            let id = |at: &usize| recommendations[*at].id.as_str();
-            let is_used =
-                |at: &usize| trial.index_of(id(at)).is_some_and(|i| !i.used_by.is_empty());
-            if standing.iter().all(is_used) {
-                let gains: Vec<Fingerprint> = gains.into_iter().flatten().collect();
-                for at in displaced {
-                    let why = "beside the others no statement uses it";
-                    recommendations[at].state = State::Rejected;
-                    recommendations[at].why = Some(why.to_owned());
-                }
-                self.stand_beside(recommendations, &doubtful, &gains);
-                self.set = Some(trial);
-                return Ok(());
-            }
-            standing.retain(|at| {
-                let stays = is_used(at);
-                displaced.extend((!stays).then_some(*at));
-                stays
-            });
-        }
-        Ok(())
-    }
-
-    /// Accepts what was slower alone and is not beside the others, with what each makes faster there.
-    fn stand_beside(
-        &self,
-        recommendations: &mut [Recommendation],
-        doubtful: &[usize],
-        gains: &[Fingerprint],
-    ) {
-        for (at, faster) in doubtful.iter().zip(gains) {
-            let recommendation = &mut recommendations[*at];
-            recommendation.why = self.slower_alone(recommendation).map(|slower| {
-                format!("{faster} becomes faster by it beside the others; alone it makes {slower} slower")
-            });
-            recommendation.state = State::Accepted;
-        }
-    }
-
-    /// The statement that is all that speaks against a recommendation that was tried alone.
-    fn slower_alone(&self, recommendation: &Recommendation) -> Option<Fingerprint> {
-        slower_alone(self.single(&recommendation.id)?, self.matter(recommendation))
     }
 
     /// Rejects the members of a set that others make superfluous.
@@ -347,30 +269,8 @@ impl<'c> Court<'c, '_> {
         Ok(members.len() < before)
     }
 
-    /// What the accepted ones together cost the writes, where that is asked for: into the trial that proves them.
-    fn writes(&mut self, recommendations: &[Recommendation]) -> Result<(), PgError> {
-        let accepted: Vec<usize> = (0..recommendations.len())
-            .filter(|at| recommendations[*at].state == State::Accepted)
-            .collect();
-        if !self.case.with_writes || accepted.is_empty() {
-            return Ok(());
-        }
-        (self.tell)(Step::Begin("replaying the writes"));
-        let changes = newly_built(recommendations, &accepted);
-        let tell = &mut *self.tell;
-        let step = &mut |done, of| tell(Step::Rounds { done, of });
-        let writes = whole(try_writes(self.case, &changes, step))?;
-        let only = |single: &&mut Trial| {
-            accepted.iter().any(|at| single.recommendations == [recommendations[*at].id.clone()])
-        };
-        if let Some(proof) = self.set.as_mut().or_else(|| self.singles.iter_mut().find(only)) {
-            proof.writes = Some(writes);
-        }
-        Ok(())
-    }
-
     /// Tries some recommendations together, on all statements that read their tables or `only` on some.
-    fn hold(
+    pub(super) fn hold(
         &mut self,
         what: &str,
         recommendations: &[Recommendation],
@@ -480,11 +380,11 @@ impl<'c> Court<'c, '_> {
         self.single(id).is_none()
     }
 
-    fn single(&self, id: &str) -> Option<&Trial> {
+    pub(super) fn single(&self, id: &str) -> Option<&Trial> {
         self.singles.iter().find(|single| single.recommendations == [id])
     }
 
-    fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> Matter<'m> {
+    pub(super) fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> Matter<'m> {
         let Case { workload, shapes, .. } = *self.case;
         Matter { workload, shapes, recommendation }
     }
@@ -492,12 +392,12 @@ impl<'c> Court<'c, '_> {
 
 /// What was not cut short. A trial notes what goes wrong in it and goes on, so that one which the user has stopped
 /// seems to have failed.
-fn whole<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
+pub(super) fn whole<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
     PgError::unless_interrupted()?;
     trial
 }
 
-fn newly_built<'r>(
+pub(super) fn newly_built<'r>(
     recommendations: &'r [Recommendation],
     members: &[usize],
 ) -> Vec<NewlyBuilt<'r>> {

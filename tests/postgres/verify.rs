@@ -475,3 +475,62 @@ fn without_being_asked_nothing_is_written() {
     let dead = "SELECT n_dead_tup + n_tup_del FROM pg_stat_user_tables WHERE relname = 'listings'";
     assert_eq!(shop.connect().row(dead, &[]).unwrap().get::<_, i64>(0), 0);
 }
+
+#[test]
+fn an_index_that_costs_the_writes_more_than_it_gains_is_taken_back() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    shop.connect()
+        .batch(
+            "CREATE TABLE visits (id bigserial PRIMARY KEY, page int, shown int, note text);
+             INSERT INTO visits (page, shown, note) SELECT i, i, repeat('x', 40) \
+               FROM generate_series(1, 20000) i;
+             INSERT INTO orders SELECT i, 1 + i % 1000, i FROM generate_series(5001, 80000) i;
+             ANALYZE visits",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    // A log does not tell how many rows a statement wrote, so that these count as one each.
+    let load = "INSERT INTO visits (page, shown) SELECT (i * 7919) % 20011, i \
+                FROM generate_series(1, $1) i";
+    let page = "SELECT note FROM visits WHERE page = $1";
+    let buyers = "SELECT count(*) FROM orders WHERE total_cents = $1";
+    let mut entries: Vec<(&str, &[&str], f64)> = vec![(load, &["10000"], 60.0); 8];
+    for number in [&["17"][..], &["4711"]] {
+        entries.extend([(page, number, 9.0), (buyers, number, 9.0)]);
+    }
+    mixed_log(&log, &entries);
+    for (asks, expected) in [(true, "rejected"), (false, "accepted")] {
+        let mut args = vec!["trial", "--time-budget", "1", "--format", "json"];
+        args.extend(asks.then_some("--writes"));
+        args.push(log.to_str().unwrap());
+        let output = run(&args, &shop.flags());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let tried = json(&output);
+        let of = |table: &str| -> Vec<&serde_json::Value> {
+            let all = tried["recommendations"].as_array().unwrap().iter();
+            all.filter(|r| r["kind"] == "create-index" && r["table"] == table).collect()
+        };
+        let visits = of("public.visits");
+        assert_eq!(visits.len(), 1, "{tried:#}");
+        assert_eq!(visits[0]["state"], expected, "{tried:#}");
+        let why = visits[0]["why"].as_str().unwrap_or_default();
+        assert_eq!(why.starts_with("it costs the writes of the workload"), asks, "{why}");
+        assert_eq!(of("public.orders")[0]["state"], "accepted", "{tried:#}");
+        // What stands is what was tried and written last.
+        let mut stands: Vec<String> = tried["recommendations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|r| r["state"] == "accepted")
+            .map(|r| r["id"].as_str().unwrap().to_owned())
+            .collect();
+        stands.sort();
+        let writes = tried["trials"].as_array().unwrap().iter().filter(|t| !t["writes"].is_null());
+        let with_writes: Vec<_> = writes.map(|t| t["recommendations"].clone()).collect();
+        let expected = if asks { vec![serde_json::json!(stands)] } else { vec![] };
+        assert_eq!(with_writes, expected);
+    }
+}
