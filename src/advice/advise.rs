@@ -9,6 +9,7 @@ use super::choose::{Choice, Work, choose};
 use super::costs::{Costs, Set};
 use super::counted::counted;
 use super::expressions::{measured, without_coarse};
+use super::lengths::{Longest, longest, within_a_row};
 use super::reasons::{Found, reasons};
 use super::relevant::{Sized, relevant};
 use super::size::index_bytes;
@@ -48,6 +49,8 @@ pub struct Advised {
     pub no_index: Vec<(usize, String)>,
     /// Statements that the server cannot plan, by position in the workload, with the reason.
     pub unplanned: Vec<(usize, String)>,
+    /// How long the values are that the candidates would hold.
+    pub longest: Longest,
 }
 
 /// The indexes worth having.
@@ -56,7 +59,9 @@ pub fn advise(
     whatif: &mut dyn WhatIf,
     build: Option<&mut dyn Build>,
 ) -> Advised {
-    let Candidates { all, conditions } = candidates(input.workload, input.shapes, input.catalog);
+    let found = candidates(input.workload, input.shapes, input.catalog);
+    let longest = longest(&found.all, input.catalog, whatif.statistics());
+    let Candidates { all, conditions, .. } = within_a_row(found, &longest, input.catalog);
     let mut sized = sized(all, input.catalog, whatif.statistics());
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
@@ -89,7 +94,7 @@ pub fn advise(
     let no_index = reasons(input, &mut costs, &found);
     let mut unplanned: Vec<(usize, String)> = costs.failed.into_iter().collect();
     unplanned.sort();
-    Advised { chosen, write_overhead_pct, no_index, unplanned }
+    Advised { chosen, write_overhead_pct, no_index, unplanned, longest }
 }
 
 /// The candidates that are worth a look, each with the rows and the bytes it would take.

@@ -46,12 +46,15 @@ pub struct Candidates {
     /// Over the whole workload, in order of appearance.
     pub all: Vec<Candidate>,
     pub conditions: Conditions,
+    /// Columns and expressions that are asked for one value, by table.
+    pub equal: HashSet<(TableName, String)>,
 }
 
 /// Candidates over the whole workload.
 pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Candidates {
     let mut found = Found::default();
     let mut asked = Conditions::new();
+    let mut equal = HashSet::new();
     let mut spellings = Spellings::default();
     for (at, (query, shape)) in workload.queries.iter().zip(shapes).enumerate() {
         let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
@@ -71,7 +74,11 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
             let functions = &catalog.functions;
             let asked = Asked { query, table, scan, functions, spelled: &spelled };
             let is_whole = number < shape.scans.len();
-            for plan in of_scan(asked, conditions) {
+            let wants = wants(asked, conditions);
+            let for_one =
+                wants.equal.iter().chain(&wants.lists).chain(wants.joins.iter().flatten());
+            equal.extend(for_one.map(|own| (table.name.clone(), own.key.expression.clone())));
+            for plan in of_scan(asked, &wants, conditions) {
                 found.add(plan, at, is_whole);
             }
         }
@@ -84,7 +91,7 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
     found.candidates.retain(|candidate| {
         catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
     });
-    Candidates { all: found.candidates, conditions: asked }
+    Candidates { all: found.candidates, conditions: asked, equal }
 }
 
 /// The conditions on each table met so far, by what they say, as each was written first: a view has the server's
@@ -211,16 +218,15 @@ pub fn is_there(table: &Table, plan: &IndexPlan) -> bool {
 }
 
 /// Every index that could serve one scan.
-fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
+fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Vec<IndexPlan> {
     let Asked { table, scan, .. } = asked;
-    let wants = wants(asked, conditions);
     let mut plans = Vec::new();
-    for partial in partials(&wants) {
+    for partial in partials(wants) {
         // The scan on its own, and looked up by the rows of each other scan that it is joined to.
         for join in std::iter::once(&[][..]).chain(wants.joins.iter().map(Vec::as_slice)) {
-            let tails = tails(&wants, !join.is_empty(), &partial);
+            let tails = tails(wants, !join.is_empty(), &partial);
             for (number, tail) in tails.into_iter().enumerate() {
-                let keys = tail.behind(&wants, join, &partial);
+                let keys = tail.behind(wants, join, &partial);
                 if keys.is_empty() {
                     continue;
                 }
@@ -237,7 +243,7 @@ fn of_scan(asked: Asked<'_>, conditions: &[Option<String>]) -> Vec<IndexPlan> {
         }
     }
     plans.extend(
-        short(&wants, scan).into_iter().map(|keys| IndexPlan::on(&table.name, "btree", keys)),
+        short(wants, scan).into_iter().map(|keys| IndexPlan::on(&table.name, "btree", keys)),
     );
     plans.extend(all_inverted(asked));
     plans.extend(scan.filters.iter().filter_map(|filter| block_ranges(table, filter)));

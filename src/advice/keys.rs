@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::lengths::is_too_long;
 use crate::model::catalog::{Column, IndexKey, Table, UserFunction};
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::model::workload::Query;
@@ -296,7 +295,7 @@ fn by_pattern(table: &Table, wanted: Wanted) -> Option<Wanted> {
 fn column_key(table: &Table, name: &str) -> Option<IndexKey> {
     let column = table.column(name)?;
     let unfit = WITHOUT_BTREE.iter().any(|unfit| column.type_name == *unfit);
-    (!unfit && !is_too_long(column)).then(|| IndexKey::column(name))
+    (!unfit).then(|| IndexKey::column(name))
 }
 
 /// The constant at one position of an expression: what always stood there.

@@ -1,10 +1,17 @@
 //! Whether the values of a column stay short enough for an index.
 //!
-//! A row of a btree is at most a third of a page, 2,704 bytes. Where an index carries a column that it does not
-//! search by, a longer value fails to be written, which nobody who wrote it before expects.
+//! A row of a btree is at most a third of a page, 2,704 bytes. A longer value fails to be written once the index is
+//! there, which nobody who wrote it before expects, and the index cannot be built where one is there already.
 
-use crate::model::catalog::Column;
-use crate::sql::immutable::Kind;
+use std::collections::{BTreeMap, HashMap};
+
+use super::candidates::{Candidate, Candidates};
+use crate::model::catalog::{Catalog, Column, IndexKey, Table, UserFunction, mentions};
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::Statistics;
+use crate::sql::ident::quote;
+use crate::sql::immutable::{Kind, indexable};
 
 /// Values of a type without a limit count as short while none is known to be longer than this, bytes: a tenth of
 /// what a row of a btree may have.
@@ -13,6 +20,14 @@ const SHORT_BYTES: u32 = 256;
 const SHORT_CHARACTERS: u32 = 255;
 /// Mean of the values of a key, bytes, beyond which single ones are likely not to fit.
 const LONG_KEY_BYTES: u32 = 900;
+/// What values without a limit may have together in a row of a btree, bytes: 2,704 but for the header of the row and
+/// some other columns.
+const ROW_BYTES: u32 = 2_600;
+/// A longest value from which on the next one may well be too long, bytes.
+const NEARLY_TOO_LONG_BYTES: u32 = ROW_BYTES / 2;
+
+/// By table, and by the SQL of a column or an expression on it, what its longest value has, bytes.
+pub type Longest = HashMap<(TableName, String), u32>;
 
 /// An index may carry the column beside its keys: by its type it is short, or it holds words and names, as far as
 /// statistics tell.
@@ -32,10 +47,145 @@ pub fn stays_short(column: &Column) -> bool {
     }
 }
 
-/// Its values are too long for a btree to be searched by them.
-pub fn is_too_long(column: &Column) -> bool {
-    let is_text = Kind::of(&column.type_name) == Kind::Text;
-    is_text && column.width_bytes.is_some_and(|bytes| bytes > LONG_KEY_BYTES)
+/// The longest value of each column and expression without a limit that btrees are to hold, as far as there is time
+/// to look at all rows: one is enough to make a build fail.
+pub fn longest(found: &[Candidate], catalog: &Catalog, statistics: &mut dyn Statistics) -> Longest {
+    let mut asked: BTreeMap<(u64, &TableName), Vec<String>> = BTreeMap::new();
+    for plan in found.iter().map(|candidate| &candidate.plan) {
+        let Some(table) = catalog.table(&plan.table) else { continue };
+        let of_table = asked.entry((table.size_bytes.unwrap_or(0), &table.name)).or_default();
+        for sql in unlimited(plan, table, &catalog.functions) {
+            if !of_table.contains(&sql) {
+                of_table.push(sql);
+            }
+        }
+    }
+    let mut longest = Longest::new();
+    for ((_, name), all) in asked.into_iter().filter(|(_, all)| !all.is_empty()) {
+        // The larger ones take longer still.
+        let Some(bytes) = catalog.table(name).and_then(|table| statistics.longest(table, &all))
+        else {
+            break;
+        };
+        let of_each = all.into_iter().zip(bytes);
+        longest.extend(of_each.map(|(sql, bytes)| ((name.clone(), sql), bytes)));
+    }
+    longest
+}
+
+/// The candidates whose rows fit into a btree; for others, what finds one value whatever its length.
+pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> Candidates {
+    let Candidates { mut all, conditions, equal } = found;
+    let mut hashed: Vec<Candidate> = Vec::new();
+    all.retain(|candidate| {
+        let plan = &candidate.plan;
+        let Some(table) = catalog.table(&plan.table) else { return true };
+        // Where most of it is long, a btree takes much space, and the next value may be too long.
+        let is_mostly_long = |sql: &String| {
+            let mut columns = table.columns.iter().filter(|column| quote(&column.name) == *sql);
+            columns.any(|column| column.width_bytes.is_some_and(|bytes| bytes > LONG_KEY_BYTES))
+        };
+        let bytes_of = |sql: &String| {
+            let known = longest.get(&(plan.table.clone(), sql.clone())).copied();
+            if is_mostly_long(sql) { u32::MAX } else { known.unwrap_or(0) }
+        };
+        let unlimited = unlimited(plan, table, &catalog.functions);
+        let bytes: u32 = unlimited.iter().map(bytes_of).fold(0, u32::saturating_add);
+        if bytes <= ROW_BYTES {
+            return true;
+        }
+        let is_long = |key: &&IndexKey| bytes_of(&sql_of(key)) > ROW_BYTES;
+        for key in plan.keys.iter().filter(is_long) {
+            if equal.contains(&(plan.table.clone(), key.expression.clone())) {
+                add_hash(&mut hashed, candidate, key);
+            }
+        }
+        false
+    });
+    all.extend(hashed);
+    Candidates { all, conditions, equal }
+}
+
+/// Adds the hash index on a key for the statements of a candidate.
+fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) {
+    let Candidate { plan, queries, whole } = candidate;
+    let key = IndexKey { is_column: key.is_column, ..IndexKey::column(&key.expression) };
+    let plan = IndexPlan::on(&plan.table, "hash", vec![key]);
+    let known = hashed.iter().position(|known| known.plan == plan);
+    let at = known.unwrap_or_else(|| {
+        hashed.push(Candidate { plan, queries: Vec::new(), whole: Vec::new() });
+        hashed.len() - 1
+    });
+    let add = |to: &mut Vec<usize>, from: &[usize]| {
+        for query in from {
+            if !to.contains(query) {
+                to.push(*query);
+            }
+        }
+    };
+    add(&mut hashed[at].queries, queries);
+    add(&mut hashed[at].whole, whole);
+}
+
+/// What may be said of the lengths of an index's values: the longest is close to what a row may have.
+pub fn caution(
+    plan: &IndexPlan,
+    longest: &Longest,
+    table: &Table,
+    functions: &[UserFunction],
+) -> Option<String> {
+    let bytes = |sql: &String| longest.get(&(plan.table.clone(), sql.clone())).copied();
+    let all: Vec<u32> = unlimited(plan, table, functions).iter().filter_map(bytes).collect();
+    let longest: u32 = all.iter().sum();
+    (longest > NEARLY_TOO_LONG_BYTES).then(|| {
+        format!(
+            "its longest row has about {longest} bytes; one of more than 2,704 cannot be written once it is there"
+        )
+    })
+}
+
+/// A btree on values without a limit of which nothing is known.
+pub fn is_unknown(
+    plan: &IndexPlan,
+    longest: &Longest,
+    table: &Table,
+    functions: &[UserFunction],
+) -> bool {
+    let all = unlimited(plan, table, functions);
+    all.iter().any(|sql| !longest.contains_key(&(plan.table.clone(), sql.clone())))
+}
+
+/// The columns and expressions of a btree whose values have no limit, as SQL.
+fn unlimited(plan: &IndexPlan, table: &Table, functions: &[UserFunction]) -> Vec<String> {
+    if plan.method != "btree" {
+        return Vec::new();
+    }
+    let is_long_column = |name: &str| table.column(name).is_some_and(has_no_limit);
+    let keys = plan.keys.iter().filter(|key| match key.is_column {
+        true => is_long_column(&key.expression),
+        false => indexable(&key.expression, table, functions, &|_| None)
+            .is_some_and(|found| found.kind == Kind::Text && has_long_part(&key.expression, table)),
+    });
+    let carried = plan.include.iter().filter(|name| is_long_column(name));
+    keys.map(sql_of).chain(carried.map(|name| quote(name))).collect()
+}
+
+/// The expression is made of something that has no limit itself.
+fn has_long_part(expression: &str, table: &Table) -> bool {
+    let mut parts = table.columns.iter().filter(|column| mentions(expression, &column.name));
+    parts.any(|column| has_no_limit(column) || Kind::of(&column.type_name) == Kind::Document)
+}
+
+fn has_no_limit(column: &Column) -> bool {
+    match Kind::of(&column.type_name) {
+        Kind::Text => limit(&column.type_name).is_none_or(|characters| 4 * characters > ROW_BYTES),
+        Kind::Array => true,
+        _ => column.type_name == "bytea",
+    }
+}
+
+fn sql_of(key: &IndexKey) -> String {
+    if key.is_column { quote(&key.expression) } else { key.expression.clone() }
 }
 
 /// What was sampled of the column is short. Samples leave out what has more than a kilobyte, and the mean does not.

@@ -4,6 +4,7 @@
 pub mod advise;
 mod alone;
 pub mod candidates;
+pub mod cautions;
 mod charge;
 pub mod choose;
 pub mod costs;
@@ -14,7 +15,7 @@ mod findings;
 pub mod gin;
 mod inverted;
 pub mod keys;
-mod lengths;
+pub mod lengths;
 mod look;
 pub mod offline;
 pub mod pinned;

@@ -2,8 +2,10 @@
 
 use super::advise::Chosen;
 use super::candidates::is_there;
+use super::cautions::cautions;
 use super::drops::drops;
 use super::findings::{foreign_keys, names};
+use super::lengths::Longest;
 use super::offline;
 use super::size::index_bytes;
 use super::{Input, Limits};
@@ -24,17 +26,22 @@ pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
         .into_iter()
         .take(most)
         .map(|(plan, because)| {
-            let mut recommendation = create_index(input.catalog, plan, because, &mut taken);
+            let mut recommendation = create_index(input, plan, because, &mut taken);
             add_reason(&mut recommendation, &format!("no estimate: {why}"));
             recommendation
         })
         .collect();
+    add_cautions(input, &mut recommendations, &Longest::new());
     recommendations.extend(drops(input, &recommendations));
     recommendations
 }
 
 /// Recommendations from what a planner chose.
-pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendation> {
+pub fn with_planner(
+    input: &Input<'_>,
+    chosen: Vec<Chosen>,
+    longest: &Longest,
+) -> Vec<Recommendation> {
     let mut taken = Vec::new();
     let references = references(input, &chosen);
     let mut recommendations: Vec<Recommendation> = chosen
@@ -42,7 +49,7 @@ pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendatio
         .map(|chosen| {
             let because = because(input, &chosen);
             let purpose = served(input, &chosen);
-            let mut recommendation = create_index(input.catalog, chosen.plan, because, &mut taken);
+            let mut recommendation = create_index(input, chosen.plan, because, &mut taken);
             recommendation.estimated = chosen.estimate;
             recommendation.takes = Some(chosen.takes);
             recommendation.purpose = Some(purpose);
@@ -53,13 +60,22 @@ pub fn with_planner(input: &Input<'_>, chosen: Vec<Chosen>) -> Vec<Recommendatio
         })
         .collect();
     recommendations.extend(references.into_iter().map(|(plan, because, size_bytes)| {
-        let mut recommendation = create_index(input.catalog, plan, because, &mut taken);
+        let mut recommendation = create_index(input, plan, because, &mut taken);
         recommendation.purpose = Some(REFERENCES.to_owned());
         recommendation.takes = Some(Takes { size_bytes, write_overhead_pct: None });
         recommendation
     }));
+    add_cautions(input, &mut recommendations, longest);
     recommendations.extend(drops(input, &recommendations));
     recommendations
+}
+
+fn add_cautions(input: &Input<'_>, recommendations: &mut [Recommendation], longest: &Longest) {
+    for recommendation in recommendations {
+        let index = recommendation.index.as_ref();
+        recommendation.cautions =
+            index.map_or(Vec::new(), |index| cautions(input, &index.plan, longest));
+    }
 }
 
 /// Foreign keys whose referenced rows are deleted and that nothing chosen serves, as far as there is room
@@ -132,11 +148,12 @@ fn served(input: &Input<'_>, chosen: &Chosen) -> String {
 }
 
 fn create_index(
-    catalog: &Catalog,
+    input: &Input<'_>,
     plan: IndexPlan,
     because: Vec<String>,
     taken: &mut Vec<String>,
 ) -> Recommendation {
+    let catalog = input.catalog;
     let mut index = name(&plan);
     // The same columns in other directions are another index, and need another name; so does one whose
     // name something else already has.

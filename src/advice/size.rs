@@ -262,12 +262,25 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
         }
         "gist" => rows * gist_row_bytes(table, &plan.keys[0]),
         "brin" => 8_192.0 * 3.0,
+        "hash" => hash_bytes(rows),
         _ => {
             let (mut keys, include) = parts(table, plan, rows);
             keys.extend(partition(table));
             btree(rows, &keys, &include) + begun_pages(table)
         }
     }
+}
+
+/// Size of a hash index as it is built: as many buckets of a page as fill three quarters of it, rounded up to a power of
+/// two, and to a quarter of the next one beyond 1,024 (`_hash_init` and `_hash_spareindex` in PostgreSQL).
+fn hash_bytes(rows: f64) -> f64 {
+    const ROWS_A_PAGE: f64 = 307.0;
+    let asked = (rows / ROWS_A_PAGE).max(2.0);
+    let next = asked.log2().ceil().exp2();
+    let step = if next > 1_024.0 { next / 8.0 } else { next };
+    let buckets = (asked / step).ceil() * step;
+    // The first page and the one that says which are free.
+    (buckets + 2.0) * 8_192.0
 }
 
 /// Bytes that a row takes in a GiST index: a tuple with what the class keeps of the value, and the room that it

@@ -189,6 +189,7 @@ mod tests {
             requires: None,
             purpose: None,
             why: None,
+            cautions: Vec::new(),
             estimated: None,
             takes: None,
             measured: None,

@@ -6,6 +6,8 @@ use super::gather::{Gathered, Live};
 use super::output;
 use super::progress::Progress;
 use crate::advice::advise::advise;
+use crate::advice::cautions::unknown_lengths;
+use crate::advice::lengths::Longest;
 use crate::advice::recommend::{with_planner, without_planner};
 use crate::advice::{Input, Limits};
 use crate::model::finding::Finding;
@@ -66,9 +68,11 @@ fn offline(input: &Input<'_>, why: &str) -> Advice {
             .flatten()
             .collect();
     let not_kept = format!("{} cannot be kept to: {why}", flags.join(" and "));
+    let recommendations = without_planner(input, why);
+    let unknown = unknown_lengths(input, &recommendations, &Longest::new());
     Advice {
-        recommendations: without_planner(input, why),
-        warnings: (!flags.is_empty()).then_some(not_kept).into_iter().collect(),
+        recommendations,
+        warnings: (!flags.is_empty()).then_some(not_kept).into_iter().chain(unknown).collect(),
         ..Advice::default()
     }
 }
@@ -136,11 +140,12 @@ fn with_server(
         let advised = advise(input, whatif, build);
         let fingerprint = |at: usize| input.workload.queries[at].fingerprint;
         let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
-        let recommendations = with_planner(input, advised.chosen);
+        let recommendations = with_planner(input, advised.chosen, &advised.longest);
+        let unknown = unknown_lengths(input, &recommendations, &advised.longest);
         Advice {
             takes: together(&recommendations, advised.write_overhead_pct),
             planner: Some(planner),
-            warnings: not_planned(input, &advised.unplanned).into_iter().collect(),
+            warnings: not_planned(input, &advised.unplanned).into_iter().chain(unknown).collect(),
             no_index: advised
                 .no_index
                 .into_iter()

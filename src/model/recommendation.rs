@@ -131,6 +131,8 @@ pub struct Recommendation {
     pub purpose: Option<String>,
     /// Why the state is what it is, or why there is no estimate.
     pub why: Option<String>,
+    /// What to know before it is made real, a sentence each.
+    pub cautions: Vec<String>,
     pub estimated: Option<Estimate>,
     /// What it takes up, as limits count it; `None` where that cannot be said.
     pub takes: Option<Takes>,
@@ -153,6 +155,7 @@ impl Recommendation {
             requires: None,
             purpose: None,
             why: None,
+            cautions: Vec::new(),
             estimated: None,
             takes: None,
             index: None,

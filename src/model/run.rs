@@ -141,6 +141,9 @@ pub struct RunRecommendation {
     #[serde(default)]
     pub purpose: Option<String>,
     pub why: Option<String>,
+    /// What to know before it is made real, a sentence each.
+    #[serde(default)]
+    pub cautions: Vec<String>,
     pub estimated: Option<RunEstimate>,
     /// What an index takes up, as limits count it: there even where no planner could say what it saves.
     #[serde(default)]

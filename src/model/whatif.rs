@@ -64,6 +64,10 @@ pub trait Statistics {
     /// too long.
     fn measured(&mut self, table: &Table, expression: &str) -> Option<Column>;
 
+    /// What the longest values of some expressions on a table have, bytes, over all of its rows; `None` where looking
+    /// at them would take too long.
+    fn longest(&mut self, table: &Table, expressions: &[String]) -> Option<Vec<u32>>;
+
     /// Rows of the table that meet `condition` and agree in all of `columns`, by the size of such a group;
     /// the first column is the one of most values. `None` where counting them would take too long.
     fn groups(

@@ -67,6 +67,17 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
     })
 }
 
+/// What the longest values of some expressions on the table have, bytes, over all rows.
+pub fn longest(connection: &Connection, table: &Table, expressions: &[String]) -> Option<Vec<u32>> {
+    let each = expressions.iter().map(|sql| format!("max(octet_length(({sql})::text))"));
+    let each = each.collect::<Vec<_>>().join(", ");
+    let sql = format!("SELECT {each} FROM {}", quote_table(&table.name));
+    let rows = asked(connection, &sql, TIMEOUT_MS)?;
+    let row = rows.first()?;
+    let bytes = (0..expressions.len()).map(|at| row.get::<_, Option<i32>>(at).unwrap_or(0));
+    Some(bytes.map(|bytes| u32::try_from(bytes).unwrap_or(0)).collect())
+}
+
 /// Rows that meet `condition` and agree in all of `columns`, by the size of such a group. Of a first column
 /// with many values some are looked at, with all of their rows: whatever the rows of a group have to do with
 /// each other, it is whole.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::connect::Connection;
-use super::distinct::{distinct, groups, measured};
+use super::distinct::{distinct, groups, longest, measured};
 use super::error::PgError;
 use super::explain;
 use super::inverted::keys;
@@ -191,6 +191,10 @@ impl Statistics for Planner<'_> {
 
     fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
         measured(self.connection, table, expression)
+    }
+
+    fn longest(&mut self, table: &Table, expressions: &[String]) -> Option<Vec<u32>> {
+        longest(self.connection, table, expressions)
     }
 
     fn groups(

@@ -132,8 +132,9 @@ pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunR
         because: recommendation.because.clone(),
         state: recommendation.state.word().to_owned(),
         requires: recommendation.requires.clone(),
-        purpose: purpose(recommendation, trial),
+        purpose: purpose(recommendation, trial, trials),
         why: recommendation.why.clone(),
+        cautions: recommendation.cautions.clone(),
         estimated: recommendation.estimated.map(|estimate| RunEstimate {
             cost_before: estimate.cost_before,
             cost_after: estimate.cost_after,
@@ -150,18 +151,28 @@ pub fn takes(takes: &Takes) -> RunTakes {
 }
 
 /// What it is for, and what it costs: measured where a trial built it, else estimated.
-fn purpose(recommendation: &Recommendation, trial: Option<&Trial>) -> Option<String> {
+fn purpose(
+    recommendation: &Recommendation,
+    trial: Option<&Trial>,
+    all: &[Trial],
+) -> Option<String> {
     let mut words = recommendation.purpose.clone()?;
     let takes = recommendation.takes;
     let size = match trial.and_then(Trial::size_bytes) {
         Some(measured) => Some(bytes(measured)),
         None => takes.map(|takes| format!("about {}", bytes(takes.size_bytes))),
     };
-    let writes = takes.and_then(|takes| takes.write_overhead_pct).map(|pct| {
+    let estimated = takes.and_then(|takes| takes.write_overhead_pct).map(|pct| {
         let table = recommendation.table.as_ref().map_or("", |table| &table.name);
         format!("about {} on the writes of {table}", change(pct))
     });
-    let costs: Vec<String> = size.into_iter().chain(writes).collect();
+    let holds_it = |trial: &&Trial| trial.recommendations.contains(&recommendation.id);
+    let measured = all.iter().filter(holds_it).find_map(|trial| {
+        let pct = trial.writes.as_ref()?.change_pct?;
+        let beside = if trial.recommendations.len() > 1 { " beside the others" } else { "" };
+        Some(format!("{} on all writes{beside}, measured", change(pct)))
+    });
+    let costs: Vec<String> = size.into_iter().chain(measured.or(estimated)).collect();
     if !costs.is_empty() {
         words.push_str(&format!("; costs {}", costs.join(" and ")));
     }

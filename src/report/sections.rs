@@ -57,6 +57,7 @@ fn costs(run: &Run, recommendation: &RunRecommendation, trial: Option<&RunTrial>
             count(estimate.cost_after as u64)
         ));
     }
+    costs.extend(recommendation.cautions.iter().map(|caution| format!("*Caution*: {caution}.")));
     if recommendation.kind == "create-index" {
         let measured = trial.is_some_and(|trial| trial.writes.is_some())
             || trial_of_all(run).is_some_and(|all| {

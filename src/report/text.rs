@@ -71,6 +71,7 @@ pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
     let mut lines = vec![format!("{} ({})", recommendation.id, recommendation.state)];
     lines.extend(recommendation.purpose.clone());
     lines.extend(recommendation.why.clone());
+    lines.extend(recommendation.cautions.iter().map(|caution| format!("caution: {caution}")));
     lines.extend(recommendation.requires.as_ref().map(|id| format!("only once {id} is there")));
     if let Some(measured) = &recommendation.measured {
         let [low, high] = measured.interval_pct;
@@ -230,6 +231,9 @@ fn recommendation(out: &mut String, recommendation: &RunRecommendation, shared: 
     let why = recommendation.why.iter().filter(|why| shared != Some(why.as_str()));
     for line in recommendation.purpose.iter().chain(why) {
         let _ = writeln!(out, "    {line}");
+    }
+    for caution in &recommendation.cautions {
+        let _ = writeln!(out, "    caution  {caution}");
     }
     for sql in &recommendation.sql {
         let _ = writeln!(out, "    try      {sql};");

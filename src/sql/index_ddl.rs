@@ -128,7 +128,7 @@ fn does_as_well(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
 }
 
 /// The index as a plan to make it on `table`.
-fn as_plan(index: &Index, table: &TableName) -> IndexPlan {
+pub fn as_plan(index: &Index, table: &TableName) -> IndexPlan {
     IndexPlan {
         table: table.clone(),
         method: index.method.clone(),

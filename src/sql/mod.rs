@@ -11,6 +11,7 @@ mod contents;
 pub mod ddl;
 mod dump;
 mod exclusion;
+pub mod fallible;
 pub mod fingerprint;
 mod functions;
 mod help;

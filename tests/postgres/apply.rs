@@ -28,6 +28,7 @@ fn recommendation(id: &str, state: &str, sql: &[&str], undo: &[&str]) -> RunReco
         requires: None,
         purpose: None,
         why: None,
+        cautions: Vec::new(),
         estimated: None,
         takes: None,
         measured: None,

@@ -108,9 +108,10 @@ fn what_may_grow_long_is_no_part_of_an_index_that_does_not_search_by_it() {
         let found = advised(&flags, &vec![(&*sql, &[][..], 20.0); 30], &[]);
         assert_eq!(indexes(&found), [format!("public.events (sid){included}")], "{sql}");
     }
-    // Values of more than a kilobyte are looked for by nothing that has to hold them.
+    // Values of more than a kilobyte are looked for by what need not hold them.
     let of_body = "SELECT id FROM events WHERE body = 'a'";
-    assert_eq!(indexes(&advised(&flags, &vec![(of_body, &[][..], 20.0); 30], &[])), [""; 0]);
+    let found = advised(&flags, &vec![(of_body, &[][..], 20.0); 30], &[]);
+    assert_eq!(indexes(&found), ["public.events USING hash (body)"]);
 }
 
 #[test]
@@ -140,4 +141,103 @@ fn what_counters_leave_out_is_named_and_what_may_be_left_out_is_asked_for_where_
     let made = indexes(&found);
     assert!(made.iter().any(|index| index.starts_with("public.notes (owner_id")), "{made:?}");
     assert!(made.iter().all(|index| !index.contains("WHERE")), "{made:?}");
+}
+
+#[test]
+fn a_value_that_no_btree_row_holds_is_searched_by_hash_and_one_that_may_fail_is_told() {
+    let Some((flags, owner)) = bazaar("long") else { return };
+    owner
+        .batch(
+            "CREATE TABLE links (id int PRIMARY KEY, url text, short text, longish text, data jsonb, hits int, n int, d int) WITH (fillfactor = 70);
+             INSERT INTO links
+               SELECT g, 'https://example.com/' || g, 's' || g, 'l' || g,
+                      jsonb_build_object('ref', 'r' || g, 'n', g, 'big', 'b' || g), g, g, 1 + g % 50
+                 FROM generate_series(1, 40000) g;
+             -- Of what cannot be made shorter.
+             INSERT INTO links (id, url, short, longish, data, hits, d)
+               SELECT 40000 + g, long, 's', left(long, 1500), jsonb_build_object('ref', 'r', 'big', long), 1, 1
+                 FROM (SELECT g, string_agg(md5(g::text || i), '') AS long
+                         FROM generate_series(1, 3) g, generate_series(1, 200) i GROUP BY g) made;
+             ANALYZE links",
+        )
+        .unwrap();
+    let cautions = |found: &serde_json::Value| -> String {
+        let all = found["recommendations"].as_array().unwrap().iter();
+        let new = all.filter(|r| r["kind"] == "create-index");
+        new.flat_map(|r| r["cautions"].as_array().unwrap())
+            .map(|caution| caution.as_str().unwrap())
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    for (sql, index, caution) in [
+        ("SELECT id FROM links WHERE url = 'x'", "public.links USING hash (url)", ""),
+        ("SELECT id FROM links WHERE url = 'x' AND d = 3", "public.links USING hash (url)", ""),
+        ("SELECT id FROM links WHERE url IN ('x', 'y')", "public.links USING hash (url)", ""),
+        (
+            "SELECT id FROM links WHERE upper(url) = 'X'",
+            "public.links USING hash ((upper(url)))",
+            "",
+        ),
+        (
+            "SELECT id FROM links WHERE data ->> 'big' = 'X'",
+            "public.links USING hash ((data ->> 'big'))",
+            "",
+        ),
+        ("SELECT id FROM links ORDER BY url LIMIT 5", "", ""),
+        ("SELECT id FROM links WHERE url LIKE 'https://example.com/77%'", "", ""),
+        ("SELECT id FROM links WHERE short = 'x'", "public.links (short)", ""),
+        ("SELECT id FROM links WHERE lower(short) = 'x'", "public.links ((lower(short)))", ""),
+        ("SELECT id FROM links WHERE data ->> 'ref' = 'x'", "public.links ((data ->> 'ref'))", ""),
+        (
+            "SELECT id FROM links WHERE longish = 'x'",
+            "public.links (longish)",
+            "its longest row has about 1500 bytes; one of more than 2,704 cannot be written once it is there",
+        ),
+        (
+            "SELECT id FROM links WHERE (data ->> 'n')::int = 7",
+            "public.links (((data ->> 'n')::int))",
+            "a row for which `(data ->> 'n')::int` fails (a value that is no int) cannot be written once it is there",
+        ),
+        (
+            "SELECT id FROM links WHERE 1000000 / n = 4",
+            "public.links ((1000000 / n))",
+            "a row for which `1000000 / n` fails (a division by zero) cannot be written once it is there",
+        ),
+    ] {
+        let found = advised(&flags, &vec![(sql, &[][..], 20.0); 30], &[]);
+        let expected: Vec<&str> = index.split_terminator('\n').collect();
+        assert_eq!(indexes(&found), expected, "{sql}");
+        assert_eq!(cautions(&found), caution, "{sql}");
+        assert!(!found["warnings"].to_string().contains("2,704"), "{}", found["warnings"]);
+        for recommendation in found["recommendations"].as_array().unwrap() {
+            if recommendation["kind"] == "create-index" {
+                let build = recommendation["sql"][0].as_str().unwrap().replace("CONCURRENTLY ", "");
+                owner.batch(&format!("BEGIN; {build}")).unwrap();
+                let name = build.split_whitespace().nth(2).unwrap();
+                let size =
+                    owner.row("SELECT pg_relation_size($1::text::regclass)", &[&name]).unwrap();
+                let (real, said) = (
+                    size.get::<_, i64>(0) as f64,
+                    recommendation["takes"]["size_bytes"].as_f64().unwrap(),
+                );
+                owner.batch("ROLLBACK").unwrap();
+                assert!((said / real - 1.0).abs() < 0.15, "{sql}: {said} for {real}");
+            }
+        }
+    }
+    // Reads gain by it more than the writes lose, and those who write should know.
+    let updates = "UPDATE links SET hits = hits + 1 WHERE id = 17";
+    let mut entries = vec![("SELECT id FROM links ORDER BY hits DESC LIMIT 5", &[][..], 20.0); 30];
+    entries.extend(vec![(updates, &[][..], 0.1); 50]);
+    let found = advised(&flags, &entries, &[]);
+    assert_eq!(indexes(&found).len(), 1);
+    assert!(
+        cautions(&found)
+            .starts_with("50 updates of the workload set hits, which no index holds now"),
+        "{found:#}"
+    );
+    // Two rare reads are not worth many updates each of which is dearer by it.
+    let mut entries = vec![("SELECT id FROM links ORDER BY hits DESC LIMIT 5", &[][..], 9.0); 2];
+    entries.extend(vec![(updates, &[][..], 0.1); 4_000]);
+    assert_eq!(indexes(&advised(&flags, &entries, &[])), [""; 0]);
 }

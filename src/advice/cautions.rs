@@ -1,0 +1,89 @@
+//! What may go wrong once an index is there, although every statement that reads becomes faster.
+
+use super::Input;
+use super::lengths::{self, Longest};
+use crate::model::catalog::Table;
+use crate::model::recommendation::{IndexPlan, Recommendation};
+use crate::model::shape::StatementKind;
+use crate::sql::fallible::failure;
+use crate::sql::index_ddl::as_plan;
+
+/// Indexes that are named where the same is said of several.
+const MOST_NAMED: usize = 4;
+
+/// What to know of an index before it is built, a sentence each.
+pub fn cautions(input: &Input<'_>, plan: &IndexPlan, longest: &Longest) -> Vec<String> {
+    let Some(table) = input.catalog.table(&plan.table) else { return Vec::new() };
+    let functions = &input.catalog.functions;
+    let expressions = plan.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
+    let mut why_it_fails = expressions
+        .chain(&plan.predicate)
+        .filter_map(|sql| Some((sql, failure(sql, table, functions)?)));
+    let fails = why_it_fails.next().map(|(sql, why)| {
+        format!("a row for which `{sql}` fails ({why}) cannot be written once it is there")
+    });
+    let is_long = lengths::caution(plan, longest, table, functions);
+    fails.into_iter().chain(is_long).chain(lost_hot(input, plan, table)).collect()
+}
+
+/// The workload updates columns that no index holds yet.
+fn lost_hot(input: &Input<'_>, plan: &IndexPlan, table: &Table) -> Option<String> {
+    let has_index = |column: &String| {
+        let only = std::slice::from_ref(column);
+        table.indexes.iter().any(|index| as_plan(index, &table.name).hangs_on(only))
+    };
+    let (mut updates, mut columns) = (0, Vec::new());
+    for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
+        let Some(shape) = shape.as_ref().filter(|s| s.kind == StatementKind::Update) else {
+            continue;
+        };
+        let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
+        let Some(target) = target else { continue };
+        if target.written.iter().any(has_index) || !plan.hangs_on(&target.written) {
+            continue;
+        }
+        updates += query.rows.unwrap_or(query.calls);
+        let own = target.written.iter().filter(|c| plan.hangs_on(std::slice::from_ref(c)));
+        for column in own {
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
+    }
+    (updates > 0).then(|| {
+        format!(
+            "{updates} updates of the workload set {}, which no index holds now: with it none of them is a HOT update, \
+             and each writes all indexes of {}",
+            columns.join(" and "),
+            table.name.name
+        )
+    })
+}
+
+/// What is to be said once, of all indexes with values of whose lengths nothing is known.
+pub fn unknown_lengths(
+    input: &Input<'_>,
+    recommendations: &[Recommendation],
+    longest: &Longest,
+) -> Option<String> {
+    let is_unknown = |plan: &IndexPlan| {
+        let table = input.catalog.table(&plan.table);
+        table.is_some_and(|table| {
+            lengths::is_unknown(plan, longest, table, &input.catalog.functions)
+        })
+    };
+    let indexes = recommendations.iter().filter_map(|r| r.index.as_ref());
+    let unknown: Vec<&str> =
+        indexes.filter(|index| is_unknown(&index.plan)).map(|index| index.name.as_str()).collect();
+    let more = match unknown.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = unknown.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "how long the values of {named}{more} are is not known: none of more than 2,704 bytes can be written once \
+             such an index is there, and none can be built where there is one"
+        )
+    })
+}
