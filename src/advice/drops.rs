@@ -5,6 +5,7 @@ use super::Input;
 use crate::model::catalog::{Catalog, Index, Table, TableKind};
 use crate::model::recommendation::{Kind, Recommendation};
 use crate::sql::index_ddl::{Build, drop, replaces};
+use crate::sql::spelling::is_same;
 
 /// Rules whose findings are cured by taking an index away.
 const RULES: [&str; 3] = ["duplicate-index", "unused-index", "invalid-index"];
@@ -72,8 +73,29 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
         sql: vec![drop(&index.schema, &index.name, build)],
         undo: std::iter::once(again).chain(index.restore.iter().cloned()).collect(),
         why: Some(why),
+        cautions: cautions(table, index),
         ..Recommendation::proposed(id, Kind::DropIndex, &table.name)
     }
+}
+
+/// What goes with an index beside what it finds, a sentence each.
+fn cautions(table: &Table, index: &Index) -> Vec<String> {
+    let mark = index.clustered.then(|| {
+        format!("CLUSTER goes by it: without it, CLUSTER leaves {} as it is", table.name.name)
+    });
+    let is_elsewhere = |expression: &str| {
+        let mut others = table.indexes.iter().filter(|other| other.name != index.name);
+        others.any(|other| other.keys.iter().any(|key| is_same(&key.expression, expression)))
+    };
+    let mut expressions = index.keys.iter().filter(|key| !key.is_column);
+    let statistics = expressions.find(|key| !is_elsewhere(&key.expression)).map(|key| {
+        format!(
+            "the planner has statistics of `{}` by it alone: plans of statements that ask for that may change; \
+             CREATE STATISTICS (from PostgreSQL 14 on) keeps them",
+            key.expression
+        )
+    });
+    mark.into_iter().chain(statistics).collect()
 }
 
 /// The statement that makes an index, without blocking writers.

@@ -213,10 +213,16 @@ pub struct Index {
     pub scans: Option<u64>,
     /// The statement that makes it again.
     pub definition: String,
+    /// Its storage parameters: `fillfactor=70`.
+    #[serde(default)]
+    pub options: Vec<String>,
     /// Statements that give it back what the definition does not hold: comment, mark of `CLUSTER`,
     /// statistics targets.
     #[serde(default)]
     pub restore: Vec<String>,
+    /// `CLUSTER` goes by it.
+    #[serde(default)]
+    pub clustered: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

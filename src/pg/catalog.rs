@@ -194,6 +194,8 @@ fn index(row: &Row) -> Index {
         definition: row.get(16),
         building: row.get(17),
         restore: row.get(18),
+        options: row.get(20),
+        clustered: row.get(21),
     }
 }
 

@@ -25,7 +25,10 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for table in catalog.tables.iter().filter(|table| table.is_indexable()) {
         for index in &table.indexes {
-            if is_unused(index) && !stands_in(table, index) && !is_wanted(input, table, index) {
+            if is_unused(index)
+                && !stands_in(catalog, table, index)
+                && !is_wanted(input, table, index)
+            {
                 findings.push(finding(catalog, table, index));
             }
         }
@@ -38,9 +41,12 @@ fn is_unused(index: &Index) -> bool {
     index.scans == Some(0) && index.valid && !index.constraint && !index.unique
 }
 
-/// Another index is read that this one makes superfluous: of the two it is the one that stays.
-fn stands_in(table: &Table, index: &Index) -> bool {
-    let is_read = |other: &Index| other.valid && other.scans.is_some_and(|scans| scans > 0);
+/// Another index is read, or may be for all that young statistics tell, that this one makes superfluous: of the two
+/// it is the one that stays.
+fn stands_in(catalog: &Catalog, table: &Table, index: &Index) -> bool {
+    let is_young = !catalog.statistics_days.is_some_and(|days| days >= FEWEST_DAYS);
+    let is_read =
+        |other: &Index| other.valid && (is_young || other.scans.is_some_and(|scans| scans > 0));
     table.indexes.iter().any(|other| {
         let is_other = other.name != index.name && !other.constraint;
         is_other && is_read(other) && makes_superfluous(index, other, &table.name)
@@ -121,7 +127,12 @@ mod tests {
             own.find(|index| index.name == of).unwrap().scans = Some(scans);
         };
         ["t_a", "t_a_again", "t_short"].iter().for_each(|name| scans(&mut catalog, name, 0));
+        catalog.statistics_days = Some(90.0);
         assert_eq!(unused(&catalog), ["t_a", "t_a_again", "t_short"]);
+        // They may be read at the end of a month, and what is left reads as well.
+        catalog.statistics_days = Some(3.0);
+        assert_eq!(unused(&catalog), ["t_short"]);
+        catalog.statistics_days = Some(90.0);
         scans(&mut catalog, "t_a_again", 295);
         assert_eq!(
             unused(&catalog),

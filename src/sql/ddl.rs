@@ -12,6 +12,7 @@ use super::dump::{is_relevant, statements};
 use super::exclusion::exclusion;
 use super::functions::function;
 use super::ident::quote_table;
+use super::index_marks::{Marks, class_options, in_tablespace};
 use super::parse::{parse, parse_all};
 use super::partitions::{attached, join, without_only};
 use super::scope::fold;
@@ -26,50 +27,79 @@ use crate::model::workload::Coverage;
 /// Reads a dump. Statements that cannot be read are counted with their line and never stop the rest;
 /// statements that say nothing about tables are passed over.
 pub fn catalog(dump: &str) -> (Catalog, Coverage) {
-    let mut catalog = empty();
-    let mut coverage = Coverage::default();
-    let mut domains = BTreeMap::new();
-    let mut parts = Vec::new();
+    let mut reading = Reading {
+        catalog: empty(),
+        coverage: Coverage::default(),
+        domains: BTreeMap::new(),
+        parts: Vec::new(),
+        marks: Marks::default(),
+    };
     for (line, text) in statements(dump) {
-        if let Some(pair) = attached(&text) {
-            parts.push(pair);
-            coverage.statements += 1;
-            coverage.understood += 1;
-            continue;
+        reading.statement(line, &text);
+    }
+    let Reading { mut catalog, mut coverage, domains, parts, marks } = reading;
+    marks.write(&mut catalog, &parts);
+    join(&mut catalog, &parts);
+    let columns = catalog.tables.iter_mut().flat_map(|table| &mut table.columns);
+    columns.for_each(|column| column.type_name = base(&domains, &column.type_name));
+    coverage.lines = dump.lines().count() as u64;
+    (catalog, coverage)
+}
+
+/// A dump, read up to some statement.
+struct Reading {
+    catalog: Catalog,
+    coverage: Coverage,
+    domains: BTreeMap<TableName, String>,
+    /// Partitions with what they are parts of.
+    parts: Vec<(TableName, TableName)>,
+    marks: Marks,
+}
+
+impl Reading {
+    fn statement(&mut self, line: usize, text: &str) {
+        if let Some(pair) = attached(text) {
+            self.parts.push(pair);
+            return self.understood();
         }
-        if let Some(own) = exclusion(&text)
+        if let Some(own) = exclusion(text)
             && let Ok(create) = parse(&own.create)
         {
-            coverage.statements += 1;
-            coverage.understood += 1;
-            apply(&mut catalog, &create);
-            let table = catalog.tables.iter_mut().find(|table| table.name == own.table);
+            apply(&mut self.catalog, &create);
+            let table = self.catalog.tables.iter_mut().find(|table| table.name == own.table);
             let index = table.and_then(|table| table.indexes.last_mut());
             if let Some(index) = index.filter(|index| index.name == own.name) {
                 index.constraint = true;
             }
-            continue;
+            return self.understood();
         }
-        let text = without_only(&text);
+        if self.marks.note(text) {
+            return self.understood();
+        }
+        let (text, is_only) = without_only(text);
+        let (text, options) = class_options(&text);
         if !is_relevant(&text) {
-            catalog.functions.extend(function(&text));
-            continue;
+            self.catalog.functions.extend(function(&text));
+            return;
         }
-        coverage.statements += 1;
         match parse_all(&text) {
             Ok(parsed) => {
-                coverage.understood += 1;
+                self.understood();
                 for statement in &parsed {
                     if let Statement::CreateDomain(domain) = statement {
                         let base = domain.data_type.to_string().to_lowercase();
-                        domains.insert(table_name(&domain.name), base);
+                        self.domains.insert(table_name(&domain.name), base);
                     }
-                    apply(&mut catalog, statement);
+                    apply(&mut self.catalog, statement);
+                    if let Statement::CreateIndex(create) = statement {
+                        self.mark_index(create, is_only, &options);
+                    }
                 }
             }
             Err(error) => {
+                self.coverage.statements += 1;
                 let head: Vec<&str> = text.split_whitespace().take(4).collect();
-                coverage.skip("schema statement not parsed", 1, || {
+                self.coverage.skip("schema statement not parsed", 1, || {
                     format!(
                         "line {line}: {} … ({})",
                         head.join(" "),
@@ -79,11 +109,30 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
             }
         }
     }
-    join(&mut catalog, &parts);
-    let columns = catalog.tables.iter_mut().flat_map(|table| &mut table.columns);
-    columns.for_each(|column| column.type_name = base(&domains, &column.type_name));
-    coverage.lines = dump.lines().count() as u64;
-    (catalog, coverage)
+
+    fn understood(&mut self) {
+        self.coverage.statements += 1;
+        self.coverage.understood += 1;
+    }
+
+    /// Adds to the index that was made last what stands around its statement.
+    fn mark_index(&mut self, create: &CreateIndex, is_only: bool, options: &[(usize, String)]) {
+        let table = table_mut(&mut self.catalog, &create.table_name);
+        let Some(index) = table.and_then(|table| table.indexes.last_mut()) else { return };
+        if is_only {
+            self.marks.note_only(&index.schema, &index.name);
+        }
+        for (key, options) in options {
+            if let Some(class) = index.keys.get_mut(*key).and_then(|k| k.operator_class.as_mut()) {
+                let plain = class.clone();
+                class.push_str(&format!("({options})"));
+                index.definition = index.definition.replacen(&plain, class, 1);
+            }
+        }
+        if let Some(name) = &self.marks.tablespace {
+            index.definition = in_tablespace(&index.definition, index.predicate.as_deref(), name);
+        }
+    }
 }
 
 /// What a domain is made of, to any depth; any other type is itself.
@@ -324,7 +373,9 @@ fn push_index(table: &mut Table, name: &str, keys: Vec<IndexKey>, primary: bool)
         size_bytes: None,
         scans: None,
         definition: format!("constraint {name} on {}", quote_table(&table.name)),
+        options: Vec::new(),
         restore: Vec::new(),
+        clustered: false,
     });
 }
 
@@ -372,8 +423,15 @@ fn create_index(catalog: &mut Catalog, create: &CreateIndex) {
         size_bytes: None,
         scans: None,
         definition,
+        options: create.with.iter().map(option).collect(),
         restore: Vec::new(),
+        clustered: false,
     });
+}
+
+/// A storage parameter as the server's catalog has it: `fillfactor=70`.
+fn option(setting: &Expr) -> String {
+    setting.to_string().chars().filter(|c| !matches!(c, ' ' | '\'')).collect()
 }
 
 /// Names of the columns that a query gives, as far as it names them.

@@ -113,12 +113,26 @@ pub fn does(index: &Index, plan: &IndexPlan) -> bool {
 /// An index of this plan would do all that the index does, so that nothing is lost without it.
 pub fn replaces(plan: &IndexPlan, index: &Index) -> bool {
     // What enforces something stays.
-    !(index.constraint || index.unique) && does_as_well(plan, &as_plan(index, &plan.table))
+    !(index.constraint || index.unique)
+        && does_as_well(plan, &as_plan(index, &plan.table))
+        && (index.options.is_empty() || is_about_space(&index.method))
 }
 
 /// Everything `index` of a table can do, `other` can do as well.
 pub fn makes_superfluous(other: &Index, index: &Index, table: &TableName) -> bool {
-    other.valid && does_as_well(&as_plan(other, table), &as_plan(index, table))
+    other.valid
+        && does_as_well(&as_plan(other, table), &as_plan(index, table))
+        && (is_about_space(&index.method) || is_set_alike(other, index))
+}
+
+/// The storage parameters of the method say how full its pages are, and nothing of what it can do: those of BRIN
+/// decide how much of a table a look into it leaves, and those of GIN who pays for what is new in it.
+fn is_about_space(method: &str) -> bool {
+    matches!(method, "btree" | "hash")
+}
+
+fn is_set_alike(a: &Index, b: &Index) -> bool {
+    a.options.len() == b.options.len() && a.options.iter().all(|own| b.options.contains(own))
 }
 
 /// The wide one covers the narrow one, and is not much more to read for it: only a btree serves as well by its first
@@ -249,7 +263,9 @@ mod tests {
             size_bytes: None,
             scans: None,
             definition: String::new(),
+            options: Vec::new(),
             restore: Vec::new(),
+            clustered: false,
         };
         assert!(replaces(&plan, &old));
         let descending = IndexKey { descending: true, nulls_first: true, ..IndexKey::column("a") };

@@ -19,6 +19,7 @@ pub mod ident;
 pub mod immutable;
 pub mod implied;
 pub mod index_ddl;
+mod index_marks;
 pub mod keyword;
 pub mod lexer;
 pub mod normalize;

@@ -31,15 +31,16 @@ pub(super) fn attached(sql: &str) -> Option<(TableName, TableName)> {
     }
 }
 
-/// `CREATE INDEX … ON ONLY …` as it is for the whole: a dump attaches the indexes of the parts one by one.
-pub(super) fn without_only(sql: &str) -> String {
+/// `CREATE INDEX … ON ONLY …` as it is for the whole, and whether it is one: a dump attaches the indexes of the parts
+/// one by one.
+pub(super) fn without_only(sql: &str) -> (String, bool) {
     let all: Vec<Token<'_>> = tokens(sql).take(16).collect();
     let only = all.windows(2).find(|pair| pair[0].is_word("on") && pair[1].is_word("only"));
     match only {
         Some([_, only]) if all.first().is_some_and(|first| first.is_word("create")) => {
-            format!("{}{}", &sql[..only.start], &sql[only.start + only.text.len()..])
+            (format!("{}{}", &sql[..only.start], &sql[only.start + only.text.len()..]), true)
         }
-        _ => sql.to_owned(),
+        _ => (sql.to_owned(), false),
     }
 }
 

@@ -241,3 +241,51 @@ fn a_value_that_no_btree_row_holds_is_searched_by_hash_and_one_that_may_fail_is_
     entries.extend(vec![(updates, &[][..], 0.1); 4_000]);
     assert_eq!(indexes(&advised(&flags, &entries, &[])), [""; 0]);
 }
+
+#[test]
+fn what_is_set_otherwise_is_no_duplicate_and_what_goes_with_an_index_is_told() {
+    let Some((flags, owner)) = bazaar("settings") else { return };
+    owner
+        .batch(
+            "CREATE EXTENSION IF NOT EXISTS pg_trgm;
+             CREATE TABLE logs (id int, at int, note text, a int, b int);
+             INSERT INTO logs SELECT g, g, 'note ' || g, g % 100, g FROM generate_series(1, 2000) g;
+             CREATE INDEX brin_1 ON logs USING brin (at) WITH (pages_per_range = 4);
+             CREATE INDEX brin_2 ON logs USING brin (at) WITH (pages_per_range = 128);
+             CREATE INDEX gist_1 ON logs USING gist (note gist_trgm_ops (siglen = 12));
+             CREATE INDEX gist_2 ON logs USING gist (note gist_trgm_ops (siglen = 200));
+             CREATE INDEX gin_1 ON logs USING gin (note gin_trgm_ops) WITH (fastupdate = off);
+             CREATE INDEX gin_2 ON logs USING gin (note gin_trgm_ops);
+             CREATE INDEX full_1 ON logs (a); CREATE INDEX full_2 ON logs (a) WITH (fillfactor = 60);
+             CREATE INDEX e_1 ON logs ((a % 7)); CREATE INDEX e_2 ON logs ((b % 7));
+             CREATE INDEX e_3 ON logs ((b % 7), a);
+             CLUSTER logs USING full_2; ANALYZE logs",
+        )
+        .unwrap();
+    let found = advised(&flags, &[("SELECT id FROM logs WHERE b = 1", &[][..], 1.0)], &[]);
+    let findings = found["findings"].as_array().unwrap().iter();
+    let duplicates: Vec<&str> = findings
+        .filter(|finding| finding["rule"] == "duplicate-index")
+        .map(|finding| finding["message"].as_str().unwrap())
+        .filter(|message| !message.contains("listings"))
+        .collect();
+    assert_eq!(duplicates, ["index e_2 is the beginning of e_3", "index full_2 repeats full_1"]);
+    let drop = |id: &str| {
+        let mut all = found["recommendations"].as_array().unwrap().iter();
+        all.find(|r| r["id"] == id).unwrap_or_else(|| panic!("{found:#}"))
+    };
+    let caution = |id: &str| drop(id)["cautions"][0].as_str().unwrap_or_default().to_owned();
+    assert!(caution("drop-full_2").starts_with("CLUSTER goes by it"));
+    assert!(caution("drop-e_1").starts_with("the planner has statistics of `(a % 7)`"));
+    assert_eq!(caution("drop-e_2"), "", "the other has them as well");
+    let undo = drop("drop-full_2")["undo"].to_string();
+    assert!(undo.contains("CLUSTER ON full_2"), "{undo}");
+    // Of two that nothing has read in a few days one stays.
+    let ids: Vec<&str> = found["recommendations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|r| r["id"].as_str())
+        .collect();
+    assert!(!ids.contains(&"drop-full_1") && !ids.contains(&"drop-e_3"), "{ids:?}");
+}

@@ -7,9 +7,12 @@ SELECT i.indrelid,
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
        ARRAY(SELECT i.indkey[k - 1] <> 0 FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
        ARRAY(SELECT i.indoption[k - 1]::int FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
-       ARRAY(SELECT CASE WHEN oc.opcdefault THEN NULL ELSE oc.opcname::text END
+       ARRAY(SELECT CASE WHEN a.attoptions IS NOT NULL
+                         THEN oc.opcname || '(' || array_to_string(a.attoptions, ', ') || ')'
+                         WHEN NOT oc.opcdefault THEN oc.opcname::text END
                FROM generate_series(1, i.indnkeyatts) k
                JOIN pg_opclass oc ON oc.oid = i.indclass[k - 1]
+               JOIN pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = k
               ORDER BY k),
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true)
                FROM generate_series(i.indnkeyatts + 1, i.indnatts) k ORDER BY k),
@@ -44,7 +47,9 @@ SELECT i.indrelid,
                LEFT JOIN pg_collation co ON co.oid = i.indcollation[k - 1]
                LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
                LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND a.attnum <> 0
-              ORDER BY k)
+              ORDER BY k),
+       coalesce(c.reloptions, '{}'),
+       i.indisclustered
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
