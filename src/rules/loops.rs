@@ -8,6 +8,7 @@ use super::episodes::{Transactions, cut, writes};
 use super::links::{Joins, KeySlot, key_slots, link, yields_rows};
 use crate::model::shape::{Operator, Shape, StatementKind};
 use crate::model::timeline::{Execution, SlotHash};
+use crate::model::workload::Workload;
 
 /// Executions from which on a repetition is a loop. Sentry and others draw the line here, too: below
 /// it the time lost is not worth a change.
@@ -64,6 +65,27 @@ pub struct Loops {
 impl Found {
     pub fn executions(&self) -> usize {
         self.loops.iter().map(|l| l.children.len()).sum()
+    }
+
+    /// A parameter has several values within one loop. One that the log does not have counts as another one for
+    /// each execution if `is_unknown_another` is set.
+    pub fn varies(&self, workload: &Workload, slot: u16, is_unknown_another: bool) -> bool {
+        let positions = workload.queries[self.child].slots.len();
+        let of = |place: &u32| -> Option<SlotHash> {
+            let execution = &workload.timeline.executions[*place as usize];
+            let at = usize::from(slot).checked_sub(1)?;
+            workload.timeline.slots(execution, positions).get(at).copied()
+        };
+        self.loops.iter().any(|own| {
+            let mut values =
+                own.children.iter().map(|place| of(place).unwrap_or(SlotHash::UNKNOWN));
+            let first = values.next();
+            let is_other = |value: SlotHash| Some(value) != first;
+            match is_unknown_another {
+                true => first == Some(SlotHash::UNKNOWN) || values.any(is_other),
+                false => values.any(is_other),
+            }
+        })
     }
 }
 

@@ -119,7 +119,7 @@ fn finding(input: &Input<'_>, found: &Found, above: &Parent) -> Finding {
             "mapper": mapper.map(|mapper| mapper.name),
             "preload": mapper.map(|mapper| mapper.preload),
         })],
-        advice: advice(query, slot),
+        advice: advice(query, slot, &|number| found.varies(workload, number, false)),
     }
 }
 
@@ -138,8 +138,8 @@ fn subject(query: &Query, parent: &Query, slot: &KeySlot) -> Subject {
     }
 }
 
-fn advice(query: &Query, slot: &KeySlot) -> Option<String> {
-    batched(&query.normalized, &slot.table, &slot.column, slot.number)
+fn advice(query: &Query, slot: &KeySlot, varies: &dyn Fn(u16) -> bool) -> Option<String> {
+    batched(&query.normalized, &slot.table, &slot.column, slot.number, varies)
 }
 
 fn suspicion(
@@ -174,6 +174,6 @@ fn suspicion(
             above.rows.unwrap_or(0)
         ),
         evidence: vec![evidence],
-        advice: advice(query, slot),
+        advice: advice(query, slot, &|_| false),
     }
 }

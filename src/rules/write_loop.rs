@@ -40,8 +40,12 @@ fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
         _ => "updates",
     };
     let table = input.catalog.and_then(|catalog| catalog.table(&target.table));
-    let advice = many_rows(&query.normalized, shape, table)
-        .unwrap_or_else(|| in_words(shape.kind, &target.table));
+    let varies = |slot: u16| found.varies(workload, slot, true);
+    // One statement changes a row once, whatever it is told to do with it.
+    let is_again = shape.kind == StatementKind::Update
+        && found.loops.iter().any(|own| own.keys < own.children.len());
+    let one = (!is_again).then(|| many_rows(&query.normalized, shape, table, &varies)).flatten();
+    let advice = one.unwrap_or_else(|| in_words(shape.kind, &target.table, is_again));
     let span = Span::of(workload, &found.loops);
     Some(Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),
@@ -80,14 +84,71 @@ fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
 }
 
 /// What to do with a statement that computes what it writes.
-fn in_words(kind: StatementKind, table: &TableName) -> String {
+fn in_words(kind: StatementKind, table: &TableName, is_again: bool) -> String {
     match kind {
         StatementKind::Insert => format!(
             "INSERT INTO {table} (…) VALUES (…), (…), …, INSERT … SELECT FROM unnest($1, $2), or COPY"
         ),
         StatementKind::Delete => format!("DELETE FROM {table} WHERE … = ANY($1)"),
+        _ if is_again => format!(
+            "UPDATE {table} SET … FROM (SELECT key, … FROM unnest($1, $2) AS each (key, value) GROUP BY key) AS new \
+             WHERE … = new.key: it changes each row once, so what is for the same key is put together first"
+        ),
         _ => format!(
             "UPDATE {table} SET … FROM unnest($1, $2) AS new (key, value) WHERE … = new.key"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::collect::Collector;
+    use crate::source::{Options, read};
+    use crate::sql;
+
+    /// The advice for updates in one transaction.
+    fn advice(updates: &[&str]) -> String {
+        let mut log = String::new();
+        let statements = ["BEGIN"].iter().chain(updates).chain(&["COMMIT"]);
+        for (at, statement) in statements.enumerate() {
+            log.push_str(&format!(
+                "2026-01-01 10:00:00.{at:03} UTC [7] app@shop LOG:  duration: 0.100 ms  statement: {statement}\n"
+            ));
+        }
+        let mut collector = Collector::new();
+        read(log.as_bytes(), "case", &Options::default(), &mut collector).unwrap();
+        let workload = collector.finish();
+        let schema = "CREATE TABLE ledger (id bigint PRIMARY KEY, balance numeric, note text)";
+        let catalog = sql::ddl::catalog(schema).0;
+        let shapes: Vec<_> = workload
+            .queries
+            .iter()
+            .map(|query| sql::resolve::shape(&query.normalized, Some(&catalog)).ok())
+            .collect();
+        let found = find(&Input::new(&workload, Some(&catalog), &shapes));
+        found.into_iter().next().and_then(|finding| finding.advice).unwrap()
+    }
+
+    #[test]
+    fn no_amount_is_given_to_the_rows_of_another() {
+        let added = |each: &dyn Fn(usize) -> (usize, usize)| {
+            let all: Vec<String> = (1..9)
+                .map(|at| {
+                    let (amount, id) = each(at);
+                    format!("UPDATE ledger SET balance = balance + {amount} WHERE id = {id}")
+                })
+                .collect();
+            advice(&all.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            added(&|at| (5, at)),
+            "UPDATE ledger SET balance = balance + $1 WHERE id = ANY($2)",
+            "all rows have the same added"
+        );
+        let each_its_own = added(&|at| (at, at));
+        assert!(each_its_own.contains("FROM unnest($1, $2) AS new"), "{each_its_own}");
+        let again = added(&|at| (5, at % 4));
+        assert!(again.contains("GROUP BY key"), "{again}");
     }
 }

@@ -21,8 +21,18 @@ use crate::model::shape::{Operator, Shape, StatementKind};
 /// `column = $n` becomes `column = ANY($n)`; the key joins the select list, so that the application can
 /// tell the rows apart. Where a `LIMIT` with an order holds for one key, or the key stands in a
 /// sub-query, the statement goes whole into a `LATERAL` join with the keys. `None` when it is no
-/// `SELECT`, or does not parse again afterwards: better no rewrite than a wrong one.
-pub fn batched(normalized: &str, table: &TableName, column: &str, slot: u16) -> Option<String> {
+/// `SELECT`, when another parameter varies as well, or when it does not parse again afterwards: better no
+/// rewrite than a wrong one.
+pub fn batched(
+    normalized: &str,
+    table: &TableName,
+    column: &str,
+    slot: u16,
+    varies: &dyn Fn(u16) -> bool,
+) -> Option<String> {
+    if does_another_vary(normalized, slot, varies) {
+        return None;
+    }
     let statement = parse(normalized).ok()?;
     let Statement::Query(query) = &statement else { return None };
     let text = any_of_keys(query, column, slot)
@@ -69,16 +79,22 @@ fn any_of_keys(query: &Query, column: &str, slot: u16) -> Option<String> {
 ///
 /// Where the catalog knows the types, values come as one array a column. Without it an `INSERT` shows
 /// two of its rows, and an `UPDATE` takes the types from the table itself. A statement that computes
-/// what it writes keeps its values for all keys. `None` when none of these fits.
-pub fn many_rows(normalized: &str, shape: &Shape, table: Option<&Table>) -> Option<String> {
+/// what it writes keeps its values for all keys, where they do not vary: `varies` tells that of a
+/// parameter. `None` when none of these fits.
+pub fn many_rows(
+    normalized: &str,
+    shape: &Shape,
+    table: Option<&Table>,
+    varies: &dyn Fn(u16) -> bool,
+) -> Option<String> {
     let text = match shape.kind {
         StatementKind::Insert => {
             inserted_arrays(normalized, shape, table).or_else(|| two_rows(normalized))
         }
         StatementKind::Update => {
-            updated_arrays(shape, table).or_else(|| written_by_keys(normalized, shape))
+            updated_arrays(shape, table).or_else(|| written_by_keys(normalized, shape, varies))
         }
-        StatementKind::Delete => written_by_keys(normalized, shape),
+        StatementKind::Delete => written_by_keys(normalized, shape, varies),
         _ => None,
     }?;
     parse(&normalize(&text).text).ok().map(|_| text)
@@ -175,13 +191,20 @@ fn updated_arrays(shape: &Shape, table: Option<&Table>) -> Option<String> {
     Some(format!("UPDATE {name} SET {set} FROM {new} WHERE {is_row}"))
 }
 
-/// The same for all keys: `WHERE id = ANY($n)`.
-fn written_by_keys(normalized: &str, shape: &Shape) -> Option<String> {
+/// The same for all keys: `WHERE id = ANY($n)`. What else varies would be the same for all of them.
+fn written_by_keys(
+    normalized: &str,
+    shape: &Shape,
+    varies: &dyn Fn(u16) -> bool,
+) -> Option<String> {
     let target = shape.scans.iter().find(|scan| scan.target)?;
     let (column, slot) = target.filters.iter().find_map(|filter| {
         let slot = filter.slots.first().filter(|_| filter.operator == Operator::Equal)?;
         Some((filter.key.column()?, *slot))
     })?;
+    if does_another_vary(normalized, slot, varies) {
+        return None;
+    }
     let mut statement = parse(normalized).ok()?;
     let mut visitor = ToAny { column, slot, key: None, depth: 0 };
     match &mut statement {
@@ -194,6 +217,12 @@ fn written_by_keys(normalized: &str, shape: &Shape) -> Option<String> {
         _ => {}
     }
     visitor.key.map(|_| statement.to_string())
+}
+
+fn does_another_vary(normalized: &str, slot: u16, varies: &dyn Fn(u16) -> bool) -> bool {
+    let parameters = tokens(normalized).filter(|token| token.kind == Kind::Parameter);
+    let mut numbers = parameters.filter_map(|token| token.text[1..].parse::<u16>().ok());
+    numbers.any(|number| number != slot && varies(number))
 }
 
 fn names(columns: &[&str]) -> String {
@@ -327,7 +356,7 @@ mod tests {
     use super::*;
 
     fn batched(normalized: &str, table: &str, column: &str, slot: u16) -> Option<String> {
-        super::batched(normalized, &TableName::new("public", table), column, slot)
+        super::batched(normalized, &TableName::new("public", table), column, slot, &|_| false)
     }
 
     #[test]
@@ -402,7 +431,16 @@ mod tests {
             let catalog = known.then_some(&catalog);
             let shape = crate::sql::resolve::shape(sql, catalog).unwrap();
             let table = catalog.and_then(|catalog| catalog.table(&shape.scans[0].table));
-            assert_eq!(many_rows(sql, &shape, table).as_deref(), Some(one));
+            assert_eq!(many_rows(sql, &shape, table, &|_| false).as_deref(), Some(one));
+        }
+        // Each row has a value of its own.
+        for sql in [
+            "UPDATE items SET title = title || $1 WHERE id = $2",
+            "DELETE FROM items WHERE order_id = $1 AND id = $2",
+        ] {
+            let shape = crate::sql::resolve::shape(sql, Some(&catalog)).unwrap();
+            let table = catalog.table(&shape.scans[0].table);
+            assert_eq!(many_rows(sql, &shape, table, &|_| true), None, "{sql}");
         }
     }
 
