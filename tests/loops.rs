@@ -309,3 +309,43 @@ fn a_directory_of_ones_own() {
         print(format, &score(&directory, format, with_schema));
     }
 }
+
+/// What is advised instead of these updates of a ledger in one transaction.
+fn instead(updates: &[String]) -> String {
+    let mut log = String::new();
+    let (begin, commit) = (["BEGIN".to_owned()], ["COMMIT".to_owned()]);
+    for (at, statement) in begin.iter().chain(updates).chain(&commit).enumerate() {
+        log.push_str(&format!(
+            "2026-01-01 10:00:00.{at:03} UTC [7] app@shop LOG:  duration: 0.100 ms  statement: {statement}\n"
+        ));
+    }
+    let mut collector = Collector::new();
+    read(log.as_bytes(), "case", &Options::default(), &mut collector).unwrap();
+    let mut workload = collector.finish();
+    let schema = "CREATE TABLE ledger (id bigint PRIMARY KEY, balance numeric, note text)";
+    let catalog = sql::ddl::catalog(schema).0;
+    let shapes = understand(&mut workload, Some(&catalog));
+    let found = rules::find_all(&Input::new(&workload, Some(&catalog), &shapes));
+    let loops = found.into_iter().find(|finding| finding.rule == "write-loop");
+    loops.and_then(|finding| finding.advice).unwrap()
+}
+
+#[test]
+fn no_row_is_given_the_amount_of_another() {
+    let added = |each: &dyn Fn(usize) -> (usize, usize)| {
+        let all = (1..9).map(|at| {
+            let (amount, id) = each(at);
+            format!("UPDATE ledger SET balance = balance + {amount} WHERE id = {id}")
+        });
+        instead(&all.collect::<Vec<_>>())
+    };
+    assert_eq!(
+        added(&|at| (5, at)),
+        "UPDATE ledger SET balance = balance + $1 WHERE id = ANY($2)",
+        "all rows have the same added"
+    );
+    let each_its_own = added(&|at| (at, at));
+    assert!(each_its_own.contains("FROM unnest($1, $2) AS new"), "{each_its_own}");
+    let again = added(&|at| (5, at % 4));
+    assert!(again.contains("GROUP BY key"), "{again}");
+}
