@@ -3,10 +3,13 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement,
-    Value, VisitMut, VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, DataType, Expr, Ident, LimitClause, Query, SetExpr,
+    Statement, Value, VisitMut, VisitorMut,
 };
 
+use super::batch_rows::{
+    deleted_rows, parameters, returned, selected_rows, updated_rows, without_limit,
+};
 use super::ident::{quote, quote_table};
 use super::lexer::{Kind, Token, tokens};
 use super::normalize::normalize;
@@ -20,9 +23,9 @@ use crate::model::shape::{Operator, Shape, StatementKind};
 ///
 /// `column = $n` becomes `column = ANY($n)`; the key joins the select list, so that the application can
 /// tell the rows apart. Where a `LIMIT` with an order holds for one key, or the key stands in a
-/// sub-query, the statement goes whole into a `LATERAL` join with the keys. `None` when it is no
-/// `SELECT`, when another parameter varies as well, or when it does not parse again afterwards: better no
-/// rewrite than a wrong one.
+/// sub-query, the statement goes whole into a `LATERAL` join with the keys. Where other parameters vary
+/// as well, the keys are rows. `None` when it is no `SELECT`, or does not parse again afterwards: better
+/// no rewrite than a wrong one.
 pub fn batched(
     normalized: &str,
     table: &TableName,
@@ -30,48 +33,39 @@ pub fn batched(
     slot: u16,
     varies: &dyn Fn(u16) -> bool,
 ) -> Option<String> {
-    if does_another_vary(normalized, slot, varies) {
-        return None;
-    }
     let statement = parse(normalized).ok()?;
     let Statement::Query(query) = &statement else { return None };
-    let text = any_of_keys(query, column, slot)
-        .or_else(|| for_each_key(query, table, column, slot))?
-        .to_string();
+    let mut slots = varying(normalized, slot, varies);
+    // How many there are to be of each is for the application.
+    if let Some(LimitClause::LimitOffset { limit: Some(limit), .. }) = &query.limit_clause {
+        let of_limit = parameters(&limit.to_string());
+        slots.retain(|own| *own == slot || !of_limit.contains(own));
+    }
+    let text = match &slots[..] {
+        [_] => any_of_keys(query, column, slot)
+            .or_else(|| for_each_key(query, table, column, slot))?
+            .to_string(),
+        _ => selected_rows(query, &slots, *parameters(normalized).last()?)?,
+    };
     parse(&normalize(&text).text).ok().map(|_| text)
 }
 
+/// The parameter of the key, and all others that vary.
+fn varying(normalized: &str, slot: u16, varies: &dyn Fn(u16) -> bool) -> Vec<u16> {
+    let mut slots = parameters(normalized);
+    slots.retain(|own| *own == slot || varies(*own));
+    slots
+}
+
 fn any_of_keys(query: &Query, column: &str, slot: u16) -> Option<String> {
-    let mut query = query.clone();
-    let limited = query.limit_clause.is_some() || query.fetch.is_some();
-    // Only a limit that cannot cut anything may go.
-    if limited && query.order_by.is_some() {
-        return None;
-    }
-    query.limit_clause = None;
-    query.fetch = None;
+    let mut query = without_limit(query)?;
     let SetExpr::Select(select) = query.body.as_mut() else { return None };
-    let is_aggregate = super::aggregate::aggregates(&select.projection);
     let mut visitor = ToAny { column, slot, key: None, depth: 0 };
     let _ = select.selection.visit(&mut visitor);
     if visitor.key.is_none() {
         let _ = select.from.visit(&mut visitor);
     }
-    let key = visitor.key?;
-    let has_key = select.projection.iter().any(|item| match item {
-        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => *expr == key,
-        SelectItem::ExprWithAliases { .. } => false,
-    });
-    if !has_key {
-        select.projection.insert(0, SelectItem::UnnamedExpr(key.clone()));
-    }
-    if is_aggregate {
-        match &mut select.group_by {
-            sqlparser::ast::GroupByExpr::Expressions(keys, _) => keys.push(key),
-            sqlparser::ast::GroupByExpr::All(_) => return None,
-        }
-    }
+    returned(select, vec![visitor.key?])?;
     Some(query.to_string())
 }
 
@@ -119,10 +113,7 @@ fn inserted_arrays(normalized: &str, shape: &Shape, table: Option<&Table>) -> Op
 fn two_rows(normalized: &str) -> Option<String> {
     let (start, end) = row_of_values(normalized)?;
     let number = |token: &Token<'_>| token.text[1..].parse::<usize>().ok();
-    let parameters = |text: &str| -> Vec<usize> {
-        tokens(text).filter(|t| t.kind == Kind::Parameter).filter_map(|t| number(&t)).collect()
-    };
-    let most = parameters(normalized).into_iter().max()?;
+    let most = usize::from(*parameters(normalized).last()?);
     let row = &normalized[start..end];
     let mut second = String::new();
     let mut copied = 0;
@@ -191,7 +182,7 @@ fn updated_arrays(shape: &Shape, table: Option<&Table>) -> Option<String> {
     Some(format!("UPDATE {name} SET {set} FROM {new} WHERE {is_row}"))
 }
 
-/// The same for all keys: `WHERE id = ANY($n)`. What else varies would be the same for all of them.
+/// The same for all keys: `WHERE id = ANY($n)`; with rows of values where something else varies.
 fn written_by_keys(
     normalized: &str,
     shape: &Shape,
@@ -202,8 +193,13 @@ fn written_by_keys(
         let slot = filter.slots.first().filter(|_| filter.operator == Operator::Equal)?;
         Some((filter.key.column()?, *slot))
     })?;
-    if does_another_vary(normalized, slot, varies) {
-        return None;
+    let slots = varying(normalized, slot, varies);
+    if slots.len() > 1 {
+        let most = *parameters(normalized).last()?;
+        return match shape.kind {
+            StatementKind::Update => updated_rows(normalized, shape, &slots),
+            _ => deleted_rows(normalized, &slots, most),
+        };
     }
     let mut statement = parse(normalized).ok()?;
     let mut visitor = ToAny { column, slot, key: None, depth: 0 };
@@ -217,12 +213,6 @@ fn written_by_keys(
         _ => {}
     }
     visitor.key.map(|_| statement.to_string())
-}
-
-fn does_another_vary(normalized: &str, slot: u16, varies: &dyn Fn(u16) -> bool) -> bool {
-    let parameters = tokens(normalized).filter(|token| token.kind == Kind::Parameter);
-    let mut numbers = parameters.filter_map(|token| token.text[1..].parse::<u16>().ok());
-    numbers.any(|number| number != slot && varies(number))
 }
 
 fn names(columns: &[&str]) -> String {
@@ -433,14 +423,56 @@ mod tests {
             let table = catalog.and_then(|catalog| catalog.table(&shape.scans[0].table));
             assert_eq!(many_rows(sql, &shape, table, &|_| false).as_deref(), Some(one));
         }
-        // Each row has a value of its own.
-        for sql in [
-            "UPDATE items SET title = title || $1 WHERE id = $2",
-            "DELETE FROM items WHERE order_id = $1 AND id = $2",
+    }
+
+    #[test]
+    fn what_varies_beside_the_key_is_a_row_of_values() {
+        let schema = "CREATE TABLE items (id bigint PRIMARY KEY, order_id bigint, title text, stock int, at timestamptz)";
+        let catalog = crate::sql::ddl::catalog(schema).0;
+        for (sql, one) in [
+            (
+                "UPDATE items SET title = title || $1 WHERE id = $2",
+                "UPDATE items SET title = title || new.v1 FROM (SELECT title AS v1, id AS v2 FROM public.items WHERE false \
+                 UNION ALL SELECT $1, $2 UNION ALL SELECT $3, $4) AS new WHERE id = new.v2",
+            ),
+            (
+                "UPDATE items SET order_id = $1 WHERE id = $2 AND order_id = $3",
+                "UPDATE items SET order_id = new.v1 FROM (SELECT order_id AS v1, id AS v2, order_id AS v3 FROM public.items WHERE false \
+                 UNION ALL SELECT $1, $2, $3 UNION ALL SELECT $4, $5, $6) AS new WHERE id = new.v2 AND order_id = new.v3",
+            ),
+            ("UPDATE items SET at = now() - $1 WHERE id = $2", ""),
+            ("UPDATE items SET stock = greatest(stock - $1, 0) WHERE id = $2", ""),
+            (
+                "DELETE FROM items WHERE order_id = $1 AND id = $2 AND title IS NULL",
+                "DELETE FROM items WHERE (order_id, id) IN (($1, $2), ($3, $4)) AND title IS NULL",
+            ),
+            ("DELETE FROM items WHERE order_id = $1 OR id = $2", ""),
         ] {
             let shape = crate::sql::resolve::shape(sql, Some(&catalog)).unwrap();
             let table = catalog.table(&shape.scans[0].table);
-            assert_eq!(many_rows(sql, &shape, table, &|_| true), None, "{sql}");
+            let one = (!one.is_empty()).then_some(one);
+            assert_eq!(many_rows(sql, &shape, table, &|_| true).as_deref(), one, "{sql}");
+        }
+        for (sql, one) in [
+            (
+                "SELECT title FROM items WHERE (order_id = $1 AND id = $2::bigint)",
+                "SELECT order_id, id, title FROM items WHERE (order_id, id) IN (($1, $2::BIGINT), ($3, $4::BIGINT))",
+            ),
+            (
+                "SELECT count(*) FROM items WHERE order_id = $1 AND id = $2",
+                "SELECT order_id, id, count(*) FROM items WHERE (order_id, id) IN (($1, $2), ($3, $4)) GROUP BY order_id, id",
+            ),
+            (
+                "SELECT title FROM items WHERE order_id = $1 ORDER BY id LIMIT $2",
+                "SELECT keys.key, batch.* FROM (SELECT DISTINCT order_id FROM public.items WHERE order_id = ANY($1)) AS keys (key) \
+                 CROSS JOIN LATERAL (SELECT title FROM items WHERE order_id = keys.key ORDER BY id LIMIT $2) AS batch",
+            ),
+            ("SELECT title FROM items WHERE order_id = $1 AND id = $2 ORDER BY at LIMIT 1", ""),
+            ("SELECT title FROM items WHERE order_id = $1 AND id > $2", ""),
+        ] {
+            let table = TableName::new("public", "items");
+            let found = super::batched(sql, &table, "order_id", 1, &|_| true);
+            assert_eq!(found.as_deref(), (!one.is_empty()).then_some(one), "{sql}");
         }
     }
 

@@ -6,6 +6,7 @@
 mod aggregate;
 mod alternatives;
 pub mod batch;
+mod batch_rows;
 pub mod constant;
 mod contents;
 pub mod ddl;

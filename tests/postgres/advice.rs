@@ -446,7 +446,6 @@ fn what_is_dropped_comes_back_as_it_was_and_what_enforces_something_stays() {
         [
             "drop-halves_half",
             "drop-people_country",
-            "drop-people_country_2",
             "drop-people_joined",
             "drop-people_lower",
             // Of which each partition counts its own reads.
