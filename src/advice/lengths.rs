@@ -26,6 +26,9 @@ const ROW_BYTES: u32 = 2_600;
 /// A longest value from which on the next one may well be too long, bytes.
 const NEARLY_TOO_LONG_BYTES: u32 = ROW_BYTES / 2;
 
+/// Rows that a value may have in a hash index: a page holds four hundred.
+const MOST_IN_A_BUCKET: f64 = 400.0;
+
 /// By table, and by the SQL of a column or an expression on it, what its longest value has, bytes.
 pub type Longest = HashMap<(TableName, String), u32>;
 
@@ -96,7 +99,8 @@ pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> 
         }
         let is_long = |key: &&IndexKey| bytes_of(&sql_of(key)) > ROW_BYTES;
         for key in plan.keys.iter().filter(is_long) {
-            if equal.contains(&(plan.table.clone(), key.expression.clone())) {
+            let is_asked = equal.contains(&(plan.table.clone(), key.expression.clone()));
+            if is_asked && !repeats(table, key) {
                 add_hash(&mut hashed, candidate, key);
             }
         }
@@ -104,6 +108,17 @@ pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> 
     });
     all.extend(hashed);
     Candidates { all, conditions, equal }
+}
+
+/// Some value is that of many rows. They share a bucket of a hash index, and each that is written is put behind all
+/// others.
+fn repeats(table: &Table, key: &IndexKey) -> bool {
+    let (Some(column), Some(rows)) = (table.column(&key.expression), table.rows) else {
+        return false;
+    };
+    let mean = rows / column.distinct_count(rows).unwrap_or(rows).max(1.0);
+    let most = column.frequencies.iter().fold(0.0_f64, |most, own| most.max(f64::from(*own)));
+    mean.max(most * rows) > MOST_IN_A_BUCKET
 }
 
 /// Adds the hash index on a key for the statements of a candidate.
@@ -247,5 +262,42 @@ mod tests {
             }
             assert_eq!(is_short(&catalog), columns, "{longest_bytes} {width_bytes}");
         }
+    }
+
+    #[test]
+    fn what_no_row_of_a_btree_holds_is_searched_by_hash_unless_many_rows_have_it() {
+        let (mut catalog, _) =
+            ddl::catalog("CREATE TABLE t (url text, a int, body text, code varchar(20))");
+        let table = catalog.tables[0].name.clone();
+        let keys = |names: &[&str]| names.iter().map(|name| IndexKey::column(*name)).collect();
+        let of = |names: &[&str]| Candidate {
+            plan: IndexPlan::on(&table, "btree", keys(names)),
+            queries: vec![names.len()],
+            whole: vec![names.len()],
+        };
+        let bytes = [("url", 2_700), ("body", 1_400)];
+        let longest: Longest =
+            bytes.map(|(name, bytes)| ((table.clone(), name.to_owned()), bytes)).into();
+        let mut within = |distinct: f64, names: &[&[&str]]| -> Vec<String> {
+            catalog.tables[0].rows = Some(1e6);
+            catalog.tables[0].columns[0].distinct = Some(distinct);
+            let all = names.iter().map(|names| of(names)).collect();
+            let equal = [(table.clone(), "url".to_owned())].into();
+            let found = Candidates { all, conditions: Default::default(), equal };
+            let left = within_a_row(found, &longest, &catalog).all.into_iter();
+            left.map(|c| {
+                let keys: Vec<String> = c.plan.keys.into_iter().map(|k| k.expression).collect();
+                format!("{} {} {:?}", c.plan.method, keys.join(" "), c.queries)
+            })
+            .collect()
+        };
+        let names: &[&[&str]] = &[&["url"], &["a", "url"], &["body"], &["code", "a", "body"]];
+        assert_eq!(
+            within(9e5, names),
+            ["btree body [1]", "btree code a body [3]", "hash url [1, 2]"]
+        );
+        assert_eq!(within(1e3, &[&["url"]]), [""; 0]);
+        // Neither of them alone, but both together.
+        assert_eq!(within(9e5, &[&["body", "a"], &["body", "url"]])[0], "btree body a [2]");
     }
 }
