@@ -26,6 +26,8 @@ const ROW_BYTES: u32 = 2_600;
 /// A longest value from which on the next one may well be too long, bytes.
 const NEARLY_TOO_LONG_BYTES: u32 = ROW_BYTES / 2;
 
+/// Tables that were too large to be looked at, at most, or that may not be read.
+const MOST_SILENT: usize = 3;
 /// Rows that a value may have in a hash index: a page holds four hundred.
 const MOST_IN_A_BUCKET: f64 = 400.0;
 
@@ -64,11 +66,16 @@ pub fn longest(found: &[Candidate], catalog: &Catalog, statistics: &mut dyn Stat
         }
     }
     let mut longest = Longest::new();
+    let mut silent = 0;
     for ((_, name), all) in asked.into_iter().filter(|(_, all)| !all.is_empty()) {
-        // The larger ones take longer still.
         let Some(bytes) = catalog.table(name).and_then(|table| statistics.longest(table, &all))
         else {
-            break;
+            silent += 1;
+            // The larger ones take longer still.
+            if silent > MOST_SILENT {
+                break;
+            }
+            continue;
         };
         let of_each = all.into_iter().zip(bytes);
         longest.extend(of_each.map(|(sql, bytes)| ((name.clone(), sql), bytes)));
@@ -151,7 +158,7 @@ pub fn caution(
 ) -> Option<String> {
     let bytes = |sql: &String| longest.get(&(plan.table.clone(), sql.clone())).copied();
     let all: Vec<u32> = unlimited(plan, table, functions).iter().filter_map(bytes).collect();
-    let longest: u32 = all.iter().sum();
+    let longest = all.iter().fold(0_u32, |sum, bytes| sum.saturating_add(*bytes));
     (longest > NEARLY_TOO_LONG_BYTES).then(|| {
         format!(
             "its longest row has about {longest} bytes; one of more than 2,704 cannot be written once it is there"
