@@ -93,3 +93,145 @@ fn hangs_on(recommendation: &Recommendation, shape: &Shape, target: &Scan) -> bo
         shape.kind != StatementKind::Update || index.plan.hangs_on(&target.written)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::catalog::IndexKey;
+    use crate::model::name::TableName;
+    use crate::model::recommendation::{IndexPlan, Kind, NewIndex};
+    use crate::model::trial::{Arm, TriedIndex};
+    use crate::sql;
+
+    const READ: &str = "SELECT b FROM t WHERE a = $1";
+    const SET_B: &str = "UPDATE t SET b = $1 WHERE id = $2";
+    const INSERT: &str = "INSERT INTO t (a, b) VALUES ($1, $2)";
+
+    fn arm(latency_us: f64) -> Arm {
+        Arm { rounds: vec![vec![latency_us]], timed_out: 0 }
+    }
+
+    fn write(number: u64, low_pct: f64) -> WriteQuery {
+        WriteQuery {
+            fingerprint: Fingerprint(number),
+            before: arm(100.0),
+            after: arm(100.0),
+            change_pct: low_pct + 10.0,
+            interval_pct: (low_pct, low_pct + 20.0),
+            wal_before_bytes: None,
+            wal_after_bytes: None,
+            hot_before: None,
+            hot_after: None,
+        }
+    }
+
+    /// One index on each of `a` and `b`, of which the read uses the first and becomes faster by 60 µs a call.
+    fn worst(calls: [u64; 3], writes: &[WriteQuery], timed_out: u32) -> Option<(String, Balance)> {
+        let (catalog, _) = sql::ddl::catalog("CREATE TABLE t (id int PRIMARY KEY, a int, b int)");
+        let mut workload = Workload::default();
+        let mut shapes = Vec::new();
+        for (number, (sql, calls)) in [READ, SET_B, INSERT].iter().zip(calls).enumerate() {
+            workload.queries.push(Query {
+                fingerprint: Fingerprint(number as u64),
+                queryid: None,
+                normalized: (*sql).to_owned(),
+                calls,
+                total_us: 0,
+                durations: Default::default(),
+                rows: None,
+                blocks: None,
+                samples: Vec::new(),
+                slots: Vec::new(),
+                plan: None,
+            });
+            shapes.push(sql::resolve::shape(sql, Some(&catalog)).ok());
+        }
+        let table = TableName::new("public", "t");
+        let on = |column: &str| {
+            let plan = IndexPlan::on(&table, "btree", vec![IndexKey::column(column)]);
+            let index = Some(NewIndex { name: column.to_owned(), plan });
+            Recommendation {
+                index,
+                ..Recommendation::proposed(column.to_owned(), Kind::CreateIndex, &table)
+            }
+        };
+        let recommendations = [on("a"), on("b")];
+        let tried = |id: &str, used_by: Vec<Fingerprint>| TriedIndex {
+            recommendation: id.to_owned(),
+            name: id.to_owned(),
+            build_ms: 1.0,
+            size_bytes: None,
+            used_by,
+            failed: None,
+        };
+        let read = QueryTrial {
+            fingerprint: Fingerprint(0),
+            before: Arm { timed_out, ..arm(100.0) },
+            after: arm(40.0),
+            control: Arm::default(),
+            change_pct: -60.0,
+            interval_pct: (-62.0, -58.0),
+            control_interval_pct: (-2.0, 2.0),
+            verdict: Verdict::Improved,
+            judged_by: "p95",
+            rows_identical: Some(true),
+            plan_before: Default::default(),
+            plan_after: Default::default(),
+            parameters: String::new(),
+        };
+        let set = Trial {
+            recommendations: vec!["a".to_owned(), "b".to_owned()],
+            indexes: vec![tried("a", vec![Fingerprint(0)]), tried("b", Vec::new())],
+            mode: "transaction",
+            rounds: 8,
+            builds: 1,
+            noise_floor_pct: 2.0,
+            queries: vec![read],
+            left_out: Vec::new(),
+            failed: None,
+            writes: None,
+        };
+        let writes = WriteTrial {
+            rounds: 8,
+            queries: writes.to_vec(),
+            change_pct: None,
+            interval_pct: None,
+            control_interval_pct: None,
+            left_out: Vec::new(),
+            failed: None,
+        };
+        let accepted: Vec<&Recommendation> = recommendations.iter().collect();
+        let books = Books {
+            workload: &workload,
+            shapes: &shapes,
+            accepted: &accepted,
+            proof: &|_| Some(&set),
+            writes: &writes,
+        };
+        books.worst().map(|(id, balance)| (id.to_owned(), balance))
+    }
+
+    #[test]
+    fn an_update_is_paid_by_the_index_that_holds_what_it_sets() {
+        // What is only likely to be dearer is no loss.
+        assert_eq!(worst([10, 10, 10], &[write(1, -1.0), write(2, 0.0)], 0), None);
+        let (id, balance) = worst([10, 10, 0], &[write(1, 50.0)], 0).unwrap();
+        assert_eq!((id.as_str(), balance), ("b", Balance { gained_us: 0.0, lost_us: 500.0 }));
+    }
+
+    #[test]
+    fn every_index_pays_its_share_of_what_is_inserted() {
+        // 100 calls of 100 µs, half as much again: 2,500 µs for each of the two. The read gains 600.
+        let (id, balance) = worst([10, 0, 100], &[write(2, 50.0)], 0).unwrap();
+        assert_eq!((id.as_str(), balance.lost_us), ("b", 2_500.0));
+        let gained = worst([100, 0, 100], &[write(2, 50.0)], 0).unwrap();
+        assert_eq!(gained.0, "b", "the other one gains 6,000");
+    }
+
+    #[test]
+    fn what_never_ended_without_an_index_is_worth_any_write() {
+        let writes = [write(2, 5_000.0)];
+        let (id, _) = worst([1, 0, 1_000], &writes, 1).unwrap();
+        assert_eq!(id, "b");
+    }
+}
