@@ -150,6 +150,12 @@ fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Resu
     if let Some(of) = made_for(run).filter(|of| *of != connection.database) {
         output::print(&format!("advice   made for the database {of}\n"))?;
     }
+    for recommendation in chosen.iter().filter(|_| !args.undo) {
+        for caution in &recommendation.cautions {
+            let line = format!("caution  {}: {caution}\n", recommendation.id);
+            output::print(&printable(line))?;
+        }
+    }
     let steps: Vec<Step> =
         chosen.iter().flat_map(|recommendation| steps_of(run, args, recommendation)).collect();
     let patience =

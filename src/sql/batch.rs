@@ -8,13 +8,12 @@ use sqlparser::ast::{
 };
 
 use super::batch_rows::{
-    deleted_rows, parameters, returned, selected_rows, updated_rows, without_limit,
+    column_named, deleted_rows, parameters, returned, selected_rows, updated_rows, without_limit,
 };
 use super::ident::{quote, quote_table};
 use super::lexer::{Kind, Token, tokens};
 use super::normalize::normalize;
 use super::parse::parse;
-use super::scope::fold;
 use crate::model::catalog::Table;
 use crate::model::name::TableName;
 use crate::model::shape::{Operator, Shape, StatementKind};
@@ -270,12 +269,7 @@ struct ToAny<'a> {
 
 impl ToAny<'_> {
     fn is_key(&self, expr: &Expr) -> bool {
-        let named = match expr {
-            Expr::Identifier(ident) => Some(fold(ident)),
-            Expr::CompoundIdentifier(parts) => parts.last().map(fold),
-            _ => None,
-        };
-        named.as_deref() == Some(self.column)
+        column_named(expr).as_deref() == Some(self.column)
     }
 
     /// The position as an array: `$1`, or `$1::integer[]` of `$1::integer`.

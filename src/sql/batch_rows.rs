@@ -12,7 +12,7 @@ use super::contents::conjuncts;
 use super::ident::{quote, quote_table};
 use super::lexer::{Kind, tokens};
 use super::parse::{parse, parse_expression};
-use super::scope::last_name;
+use super::scope::{fold, last_name};
 use crate::model::shape::{Operator, Scan, Shape};
 
 /// Numbers of the parameters of a statement, each once.
@@ -100,11 +100,19 @@ fn by_rows(selection: &mut Option<Expr>, slots: &[u16], most: u16) -> Option<Vec
     Some(keys.into_iter().map(|(key, _)| key).collect())
 }
 
+/// The column that is all of an expression.
+pub(super) fn column_named(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Identifier(ident) => Some(fold(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(fold),
+        _ => None,
+    }
+}
+
 /// A column and the value that it is compared with.
 fn equality(expr: &Expr) -> Option<(&Expr, &Expr)> {
     let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = expr else { return None };
-    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-    match (is_column(left), is_column(right)) {
+    match (column_named(left).is_some(), column_named(right).is_some()) {
         (true, false) => Some((left, right)),
         (false, true) => Some((right, left)),
         _ => None,
@@ -217,13 +225,9 @@ fn is_sum_with(value: &Expr, column: &str) -> bool {
     let other = visit_expressions(value, |expr| {
         let is_known = match expr {
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
-                let name = match expr {
-                    Expr::CompoundIdentifier(parts) => parts.last().map(super::scope::fold),
-                    Expr::Identifier(ident) => Some(super::scope::fold(ident)),
-                    _ => None,
-                };
-                names_it |= name.as_deref() == Some(column);
-                name.as_deref() == Some(column)
+                let is_it = column_named(expr).as_deref() == Some(column);
+                names_it |= is_it;
+                is_it
             }
             Expr::Nested(_) | Expr::Value(_) => true,
             Expr::BinaryOp { op, .. } => matches!(

@@ -126,7 +126,11 @@ mod tests {
     }
 
     /// One index on each of `a` and `b`, of which the read uses the first and becomes faster by 60 µs a call.
-    fn worst(calls: [u64; 3], writes: &[WriteQuery], timed_out: usize) -> Option<(String, Balance)> {
+    fn worst(
+        calls: [u64; 3],
+        writes: &[WriteQuery],
+        timed_out: usize,
+    ) -> Option<(String, Balance)> {
         let (catalog, _) = sql::ddl::catalog("CREATE TABLE t (id int PRIMARY KEY, a int, b int)");
         let mut workload = Workload::default();
         let mut shapes = Vec::new();

@@ -120,7 +120,10 @@ fn what_is_accepted_is_printed_made_once_and_taken_back() {
     let Some(server) = server() else { return };
     let shop = Shop::new(server, true);
     let proposed = recommendation("drop-x", "proposed", &["DROP INDEX CONCURRENTLY x"], &[]);
-    let file = file(vec![seller("accepted"), proposed, lower_email()]);
+    let caution = "a row may fail";
+    let with_caution =
+        RunRecommendation { cautions: vec![caution.to_owned()], ..seller("accepted") };
+    let file = file(vec![with_caution, proposed, lower_email()]);
 
     let printed = file.apply(&[], &[]);
     assert_eq!(code(&printed), 0, "{}", stderr(&printed));
@@ -129,12 +132,14 @@ fn what_is_accepted_is_printed_made_once_and_taken_back() {
     assert!(statements.contains(&format!("{CREATE};").as_str()), "{text}");
     assert!(statements.contains(&"ANALYZE public.users;"), "{text}");
     assert!(text.contains(&format!("-- undo: {DROP};")), "{text}");
+    assert!(text.contains(&format!("-- caution: {caution}\n")), "{text}");
     assert!(!text.contains("DROP INDEX CONCURRENTLY x") && stderr(&printed).contains("drop-x"));
 
     let applied = file.apply(&["--execute"], &shop.flags());
     assert_eq!(code(&applied), 0, "{}", stderr(&applied));
     assert_eq!(listings(&shop), made());
     assert!(stdout(&applied).contains("advice   made for the database staging\n"));
+    assert!(stdout(&applied).contains("caution  ix-listings_seller_id: a row may fail\n"));
     let analyzed = shop
         .connect()
         .row("SELECT count(*) FROM pg_stats WHERE tablename = 'users_lower_email_idx'", &[])
@@ -147,6 +152,7 @@ fn what_is_accepted_is_printed_made_once_and_taken_back() {
 
     let undone = file.apply(&["--undo", "--execute"], &shop.flags());
     assert_eq!(code(&undone), 0, "{}", stderr(&undone));
+    assert!(!stdout(&undone).contains("caution"), "{}", stdout(&undone));
     assert_eq!(listings(&shop), [("listings_pkey".to_owned(), true)]);
     let text = stdout(&undone);
     assert!(text.find("users_lower").unwrap() < text.find("listings_seller").unwrap(), "{text}");
