@@ -61,7 +61,7 @@ pub fn advise(
 ) -> Advised {
     let found = candidates(input.workload, input.shapes, input.catalog);
     let longest = longest(&found.all, input.catalog, whatif.statistics());
-    let Candidates { all, conditions, .. } = within_a_row(found, &longest, input.catalog);
+    let Candidates { all, conditions, too_long, .. } = within_a_row(found, &longest, input.catalog);
     let mut sized = sized(all, input.catalog, whatif.statistics());
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
@@ -90,7 +90,8 @@ pub fn advise(
     let write_overhead_pct = (writes_us > 0.0).then(|| 100.0 * upkeep_us / writes_us);
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
-    let found = Found { relevant: &relevant, wanted: &wanted, served: &served };
+    let found =
+        Found { relevant: &relevant, wanted: &wanted, served: &served, too_long: &too_long };
     let no_index = reasons(input, &mut costs, &found);
     let mut unplanned: Vec<(usize, String)> = costs.failed.into_iter().collect();
     unplanned.sort();

@@ -48,6 +48,8 @@ pub struct Candidates {
     pub conditions: Conditions,
     /// Columns and expressions that are asked for one value, by table.
     pub equal: HashSet<(TableName, String)>,
+    /// Statements that asked for an index whose rows would be too long.
+    pub too_long: HashSet<usize>,
 }
 
 /// Candidates over the whole workload.
@@ -91,7 +93,7 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
     found.candidates.retain(|candidate| {
         catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
     });
-    Candidates { all: found.candidates, conditions: asked, equal }
+    Candidates { all: found.candidates, conditions: asked, equal, too_long: HashSet::new() }
 }
 
 /// The conditions on each table met so far, by what they say, as each was written first: a view has the server's
@@ -226,19 +228,24 @@ fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Ve
         for join in std::iter::once(&[][..]).chain(wants.joins.iter().map(Vec::as_slice)) {
             let tails = tails(wants, !join.is_empty(), &partial);
             for (number, tail) in tails.into_iter().enumerate() {
-                let keys = tail.behind(wants, join, &partial);
-                if keys.is_empty() {
-                    continue;
+                let before = tail.before(wants, join, &partial);
+                for equal in [Some(&before), in_the_order_there(table, &before).as_ref()] {
+                    let Some(keys) = equal.map(|equal| joined(equal, tail.keys.clone())) else {
+                        continue;
+                    };
+                    if keys.is_empty() {
+                        continue;
+                    }
+                    let bare = IndexPlan {
+                        predicate: partial.predicate(),
+                        ..IndexPlan::on(&table.name, "btree", keys)
+                    };
+                    // The first tail is the one that does most; the others are for less space.
+                    if number == 0 {
+                        plans.extend(covering(table, scan, conditions, &partial, &bare));
+                    }
+                    plans.push(bare);
                 }
-                let bare = IndexPlan {
-                    predicate: partial.predicate(),
-                    ..IndexPlan::on(&table.name, "btree", keys)
-                };
-                // The first tail is the one that does most; the others are for less space.
-                if number == 0 {
-                    plans.extend(covering(table, scan, conditions, &partial, &bare));
-                }
-                plans.push(bare);
             }
         }
     }
@@ -276,7 +283,8 @@ pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
     // An order that no LIMIT cuts off is cheaper to make than to keep.
     let is_ordered = join.is_empty() && (scan.limited || scan.extreme.is_some());
     let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
-    let keys = tail.behind(&wants, join, &partial);
+    let before = tail.before(&wants, join, &partial);
+    let keys = joined(&in_the_order_there(table, &before).unwrap_or(before), tail.keys);
     // Most rows have no date of deletion: nothing tells that the few were meant.
     let is_null = |key: &IndexKey| wants.equal.iter().any(|own| own.is_null && own.key == *key);
     let btree = (!keys.iter().all(is_null)).then(|| IndexPlan::on(&table.name, "btree", keys));
@@ -339,13 +347,12 @@ impl Tail {
         Tail { keys, is_order: false }
     }
 
-    /// All keys of an index with this tail.
-    fn behind(self, wants: &Wants, join: &[Wanted], partial: &Partial) -> Vec<IndexKey> {
+    /// The keys before it, each compared with one value.
+    fn before(&self, wants: &Wants, join: &[Wanted], partial: &Partial) -> Vec<IndexKey> {
         let is_before =
             |wanted: &&Wanted| !(partial.holds(wanted) || self.is_order && wanted.is_null);
         let own = wants.equal.iter().filter(is_before);
-        let equal = joined(&[], join.iter().chain(own).map(|wanted| wanted.key.clone()).collect());
-        joined(&equal, self.keys)
+        joined(&[], join.iter().chain(own).map(|wanted| wanted.key.clone()).collect())
     }
 }
 
@@ -376,6 +383,20 @@ fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Tail> {
     tails.extend(ranges.into_iter().map(|range| Tail::of(vec![range])));
     tails.push(Tail::default());
     tails
+}
+
+/// The same keys, beginning as an index begins that is there: one that goes on from it takes its place. Keys that are
+/// compared with one value find the same rows in any order.
+fn in_the_order_there(table: &Table, equal: &[IndexKey]) -> Option<Vec<IndexKey>> {
+    let begins = table.indexes.iter().filter_map(|index| {
+        let stays = index.constraint || index.unique || index.predicate.is_some();
+        let is_own = |key: &&IndexKey| equal.contains(key);
+        let first: Vec<IndexKey> = index.keys.iter().take_while(is_own).cloned().collect();
+        let is_whole = first.len() == index.keys.len();
+        (index.valid && index.method == "btree" && !stays && is_whole).then_some(first)
+    });
+    let first = begins.max_by_key(Vec::len).filter(|first| !equal.starts_with(first))?;
+    Some(joined(&first, equal.to_vec()))
 }
 
 /// Keys one after the other, each expression once.

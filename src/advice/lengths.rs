@@ -85,7 +85,7 @@ pub fn longest(found: &[Candidate], catalog: &Catalog, statistics: &mut dyn Stat
 
 /// The candidates whose rows fit into a btree; for others, what finds one value whatever its length.
 pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> Candidates {
-    let Candidates { mut all, conditions, equal } = found;
+    let Candidates { mut all, conditions, equal, mut too_long } = found;
     let mut hashed: Vec<Candidate> = Vec::new();
     all.retain(|candidate| {
         let plan = &candidate.plan;
@@ -104,6 +104,7 @@ pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> 
         if bytes <= ROW_BYTES {
             return true;
         }
+        too_long.extend(&candidate.queries);
         let is_long = |key: &&IndexKey| bytes_of(&sql_of(key)) > ROW_BYTES;
         for key in plan.keys.iter().filter(is_long) {
             let is_asked = equal.contains(&(plan.table.clone(), key.expression.clone()));
@@ -114,7 +115,7 @@ pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> 
         false
     });
     all.extend(hashed);
-    Candidates { all, conditions, equal }
+    Candidates { all, conditions, equal, too_long }
 }
 
 /// Some value is that of many rows. They share a bucket of a hash index, and each that is written is put behind all
@@ -290,7 +291,8 @@ mod tests {
             catalog.tables[0].columns[0].distinct = Some(distinct);
             let all = names.iter().map(|names| of(names)).collect();
             let equal = [(table.clone(), "url".to_owned())].into();
-            let found = Candidates { all, conditions: Default::default(), equal };
+            let (conditions, too_long) = Default::default();
+            let found = Candidates { all, conditions, equal, too_long };
             let left = within_a_row(found, &longest, &catalog).all.into_iter();
             left.map(|c| {
                 let keys: Vec<String> = c.plan.keys.into_iter().map(|k| k.expression).collect();

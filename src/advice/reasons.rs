@@ -1,6 +1,6 @@
 //! Why a statement that takes much of the time gets no index.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Input;
 use super::costs::{Costs, Set};
@@ -15,6 +15,8 @@ const EXPENSIVE_PCT: f64 = 1.0;
 /// Part of the cost that has to go for an index to be worth a word.
 const WORTH_A_WORD: f64 = 0.1;
 
+const TOO_LONG: &str = "it looks for values of which some are too long for a btree, whose rows have 2,704 bytes at most";
+
 /// What the choice came to.
 pub struct Found<'f> {
     /// For each statement, the candidates that can matter to it.
@@ -23,6 +25,8 @@ pub struct Found<'f> {
     pub wanted: &'f [usize],
     /// Statements that a chosen index serves.
     pub served: &'f [usize],
+    /// Statements that asked for an index whose rows would be too long.
+    pub too_long: &'f HashSet<usize>,
 }
 
 /// The reason for each expensive statement that no chosen index serves, by position in the workload.
@@ -83,6 +87,9 @@ fn reason(
         return Some(format!("the server cannot plan it: {why}"));
     }
     if found.relevant.get(&at).is_none_or(Vec::is_empty) {
+        if found.too_long.contains(&at) {
+            return Some(TOO_LONG.to_owned());
+        }
         return Some(nothing_better(input, costs, at, shape) + &without_statistics(&tables));
     }
     let (before, best) = (costs.cost(at, &[])?, costs.least(at)?);

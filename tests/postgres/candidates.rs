@@ -329,3 +329,22 @@ fn a_queue_gets_one_small_index_for_all_that_ask_for_its_rows() {
     let purpose = found["recommendations"][0]["purpose"].as_str().unwrap();
     assert!(purpose.starts_with("serves 2 statements"), "{purpose}");
 }
+
+#[test]
+fn a_wider_index_goes_on_from_the_one_whose_place_it_takes() {
+    let Some((flags, owner)) = bazaar("wider") else { return };
+    owner
+        .batch(
+            "CREATE TABLE seats (id int PRIMARY KEY, hall int, line int, at int, pad text);
+             INSERT INTO seats SELECT g, g % 50, g % 400, g, repeat('x', 60) FROM generate_series(1, 60000) g;
+             CREATE INDEX seats_hall ON seats (hall); ANALYZE seats",
+        )
+        .unwrap();
+    // The line has more values, and would come first by itself.
+    let page = "SELECT id, pad FROM seats WHERE line = $1 AND hall = $2";
+    let found = advised(&flags, &vec![(page, &["17", "17"][..], 20.0); 30], &[]);
+    let recommendations = found["recommendations"].as_array().unwrap();
+    assert_eq!(indexes(&found), ["public.seats (hall, line)"]);
+    let drop = recommendations.iter().find(|r| r["id"] == "drop-seats_hall").unwrap();
+    assert_eq!(drop["requires"], "ix-seats_hall_line", "{drop:#}");
+}

@@ -208,6 +208,10 @@ fn a_value_that_no_btree_row_holds_is_searched_by_hash_and_one_that_may_fail_is_
         let expected: Vec<&str> = index.split_terminator('\n').collect();
         assert_eq!(indexes(&found), expected, "{sql}");
         assert_eq!(cautions(&found), caution, "{sql}");
+        if index.is_empty() {
+            let why = found["queries"][0]["no_index"].as_str().unwrap();
+            assert!(why.contains("too long for a btree"), "{sql}: {why}");
+        }
         assert!(!found["warnings"].to_string().contains("2,704"), "{}", found["warnings"]);
         for recommendation in found["recommendations"].as_array().unwrap() {
             if recommendation["kind"] == "create-index" {
