@@ -113,7 +113,7 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
         None if trial.after.timed_out > 0 => {
             "With the change it never came to its end, so rows could not be compared.".to_owned()
         }
-        None => "The statement does not return the same rows twice, so rows could not be compared."
+        None => "The rows could not be compared: the statement does not return the same ones twice, or what its order leaves equal decides about them."
             .to_owned(),
     });
     for (side, arm) in [("without", &trial.before), ("with", &trial.after)] {

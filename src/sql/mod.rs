@@ -36,6 +36,7 @@ pub mod safety;
 pub mod scope;
 pub mod skeleton;
 pub mod spelling;
+pub mod ties;
 mod utility;
 mod words;
 mod writes;

@@ -20,6 +20,7 @@ use crate::pg::guard::Writable;
 use crate::pg::libpq_env::Settings;
 use crate::sql::ident::quote_table;
 use crate::sql::rewrite::without_limit;
+use crate::sql::ties::may_decide;
 
 /// Executions explained with what they touch, a statement.
 const EXPLAINED: usize = 3;
@@ -235,7 +236,8 @@ impl Block {
     }
 
     /// Same rows with and without the change; `None` where that is not known. Under a `LIMIT` whose order leaves
-    /// ties, other rows may be right as well: then the statement without its limit has to agree.
+    /// ties, other rows may be right as well: then the statement without its limit has to agree. Where ties decide
+    /// about rows in another way, nothing is known.
     ///
     /// # Errors
     /// When the server goes away, or the user interrupts.
@@ -249,6 +251,9 @@ impl Block {
         }
         let Some(at) = outcome.differing.first() else { return Ok(Some(true)) };
         let sample = &query.samples[*at];
+        if may_decide(&sample.text) {
+            return Ok(None);
+        }
         let Some(text) = without_limit(&sample.text) else { return Ok(Some(false)) };
         let whole = Sample { text: text.into(), parameters: sample.parameters.clone() };
         let before = self.before.replay(&whole, query.limit_ms)?;

@@ -534,3 +534,34 @@ fn an_index_that_costs_the_writes_more_than_it_gains_is_taken_back() {
         assert_eq!(with_writes, expected);
     }
 }
+
+#[test]
+fn rows_among_which_ties_decide_speak_against_no_index() {
+    let Some(server) = server() else { return };
+    let _alone = quiet();
+    let shop = Shop::new(server, true);
+    shop.connect()
+        .batch(
+            "CREATE TABLE ranks (id int PRIMARY KEY, season int, points int, player int);
+             INSERT INTO ranks SELECT i, i % 4, i % 50, 30000 - i FROM generate_series(1, 30000) i;
+             ANALYZE ranks",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    let best = "SELECT DISTINCT ON (season) season, player FROM ranks WHERE season = $1 \
+                ORDER BY season, points DESC";
+    mixed_log(&log, &vec![(best, &["3"][..], 20.0); 20]);
+    let output = run(
+        &["trial", "--time-budget", "1", "--format", "json", log.to_str().unwrap()],
+        &shop.flags(),
+    );
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let tried = json(&output);
+    let recommendations = tried["recommendations"].as_array().unwrap().iter();
+    let of_ranks: Vec<_> = recommendations
+        .filter(|r| r["table"] == "public.ranks" && r["kind"] == "create-index")
+        .map(|r| (r["state"].as_str().unwrap(), r["why"].to_string()))
+        .collect();
+    assert!(matches!(of_ranks[..], [("accepted", _)]), "{of_ranks:?}");
+}
