@@ -100,8 +100,16 @@ fn type_name(all: &[Token<'_>], mut at: usize) -> (String, usize) {
         if !more {
             break;
         }
-        words.push(token.text.to_lowercase());
+        let mut word = token.text.to_lowercase();
         at += 1;
+        // It may have its schema before it.
+        while all.get(at).is_some_and(|token| token.is("."))
+            && let Some(name) = all.get(at + 1)
+        {
+            word = format!("{word}.{}", name.text.to_lowercase());
+            at += 2;
+        }
+        words.push(word);
     }
     // A length or precision, and the mark of an array.
     while all.get(at).is_some_and(|token| token.is("["))
@@ -156,6 +164,12 @@ mod tests {
             ),
             ("(status = ANY (ARRAY['paid'::text, 'Due'::text]))", "status IN ('paid', 'Due')"),
             ("(status <> ALL (ARRAY['b'::state, 'a'::state]))", "status NOT IN ('a', 'b')"),
+            ("(rarity = 'epic'::game.rarity)", "rarity = 'epic'"),
+            (
+                "(rarity = ANY (ARRAY['a'::\"Game\".\"Rarity\", 'b'::\"Game\".\"Rarity\"]))",
+                "rarity IN ('a', 'b')",
+            ),
+            ("((kind)::game.rarity IS NULL)", "kind::game.rarity IS NULL"),
             ("status IN ('b', 'a', 'c')", "status IN ('a', 'c', 'b')"),
             ("(deleted_at IS NULL)", "deleted_at is null"),
             ("((attrs ->> 'brand'::text))", "attrs ->> 'brand'"),
@@ -174,6 +188,7 @@ mod tests {
             ("substring(phone, 1, 2)", "substring(phone, 2, 1)"),
             ("at::timestamp without time zone", "at::timestamp with time zone"),
             ("status IN ('a', 'b')", "status IN ('a', 'c')"),
+            ("kind::game.rarity", "kind::shop.rarity"),
         ] {
             assert!(!is_same(one, other), "{one} {other}");
         }
