@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::inverted::{all_inverted, inverted_together};
 use super::keys::{Asked, Wanted, Wants, wants};
-use super::lengths::stays_short;
+use super::lengths::{fit_together, stays_short};
 use super::pinned;
-use crate::model::catalog::{Catalog, IndexKey, Table};
+use crate::model::catalog::{Catalog, Column, IndexKey, Table};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator, Predicate, Scan, Shape};
@@ -447,8 +447,20 @@ fn covering(
     (!include.is_empty()
         && include.len() <= MOST_INCLUDED
         && include.iter().all(|name| table.column(name).is_some_and(stays_short))
+        && fit_together(all_columns(table, bare, &include))
         && bytes.is_some_and(|bytes| bytes <= MOST_INCLUDED_BYTES))
     .then(|| IndexPlan { include, ..bare.clone() })
+}
+
+/// The columns of an index with what it would carry beside its keys.
+fn all_columns<'t>(
+    table: &'t Table,
+    bare: &'t IndexPlan,
+    include: &'t [String],
+) -> impl Iterator<Item = &'t Column> {
+    table.columns.iter().filter(move |column| {
+        include.contains(&column.name) || bare.keys.iter().any(|key| key.is_of(&column.name))
+    })
 }
 
 /// A summary of block ranges: next to nothing in space, where the order of rows follows the column.

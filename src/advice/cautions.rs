@@ -2,7 +2,7 @@
 
 use super::Input;
 use super::lengths::{self, Longest};
-use crate::model::catalog::Table;
+use crate::model::catalog::{IndexKey, Table};
 use crate::model::recommendation::{IndexPlan, Recommendation};
 use crate::model::shape::StatementKind;
 use crate::sql::fallible::failure;
@@ -23,7 +23,23 @@ pub fn cautions(input: &Input<'_>, plan: &IndexPlan, longest: &Longest) -> Vec<S
         format!("a row for which `{sql}` fails ({why}) cannot be written once it is there")
     });
     let is_long = lengths::caution(plan, longest, table, functions);
-    fails.into_iter().chain(is_long).chain(lost_hot(input, plan, table)).collect()
+    let kept = behind_policies(plan, table);
+    fails.into_iter().chain(is_long).chain(lost_hot(input, plan, table)).chain(kept).collect()
+}
+
+/// Before its policies have left a row to a role, a table is searched only by what cannot tell of other rows: most of
+/// what an index on an expression, of words or of parts of text is for is not declared so.
+fn behind_policies(plan: &IndexPlan, table: &Table) -> Option<String> {
+    let has_policies = table.row_security && !table.policies.is_empty();
+    let is_plain =
+        |key: &IndexKey| key.is_column && key.operator_class.is_none() && !plan.is_inverted();
+    (has_policies && !plan.keys.iter().all(is_plain)).then(|| {
+        format!(
+            "{} has policies: a role that they hold for can use it only if its functions and operators are LEAKPROOF, \
+             and a trial as another role does not show that",
+            table.name.name
+        )
+    })
 }
 
 /// The workload updates columns that no index holds yet.

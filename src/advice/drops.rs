@@ -4,6 +4,7 @@
 use super::Input;
 use crate::model::catalog::{Catalog, Index, Table, TableKind};
 use crate::model::recommendation::{Kind, Recommendation};
+use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, drop, replaces};
 use crate::sql::spelling::is_same;
 
@@ -69,9 +70,12 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
         true => format!("drop-{}.{}", index.schema, index.name),
         false => format!("drop-{}", index.name),
     };
+    // An expression has no statistics before its table is analyzed.
+    let has_expression = index.keys.iter().any(|key| !key.is_column);
+    let analyze = has_expression.then(|| format!("ANALYZE {}", quote_table(&table.name)));
     Recommendation {
         sql: vec![drop(&index.schema, &index.name, build)],
-        undo: std::iter::once(again).chain(index.restore.iter().cloned()).collect(),
+        undo: std::iter::once(again).chain(index.restore.iter().cloned()).chain(analyze).collect(),
         why: Some(why),
         cautions: cautions(table, index),
         ..Recommendation::proposed(id, Kind::DropIndex, &table.name)

@@ -44,12 +44,30 @@ pub fn stays_short(column: &Column) -> bool {
     match Kind::of(&column.type_name) {
         Kind::Text => match limit(&column.type_name) {
             Some(characters) => characters <= SHORT_CHARACTERS,
-            None => seen_short(column),
+            // What has few values are words for a state or a kind; anything else may be of any length tomorrow.
+            None => seen_short(column) && has_few_values(column),
         },
         Kind::Integer | Kind::Bigint | Kind::Decimal | Kind::Boolean | Kind::Uuid => true,
         Kind::Date | Kind::Timestamp | Kind::TimestampTz | Kind::Network => true,
         _ => false,
     }
+}
+
+/// Number of values up to which text without a limit is a choice of words.
+const FEW_VALUES: f64 = 100.0;
+
+fn has_few_values(column: &Column) -> bool {
+    // Below zero it is a part of the rows.
+    column.distinct.is_some_and(|distinct| (0.0..=FEW_VALUES).contains(&distinct))
+}
+
+/// What the type of the columns allows fits into a row of a btree, as far as it has a limit: a character has up to
+/// four bytes.
+pub fn fit_together<'c>(columns: impl Iterator<Item = &'c Column>) -> bool {
+    let of_text = columns.filter(|column| Kind::of(&column.type_name) == Kind::Text);
+    let bytes =
+        of_text.filter_map(|column| limit(&column.type_name)).map(|most| most.saturating_mul(4));
+    bytes.fold(0_u32, u32::saturating_add) <= ROW_BYTES
 }
 
 /// The longest value of each column and expression without a limit that btrees are to hold, as far as there is time
@@ -237,6 +255,7 @@ fn limit(type_name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::catalog::Storage;
     use crate::sql::ddl;
 
     #[test]
@@ -250,7 +269,7 @@ mod tests {
             columns.filter(|column| stays_short(column)).map(|c| c.name.as_str()).collect()
         };
         assert_eq!(is_short(&catalog), "bghij");
-        let storage = crate::model::catalog::Storage {
+        let storage = Storage {
             length_bytes: None,
             varying_bytes: Some((20.0, 5.0)),
             longest_bytes: Some(60),
@@ -262,14 +281,29 @@ mod tests {
             [(60, 20, "abghijk"), (300, 20, "bghij"), (60, 90, "bghij")]
         {
             for column in &mut catalog.tables[0].columns {
-                let storage = Some(crate::model::catalog::Storage {
-                    longest_bytes: Some(longest_bytes),
-                    ..storage
-                });
+                let storage = Some(Storage { longest_bytes: Some(longest_bytes), ..storage });
                 (column.storage, column.width_bytes) = (storage, Some(width_bytes));
+                column.distinct = Some(20.0);
             }
             assert_eq!(is_short(&catalog), columns, "{longest_bytes} {width_bytes}");
         }
+        // Text of many values may be of any length tomorrow.
+        for column in &mut catalog.tables[0].columns {
+            let storage = column.storage.map(|s| Storage { longest_bytes: Some(60), ..s });
+            (column.storage, column.width_bytes) = (storage, Some(20));
+            column.distinct = Some(-0.7);
+        }
+        assert_eq!(is_short(&catalog), "bghij");
+    }
+
+    #[test]
+    fn what_is_short_by_itself_has_to_fit_with_the_others() {
+        let (catalog, _) = ddl::catalog(
+            "CREATE TABLE t (a varchar(255), b varchar(255), c varchar(255), d int, e text)",
+        );
+        let columns = &catalog.tables[0].columns;
+        assert!(fit_together(columns[..2].iter().chain(&columns[3..])));
+        assert!(!fit_together(columns.iter()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::support::{index_serves, same_key};
 use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
-use crate::model::shape::{Key, Scan};
+use crate::model::shape::{Key, Scan, StatementKind};
 use crate::sql::index_ddl::makes_superfluous;
 
 pub const RULE: Rule = Rule {
@@ -63,8 +63,26 @@ fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
             || scan.lookups.iter().any(|lookup| leads(&lookup.key))
             || scan.ordered_by().is_some_and(leads)
     };
+    if serves_deletes(input, table, index) {
+        return true;
+    }
     input.scans().filter(|found| found.scan.table == table.name).any(|found| {
         is_wanted_by(found.scan) || found.alternatives().any(|found| is_wanted_by(found.scan))
+    })
+}
+
+/// It begins with the columns of a foreign key whose referenced rows the workload deletes: each delete looks for the
+/// rows that refer to it, and no statement shows that.
+fn serves_deletes(input: &Input<'_>, table: &Table, index: &Index) -> bool {
+    let first = |count: usize| index.keys.iter().take(count).map(|key| &key.expression);
+    let mut keys = table.foreign_keys.iter().filter(|key| {
+        key.columns.iter().all(|column| first(key.columns.len()).any(|own| own == column))
+    });
+    keys.any(|key| {
+        input.shapes.iter().flatten().any(|shape| {
+            let is_deleted = |scan: &Scan| scan.target && scan.table == key.references;
+            shape.kind == StatementKind::Delete && shape.scans.iter().any(is_deleted)
+        })
     })
 }
 
@@ -142,6 +160,26 @@ mod tests {
         scans(&mut catalog, "t_a_again", 0);
         scans(&mut catalog, "t_short", 7);
         assert!(unused(&catalog).is_empty(), "either may be what is left in the place of t_short");
+    }
+
+    #[test]
+    fn what_deletes_look_for_their_references_by_is_used_by_them() {
+        let (mut catalog, _) = ddl::catalog(
+            "CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE c (id bigint PRIMARY KEY, p_id bigint REFERENCES p, a int);
+             CREATE INDEX c_p ON c (p_id); CREATE INDEX c_a_p ON c (a, p_id);",
+        );
+        for index in &mut catalog.tables[1].indexes {
+            index.scans = Some(0);
+        }
+        catalog.statistics_days = Some(90.0);
+        let unused = |statement: &str| -> Vec<String> {
+            let shapes = [crate::sql::resolve::shape(statement, Some(&catalog)).ok()];
+            let workload = Workload::default();
+            let found = find(&Input::new(&workload, Some(&catalog), &shapes));
+            found.into_iter().filter_map(|finding| finding.subject.index).collect()
+        };
+        assert_eq!(unused("DELETE FROM p WHERE id = $1"), ["c_a_p"]);
+        assert_eq!(unused("SELECT id FROM p WHERE id = $1"), ["c_p", "c_a_p"]);
     }
 
     #[test]
