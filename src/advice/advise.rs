@@ -61,7 +61,8 @@ pub fn advise(
 ) -> Advised {
     let found = candidates(input.workload, input.shapes, input.catalog);
     let longest = longest(&found.all, input.catalog, whatif.statistics());
-    let Candidates { all, conditions, too_long, .. } = within_a_row(found, &longest, input.catalog);
+    let (found, too_long) = within_a_row(found, &longest, input.catalog);
+    let Candidates { all, conditions, .. } = found;
     let mut sized = sized(all, input.catalog, whatif.statistics());
     let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);

@@ -34,6 +34,23 @@ pub struct Candidate {
     pub whole: Vec<usize>,
 }
 
+impl Candidate {
+    /// Which no statement asked for yet.
+    pub fn new(plan: IndexPlan) -> Candidate {
+        Candidate { plan, queries: Vec::new(), whole: Vec::new() }
+    }
+
+    /// Notes that a statement asks for it.
+    pub fn ask(&mut self, query: usize, is_whole: bool) {
+        if !self.queries.contains(&query) {
+            self.queries.push(query);
+        }
+        if is_whole && !self.whole.contains(&query) {
+            self.whole.push(query);
+        }
+    }
+}
+
 /// Others that a candidate is united with, at most: their number would grow with the square of the
 /// statements.
 const MOST_UNITED: usize = 24;
@@ -48,8 +65,6 @@ pub struct Candidates {
     pub conditions: Conditions,
     /// Columns and expressions that are asked for one value, by table.
     pub equal: HashSet<(TableName, String)>,
-    /// Statements that asked for an index whose rows would be too long.
-    pub too_long: HashSet<usize>,
 }
 
 /// Candidates over the whole workload.
@@ -93,7 +108,7 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
     found.candidates.retain(|candidate| {
         catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
     });
-    Candidates { all: found.candidates, conditions: asked, equal, too_long: HashSet::new() }
+    Candidates { all: found.candidates, conditions: asked, equal }
 }
 
 /// The conditions on each table met so far, by what they say, as each was written first: a view has the server's
@@ -120,16 +135,10 @@ impl Found {
         let keys = plan.keys.iter().map(spelled_alike).collect();
         let name = create(&IndexPlan { keys, ..plan.clone() }, "", Build::Plain);
         let at = *self.places.entry(name).or_insert_with(|| {
-            self.candidates.push(Candidate { plan, queries: Vec::new(), whole: Vec::new() });
+            self.candidates.push(Candidate::new(plan));
             self.candidates.len() - 1
         });
-        let Candidate { queries, whole, .. } = &mut self.candidates[at];
-        if !queries.contains(&query) {
-            queries.push(query);
-        }
-        if is_whole && !whole.contains(&query) {
-            whole.push(query);
-        }
+        self.candidates[at].ask(query, is_whole);
     }
 
     /// Adds, for each two candidates of the same keys that carry other columns, one that carries those of
@@ -229,10 +238,9 @@ fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Ve
             let tails = tails(wants, !join.is_empty(), &partial);
             for (number, tail) in tails.into_iter().enumerate() {
                 let before = tail.before(wants, join, &partial);
-                for equal in [Some(&before), in_the_order_there(table, &before).as_ref()] {
-                    let Some(keys) = equal.map(|equal| joined(equal, tail.keys.clone())) else {
-                        continue;
-                    };
+                let there = in_the_order_there(table, &before);
+                for equal in std::iter::once(before).chain(there) {
+                    let keys = joined(&equal, tail.keys.clone());
                     if keys.is_empty() {
                         continue;
                     }

@@ -3,7 +3,7 @@
 //! A row of a btree is at most a third of a page, 2,704 bytes. A longer value fails to be written once the index is
 //! there, which nobody who wrote it before expects, and the index cannot be built where one is there already.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::candidates::{Candidate, Candidates};
 use crate::model::catalog::{Catalog, Column, IndexKey, Table, UserFunction, mentions};
@@ -101,9 +101,15 @@ pub fn longest(found: &[Candidate], catalog: &Catalog, statistics: &mut dyn Stat
     longest
 }
 
-/// The candidates whose rows fit into a btree; for others, what finds one value whatever its length.
-pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> Candidates {
-    let Candidates { mut all, conditions, equal, mut too_long } = found;
+/// The candidates whose rows fit into a btree; for others, what finds one value whatever its length. Comes with the
+/// statements that asked for those others.
+pub fn within_a_row(
+    found: Candidates,
+    longest: &Longest,
+    catalog: &Catalog,
+) -> (Candidates, HashSet<usize>) {
+    let Candidates { mut all, conditions, equal } = found;
+    let mut too_long = HashSet::new();
     let mut hashed: Vec<Candidate> = Vec::new();
     all.retain(|candidate| {
         let plan = &candidate.plan;
@@ -133,7 +139,7 @@ pub fn within_a_row(found: Candidates, longest: &Longest, catalog: &Catalog) -> 
         false
     });
     all.extend(hashed);
-    Candidates { all, conditions, equal, too_long }
+    (Candidates { all, conditions, equal }, too_long)
 }
 
 /// Some value is that of many rows. They share a bucket of a hash index, and each that is written is put behind all
@@ -149,23 +155,16 @@ fn repeats(table: &Table, key: &IndexKey) -> bool {
 
 /// Adds the hash index on a key for the statements of a candidate.
 fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) {
-    let Candidate { plan, queries, whole } = candidate;
     let key = IndexKey { is_column: key.is_column, ..IndexKey::column(&key.expression) };
-    let plan = IndexPlan::on(&plan.table, "hash", vec![key]);
+    let plan = IndexPlan::on(&candidate.plan.table, "hash", vec![key]);
     let known = hashed.iter().position(|known| known.plan == plan);
     let at = known.unwrap_or_else(|| {
-        hashed.push(Candidate { plan, queries: Vec::new(), whole: Vec::new() });
+        hashed.push(Candidate::new(plan));
         hashed.len() - 1
     });
-    let add = |to: &mut Vec<usize>, from: &[usize]| {
-        for query in from {
-            if !to.contains(query) {
-                to.push(*query);
-            }
-        }
-    };
-    add(&mut hashed[at].queries, queries);
-    add(&mut hashed[at].whole, whole);
+    for query in &candidate.queries {
+        hashed[at].ask(*query, candidate.whole.contains(query));
+    }
 }
 
 /// What may be said of the lengths of an index's values: the longest is close to what a row may have.
@@ -325,9 +324,8 @@ mod tests {
             catalog.tables[0].columns[0].distinct = Some(distinct);
             let all = names.iter().map(|names| of(names)).collect();
             let equal = [(table.clone(), "url".to_owned())].into();
-            let (conditions, too_long) = Default::default();
-            let found = Candidates { all, conditions, equal, too_long };
-            let left = within_a_row(found, &longest, &catalog).all.into_iter();
+            let found = Candidates { all, conditions: Default::default(), equal };
+            let left = within_a_row(found, &longest, &catalog).0.all.into_iter();
             left.map(|c| {
                 let keys: Vec<String> = c.plan.keys.into_iter().map(|k| k.expression).collect();
                 format!("{} {} {:?}", c.plan.method, keys.join(" "), c.queries)

@@ -81,10 +81,7 @@ impl Found {
                 own.children.iter().map(|place| of(place).unwrap_or(SlotHash::UNKNOWN));
             let first = values.next();
             let is_other = |value: SlotHash| Some(value) != first;
-            match is_unknown_another {
-                true => first == Some(SlotHash::UNKNOWN) || values.any(is_other),
-                false => values.any(is_other),
-            }
+            is_unknown_another && first == Some(SlotHash::UNKNOWN) || values.any(is_other)
         })
     }
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::Input;
 use crate::model::catalog::{Column, Index, IndexKey, Table};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
-use crate::model::shape::{Key, Operator, Predicate, Scan};
+use crate::model::shape::{Key, Operator, Predicate, Scan, StatementKind};
 use crate::model::workload::{Query, Workload};
 use crate::sql::implied::may_imply;
 use crate::sql::operators::is_distance;
@@ -92,6 +93,18 @@ pub fn is_filter_served(table: &Table, scan: &Scan) -> bool {
 /// The index holds all rows that the scan asks for, as far as can be told.
 fn holds_rows_of(index: &Index, scan: &Scan) -> bool {
     index.predicate.as_ref().is_none_or(|condition| may_imply(scan, condition))
+}
+
+/// The index begins with these columns, in any order.
+pub fn begins_with(index: &Index, columns: &[String]) -> bool {
+    index.keys.len() >= columns.len()
+        && index.keys[..columns.len()].iter().all(|key| columns.contains(&key.expression))
+}
+
+/// The statements that delete rows of a table.
+pub fn deletes<'i>(input: &'i Input<'_>, table: &'i TableName) -> impl Iterator<Item = &'i Query> {
+    let all = input.scans().filter(|found| found.shape.kind == StatementKind::Delete);
+    all.filter(|found| found.scan.target && found.scan.table == *table).map(|found| found.query)
 }
 
 /// An index leads with this column.

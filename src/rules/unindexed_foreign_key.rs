@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::support::is_column_led;
+use super::support::{begins_with, deletes, is_column_led};
 use super::{Input, Rule};
 use crate::model::catalog::{ForeignKey, Table};
 use crate::model::finding::{Finding, Level, Subject};
-use crate::model::shape::StatementKind;
 
 pub const RULE: Rule = Rule {
     id: "unindexed-foreign-key",
@@ -30,25 +29,16 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 fn is_indexed(table: &Table, key: &ForeignKey) -> bool {
     match key.columns.as_slice() {
         [column] => is_column_led(table, column),
-        columns => table.indexes.iter().any(|index| {
-            index.predicate.is_none()
-                && index.keys.len() >= columns.len()
-                && index.keys[..columns.len()].iter().all(|k| columns.contains(&k.expression))
-        }),
+        columns => table
+            .indexes
+            .iter()
+            .any(|index| index.predicate.is_none() && begins_with(index, columns)),
     }
 }
 
 fn finding(input: &Input<'_>, table: &Table, key: &ForeignKey) -> Finding {
     // Deletes of the referenced table, and the time they take, are what the missing index costs.
-    let deletes: Vec<_> = input
-        .scans()
-        .filter(|found| {
-            found.scan.target
-                && found.scan.table == key.references
-                && found.shape.kind == StatementKind::Delete
-        })
-        .map(|found| found.query)
-        .collect();
+    let deletes: Vec<_> = deletes(input, &key.references).collect();
     let total_us = deletes.iter().map(|query| query.total_us).sum();
     let columns = key.columns.join(", ");
     Finding {

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::support::{index_serves, same_key};
+use super::support::{begins_with, deletes, index_serves, same_key};
 use super::{Input, Rule};
 use crate::model::catalog::{Catalog, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
-use crate::model::shape::{Key, Scan, StatementKind};
+use crate::model::shape::{Key, Scan};
 use crate::sql::index_ddl::makes_superfluous;
 
 pub const RULE: Rule = Rule {
@@ -74,16 +74,8 @@ fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
 /// It begins with the columns of a foreign key whose referenced rows the workload deletes: each delete looks for the
 /// rows that refer to it, and no statement shows that.
 fn serves_deletes(input: &Input<'_>, table: &Table, index: &Index) -> bool {
-    let first = |count: usize| index.keys.iter().take(count).map(|key| &key.expression);
-    let mut keys = table.foreign_keys.iter().filter(|key| {
-        key.columns.iter().all(|column| first(key.columns.len()).any(|own| own == column))
-    });
-    keys.any(|key| {
-        input.shapes.iter().flatten().any(|shape| {
-            let is_deleted = |scan: &Scan| scan.target && scan.table == key.references;
-            shape.kind == StatementKind::Delete && shape.scans.iter().any(is_deleted)
-        })
-    })
+    let mut keys = table.foreign_keys.iter().filter(|key| begins_with(index, &key.columns));
+    keys.any(|key| deletes(input, &key.references).next().is_some())
 }
 
 fn finding(catalog: &Catalog, table: &Table, index: &Index) -> Finding {
@@ -126,7 +118,8 @@ fn finding(catalog: &Catalog, table: &Table, index: &Index) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::workload::Workload;
+    use crate::model::fingerprint::Fingerprint;
+    use crate::model::workload::{Query, Workload};
     use crate::sql::ddl;
 
     #[test]
@@ -174,7 +167,20 @@ mod tests {
         catalog.statistics_days = Some(90.0);
         let unused = |statement: &str| -> Vec<String> {
             let shapes = [crate::sql::resolve::shape(statement, Some(&catalog)).ok()];
-            let workload = Workload::default();
+            let query = Query {
+                fingerprint: Fingerprint(1),
+                queryid: None,
+                normalized: statement.to_owned(),
+                calls: 1,
+                total_us: 0,
+                durations: Default::default(),
+                rows: None,
+                blocks: None,
+                samples: Vec::new(),
+                slots: Vec::new(),
+                plan: None,
+            };
+            let workload = Workload { queries: vec![query], ..Workload::default() };
             let found = find(&Input::new(&workload, Some(&catalog), &shapes));
             found.into_iter().filter_map(|finding| finding.subject.index).collect()
         };

@@ -1,5 +1,6 @@
 //! One statement in the place of a loop.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
@@ -8,7 +9,8 @@ use sqlparser::ast::{
 };
 
 use super::batch_rows::{
-    column_named, deleted_rows, parameters, returned, selected_rows, updated_rows, without_limit,
+    Fill, column_named, deleted_rows, parameters, returned, selected_rows, updated_rows,
+    without_limit,
 };
 use super::ident::{quote, quote_table};
 use super::lexer::{Kind, Token, tokens};
@@ -229,27 +231,17 @@ fn arrays(columns: &[&str], table: &Table) -> Option<String> {
 
 /// The keys come from the table itself, so that they have its type.
 fn for_each_key(query: &Query, table: &TableName, column: &str, slot: u16) -> Option<String> {
-    struct Fill {
-        placeholder: String,
-        filled: bool,
-    }
-    impl VisitorMut for Fill {
-        type Break = ();
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if matches!(expr, Expr::Value(value)
-                if value.value == Value::Placeholder(self.placeholder.clone()))
-            {
-                *expr = Expr::CompoundIdentifier(vec![Ident::new("keys"), Ident::new("key")]);
-                self.filled = true;
-            }
-            ControlFlow::Continue(())
-        }
-    }
+    let is_there = Cell::new(false);
+    let key = |number: u16| {
+        (number == slot).then(|| {
+            is_there.set(true);
+            Expr::CompoundIdentifier(vec![Ident::new("keys"), Ident::new("key")])
+        })
+    };
     let mut inner = query.clone();
-    let mut fill = Fill { placeholder: format!("${slot}"), filled: false };
-    let _ = inner.visit(&mut fill);
+    let _ = inner.visit(&mut Fill { by: &key });
     let (table, column) = (quote_table(table), quote(column));
-    fill.filled.then(|| {
+    is_there.get().then(|| {
         format!(
             "SELECT keys.key, batch.* FROM (SELECT DISTINCT {column} FROM {table} \
              WHERE {column} = ANY(${slot})) AS keys (key) CROSS JOIN LATERAL ({inner}) AS batch"

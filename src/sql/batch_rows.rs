@@ -134,8 +134,8 @@ fn renumbered(expr: &Expr, most: u16) -> Expr {
 }
 
 /// Puts something in the place of parameters.
-struct Fill<'f> {
-    by: &'f dyn Fn(u16) -> Option<Expr>,
+pub(super) struct Fill<'f> {
+    pub(super) by: &'f dyn Fn(u16) -> Option<Expr>,
 }
 
 impl VisitorMut for Fill<'_> {

@@ -194,7 +194,6 @@ pub(super) fn in_tablespace(definition: &str, predicate: Option<&str>, name: &st
 
 #[cfg(test)]
 mod tests {
-
     use crate::sql::ddl;
 
     #[test]
