@@ -7,6 +7,7 @@ use crate::model::recommendation::{IndexPlan, Recommendation};
 use crate::model::shape::StatementKind;
 use crate::sql::fallible::failure;
 use crate::sql::index_ddl::as_plan;
+use crate::sql::parted::taken_in;
 
 /// Indexes that are named where the same is said of several.
 const MOST_NAMED: usize = 4;
@@ -24,7 +25,23 @@ pub fn cautions(input: &Input<'_>, plan: &IndexPlan, longest: &Longest) -> Vec<S
     });
     let is_long = lengths::caution(plan, longest, table, functions);
     let kept = behind_policies(plan, table);
-    fails.into_iter().chain(is_long).chain(lost_hot(input, plan, table)).chain(kept).collect()
+    let said = fails.into_iter().chain(is_long).chain(lost_hot(input, plan, table)).chain(kept);
+    said.chain(takes_in(plan, table)).collect()
+}
+
+/// Partitions that have such an index already: the server makes it part of the new one, and it goes with that.
+fn takes_in(plan: &IndexPlan, table: &Table) -> Option<String> {
+    let own: Vec<&str> = taken_in(table, plan).iter().map(|part| &*part.index.name).collect();
+    let more = match own.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = own.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    (!own.is_empty()).then(|| {
+        format!(
+            "partitions have it already: {named}{more} becomes part of it, and the undo makes that anew after the drop"
+        )
+    })
 }
 
 /// Before its policies have left a row to a role, a table is searched only by what cannot tell of other rows: most of

@@ -6,6 +6,7 @@ use crate::model::catalog::{Catalog, Index, Table, TableKind};
 use crate::model::recommendation::{Kind, Recommendation};
 use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, drop, replaces};
+use crate::sql::parted::again;
 use crate::sql::spelling::is_same;
 
 /// Rules whose findings are cured by taking an index away.
@@ -60,10 +61,6 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
     // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
     let partitioned = table.kind == TableKind::Partitioned;
     let build = if partitioned { Build::Plain } else { Build::Concurrently };
-    let again = match partitioned {
-        true => index.definition.clone(),
-        false => concurrently(&index.definition),
-    };
     let mut others = catalog.tables.iter().flat_map(|table| &table.indexes);
     // A name is one of its schema only.
     let id = match others.any(|own| own.name == index.name && own.schema != index.schema) {
@@ -75,7 +72,7 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
     let analyze = has_expression.then(|| format!("ANALYZE {}", quote_table(&table.name)));
     Recommendation {
         sql: vec![drop(&index.schema, &index.name, build)],
-        undo: std::iter::once(again).chain(index.restore.iter().cloned()).chain(analyze).collect(),
+        undo: again(table, index).into_iter().chain(analyze).collect(),
         why: Some(why),
         cautions: cautions(table, index),
         ..Recommendation::proposed(id, Kind::DropIndex, &table.name)
@@ -100,13 +97,4 @@ fn cautions(table: &Table, index: &Index) -> Vec<String> {
         )
     });
     mark.into_iter().chain(statistics).collect()
-}
-
-/// The statement that makes an index, without blocking writers.
-fn concurrently(definition: &str) -> String {
-    definition.replacen("CREATE INDEX ", "CREATE INDEX CONCURRENTLY ", 1).replacen(
-        "CREATE UNIQUE INDEX ",
-        "CREATE UNIQUE INDEX CONCURRENTLY ",
-        1,
-    )
 }

@@ -13,6 +13,7 @@ use crate::model::catalog::{Catalog, TableKind};
 use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, Takes};
 use crate::sql::ident::{object_name, quote_table};
 use crate::sql::index_ddl::{Build, create, drop, name};
+use crate::sql::parted::taken_again;
 
 /// What an index on a foreign key is for when no statement of the workload asks for it.
 const REFERENCES: &str = "serves the deletes of the rows that it refers to";
@@ -170,16 +171,17 @@ fn create_index(
         sql.push("CREATE EXTENSION IF NOT EXISTS pg_trgm".to_owned());
     }
     // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
-    let partitioned =
-        catalog.table(&plan.table).is_some_and(|table| table.kind == TableKind::Partitioned);
-    let build = if partitioned { Build::Plain } else { Build::Concurrently };
+    let whole = catalog.table(&plan.table).filter(|table| table.kind == TableKind::Partitioned);
+    let build = if whole.is_some() { Build::Plain } else { Build::Concurrently };
+    // What was there before is there again.
+    let taken_in = whole.map_or(Vec::new(), |table| taken_again(table, &plan));
     sql.push(create(&plan, &index, build));
     let id = format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index));
     let proposed = Recommendation::proposed(id, Kind::CreateIndex, &plan.table);
     Recommendation {
         sql,
         // The extension stays: something else may have come to need it.
-        undo: vec![drop(&plan.table.schema, &index, build)],
+        undo: std::iter::once(drop(&plan.table.schema, &index, build)).chain(taken_in).collect(),
         after: plan
             .keys
             .iter()
@@ -196,8 +198,11 @@ fn create_index(
 /// A table or an index of the schema has the name.
 fn is_taken(catalog: &Catalog, schema: &str, name: &str) -> bool {
     catalog.tables.iter().any(|table| {
+        let of_parts = table.part_indexes.iter().map(|part| &part.index);
+        let mut indexes = table.indexes.iter().chain(of_parts);
         (table.name.schema == schema && table.name.name == name)
-            || table.indexes.iter().any(|index| index.schema == schema && index.name == name)
+            || table.partitions.iter().any(|part| part.schema == schema && part.name == name)
+            || indexes.any(|index| index.schema == schema && index.name == name)
     })
 }
 

@@ -13,6 +13,7 @@ use crate::pg::error::{Kind, PgError};
 use crate::pg::guard::Writable;
 use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{does, is_concurrent};
+use crate::sql::parted::is_for_parent_only;
 
 /// How patiently.
 #[derive(Debug, Clone, Copy)]
@@ -192,8 +193,12 @@ impl Execution<'_> {
                     return Ok(Outcome::AlreadyThere(known));
                 }
                 match plan {
-                    Some(plan) if self.is_partitioned(table)? => {
+                    // What comes back is told part by part.
+                    Some(plan) if !comes_back && self.is_partitioned(table)? => {
                         self.create_on_partitions(table, name, plan)
+                    }
+                    _ if is_for_parent_only(&step.sql) => {
+                        self.patiently(|own| own.create_parent(&step.sql, table, name))
                     }
                     _ => self.patiently(|own| own.create(&step.sql, table, name)),
                 }

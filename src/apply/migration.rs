@@ -14,7 +14,7 @@ use super::file::{File, Migration, Place};
 use super::framework::{django, flyway, plain, prisma, rails};
 use super::steps::{Action, Step, backward, forward};
 use crate::model::run::RunRecommendation;
-use crate::sql::index_ddl::is_concurrent;
+use crate::sql::index_ddl::{blocking, is_concurrent};
 
 /// Letters of a name, at most: file systems end at 255 bytes.
 const MOST_LETTERS: usize = 100;
@@ -111,6 +111,8 @@ fn parts(
     let up: Vec<String> = steps.into_iter().map(|step| step.sql).collect();
     let down: Vec<String> = backward(recommendation).into_iter().map(|step| step.sql).collect();
     if !up.iter().any(|sql| is_concurrent(sql)) {
+        // In one transaction, so that it is undone whole or not at all.
+        let down = down.iter().map(|sql| blocking(sql)).collect();
         let (up, down) = (impatient(up), impatient(down));
         return vec![Migration { slug: name, notes, up, down, is_concurrent: false }];
     }

@@ -10,9 +10,11 @@ use std::time::Instant;
 use super::execute::{Event, Execution, Outcome};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
+use crate::pg::catalog;
 use crate::pg::error::{Kind, PgError};
 use crate::sql::ident::{object_name, quote_table};
 use crate::sql::index_ddl::{Build, create};
+use crate::sql::parted::is_alike;
 
 /// One relation of the tree.
 struct Node {
@@ -49,11 +51,7 @@ impl Execution<'_> {
         let nodes: Vec<&Node> = tree.iter().filter(|node| node.kind != "f").collect();
         for (at, node) in nodes.iter().enumerate() {
             (self.tell)(Event::Partition { done: at, of: nodes.len() });
-            let index = match (&node.parent, &node.attached) {
-                (None, _) => name.to_owned(),
-                (Some(_), Some(attached)) => attached.clone(),
-                (Some(_), None) => of_partition(&node.table, name),
-            };
+            let index = self.patiently(|own| own.part_name(node, name, plan))?;
             if node.attached.is_none() {
                 self.patiently(|own| own.create_on(node, &index, plan))?;
             }
@@ -79,6 +77,35 @@ impl Execution<'_> {
                     .with_help("apply again: what is there is not done twice"))
             }
         }
+    }
+
+    /// Makes an index without its parts: it is not valid until the last of them is attached.
+    pub(super) fn create_parent(
+        &mut self,
+        sql: &str,
+        table: &TableName,
+        name: &str,
+    ) -> Result<Outcome, PgError> {
+        let found = self.find(&table.schema, name)?;
+        if found.is_some_and(|found| found.table == *table) {
+            return Ok(Outcome::AlreadyThere(name.to_owned()));
+        }
+        let took_ms = self.build(sql, table, name)?;
+        Ok(Outcome::Done { took_ms, size_bytes: None })
+    }
+
+    /// The index of the partition that is to be a part: one that is attached, one like it that is there, or a new one.
+    fn part_name(&self, node: &Node, name: &str, plan: &IndexPlan) -> Result<String, PgError> {
+        if node.parent.is_none() {
+            return Ok(name.to_owned());
+        }
+        if let Some(attached) = &node.attached {
+            return Ok(attached.clone());
+        }
+        let plan = IndexPlan { table: node.table.clone(), ..plan.clone() };
+        let known = catalog::unattached_indexes(self.connection, &node.table)?;
+        let alike = known.into_iter().find(|index| is_alike(index, &plan));
+        Ok(alike.map_or_else(|| of_partition(&node.table, name), |index| index.name))
     }
 
     fn create_on(&mut self, node: &Node, index: &str, plan: &IndexPlan) -> Result<(), PgError> {

@@ -96,6 +96,21 @@ pub struct Table {
     /// Where the rows of a partitioned table are, at the lowest level; empty for any other.
     #[serde(default)]
     pub partitions: Vec<TableName>,
+    /// Indexes of its partitions, at every level, with or without one of the whole table that they are parts of.
+    #[serde(default)]
+    pub part_indexes: Vec<PartIndex>,
+}
+
+/// An index of a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartIndex {
+    /// The partition.
+    pub table: TableName,
+    /// The partition has partitions itself.
+    pub partitioned: bool,
+    /// The index that it is a part of, by schema and name.
+    pub above: Option<TableName>,
+    pub index: Index,
 }
 
 /// Rows written into a table and its partitions.

@@ -7,11 +7,11 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::error::PgError;
 use crate::model::catalog::{
-    Activity, Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Storage, Table,
-    TableKind, UserFunction,
+    Activity, Catalog, Column, ForeignKey, Index, IndexKey, Origin, PartIndex, Policy, Storage,
+    Table, TableKind, UserFunction,
 };
 use crate::model::name::TableName;
-use crate::sql::ident::{quote_table, unquote};
+use crate::sql::ident::unquote;
 
 /// Whether a btree keeps equal values of the type `t` once, as SQL.
 pub const DEDUPLICATES: &str = include_str!("queries/deduplicates.sql");
@@ -38,7 +38,10 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
     };
     let columns = include_str!("queries/columns.sql").replace("{deduplicates}", DEDUPLICATES);
     each(&columns, |table, row| table.columns.push(column(row)))?;
-    each(include_str!("queries/indexes.sql"), |table, row| table.indexes.push(index(row)))?;
+    each(include_str!("queries/indexes.sql"), |table, row| match row.get(22) {
+        true => table.part_indexes.push(part_index(row)),
+        false => table.indexes.push(index(row)),
+    })?;
     each(include_str!("queries/foreign_keys.sql"), |table, row| {
         table.foreign_keys.push(foreign_key(row));
     })?;
@@ -63,10 +66,26 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
 /// # Errors
 /// The server's error.
 pub fn indexes(connection: &Connection, table: &TableName) -> Result<Vec<Index>, PgError> {
-    let of = connection.row("SELECT to_regclass($1)::oid", &[&quote_table(table)])?;
-    let of: Option<u32> = of.get(0);
     let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
-    Ok(rows.iter().filter(|row| Some(row.get::<_, u32>(0)) == of).map(index).collect())
+    Ok(rows.iter().filter(|row| relation(row) == *table).map(index).collect())
+}
+
+/// Indexes of a partition that are part of no other, as they are at present.
+///
+/// # Errors
+/// The server's error.
+pub fn unattached_indexes(
+    connection: &Connection,
+    partition: &TableName,
+) -> Result<Vec<Index>, PgError> {
+    let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
+    let parts = rows.iter().filter(|row| relation(row) == *partition).map(part_index);
+    Ok(parts.filter(|part| part.above.is_none()).map(|part| part.index).collect())
+}
+
+/// What an index is on.
+fn relation(row: &Row) -> TableName {
+    TableName::new(row.get::<_, String>(23), row.get::<_, String>(24))
 }
 
 fn function(row: &Row) -> UserFunction {
@@ -106,6 +125,7 @@ fn table(row: &Row) -> Table {
         definition: row.get(10),
         inherited: row.get(13),
         partitions: partitions(row),
+        part_indexes: Vec::new(),
     }
 }
 
@@ -152,6 +172,19 @@ pub fn alignment_bytes(letter: &str) -> u8 {
         "i" => 4,
         "s" => 2,
         _ => 1,
+    }
+}
+
+fn part_index(row: &Row) -> PartIndex {
+    let above: Option<Vec<String>> = row.get(26);
+    PartIndex {
+        table: relation(row),
+        partitioned: row.get(25),
+        above: above.as_deref().and_then(|above| match above {
+            [schema, name] => Some(TableName::new(schema, name)),
+            _ => None,
+        }),
+        index: index(row),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Input, Rule};
-use crate::model::catalog::{Index, Table};
+use crate::model::catalog::{Index, Table, TableKind};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::sql::index_ddl::makes_superfluous;
 
@@ -23,8 +23,10 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 fn in_table(table: &Table) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, index) in table.indexes.iter().enumerate() {
-        // What enforces something stays, whatever else covers it.
-        if index.constraint || index.unique {
+        // What enforces something stays, whatever else covers it; of a partitioned table one that is not valid waits
+        // for those of its partitions.
+        let is_under_way = !index.valid && table.kind == TableKind::Partitioned;
+        if index.constraint || index.unique || is_under_way {
             continue;
         }
         let cover = table.indexes.iter().enumerate().find(|(other_at, other)| {

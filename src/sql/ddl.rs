@@ -39,7 +39,7 @@ pub fn catalog(dump: &str) -> (Catalog, Coverage) {
     }
     let Reading { mut catalog, mut coverage, domains, parts, marks } = reading;
     marks.write(&mut catalog, &parts);
-    join(&mut catalog, &parts);
+    join(&mut catalog, &parts, |index| marks.above(index));
     let columns = catalog.tables.iter_mut().flat_map(|table| &mut table.columns);
     columns.for_each(|column| column.type_name = base(&domains, &column.type_name));
     coverage.lines = dump.lines().count() as u64;
@@ -258,6 +258,7 @@ fn empty_table(name: TableName, kind: TableKind) -> Table {
         granted_to: Vec::new(),
         inherited: false,
         partitions: Vec::new(),
+        part_indexes: Vec::new(),
     }
 }
 

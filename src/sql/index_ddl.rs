@@ -105,6 +105,14 @@ pub fn is_concurrent(sql: &str) -> bool {
     words.any(|word| word == "concurrently")
 }
 
+/// The statement as a transaction may hold it, in which others' writes wait for it.
+pub fn blocking(sql: &str) -> String {
+    match is_concurrent(sql) {
+        true => sql.replacen("CONCURRENTLY ", "", 1),
+        false => sql.to_owned(),
+    }
+}
+
 /// The index does all that one of this plan would.
 pub fn does(index: &Index, plan: &IndexPlan) -> bool {
     covers(&as_plan(index, &plan.table), plan)
@@ -179,7 +187,7 @@ fn turned(key: &IndexKey) -> IndexKey {
     IndexKey { descending: !key.descending, nulls_first: !key.nulls_first, ..key.clone() }
 }
 
-fn same_key(a: &IndexKey, b: &IndexKey) -> bool {
+pub(super) fn same_key(a: &IndexKey, b: &IndexKey) -> bool {
     let expression = match a.is_column || b.is_column {
         true => a.expression == b.expression,
         false => is_same(&a.expression, &b.expression),

@@ -49,6 +49,12 @@ impl Marks {
         self.only.insert(TableName::new(schema, name));
     }
 
+    /// The index that one was made a part of.
+    pub(super) fn above(&self, index: &TableName) -> Option<TableName> {
+        let (whole, _) = self.attached.iter().find(|(_, part)| part == index)?;
+        Some(whole.clone())
+    }
+
     /// Writes into the catalog what was said. `parts` are the partitions with what they are parts of.
     pub(super) fn write(&self, catalog: &mut Catalog, parts: &[(TableName, TableName)]) {
         let table_of: BTreeMap<TableName, TableName> = catalog

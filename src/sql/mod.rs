@@ -26,6 +26,7 @@ pub mod lexer;
 pub mod normalize;
 pub mod operators;
 pub mod parse;
+pub mod parted;
 mod partitions;
 pub mod predicate;
 pub mod redact;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::lexer::{Token, tokens};
 use super::words::{altered, qualified, take};
-use crate::model::catalog::Catalog;
+use crate::model::catalog::{Catalog, PartIndex};
 use crate::model::name::TableName;
 
 /// The table that a statement makes a part, and the one it is a part of from then on:
@@ -44,8 +44,13 @@ pub(super) fn without_only(sql: &str) -> (String, bool) {
     }
 }
 
-/// Leaves the parts out, as a server's catalog does, with their names at the table that holds them.
-pub(super) fn join(catalog: &mut Catalog, attached: &[(TableName, TableName)]) {
+/// Leaves the parts out, as a server's catalog does, with their names and indexes at the table that holds them. `above`
+/// is the index that one is a part of.
+pub(super) fn join(
+    catalog: &mut Catalog,
+    attached: &[(TableName, TableName)],
+    above: impl Fn(&TableName) -> Option<TableName>,
+) {
     let whole_of: BTreeMap<&TableName, &TableName> =
         attached.iter().map(|(part, whole)| (part, whole)).collect();
     for (part, whole) in attached {
@@ -58,9 +63,17 @@ pub(super) fn join(catalog: &mut Catalog, attached: &[(TableName, TableName)]) {
         if !catalog.tables.iter().any(|table| table.name == *root) || root == part {
             continue;
         }
-        catalog.tables.retain(|table| table.name != *part);
+        let own = catalog.tables.iter().position(|table| table.name == *part);
+        let indexes = own.map_or(Vec::new(), |at| catalog.tables.remove(at).indexes);
         let root = catalog.tables.iter_mut().find(|table| table.name == *root);
-        if let (Some(root), true) = (root, is_lowest) {
+        let Some(root) = root else { continue };
+        root.part_indexes.extend(indexes.into_iter().map(|index| PartIndex {
+            table: part.clone(),
+            partitioned: !is_lowest,
+            above: above(&TableName::new(&index.schema, &index.name)),
+            index,
+        }));
+        if is_lowest {
             root.partitions.push(part.clone());
         }
     }

@@ -17,6 +17,7 @@ mod demo;
 mod expressions;
 mod operators;
 mod partitions;
+mod parts;
 mod refusals;
 mod sizes;
 mod support;

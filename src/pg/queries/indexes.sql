@@ -1,6 +1,7 @@
 -- indoption: bit 1 descending, bit 2 nulls first. The operator class only where it is not the default, the
 -- collation only where it is not that of the column or, as its definition tells, of the expression.
-SELECT i.indrelid,
+-- Those of partitions stand at the table that they are parts of in the end.
+SELECT CASE WHEN r.relispartition THEN pg_partition_root(i.indrelid)::oid ELSE i.indrelid END,
        n.nspname::text,
        c.relname::text,
        am.amname::text,
@@ -49,8 +50,19 @@ SELECT i.indrelid,
                LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1] AND a.attnum <> 0
               ORDER BY k),
        coalesce(c.reloptions, '{}'),
-       i.indisclustered
+       i.indisclustered,
+       r.relispartition,
+       rn.nspname::text,
+       r.relname::text,
+       c.relkind = 'I',
+       (SELECT ARRAY[an.nspname::text, a.relname::text]
+          FROM pg_inherits h
+          JOIN pg_class a ON a.oid = h.inhparent
+          JOIN pg_namespace an ON an.oid = a.relnamespace
+         WHERE h.inhrelid = i.indexrelid)
   FROM pg_index i
+  JOIN pg_class r ON r.oid = i.indrelid
+  JOIN pg_namespace rn ON rn.oid = r.relnamespace
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_am am ON am.oid = c.relam
