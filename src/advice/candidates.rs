@@ -261,7 +261,8 @@ fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Ve
         short(wants, scan).into_iter().map(|keys| IndexPlan::on(&table.name, "btree", keys)),
     );
     plans.extend(all_inverted(asked));
-    plans.extend(scan.filters.iter().filter_map(|filter| block_ranges(table, filter)));
+    let open = scan.filters.iter().filter(|filter| asked.is_open(filter));
+    plans.extend(open.filter_map(|filter| block_ranges(table, filter)));
     plans
 }
 

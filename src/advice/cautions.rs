@@ -1,6 +1,7 @@
 //! What may go wrong once an index is there, although every statement that reads becomes faster.
 
 use super::Input;
+use super::guarded::has_barrier;
 use super::lengths::{self, Longest};
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::recommendation::{IndexPlan, Recommendation};
@@ -32,14 +33,10 @@ pub fn cautions(input: &Input<'_>, plan: &IndexPlan, longest: &Longest) -> Vec<S
 /// Partitions that have such an index already: the server makes it part of the new one, and it goes with that.
 fn takes_in(plan: &IndexPlan, table: &Table) -> Option<String> {
     let own: Vec<&str> = taken_in(table, plan).iter().map(|part| &*part.index.name).collect();
-    let more = match own.len().saturating_sub(MOST_NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let named = own.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
     (!own.is_empty()).then(|| {
         format!(
-            "partitions have it already: {named}{more} becomes part of it, and the undo makes that anew after the drop"
+            "partitions have it already: {} becomes part of it, and the undo makes that anew after the drop",
+            named(&own)
         )
     })
 }
@@ -47,10 +44,14 @@ fn takes_in(plan: &IndexPlan, table: &Table) -> Option<String> {
 /// Before its policies have left a row to a role, a table is searched only by what cannot tell of other rows: most of
 /// what an index on an expression, of words or of parts of text is for is not declared so.
 fn behind_policies(plan: &IndexPlan, table: &Table) -> Option<String> {
-    let has_policies = table.row_security && !table.policies.is_empty();
-    let is_plain =
-        |key: &IndexKey| key.is_column && key.operator_class.is_none() && !plan.is_inverted();
-    (has_policies && !plan.keys.iter().all(is_plain)).then(|| {
+    let is_plain = |key: &IndexKey| {
+        let storage = table.column(&key.expression).and_then(|column| column.storage);
+        key.is_column
+            && key.operator_class.is_none()
+            && !plan.is_inverted()
+            && storage.is_none_or(|storage| storage.leakproof)
+    };
+    (has_barrier(table) && !plan.keys.iter().all(is_plain)).then(|| {
         format!(
             "{} has policies: a role that they hold for can use it only if its functions and operators are LEAKPROOF, \
              and a trial as another role does not show that",
@@ -93,30 +94,46 @@ fn lost_hot(input: &Input<'_>, plan: &IndexPlan, table: &Table) -> Option<String
     })
 }
 
-/// What is to be said once, of all indexes with values of whose lengths nothing is known.
-pub fn unknown_lengths(
+/// What is to be said once, of all indexes with values that may be too long one day: those of whose lengths nothing is
+/// known, and those that are short so far.
+pub fn lengths_to_know(
     input: &Input<'_>,
     recommendations: &[Recommendation],
     longest: &Longest,
-) -> Option<String> {
-    let is_unknown = |plan: &IndexPlan| {
-        let table = input.catalog.table(&plan.table);
-        table.is_some_and(|table| {
-            lengths::is_unknown(plan, longest, table, &input.catalog.functions)
-        })
-    };
-    let indexes = recommendations.iter().filter_map(|r| r.index.as_ref());
-    let unknown: Vec<&str> =
-        indexes.filter(|index| is_unknown(&index.plan)).map(|index| index.name.as_str()).collect();
-    let more = match unknown.len().saturating_sub(MOST_NAMED) {
+) -> Vec<String> {
+    let functions = &input.catalog.functions;
+    let (mut unknown, mut short, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for index in recommendations.iter().filter_map(|r| r.index.as_ref()) {
+        let Some(table) = input.catalog.table(&index.plan.table) else { continue };
+        if lengths::is_unknown(&index.plan, longest, table, functions) {
+            unknown.push(index.name.as_str());
+        } else if let Some(own) = lengths::short_so_far(&index.plan, longest, table, functions) {
+            short.push(index.name.as_str());
+            bytes = bytes.max(own);
+        }
+    }
+    let unknown = (!unknown.is_empty()).then(|| {
+        format!(
+            "how long the values of {} are is not known: none of more than 2,704 bytes can be written once such an index \
+             is there, and none can be built where there is one",
+            named(&unknown)
+        )
+    });
+    let short = (!short.is_empty()).then(|| {
+        format!(
+            "the values of {} are short so far ({bytes} bytes at most), by their types they need not be: none of more \
+             than 2,704 bytes can be written once such an index is there",
+            named(&short)
+        )
+    });
+    unknown.into_iter().chain(short).collect()
+}
+
+/// The first of several names, and how many more there are.
+fn named(names: &[&str]) -> String {
+    let more = match names.len().saturating_sub(MOST_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let named = unknown.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
-    (!unknown.is_empty()).then(|| {
-        format!(
-            "how long the values of {named}{more} are is not known: none of more than 2,704 bytes can be written once \
-             such an index is there, and none can be built where there is one"
-        )
-    })
+    names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ") + &more
 }

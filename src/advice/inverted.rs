@@ -44,6 +44,9 @@ pub fn is_nearest(asked: Asked<'_>, plan: &IndexPlan) -> bool {
 /// The index that finds what one filter asks for.
 fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexPlan> {
     let filter = &asked.scan.filters[number];
+    if !asked.is_open(filter) {
+        return None;
+    }
     let (key, kind, is_jsonb) = match &filter.key {
         Key::Column(name) => {
             let column = asked.table.column(name)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::guarded::{is_guarded, is_leakproof};
 use crate::model::catalog::{Column, IndexKey, Table, UserFunction};
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::model::workload::Query;
@@ -84,6 +85,11 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
                 is_null: filter.operator == Operator::IsNull,
             })
         };
+        if !asked.is_open(filter) {
+            // The rows that an index holds are a matter of its own condition alone.
+            wants.only_conditions.extend(condition.clone());
+            continue;
+        }
         match filter.operator {
             Operator::Equal => wants.equal.extend(wanted(distinct(table, &filter.key))),
             Operator::IsNull => wants.equal.extend(wanted(0.0)),
@@ -108,6 +114,14 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
     wants.sort = asked.sort();
     wants.joins = joins(table, scan);
     wants.joins.extend(asked.lookups());
+    if is_guarded(query, table) {
+        let is_column = |name: &String| Key::Column(name.clone());
+        let is_open = |wanted: &Wanted| {
+            let mut columns = wanted.columns.iter().map(is_column);
+            wanted.key.is_column && columns.all(|key| is_leakproof(table, &key, Operator::Equal))
+        };
+        wants.joins.retain(|join| join.iter().all(is_open));
+    }
     wants
 }
 
@@ -143,6 +157,12 @@ fn joins(table: &Table, scan: &Scan) -> Vec<Vec<Wanted>> {
 }
 
 impl Asked<'_> {
+    /// No policy keeps an index from finding rows by the condition.
+    pub fn is_open(self, filter: &Predicate) -> bool {
+        !is_guarded(self.query, self.table)
+            || is_leakproof(self.table, &filter.key, filter.operator)
+    }
+
     /// What the rows are looked up by for those of something that is no table, each alone. An expression only
     /// where it is looked up for few: mostly the planner cannot be asked about it.
     fn lookups(self) -> Vec<Vec<Wanted>> {

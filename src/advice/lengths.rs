@@ -12,6 +12,7 @@ use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::Statistics;
 use crate::sql::ident::quote;
 use crate::sql::immutable::{Kind, indexable};
+use crate::sql::index_ddl::as_plan;
 
 /// Values of a type without a limit count as short while none is known to be longer than this, bytes: a tenth of
 /// what a row of a btree may have.
@@ -184,6 +185,31 @@ pub fn caution(
     })
 }
 
+/// The longest that a btree holds of what has no limit, bytes, where none of it is close to what a row may have.
+/// Columns that a btree of the table holds already, or that have few values, are not counted.
+pub fn short_so_far(
+    plan: &IndexPlan,
+    longest: &Longest,
+    table: &Table,
+    functions: &[UserFunction],
+) -> Option<u32> {
+    let is_held = |column: &Column| {
+        let mut btrees = table.indexes.iter().filter(|index| index.method == "btree");
+        btrees.any(|index| as_plan(index, &table.name).holds(&column.name))
+    };
+    let is_new = |sql: &String| {
+        let mut columns = table.columns.iter();
+        columns
+            .find(|column| quote(&column.name) == *sql)
+            .is_none_or(|column| !has_few_values(column) && !is_held(column))
+    };
+    let bytes = |sql: &String| longest.get(&(plan.table.clone(), sql.clone())).copied();
+    let all = unlimited(plan, table, functions).into_iter().filter(is_new);
+    let all: Vec<u32> = all.filter_map(|sql| bytes(&sql)).collect();
+    let is_near = all.iter().sum::<u32>() > NEARLY_TOO_LONG_BYTES;
+    all.into_iter().max().filter(|_| !is_near)
+}
+
 /// A btree on values without a limit of which nothing is known.
 pub fn is_unknown(
     plan: &IndexPlan,
@@ -275,6 +301,7 @@ mod tests {
             alignment_bytes: 4,
             deduplicates: true,
             bytewise: true,
+            leakproof: true,
         };
         for (longest_bytes, width_bytes, columns) in
             [(60, 20, "abghijk"), (300, 20, "bghij"), (60, 90, "bghij")]

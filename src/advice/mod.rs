@@ -13,6 +13,7 @@ pub mod drops;
 mod expressions;
 mod findings;
 pub mod gin;
+mod guarded;
 mod inverted;
 pub mod keys;
 pub mod lengths;

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Input;
 use super::costs::{Costs, Set};
+use super::guarded::{is_guarded, is_leakproof};
 use crate::model::catalog::{Catalog, Table};
+use crate::model::name::TableName;
 use crate::model::shape::{Key, Operator, Shape, StatementKind};
 use crate::model::workload::Query;
 use crate::sql::immutable::indexable;
@@ -150,8 +152,16 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
             "no index serves value = ANY ({column}); {column} @> ARRAY[value] finds the same rows, and GIN serves it"
         );
     }
+    let query = &input.workload.queries[at];
+    if let Some((table, key)) = guarded(input.catalog, query, shape) {
+        let users = query.users.join(", ");
+        return format!(
+            "policies of {table} hold for {users}, and what compares {key} is not LEAKPROOF: no index finds rows by it before \
+             they have left them"
+        );
+    }
     if let Some(expression) = unindexable(input.catalog, shape) {
-        return if has_varying(&input.workload.queries[at], expression) {
+        return if has_varying(query, expression) {
             format!(
                 "no index can hold {expression}, which takes a value that varies; ask by an operator that an index on the column serves, as a % b of pg_trgm in the place of similarity(a, b)"
             )
@@ -161,12 +171,26 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
             )
         };
     }
-    if let Some(expression) = without_constants(&input.workload.queries[at], shape) {
+    if let Some(expression) = without_constants(query, shape) {
         return format!(
             "an index on {expression} has to hold its constants, which counters leave out: a log of the server has them"
         );
     }
     "the planner would use none of the indexes that fit its conditions".to_owned()
+}
+
+/// The first condition that policies keep every index from, with its table.
+fn guarded<'s>(
+    catalog: &Catalog,
+    query: &Query,
+    shape: &'s Shape,
+) -> Option<(&'s TableName, &'s str)> {
+    shape.with_alternatives().into_iter().find_map(|scan| {
+        let table = catalog.table(&scan.table).filter(|table| is_guarded(query, table))?;
+        let mut filters = scan.filters.iter();
+        let behind = filters.find(|own| !is_leakproof(table, &own.key, own.operator))?;
+        Some((&scan.table, behind.key.sql()))
+    })
 }
 
 /// The first expression of a condition with a constant that nothing tells.

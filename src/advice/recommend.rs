@@ -12,7 +12,7 @@ use super::{Input, Limits};
 use crate::model::catalog::{Catalog, TableKind};
 use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, Takes};
 use crate::sql::ident::{object_name, quote_table};
-use crate::sql::index_ddl::{Build, create, drop, name};
+use crate::sql::index_ddl::{Build, create, drop, name, with_schemas};
 use crate::sql::parted::taken_again;
 
 /// What an index on a foreign key is for when no statement of the workload asks for it.
@@ -175,7 +175,7 @@ fn create_index(
     let build = if whole.is_some() { Build::Plain } else { Build::Concurrently };
     // What was there before is there again.
     let taken_in = whole.map_or(Vec::new(), |table| taken_again(table, &plan));
-    sql.push(create(&plan, &index, build));
+    sql.push(create(&with_schemas(&plan, &catalog.hidden_classes), &index, build));
     let id = format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index));
     let proposed = Recommendation::proposed(id, Kind::CreateIndex, &plan.table);
     Recommendation {

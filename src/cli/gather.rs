@@ -16,7 +16,7 @@ use crate::model::workload::Workload;
 use crate::pg::connect::Connection;
 use crate::pg::libpq_env::Settings;
 use crate::report::record;
-use crate::source::collect::Collector;
+use crate::source::collect::{By, Collector};
 use crate::source::databases::{self, Database, choose};
 use crate::source::statement::Counted;
 use crate::source::{self, Options};
@@ -264,7 +264,12 @@ fn read_counters(
                     blocks: Some(row.blocks),
                 };
                 // They are of the database that the connection is to, whatever a log calls it.
-                collector.counted(&row.query, row.queryid, Database::UNKNOWN, &counted);
+                let of = By {
+                    queryid: row.queryid,
+                    database: Database::UNKNOWN,
+                    user: row.user.as_bytes(),
+                };
+                collector.counted(&row.query, of, &counted);
             }
             Ok(())
         }

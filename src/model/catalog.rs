@@ -1,5 +1,7 @@
 //! What a database holds: tables, columns, indexes, constraints, row-level rules, statistics.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::TableName;
@@ -34,6 +36,9 @@ pub struct Catalog {
     pub tables: Vec<Table>,
     /// Extensions that are installed.
     pub extensions: Vec<String>,
+    /// Operator classes that their name alone does not find, as no search path has their schema, with that.
+    #[serde(default)]
+    pub hidden_classes: BTreeMap<String, String>,
     /// Functions that are not the server's own.
     #[serde(default)]
     pub functions: Vec<UserFunction>,
@@ -77,6 +82,10 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     pub policies: Vec<Policy>,
     pub row_security: bool,
+    /// Roles that may log in, that its policies hold for, and that cannot become one for which they do not; none where
+    /// it has no policies, or without a server.
+    #[serde(default)]
+    pub bound: Vec<String>,
     /// The query behind a view, where it is known.
     #[serde(default)]
     pub definition: Option<String>,
@@ -164,6 +173,9 @@ pub struct Storage {
     pub deduplicates: bool,
     /// Values are ordered by their bytes, so that a plain btree serves `LIKE 'prefix%'`.
     pub bytewise: bool,
+    /// Its comparisons are LEAKPROOF: policies do not keep an index on it from use.
+    #[serde(default)]
+    pub leakproof: bool,
 }
 
 /// One key of an index.

@@ -66,6 +66,8 @@ pub struct Query {
     pub slots: Vec<Values>,
     /// The plan of the slowest execution that `auto_explain` logged.
     pub plan: Option<ObservedPlan>,
+    /// The roles whose sessions executed it; empty where one of them is not known.
+    pub users: Vec<String>,
 }
 
 impl Query {

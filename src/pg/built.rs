@@ -1,11 +1,13 @@
 //! An index that is built to be looked at, in a transaction that is rolled back.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::catalog::hidden_classes;
 use super::connect::Connection;
 use super::error::{Kind, PgError};
 use crate::model::recommendation::IndexPlan;
-use crate::sql::index_ddl::{Build, create};
+use crate::sql::index_ddl::{Build, create, with_schemas};
 
 /// What became of it.
 pub struct Built {
@@ -26,7 +28,9 @@ pub fn build(connection: &Connection, plan: &IndexPlan, name: &str) -> Result<Bu
     if needs_trigrams(plan) {
         connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
     }
-    connection.batch(&create(plan, name, Build::Plain))?;
+    let has_class = plan.keys.iter().any(|key| key.operator_class.is_some());
+    let hidden = if has_class { hidden_classes(connection)? } else { BTreeMap::new() };
+    connection.batch(&create(&with_schemas(plan, &hidden), name, Build::Plain))?;
     let build_ms = started.elapsed().as_secs_f64() * 1e3;
     let row = connection.row(include_str!("queries/built.sql"), &[&plan.table.schema, &name])?;
     if row.get::<_, bool>(1) {

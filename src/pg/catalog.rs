@@ -1,6 +1,6 @@
 //! Reads the catalog of a database.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
@@ -36,7 +36,9 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         }
         Ok(())
     };
-    let columns = include_str!("queries/columns.sql").replace("{deduplicates}", DEDUPLICATES);
+    let columns = include_str!("queries/columns.sql")
+        .replace("{deduplicates}", DEDUPLICATES)
+        .replace("{leakproof}", include_str!("queries/leakproof.sql"));
     each(&columns, |table, row| table.columns.push(column(row)))?;
     each(include_str!("queries/indexes.sql"), |table, row| match row.get(22) {
         true => table.part_indexes.push(part_index(row)),
@@ -55,10 +57,22 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         search_path: database.get(2),
         tables,
         extensions: database.get(3),
+        hidden_classes: hidden_classes(connection)?,
         functions,
         statistics_days: database.get(4),
         replicas: u32::try_from(database.get::<_, i64>(5)).unwrap_or(0),
     })
+}
+
+/// Operator classes that their name alone does not find, with their schema.
+///
+/// # Errors
+/// The server's error.
+pub fn hidden_classes(connection: &Connection) -> Result<BTreeMap<String, String>, PgError> {
+    let sql = "SELECT DISTINCT ON (1) o.opcname::text, n.nspname::text \
+               FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace \
+               WHERE NOT pg_opclass_is_visible(o.oid) ORDER BY 1, 2";
+    Ok(connection.query(sql, &[])?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// The indexes of one table as they are at present; none where there is no such table.
@@ -116,6 +130,7 @@ fn table(row: &Row) -> Table {
         foreign_keys: Vec::new(),
         policies: Vec::new(),
         row_security: row.get(8),
+        bound: row.get(16),
         // -1 (0 before 14) says that the table was never counted.
         rows: (rows > 0.0 || (rows == 0.0 && !never_analyzed)).then_some(rows),
         size_bytes: row.get::<_, Option<i64>>(5).and_then(|size| u64::try_from(size).ok()),
@@ -161,6 +176,7 @@ fn column(row: &Row) -> Column {
             alignment_bytes: alignment_bytes(row.get(10)),
             deduplicates: row.get(11),
             bytewise: row.get(12),
+            leakproof: row.get(16),
         }),
     }
 }

@@ -56,6 +56,8 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
         frequencies: Vec::new(),
         correlation: None,
         storage: Some(Storage {
+            // No function of an expression is known to be.
+            leakproof: false,
             length_bytes: u16::try_from(row.get::<_, i16>(7)).ok(),
             varying_bytes: Some((mean as f32, deviation as f32)),
             longest_bytes: None,

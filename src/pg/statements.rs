@@ -14,6 +14,8 @@ pub struct StatementRow {
     pub total_us: u64,
     pub rows: u64,
     pub blocks: u64,
+    /// The role that executed it; empty where it is gone.
+    pub user: String,
 }
 
 /// Reads the counters of this database; our own statements are left out.
@@ -44,7 +46,8 @@ pub fn read(connection: &Connection) -> Result<Vec<StatementRow>, PgError> {
         "total_exec_time + total_plan_time"
     };
     let sql = format!(
-        "SELECT query, queryid, calls, {times}, rows, shared_blks_hit + shared_blks_read \
+        "SELECT query, queryid, calls, {times}, rows, shared_blks_hit + shared_blks_read, \
+         coalesce((SELECT r.rolname::text FROM pg_roles r WHERE r.oid = s.userid), '') \
          FROM {}.pg_stat_statements(true) s \
          WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
            AND query IS NOT NULL",
@@ -89,5 +92,6 @@ fn statement(row: &Row) -> StatementRow {
         total_us: (row.get::<_, f64>(3) * 1_000.0) as u64,
         rows: unsigned(4),
         blocks: unsigned(5),
+        user: row.get(6),
     }
 }

@@ -179,6 +179,7 @@ mod tests {
                 samples: Vec::new(),
                 slots: Vec::new(),
                 plan: None,
+                users: Vec::new(),
             };
             let workload = Workload { queries: vec![query], ..Workload::default() };
             let found = find(&Input::new(&workload, Some(&catalog), &shapes));

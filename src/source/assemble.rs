@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::auto_explain;
 use super::collect::Collector;
 use super::databases::Database;
+use super::executors;
 use super::message::{Event, Message, Severity};
 use super::prepared::is_execute;
 use super::said::{Executed, Said, said};
@@ -98,8 +99,8 @@ impl<'c> Assembler<'c> {
             }
             Said::Plan { duration_us, text } => match auto_explain::read(text) {
                 Some(explained) => {
-                    let database = self.lane(message).of;
-                    self.collector.planned(&explained, duration_us, database);
+                    let Lane { of, hash, .. } = *self.lane(message);
+                    self.collector.planned(&explained, duration_us, (of, hash));
                 }
                 None => self.collector.skip_at(
                     "auto_explain plan in a format other than text and json",
@@ -164,8 +165,9 @@ impl<'c> Assembler<'c> {
         if lane.database != message.database || lane.user != message.user {
             lane.database = message.database.to_vec();
             lane.user = message.user.to_vec();
-            lane.hash = (xxh3_64(&lane.database) ^ xxh3_64(&lane.user).rotate_left(1)) as u32;
+            lane.hash = executors::lane(&lane.database, &lane.user);
             lane.of = self.collector.databases.add(message.database);
+            self.collector.users.add(lane.hash, message.user);
         }
         lane
     }

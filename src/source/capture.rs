@@ -40,6 +40,9 @@ struct File {
     /// Names of databases.
     #[serde(default)]
     databases: Vec<String>,
+    /// Lanes with the names of their users.
+    #[serde(default)]
+    users: Vec<(u32, String)>,
     /// Reason and count.
     skipped: Vec<(String, u64)>,
     statements: Vec<StoredStatement>,
@@ -69,6 +72,8 @@ struct StoredStatement {
     planned: Vec<(u64, u64)>,
     planned_us: u128,
     plan: Option<(u64, String)>,
+    #[serde(default)]
+    lanes: Vec<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,6 +121,7 @@ fn store(statement: &Statement) -> StoredStatement {
         planned,
         planned_us,
         plan: statement.plan.as_ref().map(|plan| (plan.duration_us, plan.text.clone())),
+        lanes: statement.lanes.each().to_vec(),
     }
 }
 
@@ -140,6 +146,7 @@ fn restore(stored: StoredStatement) -> Statement {
     statement.slots = stored.slots.into_iter().map(values).collect();
     statement.planned = Durations::from_counts(&stored.planned, stored.planned_us);
     statement.plan = stored.plan.map(|(duration_us, text)| ObservedPlan { duration_us, text });
+    stored.lanes.into_iter().for_each(|lane| statement.lanes.note(lane));
     statement
 }
 
@@ -186,6 +193,7 @@ pub fn write(collector: &mut Collector) -> std::io::Result<Vec<u8>> {
         statements_seen: parts.coverage.statements,
         window: parts.window,
         databases: parts.databases.into_iter().map(str::to_owned).collect(),
+        users: parts.users.into_iter().map(|(lane, name)| (lane, name.to_owned())).collect(),
         skipped: {
             let skipped = parts.coverage.skipped.iter();
             let mut skipped: Vec<_> = skipped.map(|s| (s.reason.clone(), s.count)).collect();
@@ -251,6 +259,7 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
     }
     let mut other = collector.fork();
     file.databases.iter().for_each(|name| _ = other.databases.add(name.as_bytes()));
+    file.users.iter().for_each(|(lane, name)| other.users.add(*lane, name.as_bytes()));
     // Of executions of one time, those at the end of a part come before those of the next part,
     // which may have been read already.
     let window = file.span;

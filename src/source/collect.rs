@@ -10,6 +10,7 @@ use super::auto_explain::Explained;
 use super::captured::Captured;
 use super::databases::{Database, Names};
 use super::execution_values::{Value, Values};
+use super::executors::{Users, lane};
 use super::message::Event;
 use super::parameters::{self, Parameter, is_truncated};
 use super::plan::{Known, Plan};
@@ -38,6 +39,7 @@ pub struct Collector {
     pub(super) statements: Vec<Statement>,
     pub(super) index: HashMap<(Fingerprint, Database), u32>,
     pub(super) databases: Names,
+    pub(super) users: Users,
     pub(super) known: Known,
     pub(super) timeline: Sampled,
     pub(super) window: Option<(i64, i64)>,
@@ -59,6 +61,16 @@ struct Buffers {
     skeleton: Skeleton,
     parameters: Vec<Parameter>,
     slots: Vec<SlotHash>,
+}
+
+/// What counters of a statement are told apart by.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    /// The server's identifier, where the source has it.
+    pub queryid: Option<i64>,
+    pub database: Database,
+    /// The role that executed it; empty where the source does not say.
+    pub user: &'a [u8],
 }
 
 impl Collector {
@@ -186,6 +198,7 @@ impl Collector {
         self.coverage.statements += 1;
         let statement = &mut self.statements[plan.statement as usize];
         statement.logged_calls += 1;
+        statement.lanes.note(event.lane);
         if event.queryid.is_some() && statement.queryid != event.queryid {
             statement.note_queryid(event.queryid);
         }
@@ -256,24 +269,26 @@ impl Collector {
     }
 
     /// Takes a plan that was logged. The execution itself is mostly logged, too.
-    pub fn planned(&mut self, explained: &Explained, duration_us: u64, database: Database) {
+    pub fn planned(
+        &mut self,
+        explained: &Explained,
+        duration_us: u64,
+        (database, lane): (Database, u32),
+    ) {
         let normalized = sql::normalize::normalize(&explained.statement);
         if normalized.text.is_empty() {
             return;
         }
         let at = self.statement(database, &normalized.text, normalized.slots.len());
         let plan = ObservedPlan { duration_us, text: explained.plan.clone() };
-        self.statements[at as usize].note_plan(plan);
+        let statement = &mut self.statements[at as usize];
+        statement.note_plan(plan);
+        statement.lanes.note(lane);
     }
 
     /// Takes the counters of one statement.
-    pub fn counted(
-        &mut self,
-        text: &str,
-        queryid: Option<i64>,
-        database: Database,
-        counted: &Counted,
-    ) {
+    pub fn counted(&mut self, text: &str, of: By<'_>, counted: &Counted) {
+        let By { queryid, database, user } = of;
         if counted.calls == 0 {
             return;
         }
@@ -283,6 +298,11 @@ impl Collector {
         let statement = &mut self.statements[at as usize];
         statement.note_queryid(queryid);
         statement.count(counted);
+        if !user.is_empty() {
+            let lane = lane(&[], user);
+            self.users.add(lane, user);
+            statement.lanes.note(lane);
+        }
         // Utility statements keep their constants, since the server does not replace them; and an export
         // may have been made by something else than the server.
         let known: Option<Vec<Literal>> =

@@ -18,6 +18,7 @@ pub mod csv_log;
 pub mod databases;
 pub mod detect;
 mod execution_values;
+mod executors;
 pub mod json_fields;
 pub mod json_log;
 pub mod json_record;

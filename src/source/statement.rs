@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::databases::Database;
+use super::executors::{Lanes, Users};
 use crate::model::duration::Durations;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::values::{MOST_VALUES, Values};
@@ -83,6 +84,7 @@ pub struct Statement {
     /// Executions that `auto_explain` logged, and the plan of the slowest.
     pub planned: Durations,
     pub plan: Option<ObservedPlan>,
+    pub lanes: Lanes,
 }
 
 impl Statement {
@@ -105,6 +107,7 @@ impl Statement {
             slots: vec![Values::default(); slots],
             planned: Durations::new(),
             plan: None,
+            lanes: Lanes::default(),
         }
     }
 
@@ -168,6 +171,7 @@ impl Statement {
         self.count(&other.counted);
         self.planned.merge(&other.planned);
         self.keep_plan(other.plan);
+        other.lanes.each().iter().for_each(|lane| self.lanes.note(*lane));
         for (rank, sample) in other.samples {
             if self.wants_sample(rank, room) {
                 self.keep_sample(rank, sample, room);
@@ -199,7 +203,7 @@ impl Statement {
         }
     }
 
-    pub fn finish(self) -> Query {
+    pub fn finish(self, users: &Users) -> Query {
         let (calls, total_us) = self.observed();
         let counted = self.counted.calls > 0;
         let scale = |value: u64| {
@@ -218,6 +222,7 @@ impl Statement {
             samples: self.samples.into_iter().map(|(_, sample)| sample).collect(),
             slots: self.slots,
             plan: self.plan,
+            users: self.lanes.users(users),
         }
     }
 }

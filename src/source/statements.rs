@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::SourceError;
-use super::collect::Collector;
+use super::collect::{By, Collector};
 use super::databases::numbered;
 use super::statement::Counted;
 
@@ -109,5 +109,8 @@ fn take(row: &dyn Fn(&str) -> Option<String>, line: u64, collector: &mut Collect
     let name = named.or_else(|| row("dbid").map(|dbid| numbered(&dbid))).unwrap_or_default();
     let database = collector.databases.add(name.as_bytes());
     let queryid = row("queryid").and_then(|id| id.parse().ok());
-    collector.counted(&query, queryid, database, &counted);
+    let user = ["rolname", "usename", "username", "user"].into_iter().find_map(row);
+    let user = user.unwrap_or_default();
+    let of = By { queryid, database, user: user.as_bytes() };
+    collector.counted(&query, of, &counted);
 }

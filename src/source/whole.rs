@@ -20,6 +20,8 @@ pub struct Parts<'c> {
     pub windows_below: u64,
     pub window: Option<(i64, i64)>,
     pub databases: Vec<&'c str>,
+    /// Lanes with their users.
+    pub users: Vec<(u32, &'c str)>,
     pub coverage: &'c Coverage,
     pub stretches: Vec<Stretch>,
     pub catalog: Option<&'c Captured>,
@@ -68,6 +70,7 @@ impl Collector {
         self.coverage.merge(other.coverage);
         self.skips.merge(other.skips);
         self.databases.merge(other.databases);
+        self.users.merge(other.users);
     }
 
     /// What was executed on each database that a source names, and on all.
@@ -135,6 +138,7 @@ impl Collector {
             windows_below,
             window: self.window,
             databases: self.databases.sorted(),
+            users: self.users.each(),
             coverage: &self.coverage,
             stretches,
             catalog: self.catalog.as_ref(),
@@ -187,7 +191,7 @@ impl Collector {
         // What is still here is taken as of one database.
         self.regroup(|_| Some(Database::UNKNOWN));
         let mut ranked: Vec<(usize, Query)> =
-            self.statements.into_iter().map(Statement::finish).enumerate().collect();
+            self.statements.into_iter().map(|s| s.finish(&self.users)).enumerate().collect();
         ranked.sort_by(|(_, a), (_, b)| {
             let key = |query: &Query| (query.calls > 0, query.total_us, query.calls);
             key(b).cmp(&key(a)).then(a.fingerprint.cmp(&b.fingerprint))

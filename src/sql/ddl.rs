@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use sqlparser::ast::{
-    AlterTableOperation, ColumnOption, CreateIndex, CreatePolicy, CreatePolicyType, CreateTable,
-    Expr, ForeignKeyConstraint, GrantObjects, IndexColumn, ObjectName, OrderByExpr, OrderBySort,
-    Query, SelectItem, SetExpr, Statement, TableConstraint,
+    AlterTableOperation, ColumnOption, CreateExtension, CreateIndex, CreatePolicy,
+    CreatePolicyType, CreateTable, Expr, ForeignKeyConstraint, GrantObjects, IndexColumn,
+    ObjectName, OrderByExpr, OrderBySort, Query, SelectItem, SetExpr, Statement, TableConstraint,
 };
 
 use super::dump::{is_relevant, statements};
@@ -158,6 +158,7 @@ fn empty() -> Catalog {
         search_path: vec!["public".to_owned()],
         tables: Vec::new(),
         extensions: Vec::new(),
+        hidden_classes: BTreeMap::new(),
         functions: Vec::new(),
         statistics_days: None,
         replicas: 0,
@@ -190,7 +191,7 @@ fn apply(catalog: &mut Catalog, statement: &Statement) {
             catalog.tables.push(table);
         }
         Statement::CreateIndex(create) => create_index(catalog, create),
-        Statement::CreateExtension(create) => catalog.extensions.push(fold(&create.name)),
+        Statement::CreateExtension(create) => create_extension(catalog, create),
         Statement::CreatePolicy(create) => create_policy(catalog, create),
         Statement::AlterTable(alter) => {
             let Some(table) = table_mut(catalog, &alter.name) else { return };
@@ -250,6 +251,7 @@ fn empty_table(name: TableName, kind: TableKind) -> Table {
         foreign_keys: Vec::new(),
         policies: Vec::new(),
         row_security: false,
+        bound: Vec::new(),
         definition: None,
         rows: None,
         size_bytes: None,
@@ -446,6 +448,17 @@ fn outputs(query: &Query) -> Vec<String> {
         _ => None,
     };
     select.projection.iter().filter_map(name).collect()
+}
+
+/// Operator classes of pg_trgm, and where a dump has them: no search path but its own is known.
+fn create_extension(catalog: &mut Catalog, create: &CreateExtension) {
+    let name = fold(&create.name);
+    let schema = create.schema.as_ref().map(fold).filter(|schema| schema != "public");
+    if let Some(schema) = schema.filter(|_| name == "pg_trgm") {
+        let classes = ["gin_trgm_ops", "gist_trgm_ops"].map(str::to_owned);
+        catalog.hidden_classes.extend(classes.map(|class| (class, schema.clone())));
+    }
+    catalog.extensions.push(name);
 }
 
 fn create_policy(catalog: &mut Catalog, create: &CreatePolicy) {

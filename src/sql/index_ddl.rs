@@ -1,5 +1,7 @@
 //! Index plans as SQL, with their undo.
 
+use std::collections::BTreeMap;
+
 use super::ident::{object_name, quote, quote_table};
 use super::lexer::{Token, tokens};
 use super::spelling::is_same;
@@ -34,6 +36,25 @@ fn words(expression: &str) -> String {
     let text: String =
         expression.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
     text.split('_').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_")
+}
+
+/// The plan with the schema at each operator class whose name alone does not find it.
+pub fn with_schemas(plan: &IndexPlan, hidden: &BTreeMap<String, String>) -> IndexPlan {
+    let mut plan = plan.clone();
+    for class in plan.keys.iter_mut().filter_map(|key| key.operator_class.as_mut()) {
+        if let Some(schema) = hidden.get(class.as_str()) {
+            *class = format!("{}.{class}", quote(schema));
+        }
+    }
+    plan
+}
+
+/// The operator class without its schema, which a dump has always and the server's catalog never.
+fn class_of(key: &IndexKey) -> Option<&str> {
+    let class = key.operator_class.as_deref()?;
+    let end = class.find('(').unwrap_or(class.len());
+    let start = class[..end].rfind('.').map_or(0, |dot| dot + 1);
+    Some(&class[start..])
 }
 
 /// The statement that makes the index under `name`.
@@ -193,9 +214,7 @@ pub(super) fn same_key(a: &IndexKey, b: &IndexKey) -> bool {
         false => is_same(&a.expression, &b.expression),
     };
     let direction = (a.descending, a.nulls_first) == (b.descending, b.nulls_first);
-    expression
-        && direction
-        && (&a.operator_class, &a.collation) == (&b.operator_class, &b.collation)
+    expression && direction && class_of(a) == class_of(b) && a.collation == b.collation
 }
 
 fn key(key: &IndexKey) -> String {

@@ -147,6 +147,7 @@ mod tests {
                 samples: Vec::new(),
                 slots: Vec::new(),
                 plan: None,
+                users: Vec::new(),
             });
             shapes.push(sql::resolve::shape(sql, Some(&catalog)).ok());
         }

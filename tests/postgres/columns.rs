@@ -212,7 +212,14 @@ fn a_value_that_no_btree_row_holds_is_searched_by_hash_and_one_that_may_fail_is_
             let why = found["queries"][0]["no_index"].as_str().unwrap();
             assert!(why.contains("too long for a btree"), "{sql}: {why}");
         }
-        assert!(!found["warnings"].to_string().contains("2,704"), "{}", found["warnings"]);
+        let may_grow = !index.contains("hash") && index.contains(['s', '>']) && caution.is_empty();
+        let told = "are short so far (";
+        assert_eq!(
+            found["warnings"].to_string().contains(told),
+            may_grow && !index.is_empty(),
+            "{sql}: {}",
+            found["warnings"]
+        );
         for recommendation in found["recommendations"].as_array().unwrap() {
             if recommendation["kind"] == "create-index" {
                 let build = recommendation["sql"][0].as_str().unwrap().replace("CONCURRENTLY ", "");
@@ -228,17 +235,6 @@ fn a_value_that_no_btree_row_holds_is_searched_by_hash_and_one_that_may_fail_is_
                 assert!((said / real - 1.0).abs() < 0.15, "{sql}: {said} for {real}");
             }
         }
-    }
-    // Behind policies only what tells nothing of other rows finds anything.
-    owner
-        .batch(
-            "ALTER TABLE links ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON links USING (d = 1)",
-        )
-        .unwrap();
-    for (sql, is_told) in [("short = 'x'", false), ("lower(short) = 'x'", true)] {
-        let sql = format!("SELECT id FROM links WHERE {sql}");
-        let found = advised(&flags, &vec![(&*sql, &[][..], 20.0); 30], &[]);
-        assert_eq!(cautions(&found).contains("LEAKPROOF"), is_told, "{sql}");
     }
     // Reads gain by it more than the writes lose, and those who write should know.
     let updates = "UPDATE links SET hits = hits + 1 WHERE id = 17";

@@ -18,6 +18,7 @@ mod expressions;
 mod operators;
 mod partitions;
 mod parts;
+mod policies;
 mod refusals;
 mod sizes;
 mod support;

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::advice::{advised, bazaar, indexes};
+use crate::support::{code, json, run, stderr, write_log};
 
 const SITES: &str = "
     CREATE EXTENSION pg_trgm;
@@ -86,5 +87,55 @@ fn operators_get_the_index_that_serves_them() {
             assert!(!findings.iter().any(|f| is_unserved(&f)), "{sql}: {findings:?}");
             owner.batch("DROP INDEX probe; ANALYZE sites").unwrap();
         }
+    }
+}
+
+#[test]
+fn the_operator_classes_of_an_extension_are_found_wherever_it_is() {
+    let Some((flags, owner)) = bazaar("elsewhere") else { return };
+    owner.batch("CREATE SCHEMA \"Ext\"; CREATE EXTENSION pg_trgm SCHEMA \"Ext\"").unwrap();
+    let asked = "SELECT id FROM people WHERE email LIKE '%77@mail%'";
+    let entries: Vec<(&str, &[&str], f64)> = vec![(asked, &[], 20.0); 30];
+    let found = advised(&flags, &entries, &["--build"]);
+    let wanted = "public.people USING gin (email \"Ext\".gin_trgm_ops)";
+    assert_eq!(indexes(&found), [wanted]);
+    assert_eq!(found["recommendations"][0]["sql"].as_array().unwrap().len(), 1);
+    let directory = tempfile::tempdir().unwrap();
+    let (file, log) = (directory.path().join("run.json"), directory.path().join("app.log"));
+    write_log(&log, &entries);
+    let trial =
+        run(&["trial", "--time-budget", "1", "--format", "json", log.to_str().unwrap()], &flags);
+    assert_eq!(json(&trial)["recommendations"][0]["state"], "accepted", "{}", stderr(&trial));
+    std::fs::write(&file, &trial.stdout).unwrap();
+    let applied = run(&["apply", "--execute", file.to_str().unwrap()], &flags);
+    assert_eq!(code(&applied), 0, "{}", stderr(&applied));
+    // Known again, by apply and by who is asked anew.
+    let again = run(&["apply", "--execute", file.to_str().unwrap()], &flags);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("there "), "{}", stderr(&again));
+    assert_eq!(indexes(&advised(&flags, &entries, &["--build"])), [""; 0]);
+    let undone = run(&["apply", "--execute", "--undo", file.to_str().unwrap()], &flags);
+    assert_eq!(code(&undone), 0, "{}", stderr(&undone));
+    assert_eq!(indexes(&advised(&flags, &entries, &["--build"])), [wanted]);
+}
+
+#[test]
+fn a_dump_says_where_the_operator_classes_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, schema) = (directory.path().join("app.log"), directory.path().join("schema.sql"));
+    let asked = "SELECT id FROM people WHERE email LIKE '%77@mail%'";
+    write_log(&log, &[(asked, &[][..], 20.0); 30]);
+    let table = "CREATE TABLE public.people (id int, email text);";
+    let trigrams =
+        |place: &str| format!("CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA {place};");
+    let there = "CREATE INDEX there ON public.people USING gin (email public.gin_trgm_ops);";
+    for (dump, index) in [
+        (trigrams("ext") + table, Some("public.people USING gin (email ext.gin_trgm_ops)")),
+        (trigrams("public") + table, Some("public.people USING gin (email gin_trgm_ops)")),
+        (trigrams("public") + table + there, None),
+    ] {
+        std::fs::write(&schema, &dump).unwrap();
+        let args = ["analyze", "--format", "json", "--schema", schema.to_str().unwrap()];
+        let found = json(&run(&[&args[..], &[log.to_str().unwrap()]].concat(), &[]));
+        assert_eq!(indexes(&found).first().map(String::as_str), index, "{dump}");
     }
 }

@@ -114,7 +114,11 @@ fn it_is_advised_like_any_other() {
     let entries: Vec<(&str, &[&str], f64)> =
         (0..40).flat_map(|_| statements.iter().map(|sql| (*sql, &[][..], 30.0))).collect();
     let found = advised(&flags, &entries, &[]);
-    assert_eq!(found["warnings"], serde_json::json!([]));
+    let warnings = found["warnings"].as_array().unwrap();
+    assert!(
+        matches!(&warnings[..], [one] if one.to_string().contains("events_lower_body_idx are short so far (32 bytes")),
+        "{warnings:?}"
+    );
     let made = indexes(&found);
     assert!(made.contains(&"public.events USING gin (tags)".to_owned()), "{made:?}");
     assert!(made.iter().any(|sql| sql.starts_with("public.events (tenant_id")), "{made:?}");

@@ -47,7 +47,8 @@ SELECT a.attrelid,
             ELSE a.attcollation = 0 END AS bytewise,
        l.mean,
        l.deviation,
-       l.longest
+       l.longest,
+       {leakproof} AS leakproof
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

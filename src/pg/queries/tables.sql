@@ -19,7 +19,17 @@ SELECT c.oid,
        of.hot_updated,
        c.relkind = 'r' AND c.relhassubclass,
        CASE WHEN c.relkind = 'p' THEN of.schemas ELSE '{}' END,
-       CASE WHEN c.relkind = 'p' THEN of.names ELSE '{}' END
+       CASE WHEN c.relkind = 'p' THEN of.names ELSE '{}' END,
+       ARRAY(SELECT r.rolname::text
+               FROM pg_roles r
+              WHERE c.relrowsecurity
+                AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
+                AND r.rolcanlogin
+                AND NOT EXISTS (SELECT FROM pg_roles free
+                                 WHERE (free.rolsuper OR free.rolbypassrls
+                                        OR (free.oid = c.relowner AND NOT c.relforcerowsecurity))
+                                   AND pg_has_role(r.oid, free.oid, 'MEMBER'))
+              ORDER BY 1)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   CROSS JOIN LATERAL (

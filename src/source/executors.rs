@@ -1,0 +1,89 @@
+//! Under which roles a statement was executed, as far as the source says it.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Lanes that are told apart of one statement, at most: beyond, it is anybody's.
+const MOST_LANES: usize = 16;
+
+/// Hash of a database and a user.
+pub fn lane(database: &[u8], user: &[u8]) -> u32 {
+    (xxh3_64(database) ^ xxh3_64(user).rotate_left(1)) as u32
+}
+
+/// Lanes (database and user) that a statement was executed in, ascending; of too many the smallest, and one more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lanes(Vec<u32>);
+
+impl Lanes {
+    pub fn note(&mut self, lane: u32) {
+        if let Err(place) = self.0.binary_search(&lane) {
+            self.0.insert(place, lane);
+            self.0.truncate(MOST_LANES + 1);
+        }
+    }
+
+    pub fn each(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// The users of the lanes, each once; none where one of them is not known.
+    pub fn users(&self, names: &Users) -> Vec<String> {
+        let users = self.0.iter().map(|lane| names.0.get(lane).cloned());
+        let users: Option<Vec<String>> = users.collect();
+        let mut users = users.filter(|_| self.0.len() <= MOST_LANES).unwrap_or_default();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+}
+
+/// The names of users, by lane.
+#[derive(Debug, Default)]
+pub struct Users(BTreeMap<u32, String>);
+
+impl Users {
+    /// Notes whose lane it is. Nobody's is what the server writes before it knows.
+    pub fn add(&mut self, lane: u32, user: &[u8]) {
+        if !matches!(user, b"" | b"[unknown]") && !self.0.contains_key(&lane) {
+            self.0.insert(lane, String::from_utf8_lossy(user).into_owned());
+        }
+    }
+
+    pub fn merge(&mut self, other: Users) {
+        for (lane, name) in other.0 {
+            self.0.entry(lane).or_insert(name);
+        }
+    }
+
+    /// By lane, ascending.
+    pub fn each(&self) -> Vec<(u32, &str)> {
+        self.0.iter().map(|(lane, name)| (*lane, name.as_str())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_known_when_all_of_them_are() {
+        let mut names = Users::default();
+        for (lane, user) in [(1, "app"), (2, "app"), (3, "cron"), (4, ""), (5, "[unknown]")] {
+            names.add(lane, user.as_bytes());
+        }
+        let users = |names: &Users, lanes: &[u32]| {
+            let mut all = Lanes::default();
+            lanes.iter().for_each(|lane| all.note(*lane));
+            all.users(names)
+        };
+        assert_eq!(users(&names, &[3, 2, 1, 2]), ["app", "cron"]);
+        for unknown in [&[][..], &[1, 4], &[1, 5], &[1, 9]] {
+            assert!(users(&names, unknown).is_empty(), "{unknown:?}");
+        }
+        (10..40).for_each(|lane| names.add(lane, b"tenant"));
+        assert_eq!(users(&names, &(10..26).collect::<Vec<_>>()), ["tenant"]);
+        assert!(users(&names, &(10..27).collect::<Vec<_>>()).is_empty());
+    }
+}
