@@ -10,6 +10,7 @@ use super::costs::{Costs, Set};
 use super::counted::counted;
 use super::expressions::{measured, without_coarse};
 use super::lengths::{Longest, longest, within_a_row};
+use super::members::members;
 use super::reasons::{Found, reasons};
 use super::relevant::{Sized, relevant};
 use super::size::index_bytes;
@@ -55,6 +56,17 @@ pub struct Advised {
 
 /// The indexes worth having.
 pub fn advise(
+    input: &Input<'_>,
+    whatif: &mut dyn WhatIf,
+    build: Option<&mut dyn Build>,
+) -> Advised {
+    match members(input) {
+        Some(apart) => apart.whole(advise_each(&apart.input(input), whatif, build)),
+        None => advise_each(input, whatif, build),
+    }
+}
+
+fn advise_each(
     input: &Input<'_>,
     whatif: &mut dyn WhatIf,
     build: Option<&mut dyn Build>,

@@ -18,6 +18,7 @@ mod inverted;
 pub mod keys;
 pub mod lengths;
 mod look;
+mod members;
 pub mod offline;
 pub mod pinned;
 pub mod reasons;
@@ -36,6 +37,7 @@ use crate::model::shape::Shape;
 use crate::model::workload::Workload;
 
 /// What advice is made from.
+#[derive(Clone, Copy)]
 pub struct Input<'a> {
     pub workload: &'a Workload,
     /// One for each statement of the workload.

@@ -6,6 +6,7 @@ use super::candidates::{is_there, simplest};
 use super::findings::{foreign_keys, names};
 use super::inverted::inverted_together;
 use super::keys::Asked;
+use super::members::members;
 use super::pinned;
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::finding::{Finding, Level};
@@ -25,6 +26,13 @@ struct Candidate {
 /// Indexes that findings ask for, by the time of the statements they serve, longest first; each with the
 /// findings behind it.
 pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
+    match members(input) {
+        Some(apart) => wanted_by_each(&apart.input(input)),
+        None => wanted_by_each(input),
+    }
+}
+
+fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
     let mut found: Vec<Candidate> = Vec::new();
     for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
         let Some(shape) = shape else { continue };
@@ -64,7 +72,9 @@ fn from_scan(
     spelled: &[&Scan],
     found: &mut Vec<Candidate>,
 ) {
-    let Some(table) = input.catalog.table(&scan.table).filter(|table| table.is_indexable()) else {
+    // What inherits from a table has most of the rows, and an index of the table holds none of those.
+    let table = input.catalog.table(&scan.table);
+    let Some(table) = table.filter(|table| table.is_indexable() && !table.inherited) else {
         return;
     };
     let Some(about) = about(input, query, &scan.table) else { return };

@@ -72,7 +72,15 @@ fn reason(
     if tables.is_empty() {
         return Some("it reads no table of this database".to_owned());
     }
-    if tables.iter().all(|table| table.rows == Some(0.0)) {
+    let is_empty = |table: &Table| table.rows == Some(0.0);
+    if let Some(parent) = tables.iter().find(|table| is_empty(table) && table.inherited) {
+        let name = &parent.name;
+        return Some(format!(
+            "the rows of {name} are in tables that inherit from it, and an index on it holds none of those: each of them needs \
+             its own"
+        ));
+    }
+    if tables.iter().all(|table| is_empty(table)) {
         return Some(
             "its tables have no rows in this database, so nothing is known of it".to_owned(),
         );

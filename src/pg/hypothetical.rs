@@ -1,5 +1,6 @@
 //! Planner costs with an index that is not there: HypoPG, or a build that is rolled back.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
@@ -14,7 +15,9 @@ use crate::model::recommendation::IndexPlan;
 use crate::model::shape::Shape;
 use crate::model::whatif::{Build as WhatIfByBuilding, Built, Planned, Statistics, WhatIf};
 use crate::model::workload::Query;
+use crate::sql::ident::unquote;
 use crate::sql::index_ddl::{Build, create, name};
+use crate::sql::lexer::{Kind, Token, tokens};
 
 /// What a candidate is called while it is built; its own name may be taken.
 const CANDIDATE: &str = "pgassay_candidate";
@@ -25,6 +28,15 @@ pub struct HypoPg<'c> {
     schema: String,
     /// What the extension pretends to have at present.
     present: Vec<Pretended>,
+    /// Names of functions that the planner may put the text of in the place of a call.
+    inlined: HashSet<String>,
+}
+
+/// Functions written in SQL that an index may hold.
+fn inlined(connection: &Connection) -> Result<HashSet<String>, PgError> {
+    let sql = "SELECT DISTINCT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
+               WHERE l.lanname = 'sql' AND p.provolatile = 'i' AND NOT p.proretset";
+    Ok(connection.query(sql, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
 struct Pretended {
@@ -58,6 +70,7 @@ impl<'c> HypoPg<'c> {
             planner: Planner::new(connection, typicals),
             schema,
             present: Vec::new(),
+            inlined: inlined(connection)?,
         }))
     }
 
@@ -123,7 +136,22 @@ impl WhatIf for HypoPg<'_> {
     /// (`hypo_injectHypotheticalIndex` copies them without `ChangeVarNodes`). At any other place the planner finds
     /// no use for such an index, or the wrong one; and where HypoPG estimates how many rows meet the condition, it
     /// reads behind the end of an array, which can end the server.
+    ///
+    /// Nor does it do to an expression what the planner does to that of a real index and to the statement alike: put the
+    /// text of a function in SQL in the place of its call.
     fn sees(&self, index: &IndexPlan, shape: &Shape) -> Result<(), String> {
+        let expressions = index.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
+        let mut words = expressions.chain(&index.predicate).flat_map(|sql| tokens(sql));
+        let name = |word: &Token<'_>| match word.kind {
+            Kind::Word => word.text.to_lowercase(),
+            _ => unquote(word.text),
+        };
+        if words.any(|word| self.inlined.contains(&name(&word))) {
+            return Err(
+                "HypoPG shows no indexes on what functions in SQL give; --build can cost them"
+                    .to_owned(),
+            );
+        }
         let is_plain = index.predicate.is_none() && index.keys.iter().all(|key| key.is_column);
         if is_plain || shape.first.as_ref() == Some(&index.table) {
             return Ok(());

@@ -13,7 +13,7 @@ use super::error::PgError;
 use super::explain;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::plan::Plan;
-use crate::model::workload::Query;
+use crate::model::workload::{Query, Sample};
 
 /// Executions of one statement that are looked at, at most.
 const LOOKED_AT: usize = 16;
@@ -39,10 +39,13 @@ pub struct Typical {
     pub share: f64,
 }
 
+/// A statement, by the first of its executions as well: of some statements each part is asked for by itself.
+type Statement = (Fingerprint, Option<Sample>);
+
 /// The typical executions of the statements that were asked for so far.
 #[derive(Default)]
 pub struct Typicals {
-    known: RefCell<HashMap<Fingerprint, Rc<[Typical]>>>,
+    known: RefCell<HashMap<Statement, Rc<[Typical]>>>,
     looks: Cell<usize>,
 }
 
@@ -53,7 +56,8 @@ impl Typicals {
     /// # Errors
     /// The server's error where no execution can be planned, or where the server is gone.
     pub fn of(&self, connection: &Connection, query: &Query) -> Result<Rc<[Typical]>, PgError> {
-        if let Some(known) = self.known.borrow().get(&query.fingerprint) {
+        let key = (query.fingerprint, query.samples.first().cloned());
+        if let Some(known) = self.known.borrow().get(&key) {
             return Ok(known.clone());
         }
         let most = if self.looks.get() < MANY { LOOKED_AT } else { LOOKED_AT_OF_MANY };
@@ -72,7 +76,7 @@ impl Typicals {
             return Err(error);
         }
         let typical: Rc<[Typical]> = typical(&looked_at).into();
-        self.known.borrow_mut().insert(query.fingerprint, typical.clone());
+        self.known.borrow_mut().insert(key, typical.clone());
         Ok(typical)
     }
 }

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
-    SetExpr, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, Query, SetExpr, Statement, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::scope::fold;
@@ -70,6 +70,16 @@ pub fn names(node: &impl Visit) -> Vec<Expr> {
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             if self.1 == 0 && is_name(expr) {
                 self.0.push(expr.clone());
+            }
+            ControlFlow::Continue(())
+        }
+        /// The parts of a composite value come last, and are no columns.
+        fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let (Expr::CompoundFieldAccess { access_chain, .. }, 0) = (expr, self.1) {
+                let is_part =
+                    |part: &&AccessExpr| matches!(part, AccessExpr::Dot(name) if is_name(name));
+                let parts = access_chain.iter().filter(is_part).count();
+                self.0.truncate(self.0.len().saturating_sub(parts));
             }
             ControlFlow::Continue(())
         }

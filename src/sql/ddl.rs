@@ -285,6 +285,12 @@ fn create_table(catalog: &mut Catalog, create: &CreateTable) {
         None => TableKind::Table,
     };
     let mut table = empty_table(table_name(&create.name), kind);
+    for parent in create.inherits.iter().flatten() {
+        if let Some(parent) = table_mut(catalog, parent) {
+            parent.inherited = true;
+            table.columns.extend(parent.columns.iter().cloned());
+        }
+    }
     for definition in &create.columns {
         let name = fold(&definition.name);
         let mut made = column(&name, &definition.data_type.to_string());
@@ -307,6 +313,7 @@ fn create_table(catalog: &mut Catalog, create: &CreateTable) {
                 _ => {}
             }
         }
+        table.columns.retain(|inherited| inherited.name != made.name);
         table.columns.push(made);
     }
     for constraint in &create.constraints {

@@ -7,7 +7,8 @@
 //! and `pg_cast` of PostgreSQL 12 to 18.
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArguments, ObjectName, TrimWhereField, Value,
+    AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArguments, ObjectName,
+    TrimWhereField, Value,
 };
 
 use super::contents::arguments;
@@ -184,6 +185,7 @@ impl Reader<'_> {
             Expr::Cast { expr, data_type, .. } => self.cast(expr, data_type),
             Expr::BinaryOp { left, op, right } => self.operation(left, op, right),
             Expr::Function(function) => self.call(function),
+            Expr::CompoundFieldAccess { root, access_chain } => self.field(root, access_chain),
             Expr::Extract { field, expr, .. } => {
                 let inner = self.read(expr)?;
                 let fits = matches!(inner.kind, Kind::Timestamp | Kind::Date);
@@ -224,6 +226,17 @@ impl Reader<'_> {
             }
             _ => None,
         }
+    }
+
+    /// A part of a composite value, whose kind nothing here tells.
+    fn field(&self, root: &Expr, path: &[AccessExpr]) -> Option<Indexable> {
+        let mut sql = format!("({})", self.read(root)?.sql);
+        for part in path {
+            let AccessExpr::Dot(Expr::Identifier(name)) = part else { return None };
+            sql.push('.');
+            sql.push_str(&quote(&fold(name)));
+        }
+        Indexable::tight(sql, Kind::Other)
     }
 
     fn value(&self, value: &Value) -> Option<String> {

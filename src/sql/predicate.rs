@@ -200,6 +200,7 @@ pub fn key(
         | Expr::Cast { .. }
         | Expr::Collate { .. }
         | Expr::BinaryOp { .. }
+        | Expr::CompoundFieldAccess { .. }
         | Expr::Extract { .. }
         | Expr::Substring { .. }
         | Expr::Trim { .. }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use sqlparser::ast::{
-    Cte, Expr, FromTable, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, Visit,
+    Cte, Distinct, Expr, FromTable, LimitClause, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, Statement, Visit,
 };
 
 use super::aggregate::{aggregates, extreme};
@@ -240,7 +240,8 @@ impl Resolver<'_> {
             self.shape.conditional |= select.selection.is_some() || select.having.is_some();
             self.shape.grouped |= grouped || select.distinct.is_some();
         }
-        if !grouped && select.distinct.is_none() {
+        // The first row of each group comes in the order that is asked for.
+        if !grouped && !matches!(select.distinct, Some(Distinct::Distinct)) {
             self.sort(order_by, &scope, limited);
         }
         if let ([Relation { source: Source::Scan(scan), .. }], false) =

@@ -15,6 +15,7 @@ mod databases;
 mod defects;
 mod demo;
 mod expressions;
+mod members;
 mod operators;
 mod partitions;
 mod parts;
