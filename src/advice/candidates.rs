@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::inverted::{all_inverted, inverted_together};
+use super::inverted::{all_inverted, does_as_well, inverted_together};
 use super::keys::{Asked, Wanted, Wants, wants};
 use super::lengths::{fit_together, stays_short};
 use super::pinned;
@@ -162,17 +162,23 @@ impl Found {
         }
     }
 
-    /// An inverted index on several columns serves whoever asks for one of them.
+    /// An inverted index on several columns serves whoever asks for one of them, and one of whole documents whoever asks
+    /// for paths.
     fn share_inverted(&mut self) {
         for at in 0..self.candidates.len() {
             let wide = self.candidates[at].plan.clone();
-            if wide.method != "gin" || wide.keys.len() < 2 {
+            if wide.method != "gin" {
                 continue;
             }
             let is_part = |narrow: &&Candidate| {
                 narrow.plan.table == wide.table
                     && narrow.plan.method == wide.method
-                    && narrow.plan.keys.iter().all(|key| wide.keys.contains(key))
+                    && narrow.plan.keys != wide.keys
+                    && narrow
+                        .plan
+                        .keys
+                        .iter()
+                        .all(|key| wide.keys.iter().any(|own| does_as_well(own, key)))
             };
             let parts: Vec<Candidate> = self.candidates.iter().filter(is_part).cloned().collect();
             for part in parts {

@@ -69,11 +69,19 @@ fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexPlan> {
     Some(IndexPlan::on(&asked.table.name, method, vec![IndexKey { operator_class, ..key }]))
 }
 
+/// The key of an inverted index finds what the other would: that of whole documents what that of paths does.
+pub fn does_as_well(wide: &IndexKey, key: &IndexKey) -> bool {
+    let of_paths = key.operator_class.as_deref() == Some("jsonb_path_ops");
+    let of_all = IndexKey { operator_class: None, ..key.clone() };
+    wide == key || (of_paths && *wide == of_all)
+}
+
 /// Numbers of the filters that an index serves.
 pub fn served(asked: Asked<'_>, plan: &IndexPlan) -> Vec<usize> {
     let is_served = |number: &usize| {
         of_filter(asked, *number).is_some_and(|own| {
-            own.method == plan.method && own.keys.iter().all(|key| plan.keys.contains(key))
+            own.method == plan.method
+                && own.keys.iter().all(|key| plan.keys.iter().any(|of| does_as_well(of, key)))
         })
     };
     (0..asked.scan.filters.len()).filter(is_served).collect()

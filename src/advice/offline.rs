@@ -19,6 +19,8 @@ use crate::sql::index_ddl::name;
 /// A candidate with the findings behind it and the time of the statements it would serve.
 struct Candidate {
     plan: IndexPlan,
+    /// Its first keys, as many as are compared with one value: they find the same rows in any order.
+    pinned: usize,
     because: Vec<String>,
     total_us: u64,
 }
@@ -44,11 +46,12 @@ fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
         for plan in inverted_together(query, shape, &texts, input.catalog) {
             if let Some(because) = about(input, query, &plan.table) {
                 let because = because.into_iter().map(|finding| finding.id.clone()).collect();
-                found.push(Candidate { plan, because, total_us: query.total_us });
+                found.push(Candidate { plan, pinned: 0, because, total_us: query.total_us });
             }
         }
     }
     found.extend(foreign_keys(input).into_iter().map(|(plan, because)| Candidate {
+        pinned: plan.keys.len(),
         plan,
         because,
         total_us: 0,
@@ -56,7 +59,7 @@ fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
     let mut merged = merge(found);
     merged.retain(|candidate| {
         input.catalog.table(&candidate.plan.table).is_none_or(|table| {
-            !is_there(table, &candidate.plan) && !is_read_backwards(table, &candidate.plan)
+            !is_there(table, &candidate.plan) && !is_read_backwards(table, candidate)
         })
     });
     merged.sort_by(|a, b| {
@@ -85,8 +88,14 @@ fn from_scan(
         .filter(|column| scan.is_joined_by(column));
     let asked = Asked { query, table, scan, functions: &input.catalog.functions, spelled };
     for plan in simplest(asked, join_column.map(String::as_str)) {
+        let is_pinned = |key: &&IndexKey| {
+            scan.is_joined_by(&key.expression)
+                || scan.fixed().any(|fixed| fixed.sql() == key.expression)
+        };
+        let pinned = plan.keys.iter().take_while(is_pinned).count();
         found.push(Candidate {
             plan,
+            pinned,
             because: about.iter().map(|finding| finding.id.clone()).collect(),
             total_us: query.total_us,
         });
@@ -122,7 +131,7 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
                 && known.plan.predicate == candidate.plan.predicate
                 && match known.plan.method == "gin" {
                     true => holds_all(&known.plan.keys, &candidate.plan.keys),
-                    false => serves(&known.plan.keys, &candidate.plan.keys),
+                    false => serves(&known.plan.keys, &candidate.plan.keys, candidate.pinned),
                 }
         });
         match home {
@@ -141,14 +150,15 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
 }
 
 /// An index of the table gives the same, read from its other end.
-fn is_read_backwards(table: &Table, plan: &IndexPlan) -> bool {
+fn is_read_backwards(table: &Table, candidate: &Candidate) -> bool {
+    let plan = &candidate.plan;
     let is_plain = plan.method == "btree" && plan.predicate.is_none() && plan.include.is_empty();
     is_plain
         && table.indexes.iter().any(|index| {
             index.valid
                 && index.method == "btree"
                 && index.predicate.is_none()
-                && serves(&index.keys, &plan.keys)
+                && serves(&index.keys, &plan.keys, candidate.pinned)
         })
 }
 
@@ -157,22 +167,25 @@ fn holds_all(wide: &[IndexKey], narrow: &[IndexKey]) -> bool {
     narrow.iter().all(|key| wide.contains(key))
 }
 
-/// An index on `long` does what one on `short` would: it begins with the same keys, in the same
-/// directions or, from some key to the end, in all the opposite ones. The keys before that one are
-/// pinned by equalities, so the index is read backwards within them.
-fn serves(long: &[IndexKey], short: &[IndexKey]) -> bool {
+/// An index on `long` does what one on `short` would: it begins with the keys that are pinned by equalities, in any
+/// order, and goes on with the others, in the same directions or, from some key to the end, in all the opposite ones:
+/// then it is read backwards.
+fn serves(long: &[IndexKey], short: &[IndexKey], pinned: usize) -> bool {
     let same_key = |a: &IndexKey, b: &IndexKey| {
         a.expression == b.expression && a.operator_class == b.operator_class
     };
-    if long.starts_with(short) {
-        return true;
+    if long.len() < short.len() {
+        return false;
     }
-    let turned = long.iter().zip(short).position(|(a, b)| a != b).unwrap_or(short.len());
-    long.len() == short.len()
-        && long.iter().zip(short).all(|(a, b)| same_key(a, b))
-        && long[turned..]
+    let (first, rest) = short.split_at(pinned);
+    let (begin, end) = long.split_at(pinned);
+    let is_pinned = first.iter().all(|key| begin.iter().any(|own| same_key(own, key)));
+    let turned = end.iter().zip(rest).position(|(a, b)| a != b).unwrap_or(rest.len());
+    is_pinned
+        && end.iter().zip(rest).all(|(a, b)| same_key(a, b))
+        && end[turned..]
             .iter()
-            .zip(&short[turned..])
+            .zip(&rest[turned..])
             .all(|(a, b)| a.descending != b.descending && a.nulls_first != b.nulls_first)
 }
 
@@ -193,12 +206,25 @@ mod tests {
     #[test]
     fn an_index_is_read_in_both_directions() {
         let down = keys(&[("status", false), ("created_at", true)]);
-        assert!(serves(&down, &keys(&[("status", false), ("created_at", false)])));
-        assert!(serves(&down, &keys(&[("status", false)])));
-        assert!(!serves(&keys(&[("status", false)]), &down));
+        assert!(serves(&down, &keys(&[("status", false), ("created_at", false)]), 1));
+        assert!(serves(&down, &keys(&[("status", false)]), 1));
+        assert!(!serves(&keys(&[("status", false)]), &down, 1));
+        // What follows is no matter to who asks for less.
+        let longer = keys(&[("status", false), ("created_at", true), ("id", true)]);
+        assert!(serves(&longer, &keys(&[("status", false), ("created_at", false)]), 1));
         // Turned only in the middle, no direction of reading gives the order.
         let mixed = keys(&[("a", false), ("b", true), ("c", false)]);
-        assert!(!serves(&mixed, &keys(&[("a", false), ("b", false), ("c", false)])));
-        assert!(serves(&mixed, &keys(&[("a", false), ("b", false), ("c", true)])));
+        assert!(!serves(&mixed, &keys(&[("a", false), ("b", false), ("c", false)]), 1));
+        assert!(serves(&mixed, &keys(&[("a", false), ("b", false), ("c", true)]), 1));
+    }
+
+    #[test]
+    fn what_is_compared_with_one_value_stands_in_any_order() {
+        let long = keys(&[("kind", false), ("tenant", false), ("rating", true)]);
+        let short = keys(&[("tenant", false), ("kind", false)]);
+        assert!(serves(&long, &short, 2));
+        // Where one of them is a range or an order, what comes first matters.
+        assert!(!serves(&long, &short, 1));
+        assert!(!serves(&long, &keys(&[("tenant", false), ("rating", true)]), 2));
     }
 }

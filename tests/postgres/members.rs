@@ -105,3 +105,21 @@ fn what_stands_in_a_statement_in_another_way_has_its_index_too() {
         owner.batch("DROP INDEX probe").unwrap();
     }
 }
+
+#[test]
+fn an_index_of_whole_documents_serves_who_asks_for_paths() {
+    let Some((flags, owner)) = bazaar("documents") else { return };
+    owner.batch(HOMES).unwrap();
+    let asked = [
+        "SELECT id FROM homes WHERE data @> '{\"a\": \"x77\"}'",
+        "SELECT id FROM homes WHERE data ? 'zzz'",
+    ];
+    let entries: Entries<'_> =
+        (0..30).flat_map(|_| asked.iter().map(|sql| (*sql, &[][..], 20.0))).collect();
+    assert_eq!(indexes(&advised(&flags, &entries, &[])), ["public.homes USING gin (data)"]);
+    let of_paths = &entries.iter().step_by(2).copied().collect::<Vec<_>>();
+    assert_eq!(
+        indexes(&advised(&flags, of_paths, &[])),
+        ["public.homes USING gin (data jsonb_path_ops)"]
+    );
+}
