@@ -13,6 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;
 use crate::model::trial::Trial;
+use crate::pg::error::Kind;
 use crate::pg::guard::Writable;
 use crate::report::record;
 use crate::report::words::{interval, plural};
@@ -50,7 +51,9 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     let Held { trials, stopped } =
         hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress);
     let stopped = match stopped {
-        Some(error) if trials.is_empty() => return Err(error.into()),
+        Some(error) if trials.is_empty() && error.kind != Kind::Interrupted => {
+            return Err(error.into());
+        }
         stopped => stopped,
     };
     let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
@@ -66,10 +69,11 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         None => "pgassay trial … -o run.json -o handover.md".to_owned(),
     });
     if let Some(error) = stopped {
-        run.warnings.push(format!(
-            "the trials were stopped after {}: {error}",
-            plural(trials.len(), "trial", "trials")
-        ));
+        let done = match trials.len() {
+            0 => "before one was complete".to_owned(),
+            count => format!("after {}", plural(count, "trial", "trials")),
+        };
+        run.warnings.push(format!("the trials were stopped {done}: {error}"));
         output::write_what_there_is(&run, &args.output)?;
         return Err(error.into());
     }

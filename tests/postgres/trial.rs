@@ -233,6 +233,11 @@ fn what_was_tried_before_ctrl_c_is_kept() {
         "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
     let search = "SELECT title FROM listings WHERE title = $1";
     let entries = [(browse, &["7"][..], 15.0), (search, &["listing 9"], 15.0)].repeat(30);
+    // What was found and advised is not lost either.
+    let run = interrupted(&shop, &entries, "trying ix-", 1);
+    assert_eq!(run["trials"], serde_json::json!([]));
+    assert_eq!(run["recommendations"][0]["state"], "undecided");
+    assert!(run["warnings"].to_string().contains("stopped before one was complete"), "{run}");
     let run = interrupted(&shop, &entries, "trying ix-", 2);
     assert_eq!(run["trials"].as_array().unwrap().len(), 1);
     assert_eq!(run["trials"][0]["queries"][0]["verdict"], "improved");
