@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use sqlparser::ast::{
     AlterTableOperation, ColumnOption, CreateExtension, CreateIndex, CreatePolicy,
-    CreatePolicyType, CreateTable, Expr, ForeignKeyConstraint, GrantObjects, IndexColumn,
-    ObjectName, OrderByExpr, OrderBySort, Query, SelectItem, SetExpr, Statement, TableConstraint,
+    CreatePolicyType, CreateTable, Expr, ForeignKeyConstraint, GrantObjects, ObjectName, Query,
+    SelectItem, SetExpr, Statement, TableConstraint,
 };
 
 use super::dump::{is_relevant, statements};
+use super::dumped_index::{create_index, index_key, push_index};
 use super::exclusion::exclusion;
 use super::functions::function;
-use super::ident::quote_table;
 use super::index_marks::{Marks, class_options, in_tablespace};
 use super::parse::{parse, parse_all};
 use super::partitions::{attached, join, without_only};
@@ -190,7 +190,11 @@ fn apply(catalog: &mut Catalog, statement: &Statement) {
             }
             catalog.tables.push(table);
         }
-        Statement::CreateIndex(create) => create_index(catalog, create),
+        Statement::CreateIndex(create) => {
+            if let Some(table) = table_mut(catalog, &create.table_name) {
+                create_index(table, create);
+            }
+        }
         Statement::CreateExtension(create) => create_extension(catalog, create),
         Statement::CreatePolicy(create) => create_policy(catalog, create),
         Statement::AlterTable(alter) => {
@@ -364,84 +368,6 @@ fn push_foreign_key(
         references: table_name(&key.foreign_table),
         referenced_columns: key.referred_columns.iter().map(fold).collect(),
     });
-}
-
-/// The unique index behind a constraint.
-fn push_index(table: &mut Table, name: &str, keys: Vec<IndexKey>, primary: bool) {
-    table.indexes.push(Index {
-        name: name.to_owned(),
-        schema: table.name.schema.clone(),
-        method: "btree".to_owned(),
-        keys,
-        include: Vec::new(),
-        predicate: None,
-        unique: true,
-        primary,
-        constraint: true,
-        valid: true,
-        building: false,
-        size_bytes: None,
-        scans: None,
-        definition: format!("constraint {name} on {}", quote_table(&table.name)),
-        options: Vec::new(),
-        restore: Vec::new(),
-        clustered: false,
-    });
-}
-
-fn index_key(column: &IndexColumn) -> IndexKey {
-    key_of(&column.column, column.operator_class.as_ref())
-}
-
-fn key_of(order: &OrderByExpr, operator_class: Option<&ObjectName>) -> IndexKey {
-    let descending = matches!(order.options.sort, Some(OrderBySort::Desc));
-    let (expr, collation) = match &order.expr {
-        Expr::Collate { expr, collation } => (&**expr, Some(collation.to_string())),
-        expr => (expr, None),
-    };
-    let (expression, is_column) = match expr {
-        Expr::Identifier(ident) => (fold(ident), true),
-        Expr::Nested(inner) => (inner.to_string(), false),
-        other => (other.to_string(), false),
-    };
-    IndexKey {
-        expression,
-        is_column,
-        descending,
-        nulls_first: order.options.nulls_first.unwrap_or(descending),
-        operator_class: operator_class.map(ToString::to_string),
-        collation,
-    }
-}
-
-fn create_index(catalog: &mut Catalog, create: &CreateIndex) {
-    let definition = Statement::CreateIndex(create.clone()).to_string();
-    let Some(table) = table_mut(catalog, &create.table_name) else { return };
-    let name = create.name.as_ref().and_then(last_name).unwrap_or_default();
-    table.indexes.push(Index {
-        name,
-        schema: table.name.schema.clone(),
-        method: create.using.as_ref().map_or("btree".to_owned(), |m| m.to_string().to_lowercase()),
-        keys: create.columns.iter().map(index_key).collect(),
-        include: create.include.iter().map(fold).collect(),
-        predicate: create.predicate.as_ref().map(ToString::to_string),
-        unique: create.unique,
-        primary: false,
-        constraint: false,
-        valid: true,
-        building: false,
-        size_bytes: None,
-        scans: None,
-        definition,
-        options: create.with.iter().map(option).collect(),
-        restore: Vec::new(),
-        clustered: false,
-    });
-}
-
-/// A storage parameter as the server's catalog has it: `fillfactor=70`.
-fn option(setting: &Expr) -> String {
-    setting.to_string().chars().filter(|c| !matches!(c, ' ' | '\'')).collect()
 }
 
 /// Names of the columns that a query gives, as far as it names them.

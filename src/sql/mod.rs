@@ -11,6 +11,7 @@ pub mod constant;
 mod contents;
 pub mod ddl;
 mod dump;
+mod dumped_index;
 mod exclusion;
 pub mod fallible;
 pub mod fingerprint;
