@@ -32,10 +32,11 @@ pub struct HypoPg<'c> {
     inlined: HashSet<String>,
 }
 
-/// Functions written in SQL that an index may hold.
+/// Functions that an index may hold and that are written in SQL, all of their name.
 fn inlined(connection: &Connection) -> Result<HashSet<String>, PgError> {
-    let sql = "SELECT DISTINCT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
-               WHERE l.lanname = 'sql' AND p.provolatile = 'i' AND NOT p.proretset";
+    let sql = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
+               WHERE p.prokind = 'f' GROUP BY p.proname \
+               HAVING bool_and(l.lanname = 'sql' AND p.provolatile = 'i' AND NOT p.proretset)";
     Ok(connection.query(sql, &[])?.iter().map(|row| row.get(0)).collect())
 }
 
