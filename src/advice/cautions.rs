@@ -3,10 +3,11 @@
 use super::Input;
 use super::guarded::has_barrier;
 use super::lengths::{self, Longest};
-use crate::model::catalog::{IndexKey, Table};
+use crate::model::catalog::{Column, IndexKey, Table};
 use crate::model::recommendation::{IndexPlan, Recommendation};
 use crate::model::shape::StatementKind;
 use crate::sql::fallible::failure;
+use crate::sql::immutable::Kind;
 use crate::sql::index_ddl::as_plan;
 use crate::sql::parted::taken_in;
 
@@ -45,17 +46,38 @@ fn takes_in(plan: &IndexPlan, table: &Table) -> Option<String> {
 /// what an index on an expression, of words or of parts of text is for is not declared so.
 fn behind_policies(plan: &IndexPlan, table: &Table) -> Option<String> {
     let is_plain = |key: &IndexKey| {
-        let storage = table.column(&key.expression).and_then(|column| column.storage);
-        key.is_column
-            && key.operator_class.is_none()
-            && !plan.is_inverted()
-            && storage.is_none_or(|storage| storage.leakproof)
+        let column = table.column(&key.expression);
+        let of_type = |column: &Column| {
+            Kind::of(&column.type_name).is_leakproof() && !column.type_name.contains("citext")
+        };
+        let is_leakproof =
+            |column: &Column| column.storage.map_or(of_type(column), |storage| storage.leakproof);
+        key.operator_class.is_none() && !plan.is_inverted() && column.is_some_and(is_leakproof)
     };
     (has_barrier(table) && !plan.keys.iter().all(is_plain)).then(|| {
         format!(
             "{} has policies: a role that they hold for can use it only if its functions and operators are LEAKPROOF, \
              and a trial as another role does not show that",
             table.name.name
+        )
+    })
+}
+
+/// What is to be said once, of all tables with policies that get an index: neither the planner that was asked nor a
+/// trial has the conditions of the policies, unless it is one of their roles that connects.
+pub fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -> Option<String> {
+    let mut tables: Vec<&str> = Vec::new();
+    for index in recommendations.iter().filter_map(|r| r.index.as_ref()) {
+        let table = input.catalog.table(&index.plan.table).filter(|table| has_barrier(table));
+        if let Some(table) = table.filter(|table| !tables.contains(&&*table.name.name)) {
+            tables.push(&table.name.name);
+        }
+    }
+    (!tables.is_empty()).then(|| {
+        format!(
+            "policies stand before the rows of {}, and indexes there are advised and tried without them: compare \
+             EXPLAIN (ANALYZE, BUFFERS) before and after as a role that they hold for",
+            named(&tables)
         )
     })
 }
@@ -73,11 +95,13 @@ fn lost_hot(input: &Input<'_>, plan: &IndexPlan, table: &Table) -> Option<String
         };
         let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
         let Some(target) = target else { continue };
-        if target.written.iter().any(has_index) || !plan.hangs_on(&target.written) {
+        let set: Vec<String> =
+            target.written.iter().chain(&table.set_by_triggers).cloned().collect();
+        if set.iter().any(has_index) || !plan.hangs_on(&set) {
             continue;
         }
         updates += query.rows.unwrap_or(query.calls);
-        let own = target.written.iter().filter(|c| plan.hangs_on(std::slice::from_ref(c)));
+        let own = set.iter().filter(|c| plan.hangs_on(std::slice::from_ref(c)));
         for column in own {
             if !columns.contains(column) {
                 columns.push(column.clone());

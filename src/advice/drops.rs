@@ -3,6 +3,7 @@
 
 use super::Input;
 use crate::model::catalog::{Catalog, Index, Table, TableKind};
+use crate::model::finding::Finding;
 use crate::model::recommendation::{Kind, Recommendation};
 use crate::sql::ident::quote_table;
 use crate::sql::index_ddl::{Build, drop, replaces};
@@ -24,6 +25,9 @@ pub fn drops(input: &Input<'_>, new: &[Recommendation]) -> Vec<Recommendation> {
     all
 }
 
+/// How many times as large an index is that is dearer to read as a whole.
+const MUCH_LARGER: f64 = 4.0;
+
 fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
     let findings = input.findings.iter().filter(|finding| RULES.contains(&finding.rule));
     findings.filter_map(|finding| {
@@ -38,7 +42,9 @@ fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
             _ => finding.message.clone(),
         };
         let because = vec![finding.id.clone()];
-        Some(Recommendation { because, ..recommendation(input.catalog, table, index, why) })
+        let mut proposed = recommendation(input.catalog, table, index, why);
+        proposed.cautions.extend(much_larger(finding, index));
+        Some(Recommendation { because, ..proposed })
     })
 }
 
@@ -77,6 +83,16 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
         cautions: cautions(table, index),
         ..Recommendation::proposed(id, Kind::DropIndex, &table.name)
     }
+}
+
+/// What stands in for an index is many times as large.
+fn much_larger(finding: &Finding, index: &Index) -> Option<String> {
+    let evidence = finding.evidence.first()?;
+    let (cover, bytes) = (evidence["covered_by"].as_str()?, evidence["covered_by_bytes"].as_f64()?);
+    let times = bytes / index.size_bytes.filter(|own| *own > 0)? as f64;
+    (times >= MUCH_LARGER).then(|| {
+        format!("{cover} is {times:.0} times as large: what reads many rows by the index reads more pages there")
+    })
 }
 
 /// What goes with an index beside what it finds, a sentence each.

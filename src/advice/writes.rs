@@ -120,7 +120,7 @@ fn written(
             StatementKind::Update => written.updated.push(Updated {
                 rows,
                 executions: (query.calls as f64).min(rows),
-                columns: target.written.clone(),
+                columns: target.written.iter().chain(&table.set_by_triggers).cloned().collect(),
             }),
             _ => {}
         }

@@ -6,7 +6,7 @@ use super::gather::{Gathered, Live};
 use super::output;
 use super::progress::Progress;
 use crate::advice::advise::advise;
-use crate::advice::cautions::lengths_to_know;
+use crate::advice::cautions::{lengths_to_know, policies_to_know};
 use crate::advice::lengths::Longest;
 use crate::advice::recommend::{with_planner, without_planner};
 use crate::advice::{Input, Limits};
@@ -70,9 +70,15 @@ fn offline(input: &Input<'_>, why: &str) -> Advice {
     let not_kept = format!("{} cannot be kept to: {why}", flags.join(" and "));
     let recommendations = without_planner(input, why);
     let lengths = lengths_to_know(input, &recommendations, &Longest::new());
+    let policies = policies_to_know(input, &recommendations);
     Advice {
         recommendations,
-        warnings: (!flags.is_empty()).then_some(not_kept).into_iter().chain(lengths).collect(),
+        warnings: (!flags.is_empty())
+            .then_some(not_kept)
+            .into_iter()
+            .chain(lengths)
+            .chain(policies)
+            .collect(),
         ..Advice::default()
     }
 }
@@ -142,10 +148,15 @@ fn with_server(
         let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
         let recommendations = with_planner(input, advised.chosen, &advised.longest);
         let lengths = lengths_to_know(input, &recommendations, &advised.longest);
+        let policies = policies_to_know(input, &recommendations);
         Advice {
             takes: together(&recommendations, advised.write_overhead_pct),
             planner: Some(planner),
-            warnings: not_planned(input, &advised.unplanned).into_iter().chain(lengths).collect(),
+            warnings: not_planned(input, &advised.unplanned)
+                .into_iter()
+                .chain(lengths)
+                .chain(policies)
+                .collect(),
             no_index: advised
                 .no_index
                 .into_iter()

@@ -1,5 +1,6 @@
 //! Reads all sources of a command into one workload, and the catalog beside it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use crate::model::shape::{Scan, Shape};
 use crate::model::workload::Workload;
 use crate::pg::connect::Connection;
 use crate::pg::libpq_env::Settings;
+use crate::pg::role_path;
 use crate::report::record;
 use crate::source::collect::{By, Collector};
 use crate::source::databases::{self, Database, choose};
@@ -137,7 +139,10 @@ pub fn gather(
     };
     warnings.extend(one_database(sources, advised, &mut collector)?);
     let mut workload = collector.finish();
-    let (catalog, target) = catalog(sources, live.as_ref(), captured, &mut workload)?;
+    let (mut catalog, target) = catalog(sources, live.as_ref(), captured, &mut workload)?;
+    if let (Some(live), Some(catalog)) = (&live, &mut catalog) {
+        warnings.extend(look_up_as_they_do(live, &workload, catalog));
+    }
     let phase = progress.phase("resolving statements", 0);
     let shapes = source::understand::understand(&mut workload, catalog.as_ref());
     drop(phase);
@@ -154,6 +159,27 @@ pub fn gather(
         );
     }
     Ok(Gathered { workload, catalog, shapes, live, target, warnings })
+}
+
+/// Looks names up as the role does that takes most of the time, where the sources name it and it has a search path of
+/// its own. Returns what the reader has to know about it. What the catalog says in SQL stays as it is for who connects.
+fn look_up_as_they_do(live: &Live, workload: &Workload, catalog: &mut Catalog) -> Option<String> {
+    let mut time_us: BTreeMap<&str, u64> = BTreeMap::new();
+    for query in &workload.queries {
+        for user in &query.users {
+            *time_us.entry(user).or_default() += query.total_us;
+        }
+    }
+    let (user, _) = time_us.into_iter().max_by_key(|(_, time_us)| *time_us)?;
+    let is_given = live.settings.options.as_deref().is_some_and(|own| own.contains("search_path"));
+    if user == live.settings.user || is_given {
+        return None;
+    }
+    // Who may not look looks names up as before.
+    let path = role_path::look_up_as(&live.connection, user).ok().flatten()?;
+    catalog.search_path = path;
+    let path = catalog.search_path.join(", ");
+    Some(format!("names are looked up as for {user}, whose search_path is {path}"))
 }
 
 /// Lets go what ran on other databases than the one that the command is about, as far as the sources

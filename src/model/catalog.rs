@@ -105,6 +105,9 @@ pub struct Table {
     /// Where the rows of a partitioned table are, at the lowest level; empty for any other.
     #[serde(default)]
     pub partitions: Vec<TableName>,
+    /// Columns that triggers set before each update, as far as their text tells.
+    #[serde(default)]
+    pub set_by_triggers: Vec<String>,
     /// Indexes of its partitions, at every level, with or without one of the whole table that they are parts of.
     #[serde(default)]
     pub part_indexes: Vec<PartIndex>,

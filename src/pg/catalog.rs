@@ -141,6 +141,7 @@ fn table(row: &Row) -> Table {
         inherited: row.get(13),
         partitions: partitions(row),
         part_indexes: Vec::new(),
+        set_by_triggers: row.get(17),
     }
 }
 

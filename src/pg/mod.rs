@@ -18,6 +18,7 @@ pub mod libpq_env;
 pub mod pgpass;
 pub mod plan;
 pub mod planner;
+pub mod role_path;
 pub mod secret;
 pub mod session;
 pub mod statements;

@@ -22,19 +22,26 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 
 fn in_table(table: &Table) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (at, index) in table.indexes.iter().enumerate() {
+    for index in &table.indexes {
         // What enforces something stays, whatever else covers it; of a partitioned table one that is not valid waits
         // for those of its partitions.
         let is_under_way = !index.valid && table.kind == TableKind::Partitioned;
         if index.constraint || index.unique || is_under_way {
             continue;
         }
-        let cover = table.indexes.iter().enumerate().find(|(other_at, other)| {
-            *other_at != at
-                && makes_superfluous(other, index, &table.name)
-                && (!makes_superfluous(index, other, &table.name) || stays(other, index))
-        });
-        let Some((_, cover)) = cover else { continue };
+        let covers = |of: &Index, other: &Index| {
+            other.name != of.name
+                && makes_superfluous(other, of, &table.name)
+                && (!makes_superfluous(of, other, &table.name) || stays(other, of))
+        };
+        let mut all = table.indexes.iter().filter(|other| covers(index, other)).peekable();
+        let Some(first) = all.peek().copied() else { continue };
+        // What stands in for it should be there tomorrow.
+        let goes = |cover: &Index| {
+            let is_kept = cover.constraint || cover.unique;
+            !is_kept && table.indexes.iter().any(|other| covers(cover, other))
+        };
+        let cover = all.find(|cover| !goes(cover)).unwrap_or(first);
         let same = cover.keys.len() == index.keys.len();
         findings.push(Finding {
             id: format!("{}:{}.{}", RULE.id, index.schema, index.name),
@@ -55,6 +62,7 @@ fn in_table(table: &Table) -> Vec<Finding> {
             evidence: vec![json!({
                 "kind": "index",
                 "covered_by": cover.name,
+                "covered_by_bytes": cover.size_bytes,
                 "size_bytes": index.size_bytes,
                 "scans": index.scans,
             })],

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::support::{begins_with, deletes, is_column_led};
 use super::{Input, Rule};
-use crate::model::catalog::{ForeignKey, Table};
+use crate::model::catalog::{ForeignKey, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
 
 pub const RULE: Rule = Rule {
@@ -28,12 +28,24 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 /// Some index begins with the columns of the key, in any order.
 fn is_indexed(table: &Table, key: &ForeignKey) -> bool {
     match key.columns.as_slice() {
-        [column] => is_column_led(table, column),
+        // The index of an exclusion constraint finds one value as well (btree_gist).
+        [column] => is_column_led(table, column) || is_led_by_gist(table, column),
         columns => table
             .indexes
             .iter()
             .any(|index| index.predicate.is_none() && begins_with(index, columns)),
     }
+}
+
+fn is_led_by_gist(table: &Table, column: &str) -> bool {
+    let is_it = |index: &Index| {
+        index.valid
+            && index.method == "gist"
+            && index.constraint
+            && index.predicate.is_none()
+            && index.keys.first().is_some_and(|key| key.is_column && key.expression == column)
+    };
+    table.indexes.iter().any(is_it)
 }
 
 fn finding(input: &Input<'_>, table: &Table, key: &ForeignKey) -> Finding {

@@ -227,7 +227,9 @@ impl Collector {
             });
         }
         let rank = rank(event, statement.fingerprint, all);
-        if text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, room) {
+        // Where the server was told to leave the values out, there is nothing to replay.
+        let is_whole = parameters.len() >= plan.parameters as usize;
+        if is_whole && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, room) {
             keep_sample(statement, rank, text, &values, room);
         }
         self.in_order(event, plan, &skeleton.comments, text, slots);

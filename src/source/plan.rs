@@ -19,6 +19,8 @@ pub struct Plan {
     pub slots: Box<[Slot]>,
     /// Some value comes from the parameters.
     pub uses_parameters: bool,
+    /// The largest number of a `$n` in the text: an execution has as many values.
+    pub parameters: u32,
     /// Hash of the form, and which of its literals stay in the normalized text.
     form: u64,
     kept: Box<[u32]>,
@@ -76,7 +78,20 @@ impl Plan {
         let kept: Option<Box<[u32]>> = normalized.kept.iter().map(|at| ordinal(*at)).collect();
         is_general &= kept.is_some();
         let uses_parameters = slots.iter().any(|slot| matches!(slot.from, From::Parameter(_)));
-        Plan { statement, slots, uses_parameters, form, kept: kept.unwrap_or_default(), is_general }
+        let numbers = slots.iter().map(|slot| match slot.from {
+            From::Parameter(number) => number,
+            _ => 0,
+        });
+        let parameters = numbers.max().unwrap_or(0);
+        Plan {
+            statement,
+            slots,
+            uses_parameters,
+            parameters,
+            form,
+            kept: kept.unwrap_or_default(),
+            is_general,
+        }
     }
 }
 

@@ -265,6 +265,7 @@ fn empty_table(name: TableName, kind: TableKind) -> Table {
         inherited: false,
         partitions: Vec::new(),
         part_indexes: Vec::new(),
+        set_by_triggers: Vec::new(),
     }
 }
 

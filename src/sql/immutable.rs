@@ -88,6 +88,15 @@ impl Kind {
         }
     }
 
+    /// Its comparisons are LEAKPROOF, as far as the kind tells: of `numeric` and `citext` they are not.
+    pub fn is_leakproof(self) -> bool {
+        use Kind::{Bigint, Boolean, Date, Integer, Network, Text, Timestamp, TimestampTz, Uuid};
+        matches!(
+            self,
+            Text | Integer | Bigint | Boolean | Date | Timestamp | TimestampTz | Uuid | Network
+        )
+    }
+
     pub fn is_number(self) -> bool {
         matches!(self, Kind::Integer | Kind::Bigint | Kind::Decimal)
     }

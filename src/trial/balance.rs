@@ -13,6 +13,9 @@ pub struct Balance {
     pub lost_us: f64,
 }
 
+/// A loss over the whole workload that is not worth a word, microseconds.
+const LEAST_LOSS_US: f64 = 1_000.0;
+
 /// What was measured of accepted recommendations.
 pub struct Books<'b> {
     pub workload: &'b Workload,
@@ -30,7 +33,8 @@ impl Books<'_> {
         let balances = self.accepted.iter().filter_map(|recommendation| {
             Some((recommendation.id.as_str(), self.balance(recommendation)?))
         });
-        let at_a_loss = balances.filter(|(_, balance)| balance.lost_us > balance.gained_us);
+        let at_a_loss =
+            balances.filter(|(_, balance)| balance.lost_us - balance.gained_us > LEAST_LOSS_US);
         at_a_loss.max_by(|(_, a), (_, b)| {
             (a.lost_us - a.gained_us).total_cmp(&(b.lost_us - b.gained_us))
         })
@@ -220,8 +224,10 @@ mod tests {
     fn an_update_is_paid_by_the_index_that_holds_what_it_sets() {
         // What is only likely to be dearer is no loss.
         assert_eq!(worst([10, 10, 10], &[write(1, -1.0), write(2, 0.0)], 0), None);
-        let (id, balance) = worst([10, 10, 0], &[write(1, 50.0)], 0).unwrap();
-        assert_eq!((id.as_str(), balance), ("b", Balance { gained_us: 0.0, lost_us: 500.0 }));
+        let (id, balance) = worst([10, 40, 0], &[write(1, 50.0)], 0).unwrap();
+        assert_eq!((id.as_str(), balance), ("b", Balance { gained_us: 0.0, lost_us: 2_000.0 }));
+        // Half a millisecond in all is no reason.
+        assert_eq!(worst([10, 10, 0], &[write(1, 50.0)], 0), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod defects;
 mod demo;
 mod expressions;
 mod members;
+mod metering;
 mod operators;
 mod partitions;
 mod parts;

@@ -68,7 +68,7 @@ fn those_whom_policies_bind_get_the_indexes_that_they_can_use() {
         let sql = format!("SELECT id, marks FROM notes WHERE {condition}");
         let (found, cautions) = advised_to("app", &flags, &sql);
         assert_eq!(found, [index], "{condition}");
-        assert!(!cautions.contains("policies"), "{cautions}");
+        assert!(!cautions.contains("LEAKPROOF"), "{cautions}");
         assert!(is_used_by_app(&owner, index, &sql), "{condition}");
     }
     // One policy that leaves all rows is no barrier, and neither are policies for one who may become their owner.

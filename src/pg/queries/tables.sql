@@ -29,6 +29,17 @@ SELECT c.oid,
                                  WHERE (free.rolsuper OR free.rolbypassrls
                                         OR (free.oid = c.relowner AND NOT c.relforcerowsecurity))
                                    AND pg_has_role(r.oid, free.oid, 'MEMBER'))
+              ORDER BY 1),
+       -- `NEW.column := …` as a statement of a trigger for each row, before an update; 2 and 16 of the bits say so.
+       ARRAY(SELECT DISTINCT a.attname::text
+               FROM pg_trigger t
+               JOIN pg_proc p ON p.oid = t.tgfoid
+              CROSS JOIN LATERAL regexp_matches(
+                    p.prosrc, '(?:^|;|\mbegin\M|\mthen\M|\melse\M|\mloop\M)\s*new\.(\w+|"[^"]+")\s*:?=', 'gi') m
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                                  AND a.attname IN (lower(m[1]), trim(m[1], '"'))
+              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+                AND t.tgtype & 19 = 19
               ORDER BY 1)
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
