@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::guarded::{compared_by_policies, is_guarded, is_served_through_policies};
 use super::inverted::{all_inverted, does_as_well, inverted_together};
 use super::keys::{Asked, Wanted, Wants, wants};
 use super::lengths::{fit_together, stays_short};
@@ -105,8 +106,18 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
     }
     found.share_inverted();
     found.unite();
+    let mut compared: HashMap<&TableName, Vec<String>> = HashMap::new();
+    for table in &catalog.tables {
+        compared.insert(&table.name, compared_by_policies(table, catalog));
+    }
     found.candidates.retain(|candidate| {
-        catalog.table(&candidate.plan.table).is_some_and(|table| !is_there(table, &candidate.plan))
+        let plan = &candidate.plan;
+        let Some(table) = catalog.table(&plan.table) else { return false };
+        let mut asking = candidate.queries.iter().map(|at| &workload.queries[*at]);
+        let by_policies = &compared[&table.name][..];
+        let is_served = asking.all(|query| is_guarded(query, table))
+            && is_served_through_policies(table, plan, by_policies);
+        !is_there(table, plan) && !is_served
     });
     Candidates { all: found.candidates, conditions: asked, equal }
 }

@@ -1,7 +1,7 @@
 //! What may go wrong once an index is there, although every statement that reads becomes faster.
 
 use super::Input;
-use super::guarded::has_barrier;
+use super::guarded::{compared_by_policies, has_barrier, is_guarded};
 use super::lengths::{self, Longest};
 use crate::model::catalog::{Column, IndexKey, Table};
 use crate::model::recommendation::{IndexPlan, Recommendation};
@@ -80,6 +80,32 @@ pub fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -
             named(&tables)
         )
     })
+}
+
+/// Columns that policies compare for those who ask, and that no index of the table begins with: no statement shows them.
+pub fn policies_without_index(input: &Input<'_>) -> Vec<String> {
+    let of_table = |table: &Table| {
+        let is_asked = input.workload.queries.iter().zip(input.shapes).any(|(query, shape)| {
+            let mut scans = shape.iter().flat_map(|shape| &shape.scans);
+            scans.any(|scan| scan.table == table.name) && is_guarded(query, table)
+        });
+        let columns = compared_by_policies(table, input.catalog);
+        let leads = |column: &String| {
+            let mut first = table.indexes.iter().filter_map(|index| index.keys.first());
+            first.any(|key| key.expression == *column)
+        };
+        let is_told =
+            is_asked && !table.is_small() && !columns.is_empty() && !columns.iter().any(leads);
+        is_told.then(|| {
+            format!(
+                "policies of {} compare {} with one value in every statement of the roles that they hold for, and no index \
+                 begins with it: one may find their rows, whatever else they ask",
+                table.name,
+                columns.join(" and ")
+            )
+        })
+    };
+    input.catalog.tables.iter().filter_map(of_table).collect()
 }
 
 /// The workload updates columns that no index holds yet.

@@ -4,9 +4,12 @@
 //! Source: "Rules and Privileges" and "Row Security Policies" in the manual; `restriction_is_securely_promotable` of
 //! the planner.
 
-use crate::model::catalog::Table;
+use crate::model::catalog::{Catalog, IndexKey, Policy, Table};
+use crate::model::recommendation::IndexPlan;
 use crate::model::shape::{Key, Operator};
 use crate::model::workload::Query;
+use crate::sql::ident::quote_table;
+use crate::sql::resolve::shape;
 
 /// Policies of the table hold for every role that executed the statement, and leave it not all rows.
 pub fn is_guarded(query: &Query, table: &Table) -> bool {
@@ -34,4 +37,54 @@ pub fn is_leakproof(table: &Table, key: &Key, operator: Operator) -> bool {
         Equal | In | NotEqual | Range => storage.is_some_and(|storage| storage.leakproof),
         _ => false,
     }
+}
+
+/// Columns that the policies compare with one value for every row that they leave: as far as indexes go, each statement
+/// of those they bind has these conditions as well.
+pub fn compared_by_policies(table: &Table, catalog: &Catalog) -> Vec<String> {
+    if !has_barrier(table) {
+        return Vec::new();
+    }
+    let compared = |policy: &Policy| -> Vec<String> {
+        let Some(using) = &policy.using else { return Vec::new() };
+        let sql = format!("SELECT 1 FROM {} WHERE {using}", quote_table(&table.name));
+        let found = shape(&sql, Some(catalog)).ok();
+        let scan = found.and_then(|found| found.scans.into_iter().find(|s| s.table == table.name));
+        let equal = scan.into_iter().flat_map(|scan| scan.filters);
+        let columns = equal.filter(|filter| filter.operator == Operator::Equal);
+        columns.filter_map(|filter| filter.key.column().map(str::to_owned)).collect()
+    };
+    let of_reads = table.policies.iter().filter(|own| matches!(&*own.command, "ALL" | "SELECT"));
+    let (permissive, restrictive): (Vec<&Policy>, Vec<&Policy>) =
+        of_reads.partition(|policy| policy.permissive);
+    // A row has to pass one of the permissive ones, and all others.
+    let common = permissive
+        .into_iter()
+        .map(compared)
+        .reduce(|all, own| all.into_iter().filter(|column| own.contains(column)).collect());
+    let mut columns = common.unwrap_or_default();
+    columns.extend(restrictive.into_iter().flat_map(compared));
+    columns.sort();
+    columns.dedup();
+    columns
+}
+
+/// With what the policies compare, an index of the table finds the same rows already: `(tenant_id, code)` those of
+/// `code`.
+pub fn is_served_through_policies(table: &Table, plan: &IndexPlan, compared: &[String]) -> bool {
+    let is_compared = |key: &IndexKey| key.is_column && compared.contains(&key.expression);
+    let own = plan.keys.iter().filter(|key| !is_compared(key));
+    let is_plain = plan.method == "btree" && plan.predicate.is_none() && plan.include.is_empty();
+    let mut indexes = table.indexes.iter();
+    !compared.is_empty()
+        && is_plain
+        && indexes.any(|index| {
+            let rest = index.keys.iter().filter(|key| !is_compared(key));
+            index.valid
+                && index.method == "btree"
+                && index.predicate.is_none()
+                && index.keys.first().is_some_and(is_compared)
+                && own.clone().zip(rest.clone()).all(|(a, b)| a == b)
+                && own.clone().count() <= rest.count()
+        })
 }

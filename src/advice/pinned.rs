@@ -96,15 +96,16 @@ fn is_state(query: &Query, filter: &Predicate, condition: &str, table: Option<&T
         return false;
     }
     let stays = filter.slots.is_empty() || stays_while_others_vary(query, filter);
+    let distinct =
+        table.column(column).and_then(|own| own.distinct_count(table.rows.unwrap_or(1e6)));
+    let has_few = |most: f64| distinct.is_some_and(|distinct| distinct <= most);
     if filter.operator == Operator::Range {
         let is_number =
             table.column(column).is_some_and(|own| Kind::of(&own.type_name).is_number());
-        return is_number && !table.has_unique(&[column]) && (stays || is_beside_zero(condition));
+        let is_bound = stays || is_beside_zero(condition) || has_few(MOST_STATES_IF_NOTHING_VARIES);
+        return is_number && !table.has_unique(&[column]) && is_bound;
     }
-    let distinct =
-        table.column(column).and_then(|own| own.distinct_count(table.rows.unwrap_or(1e6)));
-    let most = if stays { MOST_STATES } else { MOST_STATES_IF_NOTHING_VARIES };
-    distinct.is_some_and(|distinct| distinct <= most)
+    has_few(if stays { MOST_STATES } else { MOST_STATES_IF_NOTHING_VARIES })
 }
 
 fn stays_while_others_vary(query: &Query, filter: &Predicate) -> bool {

@@ -6,7 +6,7 @@ use super::gather::{Gathered, Live};
 use super::output;
 use super::progress::Progress;
 use crate::advice::advise::advise;
-use crate::advice::cautions::{lengths_to_know, policies_to_know};
+use crate::advice::cautions::{lengths_to_know, policies_to_know, policies_without_index};
 use crate::advice::lengths::Longest;
 use crate::advice::recommend::{with_planner, without_planner};
 use crate::advice::{Input, Limits};
@@ -70,7 +70,8 @@ fn offline(input: &Input<'_>, why: &str) -> Advice {
     let not_kept = format!("{} cannot be kept to: {why}", flags.join(" and "));
     let recommendations = without_planner(input, why);
     let lengths = lengths_to_know(input, &recommendations, &Longest::new());
-    let policies = policies_to_know(input, &recommendations);
+    let policies =
+        policies_without_index(input).into_iter().chain(policies_to_know(input, &recommendations));
     Advice {
         recommendations,
         warnings: (!flags.is_empty())
@@ -148,7 +149,9 @@ fn with_server(
         let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
         let recommendations = with_planner(input, advised.chosen, &advised.longest);
         let lengths = lengths_to_know(input, &recommendations, &advised.longest);
-        let policies = policies_to_know(input, &recommendations);
+        let policies = policies_without_index(input)
+            .into_iter()
+            .chain(policies_to_know(input, &recommendations));
         Advice {
             takes: together(&recommendations, advised.write_overhead_pct),
             planner: Some(planner),

@@ -196,6 +196,8 @@ fn a_bound_that_belongs_to_the_statement_makes_a_partial_index() {
     };
     for (bound, values, index) in [
         ("> 0", &[][..], "public.jobs (at) WHERE attempts > 0"),
+        // Of eight numbers five stand for states as words would.
+        ("> 4", &[][..], "public.jobs (at) WHERE attempts > 4"),
         ("> $1", &["0"][..], "public.jobs (at)"),
     ] {
         let found = advised(&flags, &often(&sql(bound), values), &[]);

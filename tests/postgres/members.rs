@@ -56,7 +56,8 @@ fn each_member_that_is_asked_for_has_its_index() {
     let output = run(&args, &flags);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     for one in json(&output)["recommendations"].as_array().unwrap() {
-        assert_eq!(one["state"], "accepted", "{one}");
+        assert_ne!(one["state"], "rejected", "{one}");
+        assert!(one["measured"]["size_bytes"].is_u64(), "{one}");
     }
     // A schema alone says the same.
     std::fs::write(&schema, "CREATE TABLE homes (id int PRIMARY KEY, data jsonb NOT NULL);")

@@ -85,3 +85,46 @@ fn those_whom_policies_bind_get_the_indexes_that_they_can_use() {
     assert_eq!(advised_to("app", &flags, &sql).0, [""; 0]);
     owner.batch("ALTER TABLE notes OWNER TO postgres; DROP ROLE holder").unwrap();
 }
+
+#[test]
+fn what_policies_compare_is_a_condition_of_every_statement() {
+    let Some((flags, owner)) = bazaar("policies_compare") else { return };
+    owner
+        .batch(
+            "CREATE TABLE points (tenant_id int NOT NULL, code text NOT NULL, label text NOT NULL, price int NOT NULL, \
+                 PRIMARY KEY (tenant_id, code)); \
+             INSERT INTO points SELECT i % 50, 'c' || i, 'l' || i % 9000, i FROM generate_series(1, 50000) i; \
+             CREATE TABLE events (id int PRIMARY KEY, tenant_id int NOT NULL, data jsonb NOT NULL); \
+             INSERT INTO events SELECT i, i % 50, jsonb_build_object('a', i) FROM generate_series(1, 50000) i; \
+             GRANT ALL ON points, events TO app; ANALYZE points, events",
+        )
+        .unwrap();
+    for (table, tenant) in [
+        ("points", "current_setting('app.tenant')::int"),
+        ("events", "(SELECT current_setting('app.tenant')::int)"),
+    ] {
+        let policy = format!(
+            "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; \
+             CREATE POLICY own ON {table} USING (tenant_id = {tenant} AND tenant_id > 0)"
+        );
+        owner.batch(&policy).unwrap();
+    }
+    let by_code = "SELECT label FROM points WHERE code = 'c77'";
+    // Those whom they bind have the primary key for it, and others do not.
+    assert_eq!(advised_to("app", &flags, by_code).0, [""; 0]);
+    assert_eq!(advised_to("postgres", &flags, by_code).0, ["public.points (code)"]);
+    owner.batch("SET app.tenant = '7'; SET ROLE app").unwrap();
+    let plan = owner.query(&format!("EXPLAIN {by_code}"), &[]).unwrap();
+    owner.batch("RESET ROLE").unwrap();
+    assert!(plan.iter().any(|row| row.get::<_, String>(0).contains("points_pkey")));
+    // What the primary key does not serve is advised as ever.
+    let by_label = "SELECT code FROM points WHERE label = 'l77'";
+    assert_eq!(advised_to("app", &flags, by_label).0.len(), 1);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    let by_member = "SELECT id FROM events WHERE data ->> 'a' = '7'";
+    write_log(&log, &vec![(by_member, &[][..], 20.0); 20]);
+    let found = advised_on(&flags, &log, &[]);
+    let told = "policies of public.events compare tenant_id with one value";
+    assert!(found["warnings"].to_string().contains(told), "{}", found["warnings"]);
+}
