@@ -56,7 +56,7 @@ fn prepare_template(cluster: &Throwaway) {
 /// Vacuums and analyzes a table until its rows count as visible to all: once their commit has reached the disk, which
 /// nobody waits for.
 pub fn vacuumed(owner: &Connection, table: &str) {
-    let seen = "SELECT 2 * relallvisible > relpages FROM pg_class WHERE relname = $1";
+    let seen = "SELECT 100 * relallvisible >= 99 * relpages FROM pg_class WHERE relname = $1";
     let is_seen = (0..100).any(|_| {
         sleep(Duration::from_millis(100));
         owner.batch(&format!("VACUUM (ANALYZE) {table}")).unwrap();
