@@ -106,10 +106,8 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
     }
     found.share_inverted();
     found.unite();
-    let mut compared: HashMap<&TableName, Vec<String>> = HashMap::new();
-    for table in &catalog.tables {
-        compared.insert(&table.name, compared_by_policies(table, catalog));
-    }
+    let of_table = |table: &'_ Table| (table.name.clone(), compared_by_policies(table, catalog));
+    let compared: HashMap<TableName, Vec<String>> = catalog.tables.iter().map(of_table).collect();
     found.candidates.retain(|candidate| {
         let plan = &candidate.plan;
         let Some(table) = catalog.table(&plan.table) else { return false };

@@ -1,13 +1,12 @@
 //! What may go wrong once an index is there, although every statement that reads becomes faster.
 
 use super::Input;
-use super::guarded::{compared_by_policies, has_barrier, is_guarded};
+use super::guarded::{compared_by_policies, compares_leakproof, has_barrier, is_guarded};
 use super::lengths::{self, Longest};
-use crate::model::catalog::{Column, IndexKey, Table};
+use crate::model::catalog::{IndexKey, Table};
 use crate::model::recommendation::{IndexPlan, Recommendation};
 use crate::model::shape::StatementKind;
 use crate::sql::fallible::failure;
-use crate::sql::immutable::Kind;
 use crate::sql::index_ddl::as_plan;
 use crate::sql::parted::taken_in;
 
@@ -47,12 +46,9 @@ fn takes_in(plan: &IndexPlan, table: &Table) -> Option<String> {
 fn behind_policies(plan: &IndexPlan, table: &Table) -> Option<String> {
     let is_plain = |key: &IndexKey| {
         let column = table.column(&key.expression);
-        let of_type = |column: &Column| {
-            Kind::of(&column.type_name).is_leakproof() && !column.type_name.contains("citext")
-        };
-        let is_leakproof =
-            |column: &Column| column.storage.map_or(of_type(column), |storage| storage.leakproof);
-        key.operator_class.is_none() && !plan.is_inverted() && column.is_some_and(is_leakproof)
+        key.operator_class.is_none()
+            && !plan.is_inverted()
+            && column.is_some_and(compares_leakproof)
     };
     (has_barrier(table) && !plan.keys.iter().all(is_plain)).then(|| {
         format!(
@@ -63,9 +59,21 @@ fn behind_policies(plan: &IndexPlan, table: &Table) -> Option<String> {
     })
 }
 
+/// What is to be said once of all that is recommended, a sentence each.
+pub fn to_know(
+    input: &Input<'_>,
+    recommendations: &[Recommendation],
+    longest: &Longest,
+) -> Vec<String> {
+    let mut said = lengths_to_know(input, recommendations, longest);
+    said.extend(policies_without_index(input));
+    said.extend(policies_to_know(input, recommendations));
+    said
+}
+
 /// What is to be said once, of all tables with policies that get an index: neither the planner that was asked nor a
 /// trial has the conditions of the policies, unless it is one of their roles that connects.
-pub fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -> Option<String> {
+fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -> Option<String> {
     let mut tables: Vec<&str> = Vec::new();
     for index in recommendations.iter().filter_map(|r| r.index.as_ref()) {
         let table = input.catalog.table(&index.plan.table).filter(|table| has_barrier(table));
@@ -83,7 +91,7 @@ pub fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -
 }
 
 /// Columns that policies compare for those who ask, and that no index of the table begins with: no statement shows them.
-pub fn policies_without_index(input: &Input<'_>) -> Vec<String> {
+fn policies_without_index(input: &Input<'_>) -> Vec<String> {
     let of_table = |table: &Table| {
         let is_asked = input.workload.queries.iter().zip(input.shapes).any(|(query, shape)| {
             let mut scans = shape.iter().flat_map(|shape| &shape.scans);
@@ -121,8 +129,7 @@ fn lost_hot(input: &Input<'_>, plan: &IndexPlan, table: &Table) -> Option<String
         };
         let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
         let Some(target) = target else { continue };
-        let set: Vec<String> =
-            target.written.iter().chain(&table.set_by_triggers).cloned().collect();
+        let set = table.set_with(&target.written);
         if set.iter().any(has_index) || !plan.hangs_on(&set) {
             continue;
         }
@@ -146,7 +153,7 @@ fn lost_hot(input: &Input<'_>, plan: &IndexPlan, table: &Table) -> Option<String
 
 /// What is to be said once, of all indexes with values that may be too long one day: those of whose lengths nothing is
 /// known, and those that are short so far.
-pub fn lengths_to_know(
+fn lengths_to_know(
     input: &Input<'_>,
     recommendations: &[Recommendation],
     longest: &Longest,

@@ -13,6 +13,9 @@ use crate::sql::spelling::is_same;
 /// Rules whose findings are cured by taking an index away.
 const RULES: [&str; 3] = ["duplicate-index", "unused-index", "invalid-index"];
 
+/// How many times as large an index is that is dearer to read as a whole.
+const MUCH_LARGER: f64 = 4.0;
+
 /// Indexes that findings are about, and those that one of the new ones makes superfluous.
 pub fn drops(input: &Input<'_>, new: &[Recommendation]) -> Vec<Recommendation> {
     let mut all: Vec<Recommendation> = Vec::new();
@@ -24,9 +27,6 @@ pub fn drops(input: &Input<'_>, new: &[Recommendation]) -> Vec<Recommendation> {
     }
     all
 }
-
-/// How many times as large an index is that is dearer to read as a whole.
-const MUCH_LARGER: f64 = 4.0;
 
 fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
     let findings = input.findings.iter().filter(|finding| RULES.contains(&finding.rule));

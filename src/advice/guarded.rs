@@ -4,11 +4,12 @@
 //! Source: "Rules and Privileges" and "Row Security Policies" in the manual; `restriction_is_securely_promotable` of
 //! the planner.
 
-use crate::model::catalog::{Catalog, IndexKey, Policy, Table};
+use crate::model::catalog::{Catalog, Column, Index, IndexKey, Policy, Table};
 use crate::model::recommendation::IndexPlan;
-use crate::model::shape::{Key, Operator};
+use crate::model::shape::{Key, Operator, Predicate};
 use crate::model::workload::Query;
 use crate::sql::ident::quote_table;
+use crate::sql::immutable::Kind;
 use crate::sql::resolve::shape;
 
 /// Policies of the table hold for every role that executed the statement, and leave it not all rows.
@@ -20,23 +21,40 @@ pub fn is_guarded(query: &Query, table: &Table) -> bool {
 /// Some condition of a policy stands before those of a statement. One that leaves all rows does not.
 pub fn has_barrier(table: &Table) -> bool {
     let leaves_all = |using: &Option<String>| using.as_deref() == Some("true");
-    let reads = |command: &str| matches!(command, "ALL" | "SELECT");
     let mut permissive = table.policies.iter().filter(|policy| policy.permissive);
     let mut restrictive = table.policies.iter().filter(|policy| !policy.permissive);
-    let is_open = permissive.any(|policy| reads(&policy.command) && leaves_all(&policy.using))
+    let is_open = permissive.any(|policy| is_of_reads(policy) && leaves_all(&policy.using))
         && restrictive.all(|policy| leaves_all(&policy.using));
     table.row_security && !table.policies.is_empty() && !is_open
+}
+
+fn is_of_reads(policy: &Policy) -> bool {
+    matches!(policy.command.as_str(), "ALL" | "SELECT")
+}
+
+/// Policies keep every index from finding rows by the condition.
+pub fn is_kept_back(query: &Query, table: &Table, filter: &Predicate) -> bool {
+    is_guarded(query, table) && !is_leakproof(table, &filter.key, filter.operator)
 }
 
 /// The comparison is LEAKPROOF. Of an expression it is not, as most functions are not.
 pub fn is_leakproof(table: &Table, key: &Key, operator: Operator) -> bool {
     use Operator::{Equal, In, IsNotNull, IsNull, NotEqual, Range};
-    let storage = key.column().and_then(|name| table.column(name)?.storage);
+    let column = key.column();
     match operator {
-        IsNull | IsNotNull => key.column().is_some(),
-        Equal | In | NotEqual | Range => storage.is_some_and(|storage| storage.leakproof),
+        IsNull | IsNotNull => column.is_some(),
+        Equal | In | NotEqual | Range => {
+            column.and_then(|name| table.column(name)).is_some_and(compares_leakproof)
+        }
         _ => false,
     }
+}
+
+/// The comparisons of the column's values are LEAKPROOF, as the server says or, without one, by the type.
+pub fn compares_leakproof(column: &Column) -> bool {
+    let by_type =
+        || Kind::of(&column.type_name).is_leakproof() && !column.type_name.contains("citext");
+    column.storage.map_or_else(by_type, |storage| storage.leakproof)
 }
 
 /// Columns that the policies compare with one value for every row that they leave: as far as indexes go, each statement
@@ -54,7 +72,7 @@ pub fn compared_by_policies(table: &Table, catalog: &Catalog) -> Vec<String> {
         let columns = equal.filter(|filter| filter.operator == Operator::Equal);
         columns.filter_map(|filter| filter.key.column().map(str::to_owned)).collect()
     };
-    let of_reads = table.policies.iter().filter(|own| matches!(&*own.command, "ALL" | "SELECT"));
+    let of_reads = table.policies.iter().filter(|policy| is_of_reads(policy));
     let (permissive, restrictive): (Vec<&Policy>, Vec<&Policy>) =
         of_reads.partition(|policy| policy.permissive);
     // A row has to pass one of the permissive ones, and all others.
@@ -73,18 +91,17 @@ pub fn compared_by_policies(table: &Table, catalog: &Catalog) -> Vec<String> {
 /// `code`.
 pub fn is_served_through_policies(table: &Table, plan: &IndexPlan, compared: &[String]) -> bool {
     let is_compared = |key: &IndexKey| key.is_column && compared.contains(&key.expression);
-    let own = plan.keys.iter().filter(|key| !is_compared(key));
+    let others = |keys: &'_ [IndexKey]| -> Vec<IndexKey> {
+        keys.iter().filter(|key| !is_compared(key)).cloned().collect()
+    };
+    let own = others(&plan.keys);
     let is_plain = plan.method == "btree" && plan.predicate.is_none() && plan.include.is_empty();
-    let mut indexes = table.indexes.iter();
-    !compared.is_empty()
-        && is_plain
-        && indexes.any(|index| {
-            let rest = index.keys.iter().filter(|key| !is_compared(key));
-            index.valid
-                && index.method == "btree"
-                && index.predicate.is_none()
-                && index.keys.first().is_some_and(is_compared)
-                && own.clone().zip(rest.clone()).all(|(a, b)| a == b)
-                && own.clone().count() <= rest.count()
-        })
+    let serves = |index: &Index| {
+        index.valid
+            && index.method == "btree"
+            && index.predicate.is_none()
+            && index.keys.first().is_some_and(is_compared)
+            && others(&index.keys).starts_with(&own)
+    };
+    !compared.is_empty() && is_plain && table.indexes.iter().any(serves)
 }

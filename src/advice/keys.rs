@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::guarded::{is_guarded, is_leakproof};
+use super::guarded::{compares_leakproof, is_guarded, is_kept_back};
 use crate::model::catalog::{Column, IndexKey, Table, UserFunction};
 use crate::model::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::model::workload::Query;
@@ -115,10 +115,9 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
     wants.joins = joins(table, scan);
     wants.joins.extend(asked.lookups());
     if is_guarded(query, table) {
-        let is_column = |name: &String| Key::Column(name.clone());
         let is_open = |wanted: &Wanted| {
-            let mut columns = wanted.columns.iter().map(is_column);
-            wanted.key.is_column && columns.all(|key| is_leakproof(table, &key, Operator::Equal))
+            let column = table.column(&wanted.key.expression);
+            wanted.key.is_column && column.is_some_and(compares_leakproof)
         };
         wants.joins.retain(|join| join.iter().all(is_open));
     }
@@ -159,8 +158,7 @@ fn joins(table: &Table, scan: &Scan) -> Vec<Vec<Wanted>> {
 impl Asked<'_> {
     /// No policy keeps an index from finding rows by the condition.
     pub fn is_open(self, filter: &Predicate) -> bool {
-        !is_guarded(self.query, self.table)
-            || is_leakproof(self.table, &filter.key, filter.operator)
+        !is_kept_back(self.query, self.table, filter)
     }
 
     /// What the rows are looked up by for those of something that is no table, each alone. An expression only

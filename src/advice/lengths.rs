@@ -121,8 +121,8 @@ pub fn within_a_row(
             columns.any(|column| column.width_bytes.is_some_and(|bytes| bytes > LONG_KEY_BYTES))
         };
         let bytes_of = |sql: &String| {
-            let known = longest.get(&(plan.table.clone(), sql.clone())).copied();
-            if is_mostly_long(sql) { u32::MAX } else { known.unwrap_or(0) }
+            let known = known(longest, plan, sql).unwrap_or(0);
+            if is_mostly_long(sql) { u32::MAX } else { known }
         };
         let unlimited = unlimited(plan, table, &catalog.functions);
         let bytes: u32 = unlimited.iter().map(bytes_of).fold(0, u32::saturating_add);
@@ -168,6 +168,11 @@ fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) 
     }
 }
 
+/// What the longest value of a column or an expression has, bytes.
+fn known(longest: &Longest, plan: &IndexPlan, sql: &str) -> Option<u32> {
+    longest.get(&(plan.table.clone(), sql.to_owned())).copied()
+}
+
 /// What may be said of the lengths of an index's values: the longest is close to what a row may have.
 pub fn caution(
     plan: &IndexPlan,
@@ -175,8 +180,8 @@ pub fn caution(
     table: &Table,
     functions: &[UserFunction],
 ) -> Option<String> {
-    let bytes = |sql: &String| longest.get(&(plan.table.clone(), sql.clone())).copied();
-    let all: Vec<u32> = unlimited(plan, table, functions).iter().filter_map(bytes).collect();
+    let all = unlimited(plan, table, functions);
+    let all: Vec<u32> = all.iter().filter_map(|sql| known(longest, plan, sql)).collect();
     let longest = all.iter().fold(0_u32, |sum, bytes| sum.saturating_add(*bytes));
     (longest > NEARLY_TOO_LONG_BYTES).then(|| {
         format!(
@@ -203,9 +208,8 @@ pub fn short_so_far(
             .find(|column| quote(&column.name) == *sql)
             .is_none_or(|column| !has_few_values(column) && !is_held(column))
     };
-    let bytes = |sql: &String| longest.get(&(plan.table.clone(), sql.clone())).copied();
     let all = unlimited(plan, table, functions).into_iter().filter(is_new);
-    let all: Vec<u32> = all.filter_map(|sql| bytes(&sql)).collect();
+    let all: Vec<u32> = all.filter_map(|sql| known(longest, plan, &sql)).collect();
     let is_near = all.iter().sum::<u32>() > NEARLY_TOO_LONG_BYTES;
     all.into_iter().max().filter(|_| !is_near)
 }
@@ -218,7 +222,7 @@ pub fn is_unknown(
     functions: &[UserFunction],
 ) -> bool {
     let all = unlimited(plan, table, functions);
-    all.iter().any(|sql| !longest.contains_key(&(plan.table.clone(), sql.clone())))
+    all.iter().any(|sql| known(longest, plan, sql).is_none())
 }
 
 /// The columns and expressions of a btree whose values have no limit, as SQL.

@@ -28,16 +28,24 @@ pub struct Members {
 
 /// The workload taken apart; `None` where nothing in it asks for several members.
 pub fn members(input: &Input<'_>) -> Option<Members> {
+    let all = input.workload.queries.iter().zip(input.shapes);
+    let parts: Vec<Vec<Query>> = all
+        .clone()
+        .map(|(query, shape)| shape.as_ref().map_or_else(Vec::new, |shape| parts(query, shape)))
+        .collect();
+    // The workload is large, and seldom does it ask so.
+    if parts.iter().all(Vec::is_empty) {
+        return None;
+    }
     let mut apart = Members { workload: Workload::default(), shapes: Vec::new(), of: Vec::new() };
-    for (at, (query, shape)) in input.workload.queries.iter().zip(input.shapes).enumerate() {
-        let parts = shape.as_ref().map_or_else(Vec::new, |shape| parts(query, shape));
+    for (at, ((query, shape), parts)) in all.zip(parts).enumerate() {
         let parts = if parts.is_empty() { vec![query.clone()] } else { parts };
         apart.of.extend(parts.iter().map(|_| at));
         apart.shapes.extend(parts.iter().map(|_| shape.clone()));
         apart.workload.queries.extend(parts);
     }
     apart.workload.window = input.workload.window;
-    (apart.of.len() > input.workload.queries.len()).then_some(apart)
+    Some(apart)
 }
 
 impl Members {

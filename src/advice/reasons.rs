@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Input;
 use super::costs::{Costs, Set};
-use super::guarded::{is_guarded, is_leakproof};
+use super::guarded::is_kept_back;
 use crate::model::catalog::{Catalog, Table};
 use crate::model::name::TableName;
 use crate::model::shape::{Key, Operator, Shape, StatementKind};
@@ -194,9 +194,8 @@ fn guarded<'s>(
     shape: &'s Shape,
 ) -> Option<(&'s TableName, &'s str)> {
     shape.with_alternatives().into_iter().find_map(|scan| {
-        let table = catalog.table(&scan.table).filter(|table| is_guarded(query, table))?;
-        let mut filters = scan.filters.iter();
-        let behind = filters.find(|own| !is_leakproof(table, &own.key, own.operator))?;
+        let table = catalog.table(&scan.table)?;
+        let behind = scan.filters.iter().find(|filter| is_kept_back(query, table, filter))?;
         Some((&scan.table, behind.key.sql()))
     })
 }

@@ -120,7 +120,7 @@ fn written(
             StatementKind::Update => written.updated.push(Updated {
                 rows,
                 executions: (query.calls as f64).min(rows),
-                columns: target.written.iter().chain(&table.set_by_triggers).cloned().collect(),
+                columns: table.set_with(&target.written),
             }),
             _ => {}
         }

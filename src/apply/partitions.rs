@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::execute::{Event, Execution, Outcome};
+use crate::model::catalog::PartIndex;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::pg::catalog;
@@ -36,6 +37,21 @@ fn of_partition(partition: &TableName, name: &str) -> String {
     object_name(&[&partition.name, name.strip_suffix("_idx").unwrap_or(name)], "idx")
 }
 
+/// The index of the partition that is to be a part: one that is attached, one like it that is there, or a new one.
+fn part_name(node: &Node, name: &str, plan: &IndexPlan, there: &[PartIndex]) -> String {
+    if node.parent.is_none() {
+        return name.to_owned();
+    }
+    if let Some(attached) = &node.attached {
+        return attached.clone();
+    }
+    let is_it = |part: &&PartIndex| {
+        part.table == node.table && part.above.is_none() && is_alike(&part.index, plan)
+    };
+    let alike = there.iter().find(is_it);
+    alike.map_or_else(|| of_partition(&node.table, name), |part| part.index.name.clone())
+}
+
 impl Execution<'_> {
     /// Builds on each partition in turn. What an earlier attempt has done is not done twice.
     pub(super) fn create_on_partitions(
@@ -49,9 +65,10 @@ impl Execution<'_> {
         let mut indexes: HashMap<&TableName, TableName> = HashMap::new();
         // A foreign table has its indexes elsewhere.
         let nodes: Vec<&Node> = tree.iter().filter(|node| node.kind != "f").collect();
+        let there = self.patiently(|own| catalog::part_indexes(own.connection))?;
         for (at, node) in nodes.iter().enumerate() {
             (self.tell)(Event::Partition { done: at, of: nodes.len() });
-            let index = self.patiently(|own| own.part_name(node, name, plan))?;
+            let index = part_name(node, name, plan, &there);
             if node.attached.is_none() {
                 self.patiently(|own| own.create_on(node, &index, plan))?;
             }
@@ -92,20 +109,6 @@ impl Execution<'_> {
         }
         let took_ms = self.build(sql, table, name)?;
         Ok(Outcome::Done { took_ms, size_bytes: None })
-    }
-
-    /// The index of the partition that is to be a part: one that is attached, one like it that is there, or a new one.
-    fn part_name(&self, node: &Node, name: &str, plan: &IndexPlan) -> Result<String, PgError> {
-        if node.parent.is_none() {
-            return Ok(name.to_owned());
-        }
-        if let Some(attached) = &node.attached {
-            return Ok(attached.clone());
-        }
-        let plan = IndexPlan { table: node.table.clone(), ..plan.clone() };
-        let known = catalog::unattached_indexes(self.connection, &node.table)?;
-        let alike = known.into_iter().find(|index| is_alike(index, &plan));
-        Ok(alike.map_or_else(|| of_partition(&node.table, name), |index| index.name))
     }
 
     fn create_on(&mut self, node: &Node, index: &str, plan: &IndexPlan) -> Result<(), PgError> {

@@ -6,7 +6,7 @@ use super::gather::{Gathered, Live};
 use super::output;
 use super::progress::Progress;
 use crate::advice::advise::advise;
-use crate::advice::cautions::{lengths_to_know, policies_to_know, policies_without_index};
+use crate::advice::cautions::to_know;
 use crate::advice::lengths::Longest;
 use crate::advice::recommend::{with_planner, without_planner};
 use crate::advice::{Input, Limits};
@@ -69,17 +69,10 @@ fn offline(input: &Input<'_>, why: &str) -> Advice {
             .collect();
     let not_kept = format!("{} cannot be kept to: {why}", flags.join(" and "));
     let recommendations = without_planner(input, why);
-    let lengths = lengths_to_know(input, &recommendations, &Longest::new());
-    let policies =
-        policies_without_index(input).into_iter().chain(policies_to_know(input, &recommendations));
+    let said = to_know(input, &recommendations, &Longest::new());
     Advice {
         recommendations,
-        warnings: (!flags.is_empty())
-            .then_some(not_kept)
-            .into_iter()
-            .chain(lengths)
-            .chain(policies)
-            .collect(),
+        warnings: (!flags.is_empty()).then_some(not_kept).into_iter().chain(said).collect(),
         ..Advice::default()
     }
 }
@@ -148,18 +141,11 @@ fn with_server(
         let fingerprint = |at: usize| input.workload.queries[at].fingerprint;
         let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
         let recommendations = with_planner(input, advised.chosen, &advised.longest);
-        let lengths = lengths_to_know(input, &recommendations, &advised.longest);
-        let policies = policies_without_index(input)
-            .into_iter()
-            .chain(policies_to_know(input, &recommendations));
+        let said = to_know(input, &recommendations, &advised.longest);
         Advice {
             takes: together(&recommendations, advised.write_overhead_pct),
             planner: Some(planner),
-            warnings: not_planned(input, &advised.unplanned)
-                .into_iter()
-                .chain(lengths)
-                .chain(policies)
-                .collect(),
+            warnings: not_planned(input, &advised.unplanned).into_iter().chain(said).collect(),
             no_index: advised
                 .no_index
                 .into_iter()

@@ -324,6 +324,11 @@ impl Table {
         self.rows.is_some_and(|rows| (0.0..SMALL_TABLE_ROWS).contains(&rows))
     }
 
+    /// Columns that an update which sets these sets in the end, triggers included.
+    pub fn set_with(&self, written: &[String]) -> Vec<String> {
+        written.iter().chain(&self.set_by_triggers).cloned().collect()
+    }
+
     /// Some unique index has exactly these columns as its keys, in any order.
     pub fn has_unique(&self, columns: &[&str]) -> bool {
         self.indexes.iter().any(|index| {

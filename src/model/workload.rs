@@ -44,7 +44,7 @@ pub struct ObservedPlan {
 }
 
 /// One distinct statement.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Query {
     pub fingerprint: Fingerprint,
     /// The server's identifier, where a source had one.

@@ -84,17 +84,13 @@ pub fn indexes(connection: &Connection, table: &TableName) -> Result<Vec<Index>,
     Ok(rows.iter().filter(|row| relation(row) == *table).map(index).collect())
 }
 
-/// Indexes of a partition that are part of no other, as they are at present.
+/// Indexes of all partitions as they are at present.
 ///
 /// # Errors
 /// The server's error.
-pub fn unattached_indexes(
-    connection: &Connection,
-    partition: &TableName,
-) -> Result<Vec<Index>, PgError> {
+pub fn part_indexes(connection: &Connection) -> Result<Vec<PartIndex>, PgError> {
     let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
-    let parts = rows.iter().filter(|row| relation(row) == *partition).map(part_index);
-    Ok(parts.filter(|part| part.above.is_none()).map(|part| part.index).collect())
+    Ok(rows.iter().filter(|row| row.get(22)).map(part_index).collect())
 }
 
 /// What an index is on.

@@ -169,17 +169,9 @@ mod tests {
             let shapes = [crate::sql::resolve::shape(statement, Some(&catalog)).ok()];
             let query = Query {
                 fingerprint: Fingerprint(1),
-                queryid: None,
                 normalized: statement.to_owned(),
                 calls: 1,
-                total_us: 0,
-                durations: Default::default(),
-                rows: None,
-                blocks: None,
-                samples: Vec::new(),
-                slots: Vec::new(),
-                plan: None,
-                users: Vec::new(),
+                ..Query::default()
             };
             let workload = Workload { queries: vec![query], ..Workload::default() };
             let found = find(&Input::new(&workload, Some(&catalog), &shapes));

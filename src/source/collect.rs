@@ -189,7 +189,7 @@ impl Collector {
     fn executed(&mut self, event: &Event<'_>, text: &[u8], plan: &Plan, buffers: &mut Buffers) {
         let Buffers { skeleton, parameters, slots } = buffers;
         slots.clear();
-        if plan.uses_parameters {
+        if plan.parameters > 0 {
             parameters::find(event.parameters, parameters);
         } else {
             parameters.clear();

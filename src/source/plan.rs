@@ -17,9 +17,7 @@ pub struct Plan {
     /// Number of the statement in the collector.
     pub statement: u32,
     pub slots: Box<[Slot]>,
-    /// Some value comes from the parameters.
-    pub uses_parameters: bool,
-    /// The largest number of a `$n` in the text: an execution has as many values.
+    /// The largest number of a `$n` in the text, as many values as an execution comes with; 0 where all are in the text.
     pub parameters: u32,
     /// Hash of the form, and which of its literals stay in the normalized text.
     form: u64,
@@ -77,21 +75,12 @@ impl Plan {
             .collect();
         let kept: Option<Box<[u32]>> = normalized.kept.iter().map(|at| ordinal(*at)).collect();
         is_general &= kept.is_some();
-        let uses_parameters = slots.iter().any(|slot| matches!(slot.from, From::Parameter(_)));
         let numbers = slots.iter().map(|slot| match slot.from {
             From::Parameter(number) => number,
             _ => 0,
         });
         let parameters = numbers.max().unwrap_or(0);
-        Plan {
-            statement,
-            slots,
-            uses_parameters,
-            parameters,
-            form,
-            kept: kept.unwrap_or_default(),
-            is_general,
-        }
+        Plan { statement, slots, parameters, form, kept: kept.unwrap_or_default(), is_general }
     }
 }
 

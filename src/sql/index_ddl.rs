@@ -126,6 +126,11 @@ pub fn is_concurrent(sql: &str) -> bool {
     words.any(|word| word == "concurrently")
 }
 
+/// The statement that makes an index, without blocking writers.
+pub(super) fn concurrently(definition: &str) -> String {
+    definition.replacen("INDEX ", "INDEX CONCURRENTLY ", 1)
+}
+
 /// The statement as a transaction may hold it, in which others' writes wait for it.
 pub fn blocking(sql: &str) -> String {
     match is_concurrent(sql) {
@@ -185,10 +190,7 @@ pub fn as_plan(index: &Index, table: &TableName) -> IndexPlan {
 /// every key does the same as the first, and a btree is read from either end.
 pub fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
     wide.method == narrow.method
-        && match (&wide.predicate, &narrow.predicate) {
-            (Some(wide), Some(narrow)) => is_same(wide, narrow),
-            (wide, narrow) => wide.is_none() && narrow.is_none(),
-        }
+        && same_predicate(wide, narrow)
         && match wide.method == "gin" {
             true => narrow.keys.iter().all(|key| wide.keys.iter().any(|own| same_key(own, key))),
             false => {
@@ -201,6 +203,14 @@ pub fn covers(wide: &IndexPlan, narrow: &IndexPlan) -> bool {
             }
         }
         && narrow.include.iter().all(|column| wide.holds(column))
+}
+
+/// They hold the same rows.
+pub(super) fn same_predicate(a: &IndexPlan, b: &IndexPlan) -> bool {
+    match (&a.predicate, &b.predicate) {
+        (Some(a), Some(b)) => is_same(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
 }
 
 /// The key as it stands when the index is read from its end.

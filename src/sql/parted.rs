@@ -1,9 +1,9 @@
 //! Indexes of partitioned tables, which are those of their partitions.
 
 use super::ident::quote_table;
-use super::index_ddl::{as_plan, same_key};
-use super::lexer::{Token, tokens};
-use super::spelling::is_same;
+use super::index_ddl::{as_plan, concurrently, same_key, same_predicate};
+use super::lexer::tokens;
+use super::partitions::without_only;
 use crate::model::catalog::{Index, IndexKey, PartIndex, Table, TableKind};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
@@ -21,12 +21,7 @@ pub fn again(table: &Table, index: &Index) -> Vec<String> {
 /// it.
 pub fn taken_again(table: &Table, plan: &IndexPlan) -> Vec<String> {
     let taken = taken_in(table, plan).into_iter();
-    taken
-        .flat_map(|part| match part.partitioned {
-            true => with_parts(&table.part_indexes, &part.index),
-            false => on_its_own(&part.index),
-        })
-        .collect()
+    taken.flat_map(|part| of_part(&table.part_indexes, part)).collect()
 }
 
 /// Indexes of partitions that the server would make part of an index of this plan on the whole table, instead of
@@ -48,17 +43,19 @@ pub fn is_alike(index: &Index, plan: &IndexPlan) -> bool {
         && own.keys.len() == plan.keys.len()
         && keys.all(|(own, key)| same_key(&unordered(own), &unordered(key)))
         && own.include == plan.include
-        && match (&own.predicate, &plan.predicate) {
-            (Some(own), Some(wanted)) => is_same(own, wanted),
-            (own, wanted) => own.is_none() && wanted.is_none(),
-        }
+        && same_predicate(&own, plan)
 }
 
 /// The statement makes an index on a partitioned table and on none of its partitions.
 pub fn is_for_parent_only(sql: &str) -> bool {
-    let all: Vec<Token<'_>> = tokens(sql).collect();
-    let at = all.iter().position(|token| token.is_word("on"));
-    at.and_then(|at| all.get(at + 1)).is_some_and(|next| next.is_word("only"))
+    without_only(sql).1
+}
+
+fn of_part(known: &[PartIndex], part: &PartIndex) -> Vec<String> {
+    match part.partitioned {
+        true => with_parts(known, &part.index),
+        false => on_its_own(&part.index),
+    }
 }
 
 /// An index of one relation.
@@ -79,11 +76,7 @@ fn with_parts(known: &[PartIndex], index: &Index) -> Vec<String> {
                 quote_table(&name),
                 quote_table(&own)
             );
-            let build = match part.partitioned {
-                true => with_parts(known, &part.index),
-                false => on_its_own(&part.index),
-            };
-            build.into_iter().chain([attach])
+            of_part(known, part).into_iter().chain([attach])
         })
         .collect();
     // Of no part is known: the server makes them all.
@@ -105,9 +98,4 @@ fn only(definition: &str) -> String {
         }
         None => definition.to_owned(),
     }
-}
-
-/// The statement that makes an index, without blocking writers.
-fn concurrently(definition: &str) -> String {
-    definition.replacen("INDEX ", "INDEX CONCURRENTLY ", 1)
 }

@@ -141,17 +141,9 @@ mod tests {
         for (number, (sql, calls)) in [READ, SET_B, INSERT].iter().zip(calls).enumerate() {
             workload.queries.push(Query {
                 fingerprint: Fingerprint(number as u64),
-                queryid: None,
                 normalized: (*sql).to_owned(),
                 calls,
-                total_us: 0,
-                durations: Default::default(),
-                rows: None,
-                blocks: None,
-                samples: Vec::new(),
-                slots: Vec::new(),
-                plan: None,
-                users: Vec::new(),
+                ..Query::default()
             });
             shapes.push(sql::resolve::shape(sql, Some(&catalog)).ok());
         }
