@@ -553,7 +553,7 @@ fn rows_among_which_ties_decide_speak_against_no_index() {
                 ORDER BY season, points DESC";
     mixed_log(&log, &vec![(best, &["3"][..], 20.0); 20]);
     let output = run(
-        &["trial", "--time-budget", "1", "--format", "json", log.to_str().unwrap()],
+        &["trial", "--time-budget", "3", "--format", "json", log.to_str().unwrap()],
         &shop.flags(),
     );
     assert_eq!(code(&output), 0, "{}", stderr(&output));
