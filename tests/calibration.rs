@@ -1,6 +1,6 @@
 //! Does a verdict mean what it says? Scripted sessions with known latencies, many trials.
 
-use pgassay::model::trial::Verdict;
+use pgassay::model::trial::{Verdict, WorkPairs};
 use pgassay::model::workload::Sample;
 use pgassay::pg::error::PgError;
 use pgassay::pg::session::Answer;
@@ -64,12 +64,13 @@ fn trial_of(
         let mut sessions =
             Sessions { before: &mut before, after: &mut after, control: &mut control };
         for number in 0..ROUNDS / 4 {
-            let slots = round((block * 5 + number, ROUNDS), &[SETS], &[executions], &mut random);
-            run_round(&mut sessions, &queries, &slots, &mut outcomes).unwrap();
+            let number = (block * 5 + number, ROUNDS);
+            let slots = round(number, &[SETS], &[0..executions], &mut random);
+            run_round((&mut sessions, block), &queries, &slots, &mut outcomes).unwrap();
         }
     }
     let rows_identical = Some(outcomes[0].differing.is_empty());
-    compare(&outcomes[0], rows_identical, seed).verdict
+    compare(&outcomes[0], &WorkPairs::default(), rows_identical, seed).verdict
 }
 
 fn share(count: usize, verdict: impl Fn(u64) -> Verdict, wanted: impl Fn(&Verdict) -> bool) -> f64 {

@@ -50,10 +50,13 @@ pub fn with_planner(
         .map(|chosen| {
             let because = because(input, &chosen);
             let purpose = served(input, &chosen);
+            let serves = chosen.serves.iter();
+            let serves = serves.map(|query| input.workload.queries[*query].fingerprint).collect();
             let mut recommendation = create_index(input, chosen.plan, because, &mut taken);
             recommendation.estimated = chosen.estimate;
             recommendation.takes = Some(chosen.takes);
             recommendation.purpose = Some(purpose);
+            recommendation.serves = serves;
             if let Some(why) = chosen.why {
                 add_reason(&mut recommendation, &format!("no estimate: {why}"));
             }

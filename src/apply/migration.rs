@@ -195,6 +195,7 @@ mod tests {
             estimated: None,
             takes: None,
             measured: None,
+            without: None,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use super::args;
 use super::exit::Failure;
@@ -33,6 +34,15 @@ pub fn write_what_there_is(run: &Run, output: &args::Output) -> Result<(), Failu
         Failure::usage("cannot write", format!("{:?} is no format", output.format))
     })?;
     print(&render(format, run)?)
+}
+
+/// Writes what is known so far into the run files among the outputs. That it cannot be written is told at the end,
+/// when it is tried again.
+pub fn write_stored(run: &Run, output: &args::Output) {
+    let is_run = |file: &&PathBuf| file.extension().is_some_and(|ending| ending == "json");
+    for file in output.outputs.iter().filter(is_run) {
+        let _ = write_file(run, file);
+    }
 }
 
 /// What was cut short is no result: steps that note an error and go on end here.
@@ -93,7 +103,41 @@ fn format_of(file: &Path) -> Result<&'static Format, Failure> {
 /// When the ending is unknown or the file cannot be written.
 pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
     let text = render(format_of(file)?, run)?;
-    std::fs::write(file, text).map_err(|error| not_written(file, &error))
+    write_beside(file, text.as_bytes(), None).map_err(|error| not_written(file, &error))
+}
+
+/// Writes a file beside the old one and puts it in its place when it is complete, so that a full disk or a killed
+/// process leaves the old one as it was. A pipe or a device is written to as it is. `mode` is that of a new file;
+/// without it, that of the old file or what the user's mask allows.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_beside(file: &Path, bytes: &[u8], mode: Option<u32>) -> std::io::Result<()> {
+    let known = std::fs::metadata(file).ok();
+    if known.as_ref().is_some_and(|known| !known.is_file()) {
+        return OpenOptions::new().write(true).open(file)?.write_all(bytes);
+    }
+    // What a link leads to is replaced, and not the link.
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let beside = file.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    if let Some(mode) = mode {
+        options.mode(mode);
+    }
+    let written = options.open(&beside).and_then(|mut partial| {
+        if let (None, Some(known)) = (mode, &known) {
+            partial.set_permissions(known.permissions())?;
+        }
+        partial.write_all(bytes)?;
+        partial.sync_all()
+    });
+    let done = written.and_then(|()| std::fs::rename(&beside, &file));
+    if done.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    done
 }
 
 fn render(format: &Format, run: &Run) -> Result<String, Failure> {

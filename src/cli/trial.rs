@@ -12,11 +12,11 @@ use super::progress::Progress;
 use crate::model::finding::Finding;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;
-use crate::model::trial::Trial;
+use crate::model::trial::{Arm, Trial};
 use crate::pg::error::Kind;
 use crate::pg::guard::Writable;
 use crate::report::record;
-use crate::report::words::{interval, plural};
+use crate::report::words::{interval, milliseconds, plural};
 use crate::trial::forecast;
 use crate::trial::stage::{Case, Effort, Stage};
 use crate::trial::verify::{Held, Step, verify};
@@ -47,16 +47,29 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         statement_timeout_ms: args.connection.statement_timeout,
         seed: args.seed,
     };
-    progress.say(&ahead(&recommendations, gathered.workload.queries.len(), effort));
-    let Held { trials, stopped } =
-        hold(&gathered, live, &writable, &mut recommendations, (effort, args.writes), &progress);
+    let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
+        let mut run = record_run("trial", &gathered, &findings, recommendations, trials, args.seed);
+        advice.explain(&mut run);
+        run.warnings.push("the trials were still under way when this was written".to_owned());
+        output::write_stored(&run, &args.output);
+    };
+    let Held { trials, stopped } = hold(
+        &gathered,
+        live,
+        &writable,
+        &mut recommendations,
+        (effort, args.writes),
+        &progress,
+        &mut save,
+    );
     let stopped = match stopped {
         Some(error) if trials.is_empty() && error.kind != Kind::Interrupted => {
             return Err(error.into());
         }
         stopped => stopped,
     };
-    let mut run = record_run("trial", &gathered, &findings, &recommendations, &trials, args.seed);
+    let all: Vec<&Trial> = trials.iter().collect();
+    let mut run = record_run("trial", &gathered, &findings, &recommendations, &all, args.seed);
     advice.explain(&mut run);
     run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));
     let stored = args
@@ -86,18 +99,6 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         }
         _ => Ok(Exit::Done),
     }
-}
-
-/// What is going to be done, and about how long it takes.
-fn ahead(recommendations: &[Recommendation], statements: usize, effort: Effort) -> String {
-    let new = recommendations.iter().filter(|r| r.index.is_some() && r.state == State::Proposed);
-    let count = new.count();
-    let how = if count > 1 { ", each alone and then all together" } else { "" };
-    format!(
-        "trying {}{how}: {}",
-        plural(count, "new index", "new indexes"),
-        forecast::words(count, statements, effort),
-    )
 }
 
 /// The limit was kept by an estimate; what was measured has the last word.
@@ -139,6 +140,7 @@ pub fn hold(
     recommendations: &mut [Recommendation],
     (effort, with_writes): (Effort, bool),
     progress: &Progress,
+    so_far: &mut dyn FnMut(&[Recommendation], &[&Trial]),
 ) -> Held {
     let case = Case {
         connection: &live.connection,
@@ -149,16 +151,46 @@ pub fn hold(
     };
     let mut phase = None;
     verify(&case, recommendations, &mut |step| match step {
-        Step::Begin(what) => {
+        Step::Begin { what, left_s } => {
             phase = None;
-            phase = Some(progress.phase(what, effort.rounds));
+            let name = format!("{what} (about {} left)", forecast::duration(left_s));
+            phase = Some(progress.phase(&name, effort.rounds));
         }
         Step::Rounds { done, of } => {
             if let Some(phase) = &phase {
                 phase.set(done, of);
             }
         }
+        Step::Judged { recommendation, trial, .. } => {
+            phase = None;
+            progress.say(&judged(recommendation, trial));
+        }
+        Step::SoFar { recommendations, trials } => so_far(recommendations, trials),
     })
+}
+
+/// What came of one recommendation, in a line.
+fn judged(recommendation: &Recommendation, trial: Option<&Trial>) -> String {
+    let best = trial.and_then(|trial| {
+        let improved = trial.queries.iter().filter(|query| query.is_improved());
+        improved.min_by(|a, b| a.p50.change_pct.total_cmp(&b.p50.change_pct))
+    });
+    let id = &recommendation.id;
+    match (recommendation.state, best) {
+        (State::Accepted, Some(query)) => {
+            let median = |arm: &Arm| arm.median_us().map_or("–".to_owned(), milliseconds);
+            let (before, after) = (median(&query.before), median(&query.after));
+            let stopped = if query.before.timed_out > 0 { "> " } else { "" };
+            let blocks = query.work.mean().map_or(String::new(), |(before, after)| {
+                format!(", {} → {} blocks", before.blocks, after.blocks)
+            });
+            format!("  {id}: improved alone, {stopped}{before} → {after}{blocks}")
+        }
+        (state, _) => {
+            let why = recommendation.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            format!("  {id}: {}{why}", state.word())
+        }
+    }
 }
 
 pub fn record_run(
@@ -166,7 +198,7 @@ pub fn record_run(
     gathered: &Gathered,
     findings: &[Finding],
     recommendations: &[Recommendation],
-    trials: &[Trial],
+    trials: &[&Trial],
     seed: u64,
 ) -> Run {
     let mut run = run_of(command, gathered);

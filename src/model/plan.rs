@@ -17,6 +17,8 @@ pub struct Plan {
     pub text: String,
     /// Hash over node types, relations and indexes: same shape, same plan.
     pub shape: u64,
+    /// The same without the names of indexes: an index that repeats another gives the same nodes.
+    pub nodes: u64,
     /// The planner's total cost, in its own unit.
     pub cost: f64,
     /// The same if no `LIMIT` stopped it early.
@@ -29,7 +31,10 @@ pub struct Plan {
     pub indexes: Vec<String>,
     /// Shared and local blocks hit and read; `None` when not executed.
     pub buffers: Option<u64>,
-    /// Rows that scans produced or filtered out, over all loops; `None` when not executed.
+    /// Blocks of temporary files read and written; `None` when not executed.
+    pub temp_blocks: Option<u64>,
+    /// Rows that scans of relations and functions produced or filtered out, over all loops; `None` when not
+    /// executed.
     pub rows_scanned: Option<u64>,
     /// Rows that the top node returned; `None` when not executed.
     pub rows: Option<u64>,

@@ -1,7 +1,9 @@
 //! A change we propose, with its undo.
 
 use super::catalog::{IndexKey, mentions};
+use super::fingerprint::Fingerprint;
 use super::name::TableName;
+use super::trial::WithoutIndex;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -124,6 +126,8 @@ pub struct Recommendation {
     pub after: Vec<String>,
     /// Ids of the findings it answers.
     pub because: Vec<String>,
+    /// The statements that it was chosen for; empty where no planner was asked.
+    pub serves: Vec<Fingerprint>,
     pub state: State,
     /// Id of the recommendation that has to be made real first.
     pub requires: Option<String>,
@@ -138,6 +142,8 @@ pub struct Recommendation {
     pub takes: Option<Takes>,
     /// The index behind a `create-index`.
     pub index: Option<NewIndex>,
+    /// What its statements do without it beside the other new indexes, where that was measured.
+    pub without: Option<WithoutIndex>,
 }
 
 impl Recommendation {
@@ -151,6 +157,7 @@ impl Recommendation {
             undo: Vec::new(),
             after: Vec::new(),
             because: Vec::new(),
+            serves: Vec::new(),
             state: State::Proposed,
             requires: None,
             purpose: None,
@@ -159,6 +166,7 @@ impl Recommendation {
             estimated: None,
             takes: None,
             index: None,
+            without: None,
         }
     }
 }

@@ -149,6 +149,43 @@ pub struct RunRecommendation {
     #[serde(default)]
     pub takes: Option<RunTakes>,
     pub measured: Option<RunMeasured>,
+    /// What its statements do without it beside the other new indexes, where one of these could stand in for it.
+    #[serde(default)]
+    pub without: Option<RunWithout>,
+}
+
+/// What the statements that use an index do without it, beside the other new indexes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunWithout {
+    pub queries: Vec<RunWithoutQuery>,
+    /// What they use in its place: ids of recommendations, and names of indexes that are there already.
+    pub served_by: Vec<String>,
+}
+
+/// One statement beside the other new indexes, without one of them and with it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunWithoutQuery {
+    pub fingerprint: String,
+    /// Of these, `before` is without the index and `after` with it.
+    pub work: Option<RunWork>,
+    pub p50_without_us: Option<f64>,
+    pub p50_with_us: Option<f64>,
+    /// Without the index it was stopped at a time limit.
+    pub stopped: bool,
+}
+
+/// What an execution touches, in the mean over the parameter sets that were explained.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunWork {
+    pub parameter_sets: u64,
+    /// Shared and local blocks hit and read, and blocks of temporary files.
+    pub blocks_before: u64,
+    pub blocks_after: u64,
+    /// Rows that scans produced or filtered out.
+    pub rows_before: u64,
+    pub rows_after: u64,
+    /// The plans have the same nodes, whatever their indexes are called.
+    pub same_nodes: bool,
 }
 
 /// What an index takes up, or several together, estimated.
@@ -173,9 +210,14 @@ pub struct RunMeasured {
     pub fingerprint: Option<String>,
     pub p95_before_us: f64,
     pub p95_after_us: f64,
-    /// The quantile that the change is one of: `p95`, or `p50` where there were too few executions for it.
+    /// What the verdict rests on: `work`, `p50`, `p95`, or `rows`.
     #[serde(default = "p95")]
     pub judged_by: String,
+    /// The quantile that the change is one of: `p95`, or `p50` where there were too few executions for it.
+    #[serde(default)]
+    pub quantile: Option<String>,
+    #[serde(default)]
+    pub work: Option<RunWork>,
     /// That quantile, without the change and with it.
     #[serde(default)]
     pub judged_before_us: Option<f64>,
@@ -278,25 +320,39 @@ pub struct RunQueryTrial {
     pub before: RunArm,
     pub after: RunArm,
     pub control: RunArm,
-    /// Change of the quantile in `judged_by`, percent: negative is faster.
+    /// Change of the quantile in `quantile`, percent: negative is faster.
     pub change_pct: f64,
-    /// 95 % interval of the change.
+    /// 95 % interval of the change; of fewer than eight rounds, the range of the changes of each.
     pub interval_pct: [f64; 2],
     /// 95 % interval of control against before.
     pub control_interval_pct: [f64; 2],
+    /// The quantile that the change is one of: `p95`, or `p50` where there were too few executions for p95.
+    #[serde(default)]
+    pub quantile: Option<String>,
+    /// Change of the median, percent, with its interval.
+    #[serde(default)]
+    pub p50_change_pct: Option<f64>,
+    #[serde(default)]
+    pub p50_interval_pct: Option<[f64; 2]>,
     /// `improved`, `regressed`, `unchanged` or `inconclusive`.
     pub verdict: String,
     pub why: Option<String>,
-    /// `p95`, or `p50` where there were too few executions for p95.
+    /// What the verdict rests on: `work` (blocks, rows and plans), `p50`, `p95`, or `rows` where those differ.
     #[serde(default = "p95")]
     pub judged_by: String,
     pub rows_identical: Option<bool>,
+    /// What executions touch; `None` where they were stopped before their end.
+    #[serde(default)]
+    pub work: Option<RunWork>,
     pub buffers_before: Option<u64>,
     pub buffers_after: Option<u64>,
     pub plan_before: String,
     pub plan_after: String,
     /// Where the parameters come from.
     pub parameters: String,
+    /// Why the log has another latency than the replay, where it is far from it.
+    #[serde(default)]
+    pub log_gap: Option<String>,
     /// In a trial of several recommendations: what each of them did alone.
     #[serde(default)]
     pub alone: Vec<RunAlone>,
@@ -331,6 +387,24 @@ pub struct RunCheck {
     pub change_pct: Option<f64>,
     pub buffers_before: Option<u64>,
     pub buffers_after: Option<u64>,
+}
+
+impl RunQueryTrial {
+    /// The quantile that `change_pct` is of. Before it had a key of its own, `judged_by` named it.
+    pub fn quantile(&self) -> &str {
+        quantile(self.quantile.as_deref(), &self.judged_by)
+    }
+}
+
+impl RunMeasured {
+    /// The quantile that `change_pct` is of.
+    pub fn quantile(&self) -> &str {
+        quantile(self.quantile.as_deref(), &self.judged_by)
+    }
+}
+
+fn quantile<'r>(quantile: Option<&'r str>, judged_by: &'r str) -> &'r str {
+    quantile.unwrap_or(if judged_by == "p50" { "p50" } else { "p95" })
 }
 
 /// What runs that were written before the key existed were judged by.

@@ -26,6 +26,11 @@ impl Arm {
         all.get(all.len() / 2).copied()
     }
 
+    /// The shortest execution, microseconds; `None` where there is none.
+    pub fn shortest_us(&self) -> Option<f64> {
+        self.rounds.iter().flatten().copied().min_by(f64::total_cmp)
+    }
+
     /// Mean of all executions, microseconds; zero where there is none.
     pub fn mean_us(&self) -> f64 {
         self.rounds.iter().flatten().sum::<f64>() / self.len().max(1) as f64
@@ -67,6 +72,79 @@ impl Verdict {
     }
 }
 
+/// What decided a verdict, in the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The rows that came back.
+    Rows,
+    /// Blocks and rows that executions touched, and their plans: the same however busy the machine is.
+    Work,
+    /// The median latency.
+    Median,
+    /// The 95th percentile of latency.
+    Tail,
+}
+
+impl Evidence {
+    pub fn word(self) -> &'static str {
+        match self {
+            Evidence::Rows => "rows",
+            Evidence::Work => "work",
+            Evidence::Median => "p50",
+            Evidence::Tail => "p95",
+        }
+    }
+}
+
+/// What executions touched, as `EXPLAIN (ANALYZE, BUFFERS)` counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Shared and local blocks hit and read, and blocks of temporary files.
+    pub blocks: u64,
+    /// Rows that scans produced or filtered out.
+    pub rows: u64,
+}
+
+impl std::iter::Sum for Work {
+    fn sum<I: Iterator<Item = Work>>(all: I) -> Work {
+        all.fold(Work::default(), |a, b| Work {
+            blocks: a.blocks + b.blocks,
+            rows: a.rows + b.rows,
+        })
+    }
+}
+
+/// Work of the same parameter sets on both sides, one pair for each set that was explained.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkPairs {
+    pub pairs: Vec<(Work, Work)>,
+    /// The plans of all parameter sets have the same nodes on both sides, whatever their indexes are called.
+    pub same_nodes: bool,
+}
+
+impl WorkPairs {
+    /// The mean over the parameter sets, without the change and with it; `None` where nothing was explained.
+    pub fn mean(&self) -> Option<(Work, Work)> {
+        let count = self.pairs.len() as u64;
+        let mean = |side: fn(&(Work, Work)) -> Work| {
+            let sum: Work = self.pairs.iter().map(side).sum();
+            Work { blocks: (sum.blocks + count / 2) / count, rows: (sum.rows + count / 2) / count }
+        };
+        (count > 0).then(|| (mean(|pair| pair.0), mean(|pair| pair.1)))
+    }
+}
+
+/// Change of one quantile of latency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QuantileChange {
+    /// Percent: negative is faster.
+    pub change_pct: f64,
+    /// 95 % interval of the change, percent.
+    pub interval_pct: (f64, f64),
+    /// 95 % interval of control against before, percent.
+    pub control_interval_pct: (f64, f64),
+}
+
 /// One statement with and without the change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryTrial {
@@ -75,49 +153,80 @@ pub struct QueryTrial {
     pub after: Arm,
     /// Before against before, in the same rounds.
     pub control: Arm,
-    /// Change of the quantile judged, percent: negative is faster.
-    pub change_pct: f64,
-    /// 95 % interval of the change, percent.
-    pub interval_pct: (f64, f64),
-    /// 95 % interval of control against before, percent.
-    pub control_interval_pct: (f64, f64),
+    pub work: WorkPairs,
+    pub p50: QuantileChange,
+    /// `None` where there were too few executions for it.
+    pub p95: Option<QuantileChange>,
     pub verdict: Verdict,
-    /// `p95`, or `p50` where there were too few executions for it.
-    pub judged_by: &'static str,
+    /// What the verdict rests on.
+    pub judged_by: Evidence,
     /// Same rows with and without the change; `None` where the statement itself is not repeatable.
     pub rows_identical: Option<bool>,
     pub plan_before: Plan,
     pub plan_after: Plan,
     /// Where the parameters come from.
     pub parameters: String,
+    /// Why the latency in the log is another than that of the replay, in words, where it is.
+    pub log_gap: Option<String>,
 }
 
-/// The time with a change as a part of the time without.
-fn ratio(change_pct: f64) -> f64 {
-    1.0 + change_pct / 100.0
-}
-
-/// Blocks that make no difference worth an index.
-const FEW_BLOCKS: u64 = 8;
+/// Time that is noticed, microseconds an execution. Less is not told apart from nothing where work does not tell.
+pub const NOTICEABLE_US: f64 = 100.0;
 
 impl QueryTrial {
-    /// Slower than in another trial, each against its own before: the intervals do not touch, the ratio
-    /// differs by more than a tenth, and that is more than a little of the time before.
-    pub fn is_slower_than(&self, other: &QueryTrial) -> bool {
-        let (own, theirs) = (ratio(self.change_pct), ratio(other.change_pct));
-        self.interval_pct.0 > other.interval_pct.1 && own > 1.1 * theirs && own - theirs > 0.05
+    /// The quantile that is shown: p95 where there are enough executions for it, else the median.
+    pub fn shown(&self) -> (&'static str, QuantileChange) {
+        self.p95.map_or(("p50", self.p50), |p95| ("p95", p95))
     }
 
-    /// About as fast as in another trial, each against its own before: the intervals touch, the medians differ by
-    /// less than a quarter, and it does not touch many more blocks. Medians, because they vary least; blocks,
-    /// because on a busy machine everything seems to take the same time.
-    pub fn is_as_fast_as(&self, other: &QueryTrial) -> bool {
-        let medians = |of: &QueryTrial| Some(of.after.median_us()? / of.before.median_us()?);
-        let blocks = self.plan_after.buffers.zip(other.plan_after.buffers);
-        let many_more = |(own, theirs): (u64, u64)| own > theirs + theirs / 2 + FEW_BLOCKS;
-        self.interval_pct.0 <= other.interval_pct.1
-            && !blocks.is_some_and(many_more)
-            && medians(self).zip(medians(other)).is_some_and(|(own, theirs)| own <= 1.25 * theirs)
+    /// The statement became faster.
+    pub fn is_improved(&self) -> bool {
+        self.verdict == Verdict::Improved
+    }
+
+    /// Median without the change less median with it, microseconds: what an execution saves.
+    pub fn saved_us(&self) -> f64 {
+        let median = |arm: &Arm| arm.median_us().unwrap_or(0.0);
+        median(&self.before) - median(&self.after)
+    }
+
+    /// Slower with its change than in another trial with the other change, each against its own before. Work is
+    /// asked first; where it is not known the intervals of the medians must not touch, and the ratios must differ by
+    /// more than a tenth and by more than a twentieth of the time before.
+    pub fn is_slower_than(&self, other: &QueryTrial) -> bool {
+        if let (Some((_, own)), Some((_, theirs))) = (self.work.mean(), other.work.mean()) {
+            return own.is_multiple_of(theirs);
+        }
+        let ratio = |change_pct: f64| 1.0 + change_pct / 100.0;
+        let (own, theirs) = (ratio(self.p50.change_pct), ratio(other.p50.change_pct));
+        self.p50.interval_pct.0 > other.p50.interval_pct.1
+            && own > 1.1 * theirs
+            && own - theirs > 0.05
+    }
+}
+
+/// Blocks and rows that make no difference, an execution.
+const FEW_BLOCKS: u64 = 8;
+const FEW_ROWS: u64 = 100;
+/// Times from which on work counts as a multiple.
+const MULTIPLE: u64 = 2;
+
+impl Work {
+    /// Some of the work is a multiple of the other's, and by more than a few blocks or rows.
+    pub fn is_multiple_of(self, other: Work) -> bool {
+        self.is_at_least(MULTIPLE, other)
+    }
+
+    /// Blocks or rows are so many times those of the other, and more by a number that matters.
+    pub fn is_at_least(self, times: u64, other: Work) -> bool {
+        let is = |own: u64, theirs: u64, few: u64| own >= times * theirs && own > theirs + few;
+        is(self.blocks, other.blocks, FEW_BLOCKS) || is(self.rows, other.rows, FEW_ROWS)
+    }
+
+    /// Neither blocks nor rows are more than the other's by a tenth and a few.
+    pub fn is_within(self, other: Work) -> bool {
+        let is = |own: u64, theirs: u64, few: u64| own <= theirs + (theirs / 10).max(few);
+        is(self.blocks, other.blocks, FEW_BLOCKS) && is(self.rows, other.rows, FEW_ROWS)
     }
 }
 
@@ -135,6 +244,35 @@ pub struct TriedIndex {
     pub used_by: Vec<Fingerprint>,
     /// Why it could not be built.
     pub failed: Option<String>,
+}
+
+/// One statement beside other new indexes, without one of them and with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithoutQuery {
+    pub fingerprint: Fingerprint,
+    pub without: Arm,
+    pub with: Arm,
+    /// Pairs are without the index and with it.
+    pub work: WorkPairs,
+}
+
+impl WithoutQuery {
+    /// What an execution saves by the index, microseconds: the smaller of what the medians and the shortest
+    /// executions differ, so that a disturbed execution is no gain.
+    pub fn saved_us(&self) -> f64 {
+        let differ = |of: fn(&Arm) -> Option<f64>| {
+            of(&self.without).unwrap_or(0.0) - of(&self.with).unwrap_or(0.0)
+        };
+        differ(Arm::median_us).min(differ(Arm::shortest_us))
+    }
+}
+
+/// What the statements that use an index do without it, beside the other new indexes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithoutIndex {
+    pub queries: Vec<WithoutQuery>,
+    /// What they use in its place: ids of recommendations, and names of indexes that are there already.
+    pub served_by: Vec<String>,
 }
 
 /// One `INSERT`, `UPDATE` or `DELETE` without and with new indexes.
@@ -210,7 +348,7 @@ pub struct Trial {
     pub rounds: u32,
     /// Times the change was made and rolled back again.
     pub builds: u32,
-    /// Half-width of what the same statement differs from itself, percent.
+    /// How far the same statement differed from itself, percent: the noisiest of those replayed.
     pub noise_floor_pct: f64,
     pub queries: Vec<QueryTrial>,
     pub left_out: Vec<(Fingerprint, Unreplayed)>,
@@ -252,5 +390,61 @@ impl Trial {
     /// The index of one recommendation.
     pub fn index_of(&self, recommendation: &str) -> Option<&TriedIndex> {
         self.indexes.iter().find(|index| index.recommendation == recommendation)
+    }
+}
+
+/// Trials as tests need them.
+#[cfg(test)]
+pub mod fixture {
+    use super::*;
+
+    /// A statement that took so long without the change and with it, in one round, and whose work is not known.
+    pub fn query(fingerprint: Fingerprint, before_us: f64, after_us: f64) -> QueryTrial {
+        let arm = |latency_us: f64| Arm { rounds: vec![vec![latency_us]], timed_out: 0 };
+        let change_pct = 100.0 * (after_us / before_us - 1.0);
+        QueryTrial {
+            fingerprint,
+            before: arm(before_us),
+            after: arm(after_us),
+            control: arm(before_us),
+            work: WorkPairs::default(),
+            p50: QuantileChange {
+                change_pct,
+                interval_pct: (change_pct - 2.0, change_pct + 2.0),
+                control_interval_pct: (-2.0, 2.0),
+            },
+            p95: None,
+            verdict: if change_pct < -10.0 { Verdict::Improved } else { Verdict::Unchanged },
+            judged_by: Evidence::Median,
+            rows_identical: Some(true),
+            plan_before: Plan::default(),
+            plan_after: Plan::default(),
+            parameters: String::new(),
+            log_gap: None,
+        }
+    }
+
+    /// A trial of these recommendations together, whose indexes these statements use.
+    pub fn trial(ids: &[&str], queries: Vec<QueryTrial>) -> Trial {
+        let index = |id: &&str| TriedIndex {
+            recommendation: (*id).to_owned(),
+            name: (*id).to_owned(),
+            build_ms: 1.0,
+            size_bytes: None,
+            used_by: queries.iter().map(|query| query.fingerprint).collect(),
+            failed: None,
+        };
+        Trial {
+            recommendations: ids.iter().map(|id| (*id).to_owned()).collect(),
+            indexes: ids.iter().map(index).collect(),
+            mode: "transaction",
+            rounds: 8,
+            builds: 1,
+            noise_floor_pct: 2.0,
+            queries,
+            left_out: Vec::new(),
+            failed: None,
+            writes: None,
+        }
     }
 }

@@ -141,6 +141,16 @@ impl Workload {
         })
     }
 
+    /// How often a statement ran; zero where it is not known.
+    pub fn calls(&self, fingerprint: Fingerprint) -> u64 {
+        self.query(fingerprint).map_or(0, |query| query.calls)
+    }
+
+    /// One statement.
+    pub fn query(&self, fingerprint: Fingerprint) -> Option<&Query> {
+        self.queries.iter().find(|query| query.fingerprint == fingerprint)
+    }
+
     /// Share of the time, percent; zero when no time was observed.
     pub fn share_pct(&self, total_us: u64) -> f64 {
         match self.total_us() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as DriverSslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
@@ -13,10 +14,15 @@ use super::interrupt::{self, Registered};
 use super::libpq_env::Settings;
 use super::tls::{SslMode, connector};
 
+/// How long a server may take to hear that a connection ends. One that is still at work for it may not.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// An open connection with the runtime that drives it.
 pub struct Connection {
-    // Dropped before the runtime that drives it.
-    client: Client,
+    /// `None` only while the connection is being dropped.
+    client: Option<Client>,
+    /// Ends when the client is dropped and the server was told so.
+    driver: Option<JoinHandle<()>>,
     _registered: Registered,
     runtime: Runtime,
     /// Name of the database, for messages.
@@ -88,7 +94,7 @@ impl Connection {
     /// # Errors
     /// The server's error.
     pub fn batch(&self, sql: &str) -> Result<(), PgError> {
-        self.exchange(|| self.doing(sql), self.client.batch_execute(sql))
+        self.exchange(|| self.doing(sql), self.client().batch_execute(sql))
     }
 
     /// Runs a statement of our own even when the user has asked to stop: it is the cleaning up.
@@ -96,7 +102,7 @@ impl Connection {
     /// # Errors
     /// The server's error.
     pub fn clean_up(&self, sql: &str) -> Result<(), PgError> {
-        self.regardless(|| self.doing(sql), self.client.batch_execute(sql))
+        self.regardless(|| self.doing(sql), self.client().batch_execute(sql))
     }
 
     /// Does something in a transaction that is rolled back, whatever comes of it. A statement that only reads may
@@ -120,7 +126,7 @@ impl Connection {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, PgError> {
-        self.regardless(|| self.doing(sql), self.client.query(sql, parameters))
+        self.regardless(|| self.doing(sql), self.client().query(sql, parameters))
     }
 
     /// Rows of one statement.
@@ -132,7 +138,7 @@ impl Connection {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, PgError> {
-        self.exchange(|| self.doing(sql), self.client.query(sql, parameters))
+        self.exchange(|| self.doing(sql), self.client().query(sql, parameters))
     }
 
     /// The one row of one statement.
@@ -140,13 +146,13 @@ impl Connection {
     /// # Errors
     /// The server's error, or that there is not exactly one row.
     pub fn row(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, PgError> {
-        self.exchange(|| self.doing(sql), self.client.query_one(sql, parameters))
+        self.exchange(|| self.doing(sql), self.client().query_one(sql, parameters))
     }
 
     /// # Errors
     /// When the server cannot parse the statement or infer its parameters.
     pub fn prepare(&self, sql: &str) -> Result<Statement, PgError> {
-        self.exchange(|| "cannot prepare a statement".to_owned(), self.client.prepare(sql))
+        self.exchange(|| "cannot prepare a statement".to_owned(), self.client().prepare(sql))
     }
 
     /// Does one exchange with the server, unless the user has asked to stop. A cancel that comes
@@ -169,7 +175,7 @@ impl Connection {
     }
 
     pub(super) fn client(&self) -> &Client {
-        &self.client
+        self.client.as_ref().expect("a connection has its client until it is dropped")
     }
 
     /// What failed, without the literals of the statement.
@@ -220,26 +226,44 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         with_help(PgError::from_driver(what.clone(), &error), settings)
     };
     // A background task drives the connection; its error reaches whoever uses the client next.
-    let (client, registered, (version, superuser)) = if mode == SslMode::Disable {
+    let (client, driver, registered, (version, superuser)) = if mode == SslMode::Disable {
         let (client, connection) = runtime.block_on(config.connect(NoTls)).map_err(fail)?;
         let told = told(&connection);
-        runtime.spawn(async move {
+        let driver = runtime.spawn(async move {
             let _ = connection.await;
         });
         let registered = interrupt::register(client.cancel_token(), None);
-        (client, registered, told)
+        (client, driver, registered, told)
     } else {
         let tls = connector(mode, &settings.ssl_files, settings.home.as_deref())?;
         let (client, connection) = runtime.block_on(config.connect(tls.clone())).map_err(fail)?;
         let told = told(&connection);
-        runtime.spawn(async move {
+        let driver = runtime.spawn(async move {
             let _ = connection.await;
         });
         let registered = interrupt::register(client.cancel_token(), Some(tls));
-        (client, registered, told)
+        (client, driver, registered, told)
     };
     let database = settings.database.clone();
-    Ok(Connection { client, _registered: registered, runtime, database, version, superuser })
+    Ok(Connection {
+        client: Some(client),
+        driver: Some(driver),
+        _registered: registered,
+        runtime,
+        database,
+        version,
+        superuser,
+    })
+}
+
+/// Says goodbye, so that the server does not log a connection that was lost with an open transaction.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        drop(self.client.take());
+        if let Some(driver) = self.driver.take() {
+            let _ = self.runtime.block_on(async { tokio::time::timeout(GOODBYE, driver).await });
+        }
+    }
 }
 
 /// What the server says of itself and of us when it lets us in: its version, and whether we are a

@@ -12,19 +12,24 @@ use crate::sql::redact::redact;
 pub fn read(explained: &Value) -> Plan {
     let root = &explained[0]["Plan"];
     let mut plan = Plan { cost: root["Total Cost"].as_f64().unwrap_or(0.0), ..Plan::default() };
-    let mut shape = Xxh3::new();
+    let (mut shape, mut nodes) = (Xxh3::new(), Xxh3::new());
     plan.full_cost = plan.cost + cut_off(root);
     plan.expected_rows = root["Plan Rows"].as_f64().unwrap_or(0.0);
-    node(root, 0, 1.0, &mut plan, &mut shape);
-    plan.shape = shape.digest();
+    node(root, 0, 1.0, &mut plan, (&mut shape, &mut nodes));
+    (plan.shape, plan.nodes) = (shape.digest(), nodes.digest());
     let executed = root.get("Actual Rows").is_some();
     plan.rows = executed.then(|| root["Actual Rows"].as_f64().unwrap_or(0.0) as u64);
+    let blocks =
+        |keys: &[&str]| keys.iter().map(|key| root[*key].as_u64().unwrap_or(0)).sum::<u64>();
     plan.buffers = executed.then(|| {
-        ["Shared Hit Blocks", "Shared Read Blocks", "Local Hit Blocks", "Local Read Blocks"]
-            .iter()
-            .map(|key| root[*key].as_u64().unwrap_or(0))
-            .sum()
+        blocks(&[
+            "Shared Hit Blocks",
+            "Shared Read Blocks",
+            "Local Hit Blocks",
+            "Local Read Blocks",
+        ])
     });
+    plan.temp_blocks = executed.then(|| blocks(&["Temp Read Blocks", "Temp Written Blocks"]));
     if !executed {
         plan.rows_scanned = None;
     }
@@ -44,15 +49,25 @@ fn cut_off(value: &Value) -> f64 {
 }
 
 /// `processes` share the rows of a node that is aware of it.
-fn node(value: &Value, depth: usize, processes: f64, plan: &mut Plan, shape: &mut Xxh3) {
+fn node(
+    value: &Value,
+    depth: usize,
+    processes: f64,
+    plan: &mut Plan,
+    (shape, nodes): (&mut Xxh3, &mut Xxh3),
+) {
     let text = |key: &str| value[key].as_str();
     let kind = text("Node Type").unwrap_or("?");
     let _ = write!(plan.text, "{}{kind}", "  ".repeat(depth));
     for part in [kind, text("Join Type").unwrap_or(""), text("Strategy").unwrap_or("")] {
-        shape.update(part.as_bytes());
-        shape.update(&[0]);
+        for hash in [&mut *shape, &mut *nodes] {
+            hash.update(part.as_bytes());
+            hash.update(&[0]);
+        }
     }
-    shape.update(&(depth as u64).to_le_bytes());
+    for hash in [&mut *shape, &mut *nodes] {
+        hash.update(&(depth as u64).to_le_bytes());
+    }
     if let Some(index) = text("Index Name") {
         let _ = write!(plan.text, " using {index}");
         shape.update(index.as_bytes());
@@ -63,6 +78,7 @@ fn node(value: &Value, depth: usize, processes: f64, plan: &mut Plan, shape: &mu
     if let Some(relation) = text("Relation Name") {
         let _ = write!(plan.text, " on {relation}");
         shape.update(relation.as_bytes());
+        nodes.update(relation.as_bytes());
     }
     let rows = value["Plan Rows"].as_f64().unwrap_or(0.0);
     let _ = match value["Actual Rows"].as_f64() {
@@ -93,7 +109,8 @@ fn node(value: &Value, depth: usize, processes: f64, plan: &mut Plan, shape: &mu
             by_index,
         });
     }
-    if kind.contains("Scan") {
+    // A bitmap's rows are those of the heap scan above it.
+    if kind.contains("Scan") && kind != "Bitmap Index Scan" {
         let loops = value["Actual Loops"].as_f64().unwrap_or(1.0);
         let seen: f64 = ["Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck"]
             .iter()
@@ -103,7 +120,7 @@ fn node(value: &Value, depth: usize, processes: f64, plan: &mut Plan, shape: &mu
     }
     let processes = value["Workers Planned"].as_f64().map_or(processes, sharing);
     for child in value["Plans"].as_array().into_iter().flatten() {
-        node(child, depth + 1, processes, plan, shape);
+        node(child, depth + 1, processes, plan, (&mut *shape, &mut *nodes));
     }
 }
 

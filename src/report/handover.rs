@@ -159,8 +159,8 @@ fn changes(run: &Run, ordered: &[&RunRecommendation]) -> Vec<ChangeRow> {
             number: rows.len() + 1,
             what: heading(recommendation),
             kind: "index",
-            before: measured.map_or_else(dash, |m| judged(&m.before, &m.judged_by)),
-            after: measured.map_or_else(dash, |m| judged(&m.after, &m.judged_by)),
+            before: measured.map_or_else(dash, |m| judged(&m.before, m.quantile())),
+            after: measured.map_or_else(dash, |m| judged(&m.after, m.quantile())),
             change: measured.map_or_else(dash, |m| {
                 format!(
                     "{} ({})",

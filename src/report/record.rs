@@ -9,10 +9,12 @@ use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::{
     Run, RunAlone, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery,
     RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTakes, RunTrial, RunTriedIndex,
-    RunWriteQuery, RunWrites, SCHEMA_VERSION, Target, Tool,
+    RunWithout, RunWithoutQuery, RunWork, RunWriteQuery, RunWrites, SCHEMA_VERSION, Target, Tool,
 };
 use crate::model::shape::Shape;
-use crate::model::trial::{Arm, QueryTrial, Trial, WriteTrial};
+use crate::model::trial::{
+    Arm, QueryTrial, Trial, WithoutIndex, WithoutQuery, WorkPairs, WriteTrial,
+};
 use crate::model::workload::{Coverage, Provenance, Query, Workload};
 use crate::stats::quantile::sample_quantile;
 
@@ -120,8 +122,9 @@ fn subject(subject: &Subject) -> RunSubject {
     }
 }
 
-pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunRecommendation {
-    let trial = trials.iter().find(|trial| trial.recommendations == [recommendation.id.clone()]);
+pub fn recommendation(recommendation: &Recommendation, trials: &[&Trial]) -> RunRecommendation {
+    let is_own = |trial: &&&Trial| trial.recommendations == [recommendation.id.clone()];
+    let trial = trials.iter().copied().find(|trial| is_own(&trial));
     RunRecommendation {
         id: recommendation.id.clone(),
         kind: recommendation.kind.word().to_owned(),
@@ -143,6 +146,7 @@ pub fn recommendation(recommendation: &Recommendation, trials: &[Trial]) -> RunR
         }),
         takes: recommendation.takes.as_ref().map(takes),
         measured: trial.and_then(measured),
+        without: recommendation.without.as_ref().map(without),
     }
 }
 
@@ -154,7 +158,7 @@ pub fn takes(takes: &Takes) -> RunTakes {
 fn purpose(
     recommendation: &Recommendation,
     trial: Option<&Trial>,
-    all: &[Trial],
+    all: &[&Trial],
 ) -> Option<String> {
     let mut words = recommendation.purpose.clone()?;
     let takes = recommendation.takes;
@@ -166,7 +170,7 @@ fn purpose(
         let table = recommendation.table.as_ref().map_or("", |table| &table.name);
         format!("about {} on the writes of {table}", change(pct))
     });
-    let holds_it = |trial: &&Trial| trial.recommendations.contains(&recommendation.id);
+    let holds_it = |trial: &&&Trial| trial.recommendations.contains(&recommendation.id);
     let measured = all.iter().filter(holds_it).find_map(|trial| {
         let pct = trial.writes.as_ref()?.change_pct?;
         let beside = if trial.recommendations.len() > 1 { " beside the others" } else { "" };
@@ -179,32 +183,65 @@ fn purpose(
     Some(words)
 }
 
-/// The statement that a trial changed most.
+/// The statement that a trial improved most, or changed most where it improved none.
 fn measured(trial: &Trial) -> Option<RunMeasured> {
-    let most = trial.queries.iter().min_by(|a, b| a.change_pct.total_cmp(&b.change_pct))?;
+    let most = |improved: bool| {
+        let of = trial.queries.iter().filter(move |query| query.is_improved() == improved);
+        of.min_by(|a, b| a.p50.change_pct.total_cmp(&b.p50.change_pct))
+    };
+    let most = most(true).or_else(|| most(false))?;
     let (before, after) = (arm(&most.before), arm(&most.after));
-    let judged = |arm: &RunArm| if most.judged_by == "p50" { arm.p50_us } else { arm.p95_us };
+    let (quantile, shown) = most.shown();
+    let judged = |arm: &RunArm| if quantile == "p50" { arm.p50_us } else { arm.p95_us };
     Some(RunMeasured {
         fingerprint: Some(most.fingerprint.to_string()),
         p95_before_us: before.p95_us?,
         p95_after_us: after.p95_us?,
-        judged_by: most.judged_by.to_owned(),
+        judged_by: most.judged_by.word().to_owned(),
+        quantile: Some(quantile.to_owned()),
+        work: work(&most.work),
         judged_before_us: judged(&before),
         judged_after_us: judged(&after),
         stopped_before: before.timed_out > 0,
-        change_pct: most.change_pct,
-        interval_pct: [most.interval_pct.0, most.interval_pct.1],
+        change_pct: finite(shown.change_pct),
+        interval_pct: interval(shown.interval_pct),
         verdict: most.verdict.word().to_owned(),
         size_bytes: trial.size_bytes(),
         build_ms: trial.build_ms(),
     })
 }
 
+fn work(pairs: &WorkPairs) -> Option<RunWork> {
+    let (before, after) = pairs.mean()?;
+    Some(RunWork {
+        parameter_sets: pairs.pairs.len() as u64,
+        blocks_before: before.blocks,
+        blocks_after: after.blocks,
+        rows_before: before.rows,
+        rows_after: after.rows,
+        same_nodes: pairs.same_nodes,
+    })
+}
+
+fn without(without: &WithoutIndex) -> RunWithout {
+    let query = |query: &WithoutQuery| RunWithoutQuery {
+        fingerprint: query.fingerprint.to_string(),
+        work: work(&query.work),
+        p50_without_us: query.without.median_us(),
+        p50_with_us: query.with.median_us(),
+        stopped: query.without.timed_out > 0,
+    };
+    RunWithout {
+        queries: without.queries.iter().map(query).collect(),
+        served_by: without.served_by.clone(),
+    }
+}
+
 /// One of the trials of a run. What one recommendation did alone stands beside what a set did.
-pub fn trial(trial: &Trial, trials: &[Trial]) -> RunTrial {
+pub fn trial(trial: &Trial, trials: &[&Trial]) -> RunTrial {
     let singles: Vec<&Trial> = match trial.recommendations.len() {
         0 | 1 => Vec::new(),
-        _ => trials.iter().filter(|single| single.is_alone_in(trial)).collect(),
+        _ => trials.iter().copied().filter(|single| single.is_alone_in(trial)).collect(),
     };
     RunTrial {
         recommendations: trial.recommendations.clone(),
@@ -279,23 +316,30 @@ fn query_trial(trial: &QueryTrial, singles: &[&Trial]) -> RunQueryTrial {
                 .map(|query| (single.recommendations[0].as_str(), query))
         })
         .collect();
+    let (quantile, shown) = trial.shown();
+    let work = work(&trial.work);
     RunQueryTrial {
         fingerprint: trial.fingerprint.to_string(),
         before: arm(&trial.before),
         after: arm(&trial.after),
         control: arm(&trial.control),
-        change_pct: finite(trial.change_pct),
-        interval_pct: interval(trial.interval_pct),
-        control_interval_pct: interval(trial.control_interval_pct),
+        change_pct: finite(shown.change_pct),
+        interval_pct: interval(shown.interval_pct),
+        control_interval_pct: interval(shown.control_interval_pct),
+        quantile: Some(quantile.to_owned()),
+        p50_change_pct: Some(finite(trial.p50.change_pct)),
+        p50_interval_pct: Some(interval(trial.p50.interval_pct)),
         verdict: trial.verdict.word().to_owned(),
         why: trial.verdict.why().map(str::to_owned),
-        judged_by: trial.judged_by.to_owned(),
+        judged_by: trial.judged_by.word().to_owned(),
         rows_identical: trial.rows_identical,
-        buffers_before: trial.plan_before.buffers,
-        buffers_after: trial.plan_after.buffers,
+        buffers_before: work.as_ref().map(|work| work.blocks_before),
+        buffers_after: work.as_ref().map(|work| work.blocks_after),
+        work,
         plan_before: trial.plan_before.text.clone(),
         plan_after: trial.plan_after.text.clone(),
         parameters: trial.parameters.clone(),
+        log_gap: trial.log_gap.clone(),
         slower_than_alone: own
             .iter()
             .find(|(_, single)| trial.is_slower_than(single))
@@ -304,8 +348,8 @@ fn query_trial(trial: &QueryTrial, singles: &[&Trial]) -> RunQueryTrial {
             .into_iter()
             .map(|(recommendation, single)| RunAlone {
                 recommendation: recommendation.to_owned(),
-                change_pct: finite(single.change_pct),
-                interval_pct: interval(single.interval_pct),
+                change_pct: finite(single.shown().1.change_pct),
+                interval_pct: interval(single.shown().1.interval_pct),
                 verdict: single.verdict.word().to_owned(),
             })
             .collect(),

@@ -82,7 +82,7 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
     let mut rows: Vec<[String; 4]> = pairs
         .map(|((name, before, before_words), (_, after, after_words))| {
             let difference = match (name, before, after) {
-                (name, ..) if name == trial.judged_by => format!(
+                (name, ..) if name == trial.quantile() => format!(
                     "{} ({})",
                     change(trial.change_pct),
                     interval(trial.interval_pct[0], trial.interval_pct[1])
@@ -125,7 +125,7 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
             ));
         }
     }
-    if trial.judged_by != "p95" {
+    if trial.quantile() != "p95" {
         notes.push(format!(
             "Judged by the median: {} executions are too few for p95, which needs 59. A longer --time-budget gives them.",
             count(trial.before.n)

@@ -79,7 +79,7 @@ pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
             measured.size_bytes.map_or(String::new(), |size| format!("; {} of disk", bytes(size)));
         lines.push(format!(
             "measured {} {}{} → {}, {} (95 % interval {}): {}{size}",
-            measured.judged_by,
+            measured.quantile(),
             if measured.stopped_before { "> " } else { "" },
             milliseconds(measured.judged_before_us.unwrap_or(measured.p95_before_us)),
             milliseconds(measured.judged_after_us.unwrap_or(measured.p95_after_us)),

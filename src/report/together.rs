@@ -54,8 +54,8 @@ pub(super) fn together(run: &Run) -> Option<Together> {
         .iter()
         .map(|query| TogetherRow {
             sql: statement(run, &query.fingerprint).to_owned(),
-            before: judged(&query.before, &query.judged_by),
-            after: judged(&query.after, &query.judged_by),
+            before: judged(&query.before, query.quantile()),
+            after: judged(&query.after, query.quantile()),
             change: format!(
                 "{} ({})",
                 change(query.change_pct),

@@ -79,7 +79,7 @@ fn notes(out: &mut String, trial: &RunTrial) {
         }
     }
     let by_median: Vec<u64> =
-        trial.queries.iter().filter(|q| q.judged_by != "p95").map(|q| q.before.n).collect();
+        trial.queries.iter().filter(|q| q.quantile() != "p95").map(|q| q.before.n).collect();
     if let (Some(fewest), Some(most)) = (by_median.iter().min(), by_median.iter().max()) {
         let statements = plural(by_median.len(), "statement was", "statements were");
         let executions =

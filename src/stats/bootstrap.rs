@@ -6,6 +6,9 @@ use super::random::Random;
 /// Resamples drawn. 1,000 put the ends of a 95 % interval within about 0.7 % of their own spread.
 const RESAMPLES: usize = 1_000;
 
+/// Rounds below which resampling them says little: there are too few different resamples.
+pub const FEWEST_ROUNDS: usize = 8;
+
 /// A change in percent with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
@@ -20,6 +23,7 @@ pub struct Change {
 /// and never single executions: executions of one round share the state of the machine and are not
 /// independent (Hurlbert, "Pseudoreplication", Ecological Monographs 54, 1984). The interval is the
 /// percentile interval of Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13.
+/// With fewer than [`FEWEST_ROUNDS`] rounds the interval is the range of the changes of the single rounds.
 /// `None` when there are fewer than two rounds or the quantile before is not positive.
 pub fn quantile_change(
     before: &[Vec<f64>],
@@ -32,21 +36,31 @@ pub fn quantile_change(
         return None;
     }
     let every: Vec<usize> = (0..rounds).collect();
-    let observed = ratio(before, after, &every, quantile, &mut Weights::default())?;
-    let mut random = Random::new(seed);
     let mut weights = Weights::default();
+    let observed = ratio(before, after, &every, quantile, &mut weights)?;
     let mut ratios = Vec::with_capacity(RESAMPLES);
-    let mut drawn = vec![0; rounds];
-    for _ in 0..RESAMPLES {
-        drawn.iter_mut().for_each(|round| *round = random.below(rounds));
-        ratios.extend(ratio(before, after, &drawn, quantile, &mut weights));
+    let is_range = rounds < FEWEST_ROUNDS;
+    if is_range {
+        let single = every
+            .iter()
+            .filter_map(|round| ratio(before, after, &[*round], quantile, &mut weights));
+        ratios.extend(single);
+        ratios.push(observed);
+    } else {
+        let mut random = Random::new(seed);
+        let mut drawn = vec![0; rounds];
+        for _ in 0..RESAMPLES {
+            drawn.iter_mut().for_each(|round| *round = random.below(rounds));
+            ratios.extend(ratio(before, after, &drawn, quantile, &mut weights));
+        }
     }
     ratios.sort_by(f64::total_cmp);
+    let (low, high) = if is_range { (0.0, 1.0) } else { (0.025, 0.975) };
     let percent = |ratio: f64| 100.0 * (ratio - 1.0);
     Some(Change {
         change_pct: percent(observed),
-        low_pct: percent(super::quantile::sample_quantile(&ratios, 0.025)?),
-        high_pct: percent(super::quantile::sample_quantile(&ratios, 0.975)?),
+        low_pct: percent(super::quantile::sample_quantile(&ratios, low)?),
+        high_pct: percent(super::quantile::sample_quantile(&ratios, high)?),
     })
 }
 
@@ -105,6 +119,13 @@ mod tests {
         let (a, b) = (rounds(&mut random, 8, 5, 1.0), rounds(&mut random, 8, 5, 1.0));
         assert_eq!(quantile_change(&a, &b, 0.95, 9), quantile_change(&a, &b, 0.95, 9));
         assert_ne!(quantile_change(&a, &b, 0.95, 9), quantile_change(&a, &b, 0.95, 10));
+    }
+
+    #[test]
+    fn the_interval_of_a_few_rounds_is_their_range() {
+        let (before, after) = (vec![vec![100.0]; 3], vec![vec![50.0], vec![80.0], vec![60.0]]);
+        let change = quantile_change(&before, &after, 0.5, 1).unwrap();
+        assert_eq!((change.low_pct.round(), change.high_pct.round()), (-50.0, -20.0));
     }
 
     #[test]

@@ -104,7 +104,7 @@ mod tests {
     use crate::model::catalog::IndexKey;
     use crate::model::name::TableName;
     use crate::model::recommendation::{IndexPlan, Kind, NewIndex};
-    use crate::model::trial::{Arm, TriedIndex};
+    use crate::model::trial::{Arm, fixture};
     use crate::sql;
 
     const READ: &str = "SELECT b FROM t WHERE a = $1";
@@ -157,41 +157,10 @@ mod tests {
             }
         };
         let recommendations = [on("a"), on("b")];
-        let tried = |id: &str, used_by: Vec<Fingerprint>| TriedIndex {
-            recommendation: id.to_owned(),
-            name: id.to_owned(),
-            build_ms: 1.0,
-            size_bytes: None,
-            used_by,
-            failed: None,
-        };
-        let read = QueryTrial {
-            fingerprint: Fingerprint(0),
-            before: Arm { timed_out, ..arm(100.0) },
-            after: arm(40.0),
-            control: Arm::default(),
-            change_pct: -60.0,
-            interval_pct: (-62.0, -58.0),
-            control_interval_pct: (-2.0, 2.0),
-            verdict: Verdict::Improved,
-            judged_by: "p95",
-            rows_identical: Some(true),
-            plan_before: Default::default(),
-            plan_after: Default::default(),
-            parameters: String::new(),
-        };
-        let set = Trial {
-            recommendations: vec!["a".to_owned(), "b".to_owned()],
-            indexes: vec![tried("a", vec![Fingerprint(0)]), tried("b", Vec::new())],
-            mode: "transaction",
-            rounds: 8,
-            builds: 1,
-            noise_floor_pct: 2.0,
-            queries: vec![read],
-            left_out: Vec::new(),
-            failed: None,
-            writes: None,
-        };
+        let mut read = fixture::query(Fingerprint(0), 100.0, 40.0);
+        read.before.timed_out = timed_out;
+        let mut set = fixture::trial(&["a", "b"], vec![read]);
+        set.indexes[1].used_by.clear();
         let writes = WriteTrial {
             rounds: 8,
             queries: writes.to_vec(),

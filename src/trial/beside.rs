@@ -1,23 +1,20 @@
 //! What was slower alone, tried beside what stands.
 
 use super::decide::{improves_set, slower_alone};
-use super::verify::{Court, MOST_SETS};
+use super::forecast::Step;
+use super::verify::{MOST_SETS, Procedure};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, State};
 use crate::pg::error::PgError;
 
-impl Court<'_, '_> {
+impl Procedure<'_, '_> {
     /// Tries beside what stands those that made a statement slower alone. They stand as well when each makes some
     /// statement faster than it is without them, and none slower.
-    pub(super) fn beside(
-        &mut self,
-        recommendations: &mut [Recommendation],
-        proposed: &[usize],
-    ) -> Result<(), PgError> {
+    pub(super) fn beside(&mut self, recommendations: &mut [Recommendation]) -> Result<(), PgError> {
         let is = |at: &usize, state| recommendations[*at].state == state;
-        let mut standing = proposed.to_vec();
+        let mut standing = self.proposed().to_vec();
         standing.retain(|at| is(at, State::Accepted));
-        let mut doubtful = proposed.to_vec();
+        let mut doubtful = self.proposed().to_vec();
         doubtful.retain(|at| {
             is(at, State::Rejected) && self.slower_alone(&recommendations[*at]).is_some()
         });
@@ -29,7 +26,7 @@ impl Court<'_, '_> {
                 break;
             }
             let what = "beside the others what was slower alone";
-            let trial = self.hold(what, recommendations, &members, None)?;
+            let trial = self.hold((Step::Set, what), recommendations, &members)?;
             let first = standing.first().and_then(|at| self.single(&recommendations[*at].id));
             let base = self.set.as_ref().or(first);
             let gains: Vec<Option<Fingerprint>> = doubtful

@@ -10,7 +10,7 @@ use super::replay::{Executed, Outcome, Prepared, REPLAY_SAVEPOINT, Replayed, Ses
 use super::stage::{Effort, NewlyBuilt};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::plan::Plan as ServerPlan;
-use crate::model::trial::{TriedIndex, Unreplayed};
+use crate::model::trial::{TriedIndex, Unreplayed, Work, WorkPairs};
 use crate::model::workload::Sample;
 use crate::pg::built::build;
 use crate::pg::connect::Connection;
@@ -22,8 +22,9 @@ use crate::sql::ident::quote_table;
 use crate::sql::rewrite::without_limit;
 use crate::sql::ties::may_decide;
 
-/// Executions explained with what they touch, a statement.
-const EXPLAINED: usize = 3;
+/// Parameter sets that are explained with what they touch, of a statement whose execution takes less than so many
+/// seconds in all arms together; of one that takes longer, one.
+const EXPLAINED: [(f64, usize); 2] = [(QUICK_S, 8), (0.5, 3)];
 /// What takes less in all arms together is repeated without a thought, seconds.
 const QUICK_S: f64 = 0.05;
 /// Parameter sets whose plans are compared before anything is executed, a statement.
@@ -81,12 +82,15 @@ impl Block {
         Ok(Block { before, after, control, indexes, names })
     }
 
-    /// Rolls back and says goodbye, so that the next block does not wait for this one's locks.
+    /// Ends the transactions of all sessions, so that the next block does not wait for this one's locks.
     ///
     /// # Errors
     /// The server's error.
-    pub fn close(self) -> Result<(), PgError> {
-        self.after.connection.batch("ROLLBACK")
+    pub fn close(&self) -> Result<(), PgError> {
+        for session in [&self.after, &self.before, &self.control] {
+            session.connection.clean_up("ROLLBACK")?;
+        }
+        Ok(())
     }
 
     /// Executes every statement once in each arm, none of them longer than the limit of its place. Returns the
@@ -214,8 +218,8 @@ impl Block {
         Ok(())
     }
 
-    /// Plans and buffers of each statement without and with the change. `seconds` is what one execution
-    /// of each takes.
+    /// Plans of each statement without and with the change, and what executions touch. `seconds` is what one
+    /// execution of each takes in all arms.
     ///
     /// # Errors
     /// When the server goes away, or the user interrupts.
@@ -223,16 +227,44 @@ impl Block {
         &mut self,
         queries: &[Replayed],
         seconds: &[f64],
-    ) -> Result<Vec<(ServerPlan, ServerPlan)>, PgError> {
-        queries
-            .iter()
-            .zip(seconds)
-            .map(|(query, own_s)| {
-                let most = if *own_s < QUICK_S { EXPLAINED } else { 1 };
-                let before = explain_mean(&mut self.before, query, most)?;
-                Ok((before, explain_mean(&mut self.after, query, most)?))
-            })
-            .collect()
+    ) -> Result<Vec<Explained>, PgError> {
+        queries.iter().zip(seconds).map(|(query, own_s)| self.explain(query, *own_s)).collect()
+    }
+
+    fn explain(&mut self, query: &Replayed, own_s: f64) -> Result<Explained, PgError> {
+        let mut changed = Vec::new();
+        for sample in &query.samples {
+            let before = estimated(&mut self.before, sample)?;
+            let after = estimated(&mut self.after, sample)?;
+            changed.push(matches!((before, after), (Ok(b), Ok(a)) if b.nodes != a.nodes));
+        }
+        let most =
+            EXPLAINED.iter().find(|(less_s, _)| own_s < *less_s).map_or(1, |(_, most)| *most);
+        let chosen = representative(&changed, most);
+        let same_nodes = !changed.contains(&true);
+        let mut explained =
+            Explained { work: WorkPairs { pairs: Vec::new(), same_nodes }, ..Explained::default() };
+        for at in &chosen {
+            // Of one that is stopped before its end, only the plan can be had.
+            if query.limit_ms.is_some() {
+                break;
+            }
+            let sample = &query.samples[*at];
+            let executed = |session: &mut Prepared| explain::executed(&session.connection, sample);
+            let before = in_savepoint(&mut self.before, executed)?;
+            let after = in_savepoint(&mut self.after, executed)?;
+            let (Ok(before), Ok(after)) = (before, after) else { continue };
+            explained.work.pairs.extend(work_of(&before).zip(work_of(&after)));
+            if explained.work.pairs.len() == 1 {
+                (explained.before, explained.after) = (before, after);
+            }
+        }
+        if explained.work.pairs.is_empty() {
+            let first = &query.samples[chosen[0]];
+            explained.before = estimated(&mut self.before, first)?.unwrap_or_default();
+            explained.after = estimated(&mut self.after, first)?.unwrap_or_default();
+        }
+        Ok(explained)
     }
 
     /// Same rows with and without the change; `None` where that is not known. Under a `LIMIT` whose order leaves
@@ -350,34 +382,30 @@ pub(super) fn build_all(
     Ok((indexes, names))
 }
 
-/// The plan of the first executions of a statement, with the mean of what they touched; of one that is stopped
-/// before its end, the plan alone.
-fn explain_mean(
-    session: &mut Prepared,
-    query: &Replayed,
-    most: usize,
-) -> Result<ServerPlan, PgError> {
-    let executed = |session: &mut Prepared| {
-        let samples = query.samples.iter().take(most);
-        samples.map(|sample| explain::executed(&session.connection, sample)).collect()
-    };
-    let plans: Vec<ServerPlan> = match query.limit_ms {
-        None => in_savepoint(session, executed)?.unwrap_or_default(),
-        Some(_) => Vec::new(),
-    };
-    let count = plans.len().max(1) as u64;
-    let mean = |value: fn(&ServerPlan) -> Option<u64>| {
-        plans.iter().map(value).sum::<Option<u64>>().map(|sum| sum / count)
-    };
-    let (buffers, rows_scanned) = match plans.is_empty() {
-        true => (None, None),
-        false => (mean(|plan| plan.buffers), mean(|plan| plan.rows_scanned)),
-    };
-    let first = match plans.into_iter().next() {
-        Some(first) => first,
-        None => estimated(session, &query.samples[0])?.unwrap_or_default(),
-    };
-    Ok(ServerPlan { buffers, rows_scanned, ..first })
+/// Plans of one statement without and with the change, and what executions touched.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Explained {
+    pub before: ServerPlan,
+    pub after: ServerPlan,
+    pub work: WorkPairs,
+}
+
+/// What an execution touched; `None` where the plan was not executed.
+pub(super) fn work_of(plan: &ServerPlan) -> Option<Work> {
+    let blocks = plan.buffers? + plan.temp_blocks.unwrap_or(0);
+    Some(Work { blocks, rows: plan.rows_scanned.unwrap_or(0) })
+}
+
+/// Places of at most `most` parameter sets: those whose plan changed in the share that they have of all, and one at
+/// least where there is any; those come first.
+fn representative(changed: &[bool], most: usize) -> Vec<usize> {
+    let places = |is: bool| (0..changed.len()).filter(move |at| changed[*at] == is);
+    let all_changed = places(true).count();
+    let share = (most * all_changed + changed.len() / 2) / changed.len().max(1);
+    let few = share.clamp(usize::from(all_changed > 0), most);
+    let chosen: Vec<usize> = places(true).take(few).collect();
+    let rest = most - chosen.len();
+    chosen.into_iter().chain(places(false).take(rest)).collect()
 }
 
 /// A session that cannot write until it is told otherwise, and that plans for the values at hand.
@@ -389,6 +417,23 @@ pub(super) fn connect(settings: &Settings, effort: Effort) -> Result<Connection,
     connection.read_only(effort.statement_timeout_ms, effort.lock_timeout_ms)?;
     // Plans for the values at hand, as for statements that are not prepared; otherwise the sixth
     // execution may switch to a generic plan in one arm and not in another.
-    connection.batch("SET plan_cache_mode = force_custom_plan")?;
+    // A scan of a large table that begins where another one is would stop elsewhere each time.
+    connection.batch("SET plan_cache_mode = force_custom_plan; SET synchronize_seqscans = off")?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::representative;
+
+    #[test]
+    fn the_parameter_sets_that_are_explained_have_the_share_of_those_whose_plan_changed() {
+        assert_eq!(representative(&[false; 3], 8), [0, 1, 2]);
+        assert_eq!(representative(&[false, false, true, false], 2), [2, 0]);
+        assert_eq!(representative(&[true, true, true, false], 4), [0, 1, 2, 3]);
+        assert_eq!(representative(&[false, true, false, true], 1), [1]);
+        let mut mostly_changed = vec![true; 30];
+        mostly_changed.extend([false; 10]);
+        assert_eq!(representative(&mostly_changed, 8), [0, 1, 2, 3, 4, 5, 30, 31]);
+    }
 }

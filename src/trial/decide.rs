@@ -3,7 +3,7 @@
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::shape::Shape;
-use crate::model::trial::{QueryTrial, Trial, TriedIndex, Unreplayed, Verdict};
+use crate::model::trial::{Evidence, QueryTrial, Trial, Unreplayed, Verdict};
 use crate::model::workload::Workload;
 
 /// What statements lose may be this part of what others gain before an index is rejected for it.
@@ -59,12 +59,15 @@ pub fn alone(trial: &Trial, matter: Matter<'_>, is_used_in_set: bool) -> Fate {
     if let Some(why) = &trial.failed {
         return undecided(format!("the trial could not be held: {why}"));
     }
-    let every: Vec<&QueryTrial> = trial.queries.iter().collect();
-    if let Some(fate) = harm(&every, matter).or_else(|| may_harm(trial, matter)) {
+    if let Some(fate) = unused(trial, matter, "no statement used it") {
+        return if is_used_in_set { undecided("alone no statement used it") } else { fate };
+    }
+    let touched = touched(trial, &matter.recommendation.id);
+    if let Some(fate) = harm(&touched, matter).or_else(|| may_harm(trial, matter)) {
         return fate;
     }
-    if let Some(improved) = every.iter().find(|query| query.verdict == Verdict::Improved) {
-        let slower = every.iter().find(|query| query.verdict == Verdict::Regressed);
+    if let Some(improved) = touched.iter().find(|query| query.is_improved()) {
+        let slower = touched.iter().find(|query| query.verdict == Verdict::Regressed);
         let note = slower.map(|slower| {
             format!(
                 "{} becomes slower by it, which is little beside what {} gains",
@@ -73,26 +76,37 @@ pub fn alone(trial: &Trial, matter: Matter<'_>, is_used_in_set: bool) -> Fate {
         });
         return (State::Accepted, note);
     }
-    if let Some(fate) = unused(trial, matter, "no statement used it") {
-        return if is_used_in_set { undecided("alone no statement used it") } else { fate };
-    }
     let users = trial.index_of(&matter.recommendation.id).map(|index| &index.used_by);
-    let replayed = |user: &Fingerprint| every.iter().any(|query| query.fingerprint == *user);
+    let replayed = |user: &Fingerprint| trial.query(*user).is_some();
     if users.is_some_and(|users| !users.iter().any(replayed)) {
         return undecided(
             "the statements that use it take too long; --time-budget gives more time",
         );
     }
+    if touched.iter().all(|query| query.verdict == Verdict::Unchanged) {
+        return rejected("the statements that use it do as much work and take as long without it");
+    }
     undecided("no statement became measurably faster")
+}
+
+/// The statements that an index may have changed: those that use it, and those that were planned another way.
+fn touched<'t>(trial: &'t Trial, id: &str) -> Vec<&'t QueryTrial> {
+    let index = trial.index_of(id);
+    let is_touched = |query: &&QueryTrial| {
+        index.is_some_and(|index| index.used_by.contains(&query.fingerprint))
+            || !query.work.same_nodes
+            || query.plan_before.shape != query.plan_after.shape
+    };
+    trial.queries.iter().filter(is_touched).collect()
 }
 
 /// Nothing speaks against it but that some statement became slower by it alone, where the planner had nothing
 /// better: beside others it may take another way. Comes with that statement.
 pub fn slower_alone(trial: &Trial, matter: Matter<'_>) -> Option<Fingerprint> {
-    let every: Vec<&QueryTrial> = trial.queries.iter().collect();
-    let same_rows = every.iter().all(|query| query.rows_identical != Some(false));
-    let is_slow = trial.failed.is_none() && same_rows && harm(&every, matter).is_some();
-    let slower = every.iter().find(|query| query.verdict == Verdict::Regressed);
+    let touched = touched(trial, &matter.recommendation.id);
+    let same_rows = touched.iter().all(|query| query.rows_identical != Some(false));
+    let is_slow = trial.failed.is_none() && same_rows && harm(&touched, matter).is_some();
+    let slower = touched.iter().find(|query| query.verdict == Verdict::Regressed);
     slower.filter(|_| is_slow).map(|query| query.fingerprint)
 }
 
@@ -131,40 +145,6 @@ pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
     harm(&using, matter).or_else(|| may_harm(trial, matter))
 }
 
-/// Statements that use the recommendation and became faster in the set, where no other recommendation made them as
-/// fast by itself.
-pub fn proved_by_set(trial: &Trial, id: &str, singles: &[Trial]) -> Vec<Fingerprint> {
-    let Some(index) = trial.index_of(id) else { return Vec::new() };
-    let improved = |query: &&QueryTrial| {
-        query.verdict == Verdict::Improved && index.used_by.contains(&query.fingerprint)
-    };
-    let by_another = |together: &&QueryTrial| {
-        singles.iter().filter(|single| single.recommendations != [id]).any(|single| {
-            single.query(together.fingerprint).is_some_and(|own| {
-                own.verdict == Verdict::Improved && !own.is_slower_than(together)
-            })
-        })
-    };
-    let proved = trial.queries.iter().filter(improved).filter(|query| !by_another(query));
-    proved.map(|query| query.fingerprint).collect()
-}
-
-/// Indexes of the set that one of the statements uses, without that of `id`.
-pub fn others_used<'t>(set: &'t Trial, statements: &[Fingerprint], id: &str) -> Vec<&'t str> {
-    let is_used = |index: &&TriedIndex| statements.iter().any(|s| index.used_by.contains(s));
-    let used = set.indexes.iter().filter(is_used).map(|index| index.recommendation.as_str());
-    used.filter(|other| *other != id).collect()
-}
-
-/// One of the statements is not as fast `without` an index as in the set that has it, or could not be replayed there.
-pub fn is_missed(set: &Trial, without: &Trial, statements: &[Fingerprint]) -> bool {
-    statements.iter().any(|statement| {
-        set.query(*statement).is_some_and(|with| {
-            without.query(*statement).is_none_or(|without| !without.is_as_fast_as(with))
-        })
-    })
-}
-
 /// No statement uses it, in the words `why`; not so sure where some could not even be planned.
 fn unused(trial: &Trial, matter: Matter<'_>, why: &str) -> Option<Fate> {
     trial.index_of(&matter.recommendation.id)?.used_by.is_empty().then(|| {
@@ -175,42 +155,6 @@ fn unused(trial: &Trial, matter: Matter<'_>, why: &str) -> Option<Fate> {
             )),
         }
     })
-}
-
-/// Of the members that are left of a set, one that others of them make superfluous, although statements
-/// use it: each of them was as fast with another one alone. Comes with that other one. Of several, the
-/// one with the fewest statements, and of those the largest.
-pub fn superfluous(set: &Trial, singles: &[Trial], left: &[&str]) -> Option<(String, String)> {
-    let is_left = |index: &&TriedIndex| left.contains(&index.recommendation.as_str());
-    let candidates = set.indexes.iter().filter(is_left).filter_map(|index| {
-        let others: Vec<&Trial> = singles
-            .iter()
-            .filter(|single| {
-                single.recommendations != [index.recommendation.clone()]
-                    && single.recommendations.iter().all(|id| left.contains(&id.as_str()))
-            })
-            .collect();
-        let by: Option<Vec<&str>> =
-            index.used_by.iter().map(|user| as_fast_alone(set, &others, *user)).collect();
-        Some((index, by?.into_iter().next()?))
-    });
-    let (index, by) = candidates
-        .min_by_key(|(index, _)| (index.used_by.len(), std::cmp::Reverse(index.size_bytes)))?;
-    Some((index.recommendation.clone(), by.to_owned()))
-}
-
-/// Of the recommendations tried alone, one with which a statement was as fast as with the whole set.
-fn as_fast_alone<'s>(
-    set: &Trial,
-    singles: &[&'s Trial],
-    statement: Fingerprint,
-) -> Option<&'s str> {
-    let together = set.query(statement)?;
-    let does_it = |single: &&&Trial| {
-        let own = single.query(statement);
-        own.is_some_and(|own| own.verdict == Verdict::Improved && own.is_as_fast_as(together))
-    };
-    singles.iter().find(does_it).map(|single| single.recommendations[0].as_str())
 }
 
 /// A statement that uses it took a multiple of its time when it was executed once, and there was no time to be sure.
@@ -247,80 +191,41 @@ fn harm(queries: &[&QueryTrial], matter: Matter<'_>) -> Option<Fate> {
         .then(|| rejected(format!("a statement became slower with it: {}", regressed.fingerprint)))
 }
 
-/// Change of the mean latency, as a part of it.
+/// Change of the latency of an execution, as a part of it: of the median, or of the mean where only the tail moved.
 fn change(query: &QueryTrial) -> f64 {
-    let before_us = query.before.mean_us();
-    if before_us > 0.0 { query.after.mean_us() / before_us - 1.0 } else { 0.0 }
+    let (before_us, after_us) = match query.judged_by {
+        Evidence::Tail => (query.before.mean_us(), query.after.mean_us()),
+        _ => (query.before.median_us().unwrap_or(0.0), query.after.median_us().unwrap_or(0.0)),
+    };
+    if before_us > 0.0 { after_us / before_us - 1.0 } else { 0.0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::trial::Arm;
+    use crate::model::trial::fixture;
 
     /// A trial of these together, in which the only statement changed by so much and used all of them.
     fn tried(ids: &[&str], change_pct: f64) -> Trial {
-        let statement = Fingerprint(1);
-        let arm = |latency_us: f64| Arm { rounds: vec![vec![latency_us]], timed_out: 0 };
-        let query = QueryTrial {
-            fingerprint: statement,
-            before: arm(100.0),
-            after: arm(100.0 + change_pct),
-            control: Arm::default(),
-            change_pct,
-            interval_pct: (change_pct - 2.0, change_pct + 2.0),
-            control_interval_pct: (-2.0, 2.0),
-            verdict: if change_pct < -10.0 { Verdict::Improved } else { Verdict::Unchanged },
-            judged_by: "p95",
-            rows_identical: Some(true),
-            plan_before: Default::default(),
-            plan_after: Default::default(),
-            parameters: String::new(),
-        };
-        let index = |id: &&str| TriedIndex {
-            recommendation: (*id).to_owned(),
-            name: (*id).to_owned(),
-            build_ms: 1.0,
-            size_bytes: None,
-            used_by: vec![statement],
-            failed: None,
-        };
-        Trial {
-            recommendations: ids.iter().map(|id| (*id).to_owned()).collect(),
-            indexes: ids.iter().map(index).collect(),
-            mode: "transaction",
-            rounds: 8,
-            builds: 1,
-            noise_floor_pct: 2.0,
-            queries: vec![query],
-            left_out: Vec::new(),
-            failed: None,
-            writes: None,
-        }
+        fixture::trial(ids, vec![fixture::query(Fingerprint(1), 100.0, 100.0 + change_pct)])
     }
 
     #[test]
-    fn what_makes_a_statement_faster_beside_another_index_than_that_one_alone_stands() {
-        let together = tried(&["first", "second"], -80.0);
-        for (alone_pct, is_proved) in [(-30.0, true), (-3.0, true), (-79.0, false)] {
-            let singles = [tried(&["first"], alone_pct), tried(&["second"], -3.0)];
-            let proof = proved_by_set(&together, "second", &singles);
-            assert_eq!(!proof.is_empty(), is_proved, "{alone_pct}");
+    fn what_an_index_that_is_not_used_cannot_do_is_neither_gain_nor_harm() {
+        use crate::model::name::TableName;
+        use crate::model::recommendation::Kind;
+        let table = TableName::new("public", "games");
+        let recommendation =
+            Recommendation::proposed("first".to_owned(), Kind::CreateIndex, &table);
+        let workload = Workload::default();
+        let matter = Matter { workload: &workload, shapes: &[], recommendation: &recommendation };
+        for change_pct in [-90.0, 90.0] {
+            let mut trial = tried(&["first"], change_pct);
+            trial.indexes[0].used_by.clear();
+            trial.queries[0].work.same_nodes = true;
+            let (state, why) = alone(&trial, matter, false);
+            assert_eq!((state, why.as_deref()), (State::Rejected, Some("no statement used it")));
         }
-    }
-
-    #[test]
-    fn what_a_statement_of_a_set_does_not_miss_is_seen_in_the_set_without_it() {
-        let set = tried(&["first", "second", "third"], -80.0);
-        let statements = proved_by_set(&set, "third", &[]);
-        assert_eq!(others_used(&set, &statements, "third"), ["first", "second"]);
-        for (without_pct, is_needed) in [(-20.0, true), (-70.0, true), (-79.0, false)] {
-            let without = tried(&["first", "second"], without_pct);
-            assert_eq!(is_missed(&set, &without, &statements), is_needed, "{without_pct}");
-        }
-        let mut endless = tried(&["first", "second"], -80.0);
-        endless.queries.clear();
-        assert!(is_missed(&set, &endless, &statements), "it takes too long without");
     }
 
     #[test]

@@ -1,52 +1,140 @@
-//! How long trials take, before they begin.
+//! How long trials take: expected before they begin, corrected by how long the finished ones took.
 
-use super::share::{FEWEST_ROUNDS, STRETCH};
-use super::stage::Effort;
+use std::time::Instant;
+
+use super::share::{ENOUGH, FEWEST_ROUNDS, STRETCH};
+use super::stage::{Case, Effort};
 use super::transaction::MOST_REPLAYED;
-use super::verify::MOST_SETS;
+use crate::model::recommendation::Recommendation;
+use crate::model::workload::Query;
 
-/// Executions of a statement beside those that are timed: to warm up, to explain, to compare the rows; as a part of
-/// them.
-const BESIDE_TIMED: f64 = 0.4;
+/// What a trial takes beside builds and executions: sessions, plans, the catalog. Seconds.
+const TRIAL_S: f64 = 0.3;
+/// Speed of a build, bytes of the index a second: 9 MB of trigrams in 0.9 s, 7 MB of a btree in 0.14 s.
+const BUILD_BYTES_A_SECOND: f64 = 20e6;
+/// Executions beside those that are timed, as a part of them: to warm up, to explain, to compare the rows.
+const BESIDE_TIMED: f64 = 0.3;
+/// Time that leaving one index out takes beside the builds, seconds.
+const LEFT_OUT_S: f64 = 0.6;
+/// Weight of the forecast against what the first steps took, seconds.
+const TRUST_S: f64 = 5.0;
 
-/// Seconds of replay of so many indexes, each alone and then together, builds aside: where all statements are quick
-/// and what stands alone stands together; and at most, where they take what time they may and each set leaves
-/// something for another one to try.
-pub fn replay_s(indexes: usize, statements: usize, effort: Effort) -> (f64, f64) {
-    let (singles, sets) = match indexes {
-        0 | 1 => (indexes as f64, 0.0),
-        // A set has as much time as its statements would have in trials of single indexes.
-        many => {
-            let of_one = statements as f64 / MOST_REPLAYED as f64;
-            (many as f64, of_one.clamp(1.0, many as f64))
-        }
-    };
-    let most = MOST_SETS as f64 * 2.0 * sets;
-    let slow = STRETCH * (1.0 + BESIDE_TIMED) * effort.budget_s;
-    ((singles + sets) * effort.budget_s, (singles + most) * slow)
+/// One step of the trials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Plans with the whole set.
+    Plans,
+    /// The trial of one recommendation.
+    Single(String),
+    /// The trial of all that are left.
+    Set,
+    /// Each left out of the set.
+    LeaveOneOut,
+    /// The replay of the writes.
+    Writes,
 }
 
-/// How long it takes, in words for who waits.
-pub fn words(indexes: usize, statements: usize, effort: Effort) -> String {
-    let (least_s, most_s) = replay_s(indexes, statements, effort);
-    let rounds = match effort.rounds {
-        few if few < FEWEST_ROUNDS => {
-            format!(" ({few} rounds say too little: {FEWEST_ROUNDS} are held)")
-        }
-        _ => String::new(),
+/// The steps of the trials of `proposed`, with the seconds that each is expected to take: where statements take as
+/// long as they did in the log and the first set stands.
+pub fn steps(
+    case: &Case<'_>,
+    recommendations: &[Recommendation],
+    proposed: &[usize],
+) -> Vec<(Step, f64)> {
+    let effort = case.stage.effort;
+    let builds: Vec<f64> = proposed.iter().map(|at| build_s(&recommendations[*at])).collect();
+    let singles: Vec<f64> = proposed
+        .iter()
+        .zip(&builds)
+        .map(|(at, build_s)| TRIAL_S + build_s + replay_s(case, &recommendations[*at]))
+        .collect();
+    let (all_builds, all_singles): (f64, f64) = (builds.iter().sum(), singles.iter().sum());
+    let count = proposed.len() as f64;
+    let mut steps: Vec<(Step, f64)> = Vec::new();
+    if proposed.len() > 1 {
+        steps.push((Step::Plans, TRIAL_S + all_builds));
+    }
+    let ids = proposed.iter().map(|at| Step::Single(recommendations[*at].id.clone()));
+    steps.extend(ids.zip(singles));
+    if proposed.len() > 1 {
+        steps.push((Step::Set, all_singles));
+        let builds = all_builds * (1.0 + count.log2());
+        steps.push((Step::LeaveOneOut, builds + LEFT_OUT_S * count));
+    }
+    if case.with_writes && !proposed.is_empty() {
+        steps.push((Step::Writes, effort.budget_s + 4.0 * all_builds));
+    }
+    steps
+}
+
+fn build_s(recommendation: &Recommendation) -> f64 {
+    let size_bytes = recommendation.takes.map_or(0, |takes| takes.size_bytes);
+    size_bytes as f64 / BUILD_BYTES_A_SECOND
+}
+
+/// Time of the executions of the statements that one index serves.
+fn replay_s(case: &Case<'_>, recommendation: &Recommendation) -> f64 {
+    let served = recommendation.serves.iter().take(MOST_REPLAYED);
+    let served = served.filter_map(|fingerprint| case.workload.query(*fingerprint));
+    let each: f64 =
+        served.filter_map(Query::mean_us).map(|us| of_one(us as f64, case.stage.effort)).sum();
+    each.min(STRETCH * case.stage.effort.budget_s)
+}
+
+/// Before and control take what the log says, after next to nothing.
+fn of_one(mean_us: f64, effort: Effort) -> f64 {
+    let once_s = 2.0 * mean_us / 1e6;
+    let enough_s = once_s * ENOUGH as f64;
+    let timed_s = match enough_s <= STRETCH * effort.budget_s {
+        true => enough_s,
+        false => once_s * FEWEST_ROUNDS as f64,
     };
-    let again = if indexes > 1 { " or a set has to be tried again" } else { "" };
-    format!(
-        "about {} of replay, up to {} where statements are slow{again}, and the builds{rounds}",
-        duration(least_s),
-        duration(most_s)
-    )
+    timed_s * (1.0 + BESIDE_TIMED)
+}
+
+/// What is left of the trials.
+pub struct Forecast {
+    left: Vec<(Step, f64)>,
+    /// The step under way, what it is expected to take, and since when.
+    under_way: Option<(Step, f64, Instant)>,
+    /// Of the steps that are done: expected, and taken, seconds.
+    expected_s: f64,
+    taken_s: f64,
+}
+
+impl Forecast {
+    pub fn new(steps: Vec<(Step, f64)>) -> Forecast {
+        Forecast { left: steps, under_way: None, expected_s: TRUST_S, taken_s: TRUST_S }
+    }
+
+    /// A step begins. One that was not foreseen takes what the last of its kind was expected to take.
+    pub fn begin(&mut self, step: Step) {
+        self.end();
+        let at = self.left.iter().position(|(known, _)| *known == step);
+        let expected_s = at.map_or(0.0, |at| self.left.remove(at).1);
+        self.under_way = Some((step, expected_s, Instant::now()));
+    }
+
+    /// The step under way is over.
+    pub fn end(&mut self) {
+        if let Some((_, expected_s, since)) = self.under_way.take() {
+            self.expected_s += expected_s;
+            self.taken_s += since.elapsed().as_secs_f64();
+        }
+    }
+
+    /// Seconds that are left, the step under way included.
+    pub fn left_s(&self) -> f64 {
+        let under_way_s = self.under_way.as_ref().map_or(0.0, |(_, expected_s, _)| *expected_s);
+        let left_s: f64 = self.left.iter().map(|(_, expected_s)| expected_s).sum();
+        (left_s + under_way_s) * self.taken_s / self.expected_s
+    }
 }
 
 /// `40 s`, `12 min`.
-fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     match seconds {
-        few if few < 120.0 => format!("{few:.0} s"),
+        few if few < 100.0 => format!("{:.0} s", few.max(1.0)),
         many => format!("{:.0} min", many / 60.0),
     }
 }
@@ -56,7 +144,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_and_slow_statements_take_a_multiple() {
+    fn what_is_left_is_what_was_expected_until_a_step_took_longer() {
+        let single = |name: &str| Step::Single(name.to_owned());
+        let mut forecast =
+            Forecast::new(vec![(single("a"), 10.0), (single("b"), 20.0), (Step::Set, 30.0)]);
+        assert_eq!(forecast.left_s(), 60.0);
+        forecast.begin(single("a"));
+        assert_eq!(forecast.left_s(), 60.0);
+        forecast.end();
+        // It took no time at all: 5 of 15 seconds are the forecast's own.
+        assert!((forecast.left_s() - 50.0 / 3.0).abs() < 1.0, "{}", forecast.left_s());
+        assert_eq!(
+            (duration(0.2), duration(40.4), duration(126.0)),
+            ("1 s".into(), "40 s".into(), "2 min".into())
+        );
+    }
+
+    #[test]
+    fn a_statement_that_takes_long_runs_less_often() {
         let effort = Effort {
             rounds: 20,
             budget_s: 20.0,
@@ -64,15 +169,7 @@ mod tests {
             statement_timeout_ms: 1,
             seed: 1,
         };
-        assert_eq!(replay_s(0, 9, effort), (0.0, 0.0));
-        assert_eq!(
-            words(1, 9, effort),
-            "about 20 s of replay, up to 56 s where statements are slow, and the builds"
-        );
-        assert_eq!(
-            words(18, 22, Effort { rounds: 3, ..effort }),
-            "about 8 min of replay, up to 58 min where statements are slow or a set has to be tried again, \
-             and the builds (3 rounds say too little: 8 are held)"
-        );
+        assert!(of_one(1_000.0, effort) < 0.2);
+        assert!((of_one(30e6, effort) - 60.0 * 8.0 * 1.3).abs() < 1.0);
     }
 }

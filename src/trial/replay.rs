@@ -121,6 +121,8 @@ pub struct Outcome {
     pub before: Arm,
     pub after: Arm,
     pub control: Arm,
+    /// For each round, the block of sessions that it ran in.
+    pub blocks: Vec<usize>,
     /// Parameter sets whose rows differed between before and after.
     pub differing: Vec<usize>,
     /// Rows differed between before and control: the statement is not repeatable.
@@ -148,13 +150,13 @@ impl Sessions<'_> {
     }
 }
 
-/// Runs one round and adds its latencies to `outcomes`, one for each statement. A statement that fails is not
-/// executed again, and the others go on.
+/// Runs one round in the sessions of a `block` and adds its latencies to `outcomes`, one for each statement. A
+/// statement that fails is not executed again, and the others go on.
 ///
 /// # Errors
 /// When nothing more can be executed.
 pub fn run_round(
-    sessions: &mut Sessions<'_>,
+    (sessions, block): (&mut Sessions<'_>, usize),
     queries: &[Replayed],
     slots: &[Slot],
     outcomes: &mut [Outcome],
@@ -190,6 +192,9 @@ pub fn run_round(
         outcome.compare_rows(answers, parameters);
     }
     for (query, outcome) in outcomes.iter_mut().enumerate() {
+        if latencies.contains_key(&(query, number(ArmName::Before))) {
+            outcome.blocks.push(block);
+        }
         for arm in ARMS {
             if let Some(round) = latencies.remove(&(query, number(arm))) {
                 outcome.arm(arm).rounds.push(round);

@@ -1,5 +1,7 @@
 //! Who runs when. The order is random, from the seed, and the same for everybody who repeats it.
 
+use std::ops::Range;
+
 use crate::stats::random::Random;
 
 /// The three sides of a trial.
@@ -25,22 +27,22 @@ pub struct Slot {
 /// to each other in random order, so that whatever else the machine does falls on all alike.
 ///
 /// `(number, rounds)` is the round and how many there are. `sets[q]` is the number of parameter sets of
-/// statement `q`; its `executions[q]` are spread evenly over the rounds, and the next round goes on with
-/// the parameters where this one stops.
+/// statement `q`; its executions with the numbers `executions[q]` are spread evenly over the rounds, and the next
+/// round goes on with the parameters where this one stops.
 pub fn round(
     (number, rounds): (usize, usize),
     sets: &[usize],
-    executions: &[usize],
+    executions: &[Range<usize>],
     random: &mut Random,
 ) -> Vec<Slot> {
-    let until = |number: usize, executions: usize| number * executions / rounds;
+    let until = |number: usize, all: &Range<usize>| all.start + number * all.len() / rounds;
     let mut pairs: Vec<(usize, usize)> = sets
         .iter()
         .zip(executions)
         .enumerate()
         .filter(|(_, (count, _))| **count > 0)
         .flat_map(|(query, (count, executions))| {
-            let own = until(number, *executions)..until(number + 1, *executions);
+            let own = until(number, executions)..until(number + 1, executions);
             own.map(move |n| (query, n % count))
         })
         .collect();
@@ -60,7 +62,7 @@ mod tests {
 
     #[test]
     fn every_arm_runs_the_same_parameters_next_to_each_other() {
-        let slots = round((3, 4), &[4, 0, 1], &[8, 8, 8], &mut Random::new(5));
+        let slots = round((3, 4), &[4, 0, 1], &[0..8, 0..8, 3..11], &mut Random::new(5));
         assert_eq!(slots.len(), 2 * 2 * 3);
         for three in slots.chunks(3) {
             assert!(
@@ -77,13 +79,13 @@ mod tests {
     fn rounds_walk_through_all_parameters_and_repeat_from_the_seed() {
         let mut random = Random::new(1);
         let seen: std::collections::BTreeSet<usize> = (0..5)
-            .flat_map(|number| round((number, 5), &[10], &[10], &mut random))
+            .flat_map(|number| round((number, 5), &[10], &[0..10], &mut random))
             .map(|slot| slot.parameters)
             .collect();
         assert_eq!(seen.len(), 10);
         assert_eq!(
-            round((0, 3), &[9, 9], &[9, 9], &mut Random::new(7)),
-            round((0, 3), &[9, 9], &[9, 9], &mut Random::new(7))
+            round((0, 3), &[9, 9], &[0..9, 4..9], &mut Random::new(7)),
+            round((0, 3), &[9, 9], &[0..9, 4..9], &mut Random::new(7))
         );
     }
 
@@ -91,7 +93,7 @@ mod tests {
     fn fewer_executions_than_rounds_are_spread_over_them() {
         let mut random = Random::new(1);
         let counts: Vec<usize> = (0..20)
-            .map(|number| round((number, 20), &[3], &[8], &mut random).len() / ARMS.len())
+            .map(|number| round((number, 20), &[3], &[0..8], &mut random).len() / ARMS.len())
             .collect();
         assert_eq!(counts.iter().sum::<usize>(), 8);
         assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");

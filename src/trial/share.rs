@@ -5,13 +5,11 @@
 //! slow ones shall not keep them from their p95.
 
 use super::compare::FEWEST_FOR_P95;
-
-/// Rounds below which resampling them says little.
-pub const FEWEST_ROUNDS: usize = 8;
+pub use crate::stats::bootstrap::FEWEST_ROUNDS;
 /// Executions of a statement in a round, at most: more rounds say more than longer ones.
 const MOST_A_ROUND: usize = 15;
 /// Executions that p95 needs, and one more.
-const ENOUGH: usize = FEWEST_FOR_P95 + 1;
+pub const ENOUGH: usize = FEWEST_FOR_P95 + 1;
 /// A budget that is a little short of them is stretched by this factor rather than wasted.
 pub const STRETCH: f64 = 2.0;
 /// The first statement matters most: for it, the budget is stretched by this factor.

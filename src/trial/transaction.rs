@@ -1,16 +1,19 @@
 //! The trial in which nothing is ever committed: rounds of the same statements without and with a
 //! change, all reading one snapshot, so that rows can be compared exactly.
 
-use super::block::Block;
-use super::compare::{compare, noise_pct};
+use std::ops::Range;
+
+use super::block::{Block, Explained};
+use super::compare::{Comparison, compare, noise_pct};
 use super::pace::{Pace, limits_ms};
 use super::plan::{Plan, Planned};
 use super::replay::{Outcome, Replayed, Sessions, run_round};
 use super::schedule::round;
-use super::share::{FEWEST_ROUNDS, FIRST_STRETCH, Shares, share};
+use super::share::{ENOUGH, FEWEST_ROUNDS, FIRST_STRETCH, Shares, share};
 use super::stage::{Effort, NewlyBuilt, Stage};
+use super::work::{WorkChange, work_change};
 use crate::model::fingerprint::Fingerprint;
-use crate::model::trial::{QueryTrial, Trial, Unreplayed};
+use crate::model::trial::{QueryTrial, Trial, Unreplayed, WorkPairs};
 use crate::pg::error::{Kind, PgError};
 use crate::stats::random::Random;
 
@@ -19,6 +22,10 @@ use crate::stats::random::Random;
 const BLOCKS: usize = 4;
 /// Builds may take this share of the time of the executions.
 const BUILD_SHARE: f64 = 0.5;
+/// Rounds after which a trial ends where work decides about all of its statements.
+const FIRST_ROUNDS: usize = 3;
+/// Executions in each of them of a statement on which the change does nothing, as far as plans and work tell.
+const FEW_A_ROUND: usize = 3;
 /// Statements replayed for each index of a trial, at most.
 pub const MOST_REPLAYED: usize = 4;
 /// Part of the time of a trial that a statement may take when it is first executed, and what it always may,
@@ -101,8 +108,8 @@ fn measure(
     trial: &mut Trial,
 ) -> Result<(), PgError> {
     let Stage { settings, consent, mut effort } = stage;
-    let mut random = Random::new(effort.seed);
     let mut block = Block::open(settings, consent, changes, effort)?;
+    trial.builds += 1;
     trial.indexes = block.indexes.clone();
     if let Some(why) = all_failed(&block) {
         trial.failed = Some(why);
@@ -114,67 +121,190 @@ fn measure(
     let mut planned = block.pick(planned, most, &mut trial.left_out)?;
     // More statements than one index has get as much more time.
     effort.budget_s *= (planned.len() as f64 / MOST_REPLAYED as f64).max(1.0);
-    let (Shares { rounds, executions, .. }, seconds) =
-        settle(&mut block, &mut planned, effort, trial)?;
+    let (shares, seconds) = settle(&mut block, &mut planned, effort, trial)?;
     if planned.is_empty() {
-        let is_too_long = trial
-            .left_out
-            .iter()
-            .any(|(_, why)| matches!(why, Unreplayed::TooLong | Unreplayed::SlowerOnce));
-        trial.failed = Some(match is_too_long {
-            true => "its statements take too long; --time-budget gives more time".to_owned(),
-            false => "every statement failed when it was first executed".to_owned(),
-        });
+        trial.failed = Some(why_nothing_is_left(trial));
         return Ok(());
     }
     let queries: Vec<Replayed> = planned.iter().map(|p| p.replayed.clone()).collect();
-    let sets: Vec<usize> = queries.iter().map(|query| query.samples.len()).collect();
-    let blocks = blocks(rounds, effort, trial.build_ms() / 1e3);
-    let mut outcomes = vec![Outcome::default(); queries.len()];
-    let plans = block.explain_all(&queries, &seconds)?;
-    for number in 0..rounds {
-        if number > 0 && number % rounds.div_ceil(blocks) == 0 {
-            block.close()?;
-            block = Block::open(settings, consent, changes, effort)?;
-            trial.builds += 1;
-            block.warm_up_again(&planned, &seconds)?;
-        }
-        let mut sessions = Sessions {
-            before: &mut block.before,
-            after: &mut block.after,
-            control: &mut block.control,
-        };
-        let slots = round((number, rounds), &sets, &executions, &mut random);
-        run_round(&mut sessions, &queries, &slots, &mut outcomes)?;
-        progress(number + 1, rounds);
-    }
-    trial.rounds = rounds as u32;
-    trial.builds += 1;
-    for ((planned, outcome), (plan_before, plan_after)) in planned.iter().zip(outcomes).zip(plans) {
+    let explained = block.explain_all(&queries, &seconds)?;
+    let mut rounds = Rounds {
+        stage: Stage { settings, consent, effort },
+        changes,
+        planned: &planned,
+        seconds: &seconds,
+        sets: queries.iter().map(|query| query.samples.len()).collect(),
+        outcomes: vec![Outcome::default(); queries.len()],
+        random: Random::new(effort.seed),
+        block,
+        of: shares.rounds,
+        queries,
+        progress,
+    };
+    rounds.hold(&shares, &explained, trial)?;
+    let Rounds { outcomes, mut block, .. } = rounds;
+    for ((planned, outcome), explained) in planned.iter().zip(outcomes).zip(explained) {
         if let Some(why) = outcome.failed {
             trial.left_out.push((planned.query.fingerprint, Unreplayed::Unable(why)));
             continue;
         }
         let rows_identical = block.rows_identical(&planned.replayed, &outcome)?;
-        let comparison = compare(&outcome, rows_identical, effort.seed);
-        trial.noise_floor_pct = trial.noise_floor_pct.max(noise_pct(comparison.control));
-        trial.queries.push(QueryTrial {
-            fingerprint: planned.query.fingerprint,
-            before: outcome.before,
-            after: outcome.after,
-            control: outcome.control,
-            change_pct: comparison.change.change_pct,
-            interval_pct: (comparison.change.low_pct, comparison.change.high_pct),
-            control_interval_pct: (comparison.control.low_pct, comparison.control.high_pct),
-            verdict: comparison.verdict,
-            judged_by: comparison.judged_by,
-            rows_identical,
-            plan_before,
-            plan_after,
-            parameters: planned.parameters.clone(),
-        });
+        trial.queries.push(judged(planned, outcome, explained, rows_identical, effort.seed));
     }
+    let noise = trial.queries.iter().map(|query| noise_pct(query.shown().1.control_interval_pct));
+    trial.noise_floor_pct = noise.fold(0.0, f64::max);
     block.close()
+}
+
+/// The verdict on one statement, with what it rests on.
+fn judged(
+    planned: &Planned<'_>,
+    outcome: Outcome,
+    Explained { before, after, work }: Explained,
+    rows_identical: Option<bool>,
+    seed: u64,
+) -> QueryTrial {
+    let Comparison { p50, p95, verdict, judged_by, .. } =
+        compare(&outcome, &work, rows_identical, seed);
+    QueryTrial {
+        fingerprint: planned.query.fingerprint,
+        before: outcome.before,
+        after: outcome.after,
+        control: outcome.control,
+        work,
+        p50,
+        p95,
+        verdict,
+        judged_by,
+        rows_identical,
+        plan_before: before,
+        plan_after: after,
+        parameters: planned.parameters.clone(),
+        log_gap: None,
+    }
+}
+
+fn why_nothing_is_left(trial: &Trial) -> String {
+    let is_long = |(_, why): &(Fingerprint, Unreplayed)| {
+        matches!(why, Unreplayed::TooLong | Unreplayed::SlowerOnce)
+    };
+    match trial.left_out.iter().any(is_long) {
+        true => "its statements take too long; --time-budget gives more time",
+        false => "every statement failed when it was first executed",
+    }
+    .to_owned()
+}
+
+/// The rounds of a trial: a few in which what is obvious is decided, then those that the clock needs for the rest.
+struct Rounds<'r> {
+    stage: Stage<'r>,
+    changes: &'r [NewlyBuilt<'r>],
+    planned: &'r [Planned<'r>],
+    /// What one execution of each statement takes in all arms.
+    seconds: &'r [f64],
+    queries: Vec<Replayed>,
+    /// Parameter sets of each statement.
+    sets: Vec<usize>,
+    outcomes: Vec<Outcome>,
+    random: Random,
+    block: Block,
+    of: usize,
+    progress: &'r mut dyn FnMut(usize, usize),
+}
+
+impl Rounds<'_> {
+    fn hold(
+        &mut self,
+        shares: &Shares,
+        explained: &[Explained],
+        trial: &mut Trial,
+    ) -> Result<(), PgError> {
+        let first: Vec<usize> = shares
+            .executions
+            .iter()
+            .zip(explained)
+            .map(|(all, explained)| first_executions(*all, &explained.work))
+            .collect();
+        let ranges: Vec<Range<usize>> = first.iter().map(|until| 0..*until).collect();
+        self.run(0..FIRST_ROUNDS, 0, &ranges)?;
+        trial.rounds = FIRST_ROUNDS as u32;
+        let is_settled = |(outcome, explained): (&Outcome, &Explained)| {
+            outcome.failed.is_some()
+                || compare(outcome, &explained.work, None, self.stage.effort.seed).is_settled
+        };
+        let settled: Vec<bool> = self.outcomes.iter().zip(explained).map(is_settled).collect();
+        if !settled.contains(&false) {
+            (self.progress)(self.of, self.of);
+            return Ok(());
+        }
+        let rest = first.iter().zip(&shares.executions).zip(&settled);
+        let ranges: Vec<Range<usize>> = rest
+            .map(|((from, all), is_settled)| *from..if *is_settled { *from } else { *all })
+            .collect();
+        let blocks = blocks(self.of, self.stage.effort, trial.build_ms() / 1e3);
+        let rounds = self.of.saturating_sub(FIRST_ROUNDS).max(1);
+        let length = rounds.div_ceil((blocks - 1).max(1));
+        for number in 0..rounds {
+            let mut block = 0;
+            if blocks > 1 {
+                block = 1 + number / length;
+                if number % length == 0 {
+                    self.next_block()?;
+                    trial.builds += 1;
+                }
+            }
+            self.run_one((number, rounds), block, &ranges)?;
+            (self.progress)((FIRST_ROUNDS + number + 1).min(self.of), self.of);
+        }
+        trial.rounds = (FIRST_ROUNDS + rounds) as u32;
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        rounds: Range<usize>,
+        block: usize,
+        executions: &[Range<usize>],
+    ) -> Result<(), PgError> {
+        for number in rounds.clone() {
+            self.run_one((number, rounds.len()), block, executions)?;
+            (self.progress)(number + 1, self.of);
+        }
+        Ok(())
+    }
+
+    fn run_one(
+        &mut self,
+        round_of: (usize, usize),
+        block: usize,
+        executions: &[Range<usize>],
+    ) -> Result<(), PgError> {
+        let slots = round(round_of, &self.sets, executions, &mut self.random);
+        let mut sessions = Sessions {
+            before: &mut self.block.before,
+            after: &mut self.block.after,
+            control: &mut self.block.control,
+        };
+        run_round((&mut sessions, block), &self.queries, &slots, &mut self.outcomes)
+    }
+
+    /// Fresh sessions and a fresh build. The old transactions end first: their locks would be in the way.
+    fn next_block(&mut self) -> Result<(), PgError> {
+        self.block.close()?;
+        let Stage { settings, consent, effort } = self.stage;
+        self.block = Block::open(settings, consent, self.changes, effort)?;
+        self.block.warm_up_again(self.planned, self.seconds)
+    }
+}
+
+/// Executions of a statement in the first rounds: as many as p95 needs where there is time for them, and a few where
+/// plans and work are the same on both sides or executions take long.
+fn first_executions(all: usize, work: &WorkPairs) -> usize {
+    match work_change(work) {
+        WorkChange::Same => all.min(FIRST_ROUNDS * FEW_A_ROUND),
+        _ if all >= ENOUGH => ENOUGH,
+        _ => all.min(FIRST_ROUNDS),
+    }
 }
 
 /// The reason, when no index of the block could be built.

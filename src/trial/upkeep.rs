@@ -1,14 +1,15 @@
 //! What the accepted indexes cost the writes, and those that are not worth it.
 
 use super::balance::{Balance, Books};
+use super::forecast::Step as ForecastStep;
 use super::stage::Case;
-use super::verify::{Court, MOST_SETS, Step, newly_built, whole};
+use super::verify::{MOST_SETS, Procedure, Step, newly_built, unless_stopped};
 use super::writes::try_writes;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::trial::{Trial, WriteTrial};
 use crate::pg::error::PgError;
 
-impl Court<'_, '_> {
+impl Procedure<'_, '_> {
     /// What the accepted ones together cost the writes, where that is asked for: into the trial that proves them.
     /// One that costs more than it gains is taken out, and the rest tried again.
     pub(super) fn writes(&mut self, recommendations: &mut [Recommendation]) -> Result<(), PgError> {
@@ -22,11 +23,11 @@ impl Court<'_, '_> {
             if accepted.is_empty() {
                 break;
             }
-            (self.tell)(Step::Begin("replaying the writes"));
+            self.begin(ForecastStep::Writes, "replaying the writes");
             let changes = newly_built(recommendations, &accepted);
             let tell = &mut *self.tell;
             let step = &mut |done, of| tell(Step::Rounds { done, of });
-            let writes = whole(try_writes(self.case, &changes, step))?;
+            let writes = unless_stopped(try_writes(self.case, &changes, step))?;
             let worst = self.worst(recommendations, &accepted, &writes);
             if let Some((at, balance)) = worst.filter(|_| number < MOST_SETS) {
                 accepted.retain(|other| *other != at);
@@ -56,10 +57,7 @@ impl Court<'_, '_> {
     ) -> Option<(usize, Balance)> {
         let Case { workload, shapes, .. } = *self.case;
         let all: Vec<&Recommendation> = accepted.iter().map(|at| &recommendations[*at]).collect();
-        let proof = |id: &str| {
-            let in_set = self.set.as_ref().filter(|set| set.index_of(id).is_some());
-            in_set.or_else(|| self.single(id))
-        };
+        let proof = |id: &str| self.proof(id);
         let books = Books { workload, shapes, accepted: &all, proof: &proof, writes };
         let (id, balance) = books.worst()?;
         let at = accepted.iter().find(|at| recommendations[**at].id == id)?;

@@ -1,21 +1,22 @@
-//! Every proposed index on trial: each alone, and all together.
+//! Tries every proposed index: each alone, all together, and each left out of the set.
 //!
-//! Before anything is executed, all are built together once and only plans are looked at: an index that
-//! no statement uses beside the others needs no trial of its own. Then each of the rest is tried alone,
-//! and those that stand are tried together. What does not stand there leaves the set, and the rest is
-//! tried again, until what is accepted is exactly what was tried together. Last, those that only made some
-//! statement slower alone are tried beside what stands.
+//! Before anything is executed, all are built together once and only plans are looked at: an index that no statement
+//! uses beside the others needs no trial of its own. The rest is tried alone, the most valuable first. What is not
+//! rejected is tried together. Then each member is left out of the set in turn, and what does not pay beside the
+//! others is rejected. What is left is tried together again, so that what is accepted is exactly what was measured.
+//! Last, those that only made some statement slower alone are tried beside what stands.
 
-use super::decide::{
-    Fate, Matter, alone, in_set, is_missed, others_used, proved_by_set, superfluous,
-};
-use super::plan::{Plan, Planner, plan};
+use super::decide::{Fate, Matter, alone, in_set};
+use super::forecast::{Forecast, Step as ForecastStep, steps};
+use super::leave_one_out::{LeftOut, Outcome, Pays, leave_one_out};
+use super::plan::{Plan, Planned, Planner, plan};
 use super::stage::{Case, NewlyBuilt};
-use super::transaction::{look_at_plans, try_indexes};
+use super::transaction::{MOST_REPLAYED, look_at_plans, try_indexes};
+use super::work::{WorkChange, work_change};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Kind, Recommendation, State};
-use crate::model::trial::Trial;
+use crate::model::trial::{Trial, Verdict, WithoutQuery};
 use crate::pg::error::PgError;
 use crate::stats::random::Random;
 
@@ -23,12 +24,15 @@ use crate::stats::random::Random;
 pub(super) const MOST_SETS: usize = 4;
 
 /// How far the trials are.
-#[derive(Debug, Clone, Copy)]
 pub enum Step<'s> {
-    /// A trial begins.
-    Begin(&'s str),
+    /// A step begins; about so many seconds are left, this one included.
+    Begin { what: &'s str, left_s: f64 },
     /// Rounds done, and to do.
     Rounds { done: usize, of: usize },
+    /// A recommendation was judged, by this trial where it had one of its own.
+    Judged { recommendation: &'s Recommendation, trial: Option<&'s Trial>, left_s: f64 },
+    /// What is known so far. Recommendations that were not tried yet, or not with the others, are undecided.
+    SoFar { recommendations: &'s [Recommendation], trials: &'s [&'s Trial] },
 }
 
 /// What came of the trials.
@@ -45,7 +49,9 @@ pub fn verify(
     recommendations: &mut [Recommendation],
     tell: &mut dyn FnMut(Step<'_>),
 ) -> Held {
-    let mut court = Court {
+    let proposed = best_first(case, recommendations);
+    let forecast = Forecast::new(steps(case, recommendations, &proposed));
+    let mut procedure = Procedure {
         case,
         planner: Planner::default(),
         random: Random::new(case.stage.effort.seed),
@@ -53,34 +59,54 @@ pub fn verify(
         set: None,
         is_settled: false,
         used_in_set: Vec::new(),
+        proposed: proposed.clone(),
+        forecast,
         tell,
     };
-    let proposed: Vec<usize> = (0..recommendations.len())
-        .filter(|at| {
-            let recommendation = &recommendations[*at];
-            recommendation.kind == Kind::CreateIndex
-                && recommendation.state == State::Proposed
-                && recommendation.index.is_some()
-        })
-        .collect();
-    let stopped = match court.indexes(recommendations, &proposed) {
+    let stopped = match procedure.indexes(recommendations) {
         Ok(()) => {
-            let stopped = court.writes(recommendations).err();
-            fall_with_what_they_require(recommendations);
+            let stopped = procedure.writes(recommendations).err();
+            reject_with_what_they_require(recommendations);
             stopped
         }
         Err(error) => {
-            court.leave_open(recommendations, &proposed);
+            procedure.leave_open(recommendations);
             Some(error)
         }
     };
-    let mut trials = court.singles;
-    trials.extend(court.set);
+    procedure.name_more_work(recommendations);
+    let mut trials = procedure.singles;
+    trials.extend(procedure.set);
     Held { trials, stopped }
 }
 
+/// Places of the indexes that are proposed: those first whose statements take the most time that the planner expects
+/// to go away.
+fn best_first(case: &Case<'_>, recommendations: &[Recommendation]) -> Vec<usize> {
+    let is_proposed = |recommendation: &Recommendation| {
+        recommendation.kind == Kind::CreateIndex
+            && recommendation.state == State::Proposed
+            && recommendation.index.is_some()
+    };
+    let mut proposed: Vec<usize> =
+        (0..recommendations.len()).filter(|at| is_proposed(&recommendations[*at])).collect();
+    let value = |recommendation: &Recommendation| -> f64 {
+        let time_us = |served: &Fingerprint| {
+            case.workload.query(*served).map_or(0.0, |query| query.total_us as f64)
+        };
+        let part = recommendation.estimated.map_or(1.0, |estimate| {
+            1.0 - (estimate.cost_after / estimate.cost_before.max(f64::MIN_POSITIVE)).min(1.0)
+        });
+        recommendation.serves.iter().map(time_us).sum::<f64>() * part
+    };
+    proposed.sort_by(|a, b| {
+        value(&recommendations[*b]).total_cmp(&value(&recommendations[*a])).then(a.cmp(b))
+    });
+    proposed
+}
+
 /// An index whose place no other one takes now stays where it is.
-fn fall_with_what_they_require(recommendations: &mut [Recommendation]) {
+fn reject_with_what_they_require(recommendations: &mut [Recommendation]) {
     let rejected: Vec<String> = recommendations
         .iter()
         .filter(|recommendation| recommendation.state == State::Rejected)
@@ -95,7 +121,7 @@ fn fall_with_what_they_require(recommendations: &mut [Recommendation]) {
     }
 }
 
-pub(super) struct Court<'c, 'w> {
+pub(super) struct Procedure<'c, 'w> {
     pub(super) case: &'c Case<'c>,
     planner: Planner,
     random: Random,
@@ -106,29 +132,30 @@ pub(super) struct Court<'c, 'w> {
     is_settled: bool,
     /// Recommendations that a statement would use beside all others.
     used_in_set: Vec<String>,
+    /// Places of the indexes on trial, best first.
+    proposed: Vec<usize>,
+    forecast: Forecast,
     pub(super) tell: &'w mut dyn FnMut(Step<'_>),
 }
 
-impl<'c> Court<'c, '_> {
-    /// Tries each alone, and what stands together.
-    fn indexes(
-        &mut self,
-        recommendations: &mut [Recommendation],
-        proposed: &[usize],
-    ) -> Result<(), PgError> {
-        let members = self.each_alone(recommendations, proposed.to_vec())?;
+impl<'c> Procedure<'c, '_> {
+    /// Tries each alone, and what is not rejected together.
+    fn indexes(&mut self, recommendations: &mut [Recommendation]) -> Result<(), PgError> {
+        let members = self.each_alone(recommendations, self.proposed.clone())?;
         self.set = self.together(recommendations, members)?;
         self.is_settled = true;
-        self.beside(recommendations, proposed)
+        self.beside(recommendations)?;
+        self.so_far(recommendations);
+        Ok(())
     }
 
     /// Says of each recommendation how far it came before the trials were stopped. Without a set that stands
     /// nothing is accepted.
-    fn leave_open(&self, recommendations: &mut [Recommendation], proposed: &[usize]) {
-        for at in proposed {
+    fn leave_open(&self, recommendations: &mut [Recommendation]) {
+        for at in &self.proposed {
             let recommendation = &recommendations[*at];
             let (state, why) = match recommendation.state {
-                State::Proposed => self.alone(recommendation, None),
+                State::Proposed => self.alone(recommendation),
                 state => (state, recommendation.why.clone()),
             };
             let open = |why: &str| (State::Undecided, Some(why.to_owned()));
@@ -143,6 +170,31 @@ impl<'c> Court<'c, '_> {
         }
     }
 
+    /// A step of the trials begins.
+    pub(super) fn begin(&mut self, step: ForecastStep, what: &str) {
+        self.forecast.begin(step);
+        (self.tell)(Step::Begin { what, left_s: self.forecast.left_s() });
+    }
+
+    /// Tells of a recommendation that was judged, and of all that is known so far.
+    fn judged(&mut self, recommendations: &[Recommendation], at: usize) {
+        self.forecast.end();
+        let recommendation = &recommendations[at];
+        let trial =
+            self.singles.iter().find(|trial| trial.recommendations == [&*recommendation.id]);
+        let left_s = self.forecast.left_s();
+        (self.tell)(Step::Judged { recommendation, trial, left_s });
+        self.so_far(recommendations);
+    }
+
+    /// Tells what is known so far, as if the trials were stopped now.
+    fn so_far(&mut self, recommendations: &[Recommendation]) {
+        let mut now = recommendations.to_vec();
+        self.leave_open(&mut now);
+        let trials: Vec<&Trial> = self.singles.iter().chain(&self.set).collect();
+        (self.tell)(Step::SoFar { recommendations: &now, trials: &trials });
+    }
+
     /// Tries each recommendation alone that a statement would use beside the others. Those that are
     /// worth trying together come back.
     fn each_alone(
@@ -152,138 +204,179 @@ impl<'c> Court<'c, '_> {
     ) -> Result<Vec<usize>, PgError> {
         let mut displaced = self.displaced(recommendations, &members)?;
         members.retain(|at| !displaced.contains(at));
-        self.judge(recommendations, &members, None)?;
+        self.judge_alone(recommendations, &members)?;
         let tried = members.len();
         members.retain(|at| recommendations[*at].state != State::Rejected);
         if members.len() < tried {
             // What the rejected ones had displaced may be wanted after all.
             members.append(&mut displaced);
-            members.sort_unstable();
         }
         Ok(members)
     }
 
-    /// Tries what is left together, until all of it stands and nothing in it is superfluous. `None` where
-    /// that is less than two.
+    /// Tries what is left together, until all of it stands. `None` where that is less than two.
     pub(super) fn together(
         &mut self,
         recommendations: &mut [Recommendation],
         mut members: Vec<usize>,
     ) -> Result<Option<Trial>, PgError> {
-        let mut larger: Option<(Trial, Vec<usize>)> = None;
-        for number in 1..=MOST_SETS {
+        let mut is_thinned_out = false;
+        for _ in 0..MOST_SETS {
             if members.len() < 2 {
                 break;
             }
-            let trial = self.hold("the whole set", recommendations, &members, None)?;
-            self.judge(recommendations, &members, Some(&trial))?;
+            let step = ForecastStep::Set;
+            let trial = self.hold((step, "the whole set"), recommendations, &members)?;
+            self.forecast.end();
             let tried = members.len();
-            members.retain(|at| recommendations[*at].state == State::Accepted);
+            for at in &members {
+                if let Some(fate) = in_set(&trial, self.matter(&recommendations[*at])) {
+                    set_fate(&mut recommendations[*at], fate);
+                }
+            }
+            members.retain(|at| recommendations[*at].state != State::Rejected);
             if members.len() < tried {
                 continue;
             }
-            if let Some((trial, taken_out)) =
-                larger.take_if(|(other, _)| trial.is_slower_than(other))
-            {
-                // They were not superfluous after all.
-                for at in taken_out {
-                    recommendations[at].state = State::Accepted;
-                    recommendations[at].why = None;
-                }
-                return Ok(Some(trial));
+            if !is_thinned_out {
+                self.thin_out(recommendations, &members, &trial)?;
+                is_thinned_out = true;
             }
-            let taken_out = self.take_out(recommendations, &mut members, &trial);
-            if !taken_out.is_empty() {
-                larger = Some((trial, taken_out));
-                continue;
-            }
-            let is_last = number == MOST_SETS;
-            if is_last || !self.leave_out_unmissed(recommendations, &mut members, &trial)? {
+            members.retain(|at| recommendations[*at].state == State::Accepted);
+            if members.len() == tried {
                 return Ok(Some(trial));
             }
         }
         // There is no set any more that proves anything: what is left has to stand alone, where one that came back
         // has not been tried yet.
-        self.judge(recommendations, &members, None)?;
+        self.judge_alone(recommendations, &members)?;
         Ok(None)
     }
 
-    /// Rejects the members of a set that others make superfluous.
-    fn take_out(
-        &self,
-        recommendations: &mut [Recommendation],
-        members: &mut Vec<usize>,
-        set: &Trial,
-    ) -> Vec<usize> {
-        let mut taken_out = Vec::new();
-        loop {
-            let ids: Vec<&str> =
-                members.iter().map(|at| recommendations[*at].id.as_str()).collect();
-            let Some((id, by)) = superfluous(set, &self.singles, &ids) else { return taken_out };
-            let Some(place) = members.iter().position(|at| recommendations[*at].id == id) else {
-                return taken_out;
-            };
-            let at = members.remove(place);
-            recommendations[at].state = State::Rejected;
-            recommendations[at].why = Some(format!("its statements are as fast with {by} alone"));
-            taken_out.push(at);
-        }
-    }
-
-    /// Of what only the set proves, leaves out what its statements do not miss: where several indexes make a
-    /// statement faster together, one of them may do nothing for it but stand in its plan. Returns whether there was any.
-    fn leave_out_unmissed(
+    /// Leaves each member of a set out that another one could stand in for. What pays beside the others is accepted,
+    /// what does not is rejected; of those the least valuable first, as the others may pay without it.
+    fn thin_out(
         &mut self,
         recommendations: &mut [Recommendation],
-        members: &mut Vec<usize>,
+        members: &[usize],
         set: &Trial,
-    ) -> Result<bool, PgError> {
-        let before = members.len();
-        for at in members.clone() {
-            let recommendation = &recommendations[at];
-            let id = recommendation.id.clone();
-            let Some(single) = self.single(&id) else { continue };
-            if alone(single, self.matter(recommendation), true).0 == State::Accepted {
-                continue;
-            }
-            let statements = proved_by_set(set, &id, &self.singles);
-            let used = others_used(set, &statements, &id);
-            let mut others = members.clone();
-            others.retain(|other| used.contains(&recommendations[*other].id.as_str()));
-            // One other by itself was tried already, and was slower.
-            if others.len() < 2 {
-                continue;
-            }
-            let what = format!("the set without {id}");
-            let without = self.hold(&what, recommendations, &others, Some(&statements))?;
-            if without.failed.is_none() && !is_missed(set, &without, &statements) {
-                let recommendation = &mut recommendations[at];
-                recommendation.state = State::Undecided;
-                recommendation.why = Some(format!(
-                    "{} is as fast beside the others without it",
-                    statements.first().map_or(String::new(), Fingerprint::to_string)
-                ));
-                members.retain(|member| *member != at);
-            }
+    ) -> Result<(), PgError> {
+        for at in members {
+            let fate = self.alone(&recommendations[*at]);
+            set_fate(&mut recommendations[*at], fate);
         }
-        Ok(members.len() < before)
+        let mut open: Vec<usize> = members
+            .iter()
+            .copied()
+            .filter(|at| self.has_substitutes(recommendations, *at, members, set))
+            .collect();
+        let mut standing = members.to_vec();
+        while !open.is_empty() {
+            let outcomes = self.left_out(recommendations, &standing, &open, set)?;
+            let mut least: Option<(f64, usize)> = None;
+            let mut unpaid = Vec::new();
+            for (at, outcome) in open.iter().zip(outcomes) {
+                let recommendation = &mut recommendations[*at];
+                let (worth_us, fate) = fate_beside(recommendation, &outcome, |query| {
+                    query.saved_us() * self.case.workload.calls(query.fingerprint) as f64
+                });
+                let pays = fate.0 == State::Accepted;
+                set_fate(recommendation, fate);
+                recommendation.without = Some(outcome.without);
+                if pays {
+                    continue;
+                }
+                unpaid.push(*at);
+                if least.is_none_or(|(known_us, _)| worth_us < known_us) {
+                    least = Some((worth_us, *at));
+                }
+            }
+            let Some((_, least)) = least else { break };
+            standing.retain(|at| *at != least);
+            self.judged(recommendations, least);
+            unpaid.retain(|at| *at != least);
+            // Without it they may pay: they are tried again.
+            open = unpaid;
+        }
+        Ok(())
     }
 
-    /// Tries some recommendations together, on all statements that read their tables or `only` on some.
+    /// A statement that uses the index reads a table of another member: without the index it may use that one.
+    fn has_substitutes(
+        &self,
+        recommendations: &[Recommendation],
+        at: usize,
+        members: &[usize],
+        set: &Trial,
+    ) -> bool {
+        let Some(index) = set.index_of(&recommendations[at].id) else { return false };
+        let Case { workload, shapes, .. } = *self.case;
+        let tables = workload.queries.iter().zip(shapes).filter_map(|(query, shape)| {
+            shape.as_ref().filter(|_| index.used_by.contains(&query.fingerprint))
+        });
+        let tables: Vec<&TableName> =
+            tables.flat_map(|shape| shape.scans.iter().map(|scan| &scan.table)).collect();
+        members.iter().filter(|other| **other != at).any(|other| {
+            recommendations[*other].table.as_ref().is_some_and(|table| tables.contains(&table))
+        })
+    }
+
+    /// Leaves each of `open` out of what stands.
+    fn left_out(
+        &mut self,
+        recommendations: &[Recommendation],
+        standing: &[usize],
+        open: &[usize],
+        set: &Trial,
+    ) -> Result<Vec<Outcome>, PgError> {
+        self.begin(ForecastStep::LeaveOneOut, "leaving each out of the set");
+        let (_, plan) = self.prepare(recommendations, standing);
+        let others: Vec<usize> = standing.iter().copied().filter(|at| !open.contains(at)).collect();
+        let others = newly_built(recommendations, &others);
+        let left_out: Vec<LeftOut<'_, '_>> = open
+            .iter()
+            .filter_map(|at| {
+                let change = newly_built(recommendations, &[*at]).pop()?;
+                let used_by = &set.index_of(&recommendations[*at].id)?.used_by;
+                let uses = |planned: &&Planned<'_>| used_by.contains(&planned.query.fingerprint);
+                let statements: Vec<&Planned<'_>> =
+                    plan.queries.iter().filter(uses).take(MOST_REPLAYED).collect();
+                let latency_us = |planned: &&Planned<'_>| {
+                    let known = set.query(planned.query.fingerprint);
+                    known.and_then(|query| query.after.median_us()).unwrap_or(0.0)
+                };
+                let latencies_us = statements.iter().map(latency_us).collect();
+                Some(LeftOut { change, statements, latencies_us })
+            })
+            .collect();
+        let workload = self.case.workload;
+        let calls = |fingerprint: Fingerprint| workload.calls(fingerprint);
+        let tell = &mut *self.tell;
+        let of = left_out.len();
+        let outcomes = unless_stopped(leave_one_out(
+            self.case.stage,
+            &others,
+            &left_out,
+            (workload.total_us() as f64, &calls),
+            &mut |done| tell(Step::Rounds { done, of }),
+        ));
+        self.forecast.end();
+        outcomes
+    }
+
+    /// Tries some recommendations together, on the statements that read their tables.
     pub(super) fn hold(
         &mut self,
-        what: &str,
+        (step, what): (ForecastStep, &str),
         recommendations: &[Recommendation],
         members: &[usize],
-        only: Option<&[Fingerprint]>,
     ) -> Result<Trial, PgError> {
-        let (changes, mut plan) = self.prepare(recommendations, members);
-        plan.queries
-            .retain(|planned| only.is_none_or(|only| only.contains(&planned.query.fingerprint)));
-        (self.tell)(Step::Begin(&format!("trying {what}")));
+        self.begin(step, &format!("trying {what}"));
+        let (changes, plan) = self.prepare(recommendations, members);
         let tell = &mut *self.tell;
         let stage = self.case.stage;
-        whole(try_indexes(stage, &changes, plan, &mut |done, of| tell(Step::Rounds { done, of })))
+        let rounds = &mut |done, of| tell(Step::Rounds { done, of });
+        unless_stopped(try_indexes(stage, &changes, plan, rounds))
     }
 
     /// Those that no statement uses when all are there. Their fate is written down; without a set there
@@ -297,19 +390,37 @@ impl<'c> Court<'c, '_> {
         if members.len() < 2 {
             return Ok(displaced);
         }
-        (self.tell)(Step::Begin("looking at the plans with the whole set"));
+        self.begin(ForecastStep::Plans, "looking at the plans with the whole set");
         let (changes, plan) = self.prepare(recommendations, members);
-        let trial = whole(look_at_plans(self.case.stage, &changes, plan))?;
+        let trial = unless_stopped(look_at_plans(self.case.stage, &changes, plan))?;
+        self.forecast.end();
         let used = trial.indexes.iter().filter(|index| !index.used_by.is_empty());
         self.used_in_set.extend(used.map(|index| index.recommendation.clone()));
         for at in members {
-            if let Some((state, why)) = in_set(&trial, self.matter(&recommendations[*at])) {
-                recommendations[*at].state = state;
-                recommendations[*at].why = why;
+            if let Some(mut fate) = in_set(&trial, self.matter(&recommendations[*at])) {
+                let does_its_job = self.same_beginning(recommendations, *at);
+                if let (State::Rejected, Some(why), Some(other)) =
+                    (fate.0, &mut fate.1, does_its_job)
+                {
+                    why.push_str(&format!("; {other} begins with the same column"));
+                }
+                set_fate(&mut recommendations[*at], fate);
                 displaced.push(*at);
             }
         }
         Ok(displaced)
+    }
+
+    /// Another proposed index with the same leading column, that a statement uses beside all others.
+    fn same_beginning(&self, recommendations: &[Recommendation], at: usize) -> Option<String> {
+        let first = |at: usize| {
+            let plan = &recommendations[at].index.as_ref()?.plan;
+            Some((&plan.table, &plan.keys.first()?.expression))
+        };
+        let others = self.proposed.iter().filter(|other| **other != at);
+        let same = others.filter(|other| first(**other) == first(at));
+        let ids = same.map(|other| &recommendations[*other].id);
+        ids.filter(|id| self.used_in_set.contains(id)).cloned().next()
     }
 
     fn prepare<'r>(
@@ -334,65 +445,135 @@ impl<'c> Court<'c, '_> {
         (changes, plan)
     }
 
-    /// Decides about recommendations by what each did alone, and by what it did in the set they make.
-    fn judge(
+    /// Decides about recommendations by what each did alone. Those without a trial of their own get one.
+    fn judge_alone(
         &mut self,
         recommendations: &mut [Recommendation],
         members: &[usize],
-        set: Option<&Trial>,
     ) -> Result<(), PgError> {
-        let mut fates: Vec<Option<Fate>> = Vec::new();
         for at in members {
-            let fate = set.and_then(|set| in_set(set, self.matter(&recommendations[*at])));
-            if fate.is_none() && self.is_untried(&recommendations[*at].id) {
-                let trial = self.hold(&recommendations[*at].id, recommendations, &[*at], None)?;
+            let id = recommendations[*at].id.clone();
+            let is_untried = self.single(&id).is_none();
+            if is_untried {
+                let step = ForecastStep::Single(id.clone());
+                let trial = self.hold((step, &id), recommendations, &[*at])?;
                 self.singles.push(trial);
             }
-            fates.push(fate);
-        }
-        for (at, fate) in members.iter().zip(fates) {
-            let (state, why) = fate.unwrap_or_else(|| self.alone(&recommendations[*at], set));
-            recommendations[*at].state = state;
-            recommendations[*at].why = why;
+            let fate = self.alone(&recommendations[*at]);
+            set_fate(&mut recommendations[*at], fate);
+            if is_untried {
+                self.judged(recommendations, *at);
+            }
         }
         Ok(())
     }
 
-    /// The fate of a recommendation by itself, or by what it did in the set.
-    fn alone(&self, recommendation: &Recommendation, set: Option<&Trial>) -> Fate {
+    /// The fate of a recommendation by itself.
+    fn alone(&self, recommendation: &Recommendation) -> Fate {
         let id = &recommendation.id;
         let Some(single) = self.single(id) else { return (State::Undecided, None) };
-        let fate = alone(single, self.matter(recommendation), self.used_in_set.contains(id));
-        if fate.0 == State::Accepted {
-            return fate;
-        }
-        let proved = set.map_or(Vec::new(), |set| proved_by_set(set, id, &self.singles));
-        match proved.first() {
-            Some(statement) => {
-                let why = format!("{statement} becomes faster by it together with the others");
-                (State::Accepted, Some(why))
-            }
-            None => fate,
-        }
-    }
-
-    fn is_untried(&self, id: &str) -> bool {
-        self.single(id).is_none()
+        alone(single, self.matter(recommendation), self.used_in_set.contains(id))
     }
 
     pub(super) fn single(&self, id: &str) -> Option<&Trial> {
         self.singles.iter().find(|single| single.recommendations == [id])
     }
 
+    /// The trial that proves an accepted recommendation: that of the set, or its own.
+    pub(super) fn proof(&self, id: &str) -> Option<&Trial> {
+        let in_set = self.set.as_ref().filter(|set| set.index_of(id).is_some());
+        in_set.or_else(|| self.single(id))
+    }
+
     pub(super) fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> Matter<'m> {
         let Case { workload, shapes, .. } = *self.case;
         Matter { workload, shapes, recommendation }
     }
+
+    pub(super) fn proposed(&self) -> &[usize] {
+        &self.proposed
+    }
+
+    /// Names the statements that do a multiple of the work with an accepted index, although the clock did not show
+    /// it.
+    fn name_more_work(&self, recommendations: &mut [Recommendation]) {
+        for recommendation in recommendations.iter_mut().filter(|r| r.state == State::Accepted) {
+            let Some(trial) = self.proof(&recommendation.id) else { continue };
+            let Some(index) = trial.index_of(&recommendation.id) else { continue };
+            for query in &trial.queries {
+                let is_more = index.used_by.contains(&query.fingerprint)
+                    && query.verdict != Verdict::Regressed
+                    && work_change(&query.work) == WorkChange::More;
+                if let Some((before, after)) = query.work.mean().filter(|_| is_more) {
+                    recommendation.cautions.push(format!(
+                        "{} touches {} blocks and {} rows with it, {} and {} without; its time did not show that",
+                        query.fingerprint, after.blocks, after.rows, before.blocks, before.rows
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// What leaving an index out says of it, and what it is worth.
+fn fate_beside(
+    recommendation: &Recommendation,
+    outcome: &Outcome,
+    worth_us: impl Fn(&WithoutQuery) -> f64,
+) -> (f64, Fate) {
+    let worth: f64 = outcome.without.queries.iter().map(worth_us).sum();
+    let fate = match &outcome.pays {
+        Pays::Yes(_) if recommendation.state == State::Accepted => {
+            (State::Accepted, recommendation.why.clone())
+        }
+        Pays::Yes(fingerprint) => {
+            let why = format!("{fingerprint} becomes faster by it together with the others");
+            (State::Accepted, Some(why))
+        }
+        Pays::No => (State::Rejected, Some(why_not(outcome))),
+        Pays::Unclear => {
+            let why = "beside the others the time that it saves could not be told from noise";
+            (State::Undecided, Some(why.to_owned()))
+        }
+        Pays::Failed(why) => {
+            (State::Undecided, Some(format!("it could not be left out of the set: {why}")))
+        }
+    };
+    (worth, fate)
+}
+
+/// Why an index does not pay beside the others, with the figures of the statement that misses it most.
+fn why_not(outcome: &Outcome) -> String {
+    let served_by = &outcome.without.served_by;
+    let job = match &served_by[..] {
+        [] => "its statements do as well without it".to_owned(),
+        [one] => format!("{one} does its job"),
+        several => format!("{} do its job", several.join(" and ")),
+    };
+    let most = outcome.without.queries.iter().max_by(|a, b| a.saved_us().total_cmp(&b.saved_us()));
+    let figures = most.and_then(|query| {
+        let (without, with) = query.work.mean()?;
+        let blocks = match without.blocks == with.blocks {
+            true => format!("{} blocks with it and without", with.blocks),
+            false => format!("{} blocks without it and {} with it", without.blocks, with.blocks),
+        };
+        let median = |us: Option<f64>| us.map(|us| format!("{:.3}", us / 1e3));
+        let times = median(query.without.median_us())
+            .zip(median(query.with.median_us()))
+            .map_or(String::new(), |(without, with)| format!(", {without} and {with} ms"));
+        Some(format!(": {} touches {blocks}{times}", query.fingerprint))
+    });
+    job + &figures.unwrap_or_default()
+}
+
+fn set_fate(recommendation: &mut Recommendation, (state, why): Fate) {
+    recommendation.state = state;
+    recommendation.why = why;
 }
 
 /// What was not cut short. A trial notes what goes wrong in it and goes on, so that one which the user has stopped
 /// seems to have failed.
-pub(super) fn whole<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
+pub(super) fn unless_stopped<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
     PgError::unless_interrupted()?;
     trial
 }

@@ -32,6 +32,7 @@ fn recommendation(id: &str, state: &str, sql: &[&str], undo: &[&str]) -> RunReco
         estimated: None,
         takes: None,
         measured: None,
+        without: None,
     }
 }
 

@@ -16,6 +16,7 @@ use super::gather::{Gathered, Wanted, gather};
 use super::output;
 use super::progress::Progress;
 use super::trial::{hold, record_run};
+use crate::model::trial::Trial;
 use crate::pg::connect::Connection;
 use crate::pg::guard;
 use crate::pg::libpq_env::Settings;
@@ -207,12 +208,20 @@ fn prove(
         statement_timeout_ms: connection.statement_timeout,
         seed: args.seed,
     };
-    let Held { trials, stopped } =
-        hold(&gathered, live, &writable, &mut recommendations, (effort, true), progress);
+    let Held { trials, stopped } = hold(
+        &gathered,
+        live,
+        &writable,
+        &mut recommendations,
+        (effort, true),
+        progress,
+        &mut |_, _| {},
+    );
     if let Some(error) = stopped {
         return Err(error.into());
     }
-    let mut run = record_run("demo", &gathered, &findings, &recommendations, &trials, args.seed);
+    let all: Vec<&Trial> = trials.iter().collect();
+    let mut run = record_run("demo", &gathered, &findings, &recommendations, &all, args.seed);
     advice.explain(&mut run);
     if let Some(target) = &mut run.target {
         // The socket is gone when anybody reads this.

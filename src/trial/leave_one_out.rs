@@ -1,0 +1,350 @@
+//! Tries each index of a set without it: what its statements do beside the other new indexes.
+//!
+//! One session builds all indexes but one, runs the statements that use that one, builds it and runs them again; all
+//! in a transaction that is rolled back. To leave each of *n* indexes out in turn, half of those that are to be left
+//! out are built while the other half is looked at, and so on: about *n* log *n* builds instead of *n* times *n*.
+
+use std::time::Instant;
+
+use super::block::{build_all, connect, work_of};
+use super::compare::BAND_PCT;
+use super::plan::Planned;
+use super::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
+use super::stage::{NewlyBuilt, Stage};
+use super::work::{WorkChange, work_change};
+use crate::model::fingerprint::Fingerprint;
+use crate::model::trial::{Arm, NOTICEABLE_US, WithoutIndex, WithoutQuery, Work, WorkPairs};
+use crate::pg::error::{Kind, PgError};
+use crate::pg::explain;
+use crate::stats::quantile::median;
+
+/// Rounds without the index and with it, where the first one does not decide.
+const ROUNDS: usize = 3;
+/// Work of the statement without the index and with it from which on it pays, however short the statement is.
+const MANY_TIMES: u64 = 5;
+/// Part of the time of the workload that an index has to save where it saves less than anybody notices, percent.
+const SHARE_PCT: f64 = 1.0;
+/// Executions of a statement in a round, at least and at most, and the time they may take beyond the fewest, seconds.
+const EXECUTIONS: (usize, usize) = (3, 20);
+const ROUND_S: f64 = 0.3;
+/// Parameter sets of a statement that are explained, and the time for them, seconds.
+const EXPLAINED: usize = 8;
+const EXPLAIN_S: f64 = 1.0;
+/// An execution without the index is stopped after so many times what it takes with it, and not before this time,
+/// milliseconds.
+const STOPPED_AFTER: f64 = 20.0;
+const SHORTEST_LIMIT_MS: f64 = 500.0;
+
+/// One index that is left out, and the statements that use it in the set.
+pub struct LeftOut<'c, 'w> {
+    pub change: NewlyBuilt<'c>,
+    pub statements: Vec<&'c Planned<'w>>,
+    /// Median of each statement in the set, microseconds.
+    pub latencies_us: Vec<f64>,
+}
+
+/// What became of leaving one index out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub without: WithoutIndex,
+    pub pays: Pays,
+}
+
+/// Whether an index pays beside the others.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pays {
+    /// This statement misses it.
+    Yes(Fingerprint),
+    /// None of its statements does.
+    No,
+    /// Time moved and work did not tell.
+    Unclear,
+    /// It could not be tried, for this reason.
+    Failed(String),
+}
+
+/// Leaves each of `left_out` out in turn; `others` stand all the time. `workload_us` is the time of the whole
+/// workload, and `calls` how often a statement ran in it. `step` is told when one is done.
+///
+/// # Errors
+/// When the server goes away, or the user interrupts.
+pub fn leave_one_out(
+    stage: Stage<'_>,
+    others: &[NewlyBuilt<'_>],
+    left_out: &[LeftOut<'_, '_>],
+    (workload_us, calls): (f64, &dyn Fn(Fingerprint) -> u64),
+    step: &mut dyn FnMut(usize),
+) -> Result<Vec<Outcome>, PgError> {
+    let mut session = Prepared::new(connect(stage.settings, stage.effort)?);
+    session.connection.batch(&format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET LOCAL lock_timeout = {}",
+        stage.effort.lock_timeout_ms
+    ))?;
+    let mut names = Vec::new();
+    let failed = failed_builds(&mut session, others, &mut names)?;
+    let mut visit = Visit {
+        stage,
+        session,
+        left_out,
+        outcomes: vec![None; left_out.len()],
+        workload_us,
+        calls,
+        names,
+        failed,
+        done: 0,
+        step,
+    };
+    visit.halves(&(0..left_out.len()).collect::<Vec<_>>())?;
+    let Visit { session, outcomes, .. } = visit;
+    session.connection.clean_up("ROLLBACK")?;
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// Builds indexes and notes by which names plans call them. Returns why one could not be built.
+fn failed_builds(
+    session: &mut Prepared,
+    changes: &[NewlyBuilt<'_>],
+    names: &mut Vec<(String, String)>,
+) -> Result<Option<String>, PgError> {
+    let (indexes, of_each) = build_all(session, changes)?;
+    for (index, own) in indexes.iter().zip(of_each) {
+        names.extend(own.into_iter().map(|name| (name, index.recommendation.clone())));
+    }
+    Ok(indexes.into_iter().find_map(|index| index.failed))
+}
+
+struct Visit<'v, 'c, 'w> {
+    stage: Stage<'v>,
+    session: Prepared,
+    left_out: &'v [LeftOut<'c, 'w>],
+    outcomes: Vec<Option<Outcome>>,
+    workload_us: f64,
+    calls: &'v dyn Fn(Fingerprint) -> u64,
+    /// Name of an index in a plan, and its recommendation.
+    names: Vec<(String, String)>,
+    /// Why one of those that should stand could not be built.
+    failed: Option<String>,
+    done: usize,
+    step: &'v mut dyn FnMut(usize),
+}
+
+/// What one state of the indexes gave of one statement.
+#[derive(Default)]
+struct Seen {
+    /// Work and nodes of the plan for each parameter set that was explained, in their order; `None` where it failed.
+    touched: Vec<Option<(Work, u64)>>,
+    indexes: Vec<String>,
+    latencies_us: Vec<f64>,
+    is_stopped: bool,
+}
+
+impl Visit<'_, '_, '_> {
+    /// All indexes but `rest` stand. Builds one half of the rest to look at the other, and the other way round.
+    fn halves(&mut self, rest: &[usize]) -> Result<(), PgError> {
+        let [first, .., _] = rest else {
+            return match rest {
+                [one] => self.leave_out(*one),
+                _ => Ok(()),
+            };
+        };
+        let savepoint = format!("pgassay_without_{first}_{}", rest.len());
+        let (left, right) = rest.split_at(rest.len() / 2);
+        for (looked_at, built) in [(left, right), (right, left)] {
+            let changes: Vec<NewlyBuilt<'_>> =
+                built.iter().map(|at| self.left_out[*at].change).collect();
+            self.session.connection.batch(&format!("SAVEPOINT {savepoint}"))?;
+            let (known, failed) = (self.names.len(), self.failed.clone());
+            let why = failed_builds(&mut self.session, &changes, &mut self.names)?;
+            self.failed = self.failed.take().or(why);
+            self.halves(looked_at)?;
+            self.session.connection.batch(&format!(
+                "ROLLBACK TO SAVEPOINT {savepoint}; RELEASE SAVEPOINT {savepoint}"
+            ))?;
+            self.names.truncate(known);
+            self.failed = failed;
+        }
+        Ok(())
+    }
+
+    /// All indexes but one stand.
+    fn leave_out(&mut self, at: usize) -> Result<(), PgError> {
+        let left_out = &self.left_out[at];
+        let mut queries: Vec<WithoutQuery> = Vec::new();
+        let mut served_by: Vec<String> = Vec::new();
+        let mut failed = self.failed.clone();
+        for round in 0..ROUNDS {
+            if failed.is_some() || (round > 0 && self.is_obvious(&queries)) {
+                break;
+            }
+            let without = self.look(left_out)?;
+            self.session.connection.batch("SAVEPOINT pgassay_with")?;
+            let known = self.names.len();
+            failed = failed_builds(&mut self.session, &[left_out.change], &mut self.names)?;
+            self.names.truncate(known);
+            let with = self.look(left_out)?;
+            self.session
+                .connection
+                .batch("ROLLBACK TO SAVEPOINT pgassay_with; RELEASE SAVEPOINT pgassay_with")?;
+            for (number, (without, with)) in without.into_iter().zip(with).enumerate() {
+                if round == 0 {
+                    self.note_substitutes(&without, &with, &mut served_by);
+                    queries.push(first(
+                        left_out.statements[number].query.fingerprint,
+                        &without,
+                        &with,
+                    ));
+                }
+                let query = &mut queries[number];
+                query.without.timed_out += usize::from(without.is_stopped);
+                query.without.rounds.push(without.latencies_us);
+                query.with.rounds.push(with.latencies_us);
+            }
+        }
+        let pays = match failed {
+            Some(why) => Pays::Failed(why),
+            None => self.pays(&queries),
+        };
+        self.outcomes[at] = Some(Outcome { without: WithoutIndex { queries, served_by }, pays });
+        self.done += 1;
+        (self.step)(self.done);
+        Ok(())
+    }
+
+    /// Notes the indexes that a statement uses without the index and not with it.
+    fn note_substitutes(&self, without: &Seen, with: &Seen, served_by: &mut Vec<String>) {
+        for name in without.indexes.iter().filter(|name| !with.indexes.contains(name)) {
+            let new = self.names.iter().find(|(known, _)| known == name);
+            let substitute = new.map_or(name, |(_, recommendation)| recommendation);
+            if !served_by.contains(substitute) {
+                served_by.push(substitute.clone());
+            }
+        }
+    }
+
+    /// Runs the statements of one index as things stand, in a part of the transaction that may not write and that is
+    /// taken back.
+    fn look(&mut self, left_out: &LeftOut<'_, '_>) -> Result<Vec<Seen>, PgError> {
+        let session = &mut self.session;
+        session.connection.batch(&format!(
+            "SAVEPOINT pgassay_look; SET TRANSACTION READ ONLY; SAVEPOINT {REPLAY_SAVEPOINT}"
+        ))?;
+        let mut all = Vec::new();
+        for (planned, latency_us) in left_out.statements.iter().zip(&left_out.latencies_us) {
+            let limit_ms = (STOPPED_AFTER * latency_us / 1e3).max(SHORTEST_LIMIT_MS) as u64;
+            let limit_ms = limit_ms.min(self.stage.effort.statement_timeout_ms);
+            all.push(see(session, &planned.replayed, limit_ms)?);
+        }
+        session
+            .connection
+            .batch("ROLLBACK TO SAVEPOINT pgassay_look; RELEASE SAVEPOINT pgassay_look")?;
+        Ok(all)
+    }
+
+    /// One more round would not change what is said of the index.
+    fn is_obvious(&self, queries: &[WithoutQuery]) -> bool {
+        queries.iter().any(is_many_times)
+            || queries.iter().all(|query| work_change(&query.work) == WorkChange::Same)
+    }
+
+    fn pays(&self, queries: &[WithoutQuery]) -> Pays {
+        let mut pays = Pays::No;
+        for query in queries {
+            if is_many_times(query) {
+                return Pays::Yes(query.fingerprint);
+            }
+            let saved_us = query.saved_us();
+            let share_pct = match self.workload_us > 0.0 {
+                true => {
+                    100.0 * saved_us * (self.calls)(query.fingerprint) as f64 / self.workload_us
+                }
+                false => 0.0,
+            };
+            let is_noticed = saved_us >= NOTICEABLE_US || share_pct >= SHARE_PCT;
+            match work_change(&query.work) {
+                WorkChange::Less if is_noticed => return Pays::Yes(query.fingerprint),
+                WorkChange::Unclear if is_noticed && is_faster(query) => {
+                    return Pays::Yes(query.fingerprint);
+                }
+                WorkChange::Unclear if is_noticed => pays = Pays::Unclear,
+                _ => {}
+            }
+        }
+        pays
+    }
+}
+
+/// What the first round gave of a statement.
+fn first(fingerprint: Fingerprint, without: &Seen, with: &Seen) -> WithoutQuery {
+    let both = without.touched.iter().zip(&with.touched);
+    let both: Vec<_> = both.filter_map(|(without, with)| Some(((*without)?, (*with)?))).collect();
+    let work = WorkPairs {
+        pairs: both.iter().map(|((without, _), (with, _))| (*without, *with)).collect(),
+        same_nodes: both.iter().all(|((_, without), (_, with))| without == with),
+    };
+    WithoutQuery { fingerprint, without: Arm::default(), with: Arm::default(), work }
+}
+
+/// Without the index it does many times the work, or does not come to its end.
+fn is_many_times(query: &WithoutQuery) -> bool {
+    let is = |(without, with): (Work, Work)| {
+        without.is_at_least(MANY_TIMES, with) && with.is_within(without)
+    };
+    query.without.timed_out > 0 || query.work.mean().is_some_and(is)
+}
+
+/// The median of every round with the index is shorter than that of every round without, by more than the band.
+fn is_faster(query: &WithoutQuery) -> bool {
+    let medians =
+        |arm: &Arm| -> Vec<f64> { arm.rounds.iter().filter_map(|round| median(round)).collect() };
+    let shortest = medians(&query.without).into_iter().min_by(f64::total_cmp);
+    let longest = medians(&query.with).into_iter().max_by(f64::total_cmp);
+    let ratio = 1.0 + BAND_PCT / 100.0;
+    shortest.zip(longest).is_some_and(|(without, with)| without > ratio * with)
+}
+
+/// Explains and executes one statement; a limit ends what takes too long, and with it the looking.
+fn see(session: &mut Prepared, query: &Replayed, limit_ms: u64) -> Result<Seen, PgError> {
+    let mut seen = Seen::default();
+    let started = Instant::now();
+    for sample in query.samples.iter().take(EXPLAINED) {
+        session.connection.batch(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
+        match explain::executed(&session.connection, sample) {
+            Ok(plan) => {
+                seen.touched.push(work_of(&plan).map(|work| (work, plan.nodes)));
+                seen.indexes.extend(plan.indexes);
+            }
+            Err(error) if error.kind != Kind::Statement => return Err(error),
+            Err(error) => {
+                session.go_back()?;
+                if error.is_timeout() {
+                    seen.latencies_us.push(limit_ms as f64 * 1e3);
+                    seen.is_stopped = true;
+                    return Ok(seen);
+                }
+                // It fails for these parameters with the index as well.
+                seen.touched.push(None);
+            }
+        }
+        if started.elapsed().as_secs_f64() > EXPLAIN_S {
+            break;
+        }
+    }
+    let started = Instant::now();
+    let (fewest, most) = EXECUTIONS;
+    for number in 0..most {
+        if number >= fewest && started.elapsed().as_secs_f64() > ROUND_S {
+            break;
+        }
+        let sample = &query.samples[number % query.samples.len()];
+        match session.replay(sample, Some(limit_ms))? {
+            Executed::Done(answer) => seen.latencies_us.push(answer.latency_us),
+            Executed::Stopped(latency_us) => {
+                seen.latencies_us.push(latency_us);
+                seen.is_stopped = true;
+                break;
+            }
+            Executed::Failed(_) => {}
+        }
+    }
+    Ok(seen)
+}

@@ -1,0 +1,76 @@
+//! Compares the work of executions without and with a change: the blocks and rows that they touched.
+//!
+//! Work is the same however busy the machine is. Parameter sets are compared one by one, since a change may serve
+//! some of them and not others.
+
+use crate::model::trial::{Work, WorkPairs};
+
+/// How the work with the change compares with the work without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkChange {
+    /// It falls by a multiple.
+    Less,
+    /// It rises by a multiple.
+    More,
+    /// The plans have the same nodes and touch as much.
+    Same,
+    /// It moves by less than a multiple, or blocks and rows move apart, or it is not known.
+    Unclear,
+}
+
+/// Compares both sides: as a whole, and by most of the parameter sets where no other set moves the other way.
+pub fn work_change(work: &WorkPairs) -> WorkChange {
+    let Some((before, after)) = work.mean() else { return WorkChange::Unclear };
+    let is_less = |from: Work, to: Work| from.is_multiple_of(to) && to.is_within(from);
+    let count = |is: &dyn Fn(&&(Work, Work)) -> bool| work.pairs.iter().filter(is).count();
+    let less = count(&|pair| is_less(pair.0, pair.1));
+    let more = count(&|pair| is_less(pair.1, pair.0));
+    let is_most = |number: usize| 2 * number >= work.pairs.len();
+    if more == 0 && less > 0 && (is_most(less) || is_less(before, after)) {
+        return WorkChange::Less;
+    }
+    if less == 0 && more > 0 && (is_most(more) || is_less(after, before)) {
+        return WorkChange::More;
+    }
+    let is_same = |pair: &&(Work, Work)| pair.0.is_within(pair.1) && pair.1.is_within(pair.0);
+    match work.same_nodes && count(&is_same) == work.pairs.len() {
+        true => WorkChange::Same,
+        false => WorkChange::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(pairs: &[[u64; 4]], same_nodes: bool) -> WorkChange {
+        let work = |blocks, rows| Work { blocks, rows };
+        let pairs = pairs.iter().map(|[a, b, c, d]| (work(*a, *b), work(*c, *d))).collect();
+        work_change(&WorkPairs { pairs, same_nodes })
+    }
+
+    #[test]
+    fn a_multiple_counts_and_a_few_blocks_do_not() {
+        assert_eq!(change(&[[308, 40_000, 2, 3]], false), WorkChange::Less);
+        assert_eq!(change(&[[2, 3, 308, 40_000]], false), WorkChange::More);
+        assert_eq!(change(&[[7, 12, 2, 12]], true), WorkChange::Same);
+        assert_eq!(change(&[[7, 12, 2, 12]], false), WorkChange::Unclear);
+        assert_eq!(change(&[[1_253, 900, 1_100, 900]], false), WorkChange::Unclear);
+        assert_eq!(change(&[], true), WorkChange::Unclear);
+    }
+
+    #[test]
+    fn blocks_and_rows_that_move_apart_are_left_to_the_clock() {
+        assert_eq!(change(&[[100, 60_000, 400, 900]], false), WorkChange::Unclear);
+        // Fewer rows in about as many blocks is less work.
+        assert_eq!(change(&[[100, 60_000, 108, 900]], false), WorkChange::Less);
+    }
+
+    #[test]
+    fn most_parameter_sets_decide_unless_another_moves_the_other_way() {
+        let (less, same, more) = ([900, 0, 3, 0], [50_000, 0, 50_000, 0], [3, 0, 900, 0]);
+        assert_eq!(change(&[less, less, same], false), WorkChange::Less);
+        assert_eq!(change(&[less, same, same, same], false), WorkChange::Unclear);
+        assert_eq!(change(&[less, less, more], false), WorkChange::Unclear);
+    }
+}
