@@ -57,9 +57,10 @@ pub fn steps(
     let ids = proposed.iter().map(|at| Step::Single(recommendations[*at].id.clone()));
     steps.extend(ids.zip(singles));
     if proposed.len() > 1 {
-        steps.push((Step::Set, all_singles));
+        steps.push((Step::Plans, TRIAL_S + all_builds));
         let builds = all_builds * (1.0 + count.log2());
         steps.push((Step::LeaveOneOut, builds + LEFT_OUT_S * count));
+        steps.push((Step::Set, all_singles));
     }
     if case.with_writes && !proposed.is_empty() {
         steps.push((Step::Writes, effort.budget_s + 4.0 * all_builds));

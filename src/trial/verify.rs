@@ -155,7 +155,7 @@ impl<'c> Procedure<'c, '_> {
         for at in &self.proposed {
             let recommendation = &recommendations[*at];
             let (state, why) = match recommendation.state {
-                State::Proposed => self.alone(recommendation),
+                State::Proposed => self.alone(recommendation, true),
                 state => (state, recommendation.why.clone()),
             };
             let open = |why: &str| (State::Undecided, Some(why.to_owned()));
@@ -202,7 +202,11 @@ impl<'c> Procedure<'c, '_> {
         recommendations: &mut [Recommendation],
         mut members: Vec<usize>,
     ) -> Result<Vec<usize>, PgError> {
-        let mut displaced = self.displaced(recommendations, &members)?;
+        let plans = self.plans_together(recommendations, &members)?;
+        let used = plans.iter().flat_map(|plans| &plans.indexes);
+        let used = used.filter(|index| !index.used_by.is_empty());
+        self.used_in_set = used.map(|index| index.recommendation.clone()).collect();
+        let mut displaced = self.displaced(recommendations, &members, plans.as_ref());
         members.retain(|at| !displaced.contains(at));
         self.judge_alone(recommendations, &members)?;
         let tried = members.len();
@@ -214,33 +218,26 @@ impl<'c> Procedure<'c, '_> {
         Ok(members)
     }
 
-    /// Tries what is left together, until all of it stands. `None` where that is less than two.
+    /// Leaves out what does not pay beside the others, and tries the rest together until all of it stands. `None` where
+    /// that is less than two.
     pub(super) fn together(
         &mut self,
         recommendations: &mut [Recommendation],
         mut members: Vec<usize>,
     ) -> Result<Option<Trial>, PgError> {
-        let mut is_thinned_out = false;
+        self.thin_out(recommendations, &mut members)?;
         for _ in 0..MOST_SETS {
             if members.len() < 2 {
                 break;
             }
-            let step = ForecastStep::Set;
-            let trial = self.hold((step, "the whole set"), recommendations, &members)?;
+            let what = (ForecastStep::Set, "the whole set");
+            let trial = self.hold(what, recommendations, &members)?;
             self.forecast.end();
             let tried = members.len();
             for at in &members {
                 if let Some(fate) = in_set(&trial, self.matter(&recommendations[*at])) {
                     set_fate(&mut recommendations[*at], fate);
                 }
-            }
-            members.retain(|at| recommendations[*at].state != State::Rejected);
-            if members.len() < tried {
-                continue;
-            }
-            if !is_thinned_out {
-                self.thin_out(recommendations, &members, &trial)?;
-                is_thinned_out = true;
             }
             members.retain(|at| recommendations[*at].state == State::Accepted);
             if members.len() == tried {
@@ -254,25 +251,28 @@ impl<'c> Procedure<'c, '_> {
     }
 
     /// Leaves each member of a set out that another one could stand in for. What pays beside the others is accepted,
-    /// what does not is rejected; of those the least valuable first, as the others may pay without it.
+    /// what does not is rejected; of those the least valuable first, as the others may pay without it. Those that are
+    /// accepted stay members.
     fn thin_out(
         &mut self,
         recommendations: &mut [Recommendation],
-        members: &[usize],
-        set: &Trial,
+        members: &mut Vec<usize>,
     ) -> Result<(), PgError> {
-        for at in members {
-            let fate = self.alone(&recommendations[*at]);
-            set_fate(&mut recommendations[*at], fate);
-        }
-        let mut open: Vec<usize> = members
+        let Some(plans) = self.plans_together(recommendations, members)? else { return Ok(()) };
+        let displaced = self.displaced(recommendations, members, Some(&plans));
+        members.retain(|at| !displaced.contains(at));
+        let (mut open, alone): (Vec<usize>, Vec<usize>) = members
             .iter()
-            .copied()
-            .filter(|at| self.has_substitutes(recommendations, *at, members, set))
-            .collect();
-        let mut standing = members.to_vec();
+            .partition(|at| self.has_substitutes(recommendations, **at, members, &plans));
+        // Those that nothing can stand in for do beside the others what they do alone.
+        self.judge_alone(recommendations, &alone)?;
+        for at in alone {
+            let fate = self.alone(&recommendations[at], false);
+            set_fate(&mut recommendations[at], fate);
+        }
+        let mut standing = members.clone();
         while !open.is_empty() {
-            let outcomes = self.left_out(recommendations, &standing, &open, set)?;
+            let outcomes = self.left_out(recommendations, &standing, &open, &plans)?;
             let mut least: Option<(f64, usize)> = None;
             let mut unpaid = Vec::new();
             for (at, outcome) in open.iter().zip(outcomes) {
@@ -294,10 +294,11 @@ impl<'c> Procedure<'c, '_> {
             let Some((_, least)) = least else { break };
             standing.retain(|at| *at != least);
             self.judged(recommendations, least);
+            // Without it the others may pay: they are tried again.
             unpaid.retain(|at| *at != least);
-            // Without it they may pay: they are tried again.
             open = unpaid;
         }
+        members.retain(|at| recommendations[*at].state == State::Accepted);
         Ok(())
     }
 
@@ -307,9 +308,9 @@ impl<'c> Procedure<'c, '_> {
         recommendations: &[Recommendation],
         at: usize,
         members: &[usize],
-        set: &Trial,
+        plans: &Trial,
     ) -> bool {
-        let Some(index) = set.index_of(&recommendations[at].id) else { return false };
+        let Some(index) = plans.index_of(&recommendations[at].id) else { return false };
         let Case { workload, shapes, .. } = *self.case;
         let tables = workload.queries.iter().zip(shapes).filter_map(|(query, shape)| {
             shape.as_ref().filter(|_| index.used_by.contains(&query.fingerprint))
@@ -327,7 +328,7 @@ impl<'c> Procedure<'c, '_> {
         recommendations: &[Recommendation],
         standing: &[usize],
         open: &[usize],
-        set: &Trial,
+        plans: &Trial,
     ) -> Result<Vec<Outcome>, PgError> {
         self.begin(ForecastStep::LeaveOneOut, "leaving each out of the set");
         let (_, plan) = self.prepare(recommendations, standing);
@@ -337,15 +338,14 @@ impl<'c> Procedure<'c, '_> {
             .iter()
             .filter_map(|at| {
                 let change = newly_built(recommendations, &[*at]).pop()?;
-                let used_by = &set.index_of(&recommendations[*at].id)?.used_by;
+                let used_by = &plans.index_of(&recommendations[*at].id)?.used_by;
                 let uses = |planned: &&Planned<'_>| used_by.contains(&planned.query.fingerprint);
                 let statements: Vec<&Planned<'_>> =
                     plan.queries.iter().filter(uses).take(MOST_REPLAYED).collect();
-                let latency_us = |planned: &&Planned<'_>| {
-                    let known = set.query(planned.query.fingerprint);
-                    known.and_then(|query| query.after.median_us()).unwrap_or(0.0)
-                };
-                let latencies_us = statements.iter().map(latency_us).collect();
+                let latencies_us = statements
+                    .iter()
+                    .map(|planned| self.shortest_median_us(planned.query.fingerprint))
+                    .collect();
                 Some(LeftOut { change, statements, latencies_us })
             })
             .collect();
@@ -364,6 +364,13 @@ impl<'c> Procedure<'c, '_> {
         outcomes
     }
 
+    /// The shortest median that a statement had with one of the indexes, microseconds; zero where none was tried on it.
+    fn shortest_median_us(&self, fingerprint: Fingerprint) -> f64 {
+        let tried = self.singles.iter().filter_map(|single| single.query(fingerprint));
+        let medians = tried.filter_map(|query| query.after.median_us());
+        medians.min_by(f64::total_cmp).unwrap_or(0.0)
+    }
+
     /// Tries some recommendations together, on the statements that read their tables.
     pub(super) fn hold(
         &mut self,
@@ -379,36 +386,42 @@ impl<'c> Procedure<'c, '_> {
         unless_stopped(try_indexes(stage, &changes, plan, rounds))
     }
 
-    /// Those that no statement uses when all are there. Their fate is written down; without a set there
-    /// are none.
+    /// Which statements use each index where all are there; `None` without a set.
+    fn plans_together(
+        &mut self,
+        recommendations: &[Recommendation],
+        members: &[usize],
+    ) -> Result<Option<Trial>, PgError> {
+        if members.len() < 2 {
+            return Ok(None);
+        }
+        self.begin(ForecastStep::Plans, "looking at the plans with the whole set");
+        let (changes, plan) = self.prepare(recommendations, members);
+        let plans = unless_stopped(look_at_plans(self.case.stage, &changes, plan))?;
+        self.forecast.end();
+        Ok(Some(plans))
+    }
+
+    /// Those that no statement uses where all are there. Their fate is written down.
     fn displaced(
         &mut self,
         recommendations: &mut [Recommendation],
         members: &[usize],
-    ) -> Result<Vec<usize>, PgError> {
+        plans: Option<&Trial>,
+    ) -> Vec<usize> {
         let mut displaced = Vec::new();
-        if members.len() < 2 {
-            return Ok(displaced);
-        }
-        self.begin(ForecastStep::Plans, "looking at the plans with the whole set");
-        let (changes, plan) = self.prepare(recommendations, members);
-        let trial = unless_stopped(look_at_plans(self.case.stage, &changes, plan))?;
-        self.forecast.end();
-        let used = trial.indexes.iter().filter(|index| !index.used_by.is_empty());
-        self.used_in_set.extend(used.map(|index| index.recommendation.clone()));
+        let Some(plans) = plans else { return displaced };
         for at in members {
-            if let Some(mut fate) = in_set(&trial, self.matter(&recommendations[*at])) {
-                let does_its_job = self.same_beginning(recommendations, *at);
-                if let (State::Rejected, Some(why), Some(other)) =
-                    (fate.0, &mut fate.1, does_its_job)
-                {
+            if let Some(mut fate) = in_set(plans, self.matter(&recommendations[*at])) {
+                let other = self.same_beginning(recommendations, *at);
+                if let (State::Rejected, Some(why), Some(other)) = (fate.0, &mut fate.1, other) {
                     why.push_str(&format!("; {other} begins with the same column"));
                 }
                 set_fate(&mut recommendations[*at], fate);
                 displaced.push(*at);
             }
         }
-        Ok(displaced)
+        displaced
     }
 
     /// Another proposed index with the same leading column, that a statement uses beside all others.
@@ -459,7 +472,8 @@ impl<'c> Procedure<'c, '_> {
                 let trial = self.hold((step, &id), recommendations, &[*at])?;
                 self.singles.push(trial);
             }
-            let fate = self.alone(&recommendations[*at]);
+            let is_used_in_set = self.used_in_set.contains(&id);
+            let fate = self.alone(&recommendations[*at], is_used_in_set);
             set_fate(&mut recommendations[*at], fate);
             if is_untried {
                 self.judged(recommendations, *at);
@@ -469,10 +483,11 @@ impl<'c> Procedure<'c, '_> {
     }
 
     /// The fate of a recommendation by itself.
-    fn alone(&self, recommendation: &Recommendation) -> Fate {
-        let id = &recommendation.id;
-        let Some(single) = self.single(id) else { return (State::Undecided, None) };
-        alone(single, self.matter(recommendation), self.used_in_set.contains(id))
+    fn alone(&self, recommendation: &Recommendation, is_used_in_set: bool) -> Fate {
+        match self.single(&recommendation.id) {
+            Some(single) => alone(single, self.matter(recommendation), is_used_in_set),
+            None => (State::Undecided, None),
+        }
     }
 
     pub(super) fn single(&self, id: &str) -> Option<&Trial> {
