@@ -1,9 +1,7 @@
 //! What a workload cost on the day that counts as good. The file holds parameters: mode 0600.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -86,18 +84,14 @@ impl StoredSample {
     }
 }
 
-/// Writes the file, readable by its owner alone.
+/// The text of the file.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn write(path: &Path, baseline: &Baseline) -> std::io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    // A file that was there keeps its mode otherwise.
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+/// When a figure cannot be written as JSON.
+pub fn render(baseline: &Baseline) -> serde_json::Result<String> {
     let mut text = serde_json::to_string_pretty(baseline)?;
     text.push('\n');
-    file.write_all(text.as_bytes())
+    Ok(text)
 }
 
 /// Reads the file.

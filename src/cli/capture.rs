@@ -1,14 +1,13 @@
 //! `capture`: logs, counters and captures into one capture.
 
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::args;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::gather::{Collected, Wanted, collect, one_database};
+use super::output;
 use super::progress::Progress;
 
 /// # Errors
@@ -56,25 +55,10 @@ pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Writes beside the target and renames, so that what was there before stays until the new capture is
-/// whole; only the owner may read it.
+/// Only the owner may read it: it holds parameters.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| {
+    output::write_beside(path, bytes, Some(0o600)).map_err(|error| {
         Failure::unreadable(format!("cannot write {}", path.display()), error.to_string())
             .with_help("is the directory there, and may you write to it?")
-    };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.part", std::process::id()));
-    let beside = Path::new(&beside);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(beside, path));
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(beside);
-        fail(error)
     })
 }

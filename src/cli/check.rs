@@ -152,9 +152,13 @@ fn save(
         queries,
     };
     output::unless_interrupted()?;
-    baseline::write(path, &baseline).map_err(|error| {
-        Failure::usage(format!("cannot write {}", path.display()), error.to_string())
-    })?;
+    // It holds parameters: only its owner may read it.
+    baseline::render(&baseline)
+        .map_err(std::io::Error::from)
+        .and_then(|text| output::write_beside(path, text.as_bytes(), Some(0o600)))
+        .map_err(|error| {
+            Failure::usage(format!("cannot write {}", path.display()), error.to_string())
+        })?;
     let mut run = run_of("check", gathered);
     run.checks = baseline.queries.iter().map(saved).collect();
     run.warnings

@@ -146,6 +146,7 @@ pub fn hold(
         connection: &live.connection,
         workload: &gathered.workload,
         shapes: &gathered.shapes,
+        catalog: gathered.catalog.as_ref(),
         stage: Stage { settings: &live.settings, consent, effort },
         with_writes,
     };

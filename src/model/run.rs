@@ -265,8 +265,24 @@ pub struct RunWrites {
     /// 95 % interval of control against before.
     pub control_interval_pct: Option<[f64; 2]>,
     pub queries: Vec<RunWriteQuery>,
+    /// Where there are several indexes, what each costs without the others.
+    #[serde(default)]
+    pub own: Vec<RunOwnWriteCost>,
     pub left_out: Vec<RunLeftOut>,
     pub failed: Option<String>,
+}
+
+/// What one of several new indexes costs the writes of its table by itself.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunOwnWriteCost {
+    pub recommendation: String,
+    /// Change of the time of all writes of the table, percent: positive is slower.
+    pub change_pct: f64,
+    /// 95 % interval of the change.
+    pub interval_pct: [f64; 2],
+    /// Write-ahead log of a write in the mean.
+    pub wal_before_bytes: Option<u64>,
+    pub wal_after_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -281,6 +297,11 @@ pub struct RunWriteQuery {
     /// Write-ahead log of one execution.
     pub wal_before_bytes: Option<u64>,
     pub wal_after_bytes: Option<u64>,
+    /// Blocks that one execution touches.
+    #[serde(default)]
+    pub blocks_before: Option<u64>,
+    #[serde(default)]
+    pub blocks_after: Option<u64>,
     /// Part of its updated rows that changed no index (HOT).
     pub hot_before: Option<f64>,
     pub hot_after: Option<f64>,

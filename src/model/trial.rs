@@ -288,9 +288,26 @@ pub struct WriteQuery {
     /// Write-ahead log of one execution, bytes; `None` before PostgreSQL 13.
     pub wal_before_bytes: Option<u64>,
     pub wal_after_bytes: Option<u64>,
+    /// Blocks that one execution touches.
+    pub blocks_before: u64,
+    pub blocks_after: u64,
     /// Part of its updated rows that changed no index (HOT); `None` where it updated none.
     pub hot_before: Option<f64>,
     pub hot_after: Option<f64>,
+}
+
+/// What one of several new indexes costs the writes of its table by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnWriteCost {
+    /// Id of its recommendation.
+    pub recommendation: String,
+    /// Change of the time of all writes of the table, percent: positive is slower.
+    pub change_pct: f64,
+    /// 95 % interval of the change, percent.
+    pub interval_pct: (f64, f64),
+    /// Write-ahead log of a write in the mean, bytes; `None` before PostgreSQL 13.
+    pub wal_before_bytes: Option<u64>,
+    pub wal_after_bytes: Option<u64>,
 }
 
 /// What new indexes cost the writes of the workload.
@@ -305,6 +322,8 @@ pub struct WriteTrial {
     pub interval_pct: Option<(f64, f64)>,
     /// 95 % interval of control against before, percent.
     pub control_interval_pct: Option<(f64, f64)>,
+    /// Where there are several indexes, what each costs without the others.
+    pub own: Vec<OwnWriteCost>,
     /// Statements that were left out, with the reason.
     pub left_out: Vec<(Fingerprint, String)>,
     /// Why nothing could be measured at all.

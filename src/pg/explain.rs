@@ -35,6 +35,8 @@ pub struct Write {
     pub execution_us: f64,
     /// Write-ahead log, changes of indexes included, bytes; `None` before PostgreSQL 13.
     pub wal_bytes: Option<u64>,
+    /// Blocks that it touched, those of indexes included.
+    pub blocks: u64,
 }
 
 /// Executes a write and says what it took. Only inside something that is rolled back.
@@ -43,11 +45,13 @@ pub struct Write {
 /// The server's error.
 pub fn write(connection: &Connection, sample: &Sample) -> Result<Write, PgError> {
     let wal = if connection.version >= 130_000 { "WAL, " } else { "" };
-    let verb = format!("EXPLAIN (ANALYZE, {wal}COSTS OFF, TIMING OFF, SUMMARY ON, FORMAT JSON)");
+    let verb =
+        format!("EXPLAIN (ANALYZE, BUFFERS, {wal}COSTS OFF, TIMING OFF, SUMMARY ON, FORMAT JSON)");
     let answer = answer(connection, &verb, sample)?;
     let execution_ms = answer[0]["Execution Time"].as_f64().unwrap_or(0.0);
     let wal_bytes = answer[0]["Plan"]["WAL Bytes"].as_u64();
-    Ok(Write { execution_us: execution_ms * 1e3, wal_bytes })
+    let blocks = plan::read(&answer).buffers.unwrap_or(0);
+    Ok(Write { execution_us: execution_ms * 1e3, wal_bytes, blocks })
 }
 
 fn explain(connection: &Connection, verb: &str, sample: &Sample) -> Result<Plan, PgError> {

@@ -19,6 +19,7 @@ pub mod pgpass;
 pub mod plan;
 pub mod planner;
 pub mod role_path;
+pub mod role_settings;
 pub mod secret;
 pub mod session;
 pub mod statements;

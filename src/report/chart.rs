@@ -85,6 +85,59 @@ fn arm_bars(
     }
 }
 
+/// p95 that common reads should stay under, microseconds.
+const TARGET_US: f64 = 300_000.0;
+/// Width of the chart of many statements, and the height of one of them.
+const P95_WIDTH: f64 = 480.0;
+const P95_ROW: f64 = 30.0;
+/// Room for half of a label at both ends of the axis.
+const P95_LEFT: f64 = 28.0;
+
+/// p95 of statements before and after on one logarithmic axis, with the line that common reads should stay under.
+/// Labels stand above their lines, so that the chart can be read on a telephone.
+pub fn p95_chart(rows: &[(String, [f64; 2])]) -> String {
+    let values = || rows.iter().flat_map(|(_, pair)| *pair).chain([TARGET_US]);
+    let decade = |us: f64| us.max(1.0).log10();
+    let low = values().map(decade).fold(f64::INFINITY, f64::min).floor();
+    let high = values().map(decade).fold(f64::NEG_INFINITY, f64::max).ceil().max(low + 1.0);
+    let x = |us: f64| P95_LEFT + (decade(us) - low) / (high - low) * (P95_WIDTH - 2.0 * P95_LEFT);
+    let bottom = 20.0 + P95_ROW * rows.len() as f64;
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {P95_WIDTH} {:.0}\" role=\"img\" class=\"chart p95s\"><title>p95 of each statement before and after, logarithmic axis</title>\n",
+        bottom + 18.0
+    );
+    for decade in (low as i32)..=(high as i32) {
+        let at = x(10f64.powi(decade));
+        let _ = writeln!(
+            svg,
+            "<line class=\"grid\" x1=\"{at:.1}\" y1=\"14\" x2=\"{at:.1}\" y2=\"{bottom:.1}\"/><text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\">{}</text>",
+            bottom + 13.0,
+            milliseconds(10f64.powi(decade))
+        );
+    }
+    let target = x(TARGET_US);
+    let _ = writeln!(
+        svg,
+        "<line class=\"target\" x1=\"{target:.1}\" y1=\"14\" x2=\"{target:.1}\" y2=\"{bottom:.1}\"/><text class=\"tick\" x=\"{target:.1}\" y=\"10\">{}</text>",
+        milliseconds(TARGET_US)
+    );
+    for (number, (label, [before, after])) in rows.iter().enumerate() {
+        let top = 20.0 + P95_ROW * number as f64;
+        let (from, to, y) = (x(*before), x(*after), top + 20.0);
+        let _ = writeln!(
+            svg,
+            "<text class=\"name\" x=\"{P95_LEFT}\" y=\"{:.1}\">{}</text><line class=\"way\" x1=\"{from:.1}\" y1=\"{y:.1}\" x2=\"{to:.1}\" y2=\"{y:.1}\"/><circle class=\"before\" cx=\"{from:.1}\" cy=\"{y:.1}\" r=\"4.5\"/><circle class=\"after\" cx=\"{to:.1}\" cy=\"{y:.1}\" r=\"4.5\"/><text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            top + 11.0,
+            super::junit::escape(label),
+            from.max(to) + 8.0,
+            y + 4.0,
+            milliseconds(*after)
+        );
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +161,11 @@ mod tests {
         }
         let empty = before_after(&RunArm::default(), &RunArm::default());
         assert!(!empty.contains("NaN"));
+    }
+
+    #[test]
+    fn a_label_of_the_chart_cannot_break_out_of_it() {
+        let svg = p95_chart(&[("</svg><script>".to_owned(), [0.0, 3_600e6])]);
+        assert!(!svg.contains("<script>") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 }

@@ -2,18 +2,25 @@
 
 use serde::Serialize;
 
-use super::together::{Together, WriteCost};
-use crate::model::run::{Run, RunRecommendation, RunTrial};
+use super::gains::Gains;
+use super::words::short_statement;
+use super::write_cost::WriteCost;
+use crate::model::run::{Run, RunQuery, RunQueryTrial, RunRecommendation, RunTrial};
+
+/// Width of a statement within a sentence, characters.
+const SQL_IN_SENTENCE: usize = 80;
 
 #[derive(Debug, Serialize)]
 pub struct Handover {
     pub title: String,
     /// For the founder: what was found and what is proven.
     pub lead: Vec<String>,
+    /// p95 of each statement before and after, as SVG.
+    pub chart: Option<String>,
     pub changes: Vec<ChangeRow>,
+    /// What each statement gains, and the sum that the lead tells.
+    pub gains: Option<Gains>,
     pub trust: Vec<String>,
-    /// All accepted changes at once.
-    pub together: Option<Together>,
     pub writes: Option<WriteCost>,
     pub sections: Vec<Section>,
     pub loops: Vec<LoopSection>,
@@ -32,10 +39,12 @@ pub struct Handover {
 pub struct ChangeRow {
     pub number: usize,
     pub what: String,
-    pub kind: &'static str,
-    pub before: String,
-    pub after: String,
+    /// p95 before and after, of the statement that gains most.
+    pub times: String,
+    /// Its change with the interval.
     pub change: String,
+    /// Blocks that it touches before and after.
+    pub blocks: String,
     pub verdict: String,
     pub proven: bool,
 }
@@ -52,14 +61,19 @@ pub struct Section {
     pub sql: Vec<String>,
     pub undo: Vec<String>,
     pub costs: Vec<String>,
+    /// The statements that it changes.
     pub queries: Vec<SectionQuery>,
+    /// What is to be known of the others.
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct SectionQuery {
     pub sql: String,
+    /// Name, before, after, change.
     pub rows: Vec<[String; 4]>,
     pub verdict: String,
+    pub judged_by: &'static str,
     pub notes: Vec<String>,
     pub plan_before: String,
     pub plan_after: String,
@@ -97,11 +111,47 @@ pub struct CheckRow {
     pub sql: String,
 }
 
-/// The trial of one recommendation alone.
+/// The trial of all accepted changes at once, where there was one.
+pub(super) fn trial_of_all(run: &Run) -> Option<&RunTrial> {
+    run.trials.iter().find(|trial| trial.recommendations.len() > 1 && trial.failed.is_none())
+}
+
+/// The trial that shows what a recommendation does: that of all accepted ones, or its own.
 pub(super) fn trial_of<'r>(run: &'r Run, id: &str) -> Option<&'r RunTrial> {
-    run.trials
+    let of_all = trial_of_all(run).filter(|all| all.recommendations.iter().any(|own| own == id));
+    of_all.or_else(|| run.trials.iter().find(|trial| trial.recommendations == [id]))
+}
+
+/// The statements of a trial that use the index of a recommendation: those that gain most first.
+pub(super) fn using<'r>(trial: &'r RunTrial, id: &str) -> Vec<&'r RunQueryTrial> {
+    let index = trial.indexes.iter().find(|index| index.recommendation == id);
+    let uses = |query: &&RunQueryTrial| {
+        // Runs of before indexes were recorded have trials of one recommendation.
+        index.is_none_or(|index| index.used_by.contains(&query.fingerprint))
+    };
+    let mut queries: Vec<&RunQueryTrial> = trial.queries.iter().filter(uses).collect();
+    let saved = |query: &RunQueryTrial| {
+        query.before.p50_us.unwrap_or(0.0) - query.after.p50_us.unwrap_or(0.0)
+    };
+    queries.sort_by(|a, b| saved(b).total_cmp(&saved(a)));
+    queries
+}
+
+/// The text of a statement, or its fingerprint.
+pub(super) fn statement<'r>(run: &'r Run, fingerprint: &'r str) -> &'r str {
+    run.queries
         .iter()
-        .find(|trial| trial.recommendations.len() == 1 && trial.recommendations[0] == id)
+        .find(|known| known.fingerprint == fingerprint)
+        .map_or(fingerprint, |known| known.normalized.as_str())
+}
+
+/// A sentence with statements in the place of their fingerprints.
+pub(super) fn with_statements(run: &Run, text: &str) -> String {
+    let is_named = |query: &&RunQuery| text.contains(&query.fingerprint);
+    run.queries.iter().filter(is_named).fold(text.to_owned(), |text, query| {
+        let sql = format!("`{}`", short_statement(&query.normalized, SQL_IN_SENTENCE));
+        text.replace(&query.fingerprint, &sql)
+    })
 }
 
 /// A recommendation in a few words.

@@ -4,6 +4,7 @@
 pub mod chart;
 pub mod csv;
 pub mod document;
+pub mod gains;
 pub mod github;
 pub mod handover;
 pub mod json;
@@ -14,9 +15,10 @@ pub mod sections;
 mod tables;
 pub mod template;
 pub mod text;
-mod together;
 mod trial_text;
+mod trust;
 pub mod words;
+pub mod write_cost;
 
 use crate::model::run::Run;
 

@@ -1,15 +1,16 @@
 //! Model to run file: the one place where plain data gets its public keys.
 
-use super::words::{bytes, change};
+use super::words::{self, bytes, change};
 use crate::model::catalog::Catalog;
 use crate::model::duration::Durations;
 use crate::model::finding::{Finding, Subject};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::{
-    Run, RunAlone, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured, RunQuery,
-    RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTakes, RunTrial, RunTriedIndex,
-    RunWithout, RunWithoutQuery, RunWork, RunWriteQuery, RunWrites, SCHEMA_VERSION, Target, Tool,
+    Run, RunAlone, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured,
+    RunOwnWriteCost, RunQuery, RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTakes,
+    RunTrial, RunTriedIndex, RunWithout, RunWithoutQuery, RunWork, RunWriteQuery, RunWrites,
+    SCHEMA_VERSION, Target, Tool,
 };
 use crate::model::shape::Shape;
 use crate::model::trial::{
@@ -166,16 +167,30 @@ fn purpose(
         Some(measured) => Some(bytes(measured)),
         None => takes.map(|takes| format!("about {}", bytes(takes.size_bytes))),
     };
-    let estimated = takes.and_then(|takes| takes.write_overhead_pct).map(|pct| {
-        let table = recommendation.table.as_ref().map_or("", |table| &table.name);
-        format!("about {} on the writes of {table}", change(pct))
+    let table = recommendation.table.as_ref().map_or("", |table| &table.name);
+    let estimated = takes
+        .and_then(|takes| takes.write_overhead_pct)
+        .map(|pct| format!("about {} on the writes of {table}", change(pct)));
+    // The cost of a set stands with the set; of one of its members only its own is told here.
+    let writes = all.iter().find_map(|trial| {
+        let is_in_it = trial.recommendations.contains(&recommendation.id);
+        trial.writes.as_ref().filter(|_| is_in_it).map(|writes| (trial, writes))
     });
-    let holds_it = |trial: &&&Trial| trial.recommendations.contains(&recommendation.id);
-    let measured = all.iter().filter(holds_it).find_map(|trial| {
-        let pct = trial.writes.as_ref()?.change_pct?;
-        let beside = if trial.recommendations.len() > 1 { " beside the others" } else { "" };
-        Some(format!("{} on all writes{beside}, measured", change(pct)))
+    let measured = writes.and_then(|(trial, writes)| {
+        let own = writes.own.iter().find(|own| own.recommendation == recommendation.id);
+        let only = (writes.change_pct.zip(writes.interval_pct))
+            .filter(|_| trial.recommendations.len() == 1);
+        let (pct, (low_pct, high_pct)) =
+            own.map(|own| (own.change_pct, own.interval_pct)).or(only)?;
+        Some(match low_pct > 0.0 {
+            true => format!("{} on the writes of {table}, measured", change(pct)),
+            false => format!(
+                "nothing on the writes of {table} that could be measured ({})",
+                words::interval(low_pct, high_pct)
+            ),
+        })
     });
+    let estimated = estimated.filter(|_| writes.is_none());
     let costs: Vec<String> = size.into_iter().chain(measured.or(estimated)).collect();
     if !costs.is_empty() {
         words.push_str(&format!("; costs {}", costs.join(" and ")));
@@ -295,8 +310,21 @@ fn writes(trial: &WriteTrial) -> RunWrites {
                 interval_pct: interval(query.interval_pct),
                 wal_before_bytes: query.wal_before_bytes,
                 wal_after_bytes: query.wal_after_bytes,
+                blocks_before: Some(query.blocks_before),
+                blocks_after: Some(query.blocks_after),
                 hot_before: query.hot_before,
                 hot_after: query.hot_after,
+            })
+            .collect(),
+        own: trial
+            .own
+            .iter()
+            .map(|own| RunOwnWriteCost {
+                recommendation: own.recommendation.clone(),
+                change_pct: finite(own.change_pct),
+                interval_pct: interval(own.interval_pct),
+                wal_before_bytes: own.wal_before_bytes,
+                wal_after_bytes: own.wal_after_bytes,
             })
             .collect(),
         left_out: left_out(&trial.left_out),

@@ -2,10 +2,16 @@
 //! appendix.
 
 use super::chart::before_after;
-use super::document::{Line, LoopSection, QueryRow, Section, SectionQuery, heading, trial_of};
-use super::together::trial_of_all;
-use super::words::{bytes, change, count, interval, milliseconds, plural, quantiles, share};
-use crate::model::run::{Run, RunFinding, RunQueryTrial, RunRecommendation, RunTrial};
+use super::document::{
+    Line, LoopSection, QueryRow, Section, SectionQuery, heading, statement, trial_of, using,
+    with_statements,
+};
+use super::words::{
+    bytes, change, count, evidence, interval, milliseconds, plural, quantiles, share,
+};
+use crate::model::run::{
+    Run, RunFinding, RunQueryTrial, RunRecommendation, RunTrial, RunTriedIndex,
+};
 
 /// Statements listed in the appendix.
 const QUERIES: usize = 20;
@@ -25,68 +31,96 @@ pub(super) fn section(run: &Run, number: usize, recommendation: &RunRecommendati
             )
         })
         .collect();
+    let (queries, notes) =
+        trial.map_or_else(Default::default, |trial| statements(run, trial, &recommendation.id));
     Section {
         number,
         heading: heading(recommendation),
         state: recommendation.state.clone(),
         purpose: recommendation.purpose.clone(),
-        why: recommendation.why.clone(),
+        why: recommendation.why.as_ref().map(|why| with_statements(run, why)),
         because,
         sql: recommendation.sql.clone(),
         undo: recommendation.undo.clone(),
         costs: costs(run, recommendation, trial),
-        queries: trial.iter().flat_map(|t| &t.queries).map(|q| section_query(run, q)).collect(),
+        queries,
+        notes,
     }
+}
+
+/// The statements that an index changes, and a note on the others that were replayed with it.
+fn statements(run: &Run, trial: &RunTrial, id: &str) -> (Vec<SectionQuery>, Vec<String>) {
+    let using = using(trial, id);
+    let (changed, same): (Vec<&RunQueryTrial>, Vec<&RunQueryTrial>) =
+        using.into_iter().partition(|query| query.verdict != "unchanged");
+    let shown = match changed.is_empty() {
+        true => same.into_iter().take(1).collect(),
+        false => changed,
+    };
+    let mut notes = Vec::new();
+    // In a set, the others belong to other indexes.
+    let others = trial.queries.iter().filter(|query| query.verdict == "unchanged").count();
+    if trial.recommendations.len() == 1 && others > 0 && shown.len() + others == trial.queries.len()
+    {
+        let statements = plural(others, "other statement", "other statements");
+        let (were, are) = if others == 1 { ("was", "is") } else { ("were", "are") };
+        notes.push(format!("{statements} that {were} replayed with it {are} unchanged."));
+    }
+    (shown.into_iter().map(|query| section_query(run, query)).collect(), notes)
 }
 
 fn costs(run: &Run, recommendation: &RunRecommendation, trial: Option<&RunTrial>) -> Vec<String> {
     let mut costs = Vec::new();
-    if let Some(trial) = trial.filter(|trial| trial.build_ms > 0.0) {
-        let size = trial.size_bytes.map_or("unknown size".to_owned(), bytes);
-        costs.push(format!(
-            "{size} of disk and {} to build, measured. `CONCURRENTLY` takes longer and does not block writes.",
-            milliseconds(trial.build_ms * 1e3)
-        ));
-    } else if let Some(takes) = &recommendation.takes {
+    let of_index = |index: &&RunTriedIndex| index.recommendation == recommendation.id;
+    let built = trial.and_then(|trial| trial.indexes.iter().find(of_index));
+    if let Some(built) = built.filter(|built| built.build_ms > 0.0) {
+        costs.push(format!("Built in {}.", milliseconds(built.build_ms * 1e3)));
+    }
+    // What it is for already says what it costs.
+    if let Some(takes) = recommendation.takes.as_ref().filter(|_| recommendation.purpose.is_none())
+    {
         costs.push(format!("About {} of disk, estimated.", bytes(takes.size_bytes)));
     }
     if let Some(estimate) = &recommendation.estimated {
         costs.push(format!(
-            "Planner cost of the statements on the table {} → {}, estimated.",
+            "Planner cost of its statements {} → {}, estimated.",
             count(estimate.cost_before as u64),
             count(estimate.cost_after as u64)
         ));
     }
-    costs.extend(recommendation.cautions.iter().map(|caution| format!("*Caution*: {caution}.")));
-    if recommendation.kind == "create-index" {
-        let measured = trial.is_some_and(|trial| trial.writes.is_some())
-            || trial_of_all(run).is_some_and(|all| {
-                all.writes.is_some() && all.recommendations.contains(&recommendation.id)
-            });
-        costs.push(if measured {
-            "Each insert, and each update of its columns, writes the index as well; what that costs stands under *What the writes pay*.".to_owned()
-        } else {
-            "Each insert, and each update of its columns, writes the index as well; that was not measured (`--writes` does).".to_owned()
-        });
-    }
+    let cautions = recommendation.cautions.iter().map(|caution| with_statements(run, caution));
+    costs.extend(cautions.map(|caution| format!("*Caution*: {caution}.")));
     costs
 }
 
 fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
-    let sql = run
-        .queries
-        .iter()
-        .find(|query| query.fingerprint == trial.fingerprint)
-        .map_or_else(|| trial.fingerprint.clone(), |query| query.normalized.clone());
+    SectionQuery {
+        sql: statement(run, &trial.fingerprint).to_owned(),
+        rows: figures(trial),
+        verdict: trial.verdict.clone(),
+        judged_by: evidence(&trial.judged_by),
+        notes: notes(trial),
+        plan_before: trial.plan_before.clone(),
+        plan_after: trial.plan_after.clone(),
+        chart: before_after(&trial.before, &trial.after),
+    }
+}
+
+/// Quantiles, blocks and rows: name, before, after, change.
+fn figures(trial: &RunQueryTrial) -> Vec<[String; 4]> {
+    let with_interval =
+        |pct: f64, [low, high]: [f64; 2]| format!("{} ({})", change(pct), interval(low, high));
     let pairs = quantiles(&trial.before).into_iter().zip(quantiles(&trial.after));
     let mut rows: Vec<[String; 4]> = pairs
         .map(|((name, before, before_words), (_, after, after_words))| {
+            let of_median = trial.p50_change_pct.zip(trial.p50_interval_pct);
             let difference = match (name, before, after) {
-                (name, ..) if name == trial.quantile() => format!(
-                    "{} ({})",
-                    change(trial.change_pct),
-                    interval(trial.interval_pct[0], trial.interval_pct[1])
-                ),
+                (name, ..) if name == trial.quantile() => {
+                    with_interval(trial.change_pct, trial.interval_pct)
+                }
+                ("p50", ..) if of_median.is_some() => {
+                    of_median.map_or_else(String::new, |(pct, range)| with_interval(pct, range))
+                }
                 (_, Some(before), Some(after)) if before > 0.0 => {
                     change(100.0 * (after / before - 1.0))
                 }
@@ -95,27 +129,42 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
             [name.to_owned(), before_words, after_words, difference]
         })
         .collect();
-    if let (Some(before), Some(after)) = (trial.buffers_before, trial.buffers_after) {
-        rows.push(["buffers".to_owned(), count(before), count(after), String::new()]);
+    let mut row = |name: &str, before: u64, after: u64| {
+        rows.push([name.to_owned(), count(before), count(after), String::new()]);
+    };
+    match (&trial.work, trial.buffers_before.zip(trial.buffers_after)) {
+        (Some(work), _) => {
+            row("blocks", work.blocks_before, work.blocks_after);
+            row("rows scanned", work.rows_before, work.rows_after);
+        }
+        (None, Some((before, after))) => row("blocks", before, after),
+        _ => {}
     }
+    rows
+}
+
+/// What is to be known of the figures of a statement.
+fn notes(trial: &RunQueryTrial) -> Vec<String> {
     let mut notes = vec![format!(
         "{} executions an arm; parameters {}; control (before against before) {}.",
         count(trial.before.n),
         trial.parameters,
         interval(trial.control_interval_pct[0], trial.control_interval_pct[1])
     )];
-    notes.push(match trial.rows_identical {
-        Some(true) => "The rows are the same with and without the change.".to_owned(),
-        Some(false) => "**The rows differ with and without the change.**".to_owned(),
+    let rows = match trial.rows_identical {
+        Some(true) => "",
+        Some(false) => "**The rows differ with and without the change.**",
         None if trial.before.timed_out > 0 => {
-            "Without the change it never came to its end, so rows could not be compared.".to_owned()
+            "Without the change it never came to its end, so rows could not be compared."
         }
         None if trial.after.timed_out > 0 => {
-            "With the change it never came to its end, so rows could not be compared.".to_owned()
+            "With the change it never came to its end, so rows could not be compared."
         }
-        None => "The rows could not be compared: the statement does not return the same ones twice, or what its order leaves equal decides about them."
-            .to_owned(),
-    });
+        None => {
+            "The rows could not be compared: the statement does not return the same ones twice, or what its order leaves equal decides about them."
+        }
+    };
+    notes.extend((!rows.is_empty()).then(|| rows.to_owned()));
     for (side, arm) in [("without", &trial.before), ("with", &trial.after)] {
         if arm.timed_out > 0 {
             notes.push(format!(
@@ -125,22 +174,18 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
             ));
         }
     }
+    let is_noisy = trial.judged_by == "work" && trial.interval_pct[1] >= 0.0;
     if trial.quantile() != "p95" {
         notes.push(format!(
-            "Judged by the median: {} executions are too few for p95, which needs 59. A longer --time-budget gives them.",
+            "{} executions are too few for p95, which needs 59: the interval is that of the median.",
             count(trial.before.n)
         ));
+    } else if is_noisy && trial.verdict == "improved" {
+        let why = "p95 is too noisy on this machine to show the change; work and the median do.";
+        notes.push(why.to_owned());
     }
     notes.extend(trial.why.clone());
-    SectionQuery {
-        sql,
-        rows,
-        verdict: trial.verdict.clone(),
-        notes,
-        plan_before: trial.plan_before.clone(),
-        plan_after: trial.plan_after.clone(),
-        chart: before_after(&trial.before, &trial.after),
-    }
+    notes
 }
 
 pub(super) fn loop_section(finding: &RunFinding) -> LoopSection {
@@ -206,10 +251,22 @@ pub(super) fn left_out(run: &Run) -> Vec<Line> {
         if let Some(why) = &trial.failed {
             lines.push(Line { name: trial.recommendations.join(" "), text: why.clone() });
         }
-        lines.extend(trial.left_out.iter().map(|l| Line {
-            name: format!("{} not replayed for {}", l.fingerprint, trial.recommendations.join(" ")),
-            text: l.reason.clone(),
-        }));
     }
+    // By reason: the same statements are left out of many trials.
+    let mut reasons: std::collections::BTreeMap<&str, Vec<&str>> = Default::default();
+    for left in run.trials.iter().flat_map(|trial| &trial.left_out) {
+        let statements = reasons.entry(&left.reason).or_default();
+        if !statements.contains(&left.fingerprint.as_str()) {
+            statements.push(&left.fingerprint);
+        }
+    }
+    lines.extend(reasons.into_iter().map(|(reason, statements)| Line {
+        name: plural(
+            statements.len(),
+            "statement was not replayed",
+            "statements were not replayed",
+        ),
+        text: reason.to_owned(),
+    }));
     lines
 }

@@ -4,9 +4,13 @@
 use std::fmt::Write;
 
 use super::RenderError;
+use super::document::with_statements;
 use super::tables::{put, table};
 use super::trial_text::trial_text;
-use super::words::{bytes, change, count, interval, middle_cut, milliseconds, plural, share};
+use super::words::{
+    blocks, bytes, change, count, coverage_pct, evidence, interval, middle_cut, milliseconds,
+    plural, share,
+};
 use crate::model::run::{Run, RunFinding, RunRecommendation};
 
 /// Statements shown; the run file has all of them.
@@ -26,7 +30,7 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
     findings(&mut out, run);
     let shared = shared_reason(run);
     for recommendation in &run.recommendations {
-        self::recommendation(&mut out, recommendation, shared);
+        self::recommendation(&mut out, run, recommendation, shared);
     }
     no_index(&mut out, run);
     for trial in &run.trials {
@@ -77,8 +81,12 @@ pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
         let [low, high] = measured.interval_pct;
         let size =
             measured.size_bytes.map_or(String::new(), |size| format!("; {} of disk", bytes(size)));
+        let work = measured
+            .work
+            .as_ref()
+            .map_or(String::new(), |work| format!(", {} blocks", blocks(Some(work))));
         lines.push(format!(
-            "measured {} {}{} → {}, {} (95 % interval {}): {}{size}",
+            "measured {} {}{} → {}, {} (95 % interval {}){work}: {} by {}{size}",
             measured.quantile(),
             if measured.stopped_before { "> " } else { "" },
             milliseconds(measured.judged_before_us.unwrap_or(measured.p95_before_us)),
@@ -86,6 +94,7 @@ pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
             change(measured.change_pct),
             interval(low, high),
             measured.verdict,
+            evidence(&measured.judged_by),
         ));
     }
     lines
@@ -109,10 +118,10 @@ fn coverage(out: &mut String, run: &Run) {
     if coverage.lines + coverage.statements == 0 {
         return;
     }
-    let understood = 100.0 * coverage.understood as f64 / coverage.statements.max(1) as f64;
+    let understood = coverage_pct(coverage.understood, coverage.statements);
     let _ = writeln!(
         out,
-        "read     {}, {} of {} executions understood ({understood:.1} %)",
+        "read     {}, {} of {} executions understood ({understood})",
         plural(run.queries.len(), "distinct statement", "distinct statements"),
         count(coverage.understood),
         count(coverage.statements)
@@ -226,14 +235,19 @@ fn shared_reason(run: &Run) -> Option<&str> {
         .then_some(first)
 }
 
-fn recommendation(out: &mut String, recommendation: &RunRecommendation, shared: Option<&str>) {
+fn recommendation(
+    out: &mut String,
+    run: &Run,
+    recommendation: &RunRecommendation,
+    shared: Option<&str>,
+) {
     let _ = writeln!(out, "\n{} [{}]", recommendation.id, recommendation.state);
     let why = recommendation.why.iter().filter(|why| shared != Some(why.as_str()));
     for line in recommendation.purpose.iter().chain(why) {
-        let _ = writeln!(out, "    {line}");
+        let _ = writeln!(out, "    {}", with_statements(run, line));
     }
     for caution in &recommendation.cautions {
-        let _ = writeln!(out, "    caution  {caution}");
+        let _ = writeln!(out, "    caution  {}", with_statements(run, caution));
     }
     for sql in &recommendation.sql {
         let _ = writeln!(out, "    try      {sql};");

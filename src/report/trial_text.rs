@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::document::{statement, with_statements};
+use super::gains::best_alone;
 use super::tables::{mark, put, table};
-use super::together::{best_alone, statement, write_lead};
+use super::trust::noise_words;
 use super::words::{
-    bytes, change, interval, middle_cut, milliseconds, pair, plural, quantiles, ratio,
+    blocks, bytes, change, evidence, interval, milliseconds, pair, plural, quantiles, ratio,
+    short_statement,
 };
+use super::write_cost::write_lead;
 use crate::model::run::{Run, RunTrial, RunWrites};
 
 /// Width of the SQL in tables, characters: a table fits 120 columns.
-const SQL_WIDTH: usize = 48;
+const SQL_WIDTH: usize = 56;
 
 pub(super) fn trial_text(out: &mut String, run: &Run, trial: &RunTrial) {
     let what = match &trial.recommendations[..] {
@@ -31,12 +35,10 @@ pub(super) fn trial_text(out: &mut String, run: &Run, trial: &RunTrial) {
         milliseconds(trial.build_ms * 1e3),
     );
     statements(out, run, trial);
-    let _ = writeln!(
-        out,
-        "    the same statement against itself: up to {:.0} % (the noisiest of them)",
-        trial.noise_floor_pct
-    );
-    notes(out, trial);
+    if !trial.queries.is_empty() {
+        let _ = writeln!(out, "    {}", noise_words(trial.noise_floor_pct));
+    }
+    notes(out, run, trial);
     if let Some(writes) = &trial.writes {
         self::writes(out, run, writes);
     }
@@ -45,14 +47,19 @@ pub(super) fn trial_text(out: &mut String, run: &Run, trial: &RunTrial) {
 fn statements(out: &mut String, run: &Run, trial: &RunTrial) {
     let is_set = trial.recommendations.len() > 1;
     let mut header =
-        vec!["", "before p50", "p95", "p99", "after p50", "p95", "p99", "p95 change [95 %]"];
+        vec!["", "before p50", "p95", "p99", "after p50", "p95", "p99", "change [95 %]", "blocks"];
     if is_set {
         header.push("best alone");
     }
     header.push("statement");
     let mut table = table(&header, &[1, 2, 3, 4, 5, 6]);
     for query in &trial.queries {
-        let mut row = vec![format!("{} {}", mark(&query.verdict), query.verdict)];
+        let mut row = vec![format!(
+            "{} {} by {}",
+            mark(&query.verdict),
+            query.verdict,
+            evidence(&query.judged_by)
+        )];
         let figures = [&query.before, &query.after].into_iter().flat_map(quantiles);
         row.extend(figures.map(|(_, _, words)| words));
         row.push(format!(
@@ -60,16 +67,17 @@ fn statements(out: &mut String, run: &Run, trial: &RunTrial) {
             change(query.change_pct),
             interval(query.interval_pct[0], query.interval_pct[1])
         ));
+        row.push(blocks(query.work.as_ref()));
         if is_set {
             row.push(best_alone(query).map_or("–".to_owned(), |best| change(best.change_pct)));
         }
-        row.push(middle_cut(statement(run, &query.fingerprint), SQL_WIDTH));
+        row.push(short_statement(statement(run, &query.fingerprint), SQL_WIDTH));
         table.add_row(row);
     }
     put(out, &table);
 }
 
-fn notes(out: &mut String, trial: &RunTrial) {
+fn notes(out: &mut String, run: &Run, trial: &RunTrial) {
     if trial.recommendations.len() > 1 {
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         trial.left_out.iter().for_each(|left| *reasons.entry(&left.reason).or_default() += 1);
@@ -81,12 +89,12 @@ fn notes(out: &mut String, trial: &RunTrial) {
     let by_median: Vec<u64> =
         trial.queries.iter().filter(|q| q.quantile() != "p95").map(|q| q.before.n).collect();
     if let (Some(fewest), Some(most)) = (by_median.iter().min(), by_median.iter().max()) {
-        let statements = plural(by_median.len(), "statement was", "statements were");
+        let statements = plural(by_median.len(), "statement", "statements");
         let executions =
             if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
         let _ = writeln!(
             out,
-            "    {statements} judged by the median: {executions} executions, p95 needs 59"
+            "    the change of {statements} is that of the median: {executions} executions, p95 needs 59"
         );
     }
     for query in &trial.queries {
@@ -102,6 +110,9 @@ fn notes(out: &mut String, trial: &RunTrial) {
         }
         if query.parameters != "from the log" {
             let _ = writeln!(out, "    parameters of {fingerprint}: {}", query.parameters);
+        }
+        if let Some(gap) = &query.log_gap {
+            let _ = writeln!(out, "    {}", with_statements(run, &format!("{fingerprint}: {gap}")));
         }
         if query.rows_identical == Some(false) {
             let _ = writeln!(out, "    error: {fingerprint} returned other rows with the change");
@@ -138,13 +149,13 @@ fn writes(out: &mut String, run: &Run, writes: &RunWrites) {
                 ),
                 pair(query.wal_before_bytes, query.wal_after_bytes, bytes),
                 pair(query.hot_before, query.hot_after, ratio),
-                middle_cut(statement(run, &query.fingerprint), SQL_WIDTH),
+                short_statement(statement(run, &query.fingerprint), SQL_WIDTH),
             ]);
         }
         put(out, &table);
     }
     for left in &writes.left_out {
-        let sql = middle_cut(statement(run, &left.fingerprint), SQL_WIDTH);
+        let sql = short_statement(statement(run, &left.fingerprint), SQL_WIDTH);
         let _ = writeln!(out, "    not replayed: {sql}: {}", left.reason);
     }
 }

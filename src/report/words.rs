@@ -1,6 +1,6 @@
 //! Numbers and counts as people read them: three significant digits, a sign on every change.
 
-use crate::model::run::RunArm;
+use crate::model::run::{RunArm, RunWork};
 
 /// Blank between a number and its unit that does not break.
 const THIN: char = '\u{202f}';
@@ -24,10 +24,32 @@ pub fn quantiles(arm: &RunArm) -> [(&'static str, Option<f64>, String); 3] {
     )
 }
 
-/// The quantile that was judged, with its name where it is not the one that stands in the head of its column, p95.
-pub fn judged(arm: &RunArm, judged_by: &str) -> String {
-    let [(_, _, p50), (_, _, p95), _] = quantiles(arm);
-    if judged_by == "p50" { format!("{p50} (p50)") } else { p95 }
+/// A quantile on both sides: `12.0 ms → 0.67 ms`.
+pub fn before_after(before: &RunArm, after: &RunArm, quantile: &str) -> String {
+    let words = |arm: &RunArm| {
+        let [(_, _, p50), (_, _, p95), _] = quantiles(arm);
+        if quantile == "p50" { p50 } else { p95 }
+    };
+    // What is not under the head of its column says what it is.
+    let name = if quantile == "p50" { " (p50)" } else { "" };
+    format!("{} → {}{name}", words(before), words(after))
+}
+
+/// Blocks that an execution touches: `308 → 2`.
+pub fn blocks(work: Option<&RunWork>) -> String {
+    work.map_or("–".to_owned(), |work| {
+        format!("{} → {}", count(work.blocks_before), count(work.blocks_after))
+    })
+}
+
+/// What a verdict rests on, for a sentence.
+pub fn evidence(judged_by: &str) -> &'static str {
+    match judged_by {
+        "work" => "work",
+        "rows" => "other rows",
+        "p50" => "the median",
+        _ => "p95",
+    }
 }
 
 /// Three significant digits, and never fewer than the whole part.
@@ -96,6 +118,13 @@ pub fn bytes(size: u64) -> String {
     format!("{value:.decimals$}{THIN}{unit}")
 }
 
+/// How much was understood: never 100 % where something was not.
+pub fn coverage_pct(understood: u64, all: u64) -> String {
+    let percent = 100.0 * understood as f64 / all.max(1) as f64;
+    let percent = if understood < all { percent.min(99.9) } else { percent };
+    format!("{percent:.1} %")
+}
+
 pub fn share(percent: f64) -> String {
     format!("{percent:.1}{THIN}%")
 }
@@ -120,6 +149,38 @@ pub fn printable(text: String) -> String {
         return text;
     }
     text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
+}
+
+/// A statement in few characters: what it selects is left out, as that tells statements of one mapper apart the
+/// least, then its end.
+pub fn short_statement(sql: &str, most: usize) -> String {
+    let text = match sql.split_once(' ').filter(|(verb, _)| verb.eq_ignore_ascii_case("SELECT")) {
+        Some((verb, rest)) => match top_level_from(rest) {
+            Some(at) if at > 12 => format!("{verb} … {}", &rest[at..]),
+            _ => sql.to_owned(),
+        },
+        None => sql.to_owned(),
+    };
+    if text.chars().count() <= most {
+        return text;
+    }
+    let cut: String = text.chars().take(most.saturating_sub(2)).collect();
+    format!("{} …", cut.trim_end())
+}
+
+/// Where the `FROM` of a statement begins that is in no parentheses.
+fn top_level_from(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    text.char_indices().find_map(|(at, c)| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        let is_from = depth == 0
+            && text[at..].get(..5).is_some_and(|word| word.eq_ignore_ascii_case("FROM "));
+        (is_from && (at == 0 || text.as_bytes()[at - 1] == b' ')).then_some(at)
+    })
 }
 
 /// Cuts the middle out of a long text, on whole characters.
@@ -163,8 +224,9 @@ mod tests {
         };
         let words: Vec<String> = quantiles(&arm).into_iter().map(|(.., words)| words).collect();
         assert_eq!(words, ["0.900\u{202f}ms", "> 2.00\u{202f}ms", "> 2.00\u{202f}ms"]);
-        assert_eq!(judged(&arm, "p50"), "0.900\u{202f}ms (p50)");
-        assert_eq!(judged(&RunArm::default(), "p95"), "–");
+        let nothing = RunArm::default();
+        assert_eq!(plain(before_after(&arm, &nothing, "p50")), "0.900 ms → – (p50)");
+        assert_eq!(plain(before_after(&arm, &arm, "p95")), "> 2.00 ms → > 2.00 ms");
     }
 
     #[test]
@@ -190,6 +252,15 @@ mod tests {
         assert_eq!(middle_cut("short", 20), "short");
         let cut = middle_cut("SELECT a, b, c FROM listings WHERE category_id = $1", 24);
         assert!(cut.chars().count() <= 24 && cut.contains('…'), "{cut}");
+    }
+
+    #[test]
+    fn a_short_statement_shows_its_tables_and_conditions() {
+        let sql = "SELECT a, (SELECT b FROM u LIMIT $1), c FROM listings WHERE category_id = $2";
+        assert_eq!(short_statement(sql, 60), "SELECT … FROM listings WHERE category_id = $2");
+        assert_eq!(short_statement(sql, 30), "SELECT … FROM listings WHERE …");
+        assert_eq!(short_statement("DELETE FROM t", 60), "DELETE FROM t");
+        assert_eq!(short_statement("SELECT count(*) FROM t", 60), "SELECT … FROM t");
     }
 
     #[test]

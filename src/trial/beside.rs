@@ -2,6 +2,7 @@
 
 use super::decide::{improves_set, slower_alone};
 use super::forecast::Step;
+use super::transaction::Detail;
 use super::verify::{MOST_SETS, Procedure};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, State};
@@ -26,7 +27,7 @@ impl Procedure<'_, '_> {
                 break;
             }
             let what = "beside the others what was slower alone";
-            let trial = self.hold((Step::Set, what), recommendations, &members)?;
+            let trial = self.hold((Step::Set, what), Detail::Tail, recommendations, &members)?;
             let first = standing.first().and_then(|at| self.single(&recommendations[*at].id));
             let base = self.set.as_ref().or(first);
             let gains: Vec<Option<Fingerprint>> = doubtful

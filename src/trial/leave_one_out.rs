@@ -20,8 +20,10 @@ use crate::stats::quantile::median;
 
 /// Rounds without the index and with it, where the first one does not decide.
 const ROUNDS: usize = 3;
-/// Work of the statement without the index and with it from which on it pays, however short the statement is.
+/// Work of the statement without the index and with it from which on it pays whatever the clock says: so many times as
+/// much, and more by so much that it is noticed (some thirty blocks take a twentieth of a millisecond from the cache).
 const MANY_TIMES: u64 = 5;
+const NOTICED: Work = Work { blocks: 32, rows: 1_000 };
 /// Part of the time of the workload that an index has to save where it saves less than anybody notices, percent.
 const SHARE_PCT: f64 = 1.0;
 /// Executions of a statement in a round, at least and at most, and the time they may take beyond the fewest, seconds.
@@ -287,7 +289,9 @@ fn first(fingerprint: Fingerprint, without: &Seen, with: &Seen) -> WithoutQuery 
 /// Without the index it does many times the work, or does not come to its end.
 fn is_many_times(query: &WithoutQuery) -> bool {
     let is = |(without, with): (Work, Work)| {
-        without.is_at_least(MANY_TIMES, with) && with.is_within(without)
+        let is_noticed = without.blocks > with.blocks + NOTICED.blocks
+            || without.rows > with.rows + NOTICED.rows;
+        is_noticed && without.is_at_least(MANY_TIMES, with) && with.is_within(without)
     };
     query.without.timed_out > 0 || query.work.mean().is_some_and(is)
 }

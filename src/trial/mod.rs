@@ -8,6 +8,7 @@ pub mod confirm;
 pub mod decide;
 pub mod forecast;
 mod leave_one_out;
+mod log_gap;
 mod pace;
 pub mod parameters;
 pub mod plan;

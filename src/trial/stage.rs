@@ -1,5 +1,6 @@
 //! Where trials are held, of what, and with how much effort.
 
+use crate::model::catalog::Catalog;
 use crate::model::recommendation::NewIndex;
 use crate::model::shape::Shape;
 use crate::model::workload::Workload;
@@ -38,6 +39,7 @@ pub struct Case<'c> {
     pub connection: &'c Connection,
     pub workload: &'c Workload,
     pub shapes: &'c [Option<Shape>],
+    pub catalog: Option<&'c Catalog>,
     pub stage: Stage<'c>,
     /// Replay what writes as well, to see what the accepted indexes cost it.
     pub with_writes: bool,

@@ -26,12 +26,23 @@ const BUILD_SHARE: f64 = 0.5;
 const FIRST_ROUNDS: usize = 3;
 /// Executions in each of them of a statement on which the change does nothing, as far as plans and work tell.
 const FEW_A_ROUND: usize = 3;
+/// The same of one whose work changes, where the median is enough.
+const SOME_A_ROUND: usize = 7;
 /// Statements replayed for each index of a trial, at most.
 pub const MOST_REPLAYED: usize = 4;
 /// Part of the time of a trial that a statement may take when it is first executed, and what it always may,
 /// milliseconds.
 const FIRST_SHARE: f64 = 0.25;
 const SHORTEST_FIRST_MS: f64 = 1_000.0;
+
+/// How many executions a trial gives what work decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// As many as p95 needs.
+    Tail,
+    /// Enough for the median: p95 is that of the set.
+    Median,
+}
 
 /// Tries indexes, all of them together. `progress` is told the rounds done and to do.
 ///
@@ -42,6 +53,7 @@ pub fn try_indexes(
     stage: Stage<'_>,
     changes: &[NewlyBuilt<'_>],
     plan: Plan<'_>,
+    detail: Detail,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Trial, PgError> {
     let mut trial = empty(changes, plan.left_out);
@@ -49,7 +61,7 @@ pub fn try_indexes(
         trial.failed = Some("no statement of the workload can be replayed for it".to_owned());
         return Ok(trial);
     }
-    let measured = measure(stage, changes, plan.queries, progress, &mut trial);
+    let measured = measure(stage, changes, plan.queries, (detail, progress), &mut trial);
     or_failed(measured, trial)
 }
 
@@ -104,7 +116,7 @@ fn measure(
     stage: Stage<'_>,
     changes: &[NewlyBuilt<'_>],
     planned: Vec<Planned<'_>>,
-    progress: &mut dyn FnMut(usize, usize),
+    (detail, progress): (Detail, &mut dyn FnMut(usize, usize)),
     trial: &mut Trial,
 ) -> Result<(), PgError> {
     let Stage { settings, consent, mut effort } = stage;
@@ -141,7 +153,7 @@ fn measure(
         queries,
         progress,
     };
-    rounds.hold(&shares, &explained, trial)?;
+    rounds.hold((&shares, detail), &explained, trial)?;
     let Rounds { outcomes, mut block, .. } = rounds;
     for ((planned, outcome), explained) in planned.iter().zip(outcomes).zip(explained) {
         if let Some(why) = outcome.failed {
@@ -215,7 +227,7 @@ struct Rounds<'r> {
 impl Rounds<'_> {
     fn hold(
         &mut self,
-        shares: &Shares,
+        (shares, detail): (&Shares, Detail),
         explained: &[Explained],
         trial: &mut Trial,
     ) -> Result<(), PgError> {
@@ -223,7 +235,7 @@ impl Rounds<'_> {
             .executions
             .iter()
             .zip(explained)
-            .map(|(all, explained)| first_executions(*all, &explained.work))
+            .map(|(all, explained)| first_executions(*all, detail, &explained.work))
             .collect();
         let ranges: Vec<Range<usize>> = first.iter().map(|until| 0..*until).collect();
         self.run(0..FIRST_ROUNDS, 0, &ranges)?;
@@ -299,9 +311,13 @@ impl Rounds<'_> {
 
 /// Executions of a statement in the first rounds: as many as p95 needs where there is time for them, and a few where
 /// plans and work are the same on both sides or executions take long.
-fn first_executions(all: usize, work: &WorkPairs) -> usize {
-    match work_change(work) {
-        WorkChange::Same => all.min(FIRST_ROUNDS * FEW_A_ROUND),
+fn first_executions(all: usize, detail: Detail, work: &WorkPairs) -> usize {
+    let few = all.min(FIRST_ROUNDS * FEW_A_ROUND);
+    match (work_change(work), detail) {
+        (WorkChange::Same, _) => few,
+        (WorkChange::Less | WorkChange::More, Detail::Median) => {
+            all.min(FIRST_ROUNDS * SOME_A_ROUND)
+        }
         _ if all >= ENOUGH => ENOUGH,
         _ => all.min(FIRST_ROUNDS),
     }

@@ -9,14 +9,15 @@
 use super::decide::{Fate, Matter, alone, in_set};
 use super::forecast::{Forecast, Step as ForecastStep, steps};
 use super::leave_one_out::{LeftOut, Outcome, Pays, leave_one_out};
+use super::log_gap::Origins;
 use super::plan::{Plan, Planned, Planner, plan};
 use super::stage::{Case, NewlyBuilt};
-use super::transaction::{MOST_REPLAYED, look_at_plans, try_indexes};
+use super::transaction::{Detail, MOST_REPLAYED, look_at_plans, try_indexes};
 use super::work::{WorkChange, work_change};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Kind, Recommendation, State};
-use crate::model::trial::{Trial, Verdict, WithoutQuery};
+use crate::model::trial::{QueryTrial, Trial, Verdict, WithoutQuery};
 use crate::pg::error::PgError;
 use crate::stats::random::Random;
 
@@ -55,6 +56,7 @@ pub fn verify(
         case,
         planner: Planner::default(),
         random: Random::new(case.stage.effort.seed),
+        origins: Origins::of(case.connection, &case.stage.settings.user, case.workload),
         singles: Vec::new(),
         set: None,
         is_settled: false,
@@ -125,6 +127,7 @@ pub(super) struct Procedure<'c, 'w> {
     pub(super) case: &'c Case<'c>,
     planner: Planner,
     random: Random,
+    origins: Origins,
     pub(super) singles: Vec<Trial>,
     /// Of all that are accepted, where those are several.
     pub(super) set: Option<Trial>,
@@ -231,7 +234,7 @@ impl<'c> Procedure<'c, '_> {
                 break;
             }
             let what = (ForecastStep::Set, "the whole set");
-            let trial = self.hold(what, recommendations, &members)?;
+            let trial = self.hold(what, Detail::Tail, recommendations, &members)?;
             self.forecast.end();
             let tried = members.len();
             for at in &members {
@@ -247,7 +250,30 @@ impl<'c> Procedure<'c, '_> {
         // There is no set any more that proves anything: what is left has to stand alone, where one that came back
         // has not been tried yet.
         self.judge_alone(recommendations, &members)?;
+        for at in members {
+            self.show_tail(recommendations, at)?;
+        }
         Ok(None)
+    }
+
+    /// Tries an accepted index again with the executions that p95 needs, where no set shows it.
+    fn show_tail(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        at: usize,
+    ) -> Result<(), PgError> {
+        let id = recommendations[at].id.clone();
+        let lacks_it = |query: &QueryTrial| query.is_improved() && query.p95.is_none();
+        let is_wanted = recommendations[at].state == State::Accepted
+            && self.single(&id).is_some_and(|single| single.queries.iter().any(lacks_it));
+        if !is_wanted || self.proposed.len() < 2 {
+            return Ok(());
+        }
+        let step = ForecastStep::Single(id.clone());
+        let trial = self.hold((step, &id), Detail::Tail, recommendations, &[at])?;
+        self.singles.retain(|single| single.recommendations != [&*id]);
+        self.singles.push(trial);
+        self.judge_alone(recommendations, &[at])
     }
 
     /// Leaves each member of a set out that another one could stand in for. What pays beside the others is accepted,
@@ -375,6 +401,7 @@ impl<'c> Procedure<'c, '_> {
     pub(super) fn hold(
         &mut self,
         (step, what): (ForecastStep, &str),
+        detail: Detail,
         recommendations: &[Recommendation],
         members: &[usize],
     ) -> Result<Trial, PgError> {
@@ -383,7 +410,10 @@ impl<'c> Procedure<'c, '_> {
         let tell = &mut *self.tell;
         let stage = self.case.stage;
         let rounds = &mut |done, of| tell(Step::Rounds { done, of });
-        unless_stopped(try_indexes(stage, &changes, plan, rounds))
+        let mut trial = unless_stopped(try_indexes(stage, &changes, plan, detail, rounds))?;
+        let Case { workload, shapes, catalog, .. } = *self.case;
+        self.origins.explain(&mut trial, (workload, shapes), catalog);
+        Ok(trial)
     }
 
     /// Which statements use each index where all are there; `None` without a set.
@@ -469,7 +499,9 @@ impl<'c> Procedure<'c, '_> {
             let is_untried = self.single(&id).is_none();
             if is_untried {
                 let step = ForecastStep::Single(id.clone());
-                let trial = self.hold((step, &id), recommendations, &[*at])?;
+                // Of one of several, the set shows the tail.
+                let detail = if self.proposed.len() > 1 { Detail::Median } else { Detail::Tail };
+                let trial = self.hold((step, &id), detail, recommendations, &[*at])?;
                 self.singles.push(trial);
             }
             let is_used_in_set = self.used_in_set.contains(&id);

@@ -14,7 +14,7 @@ use super::stage::{Case, Effort, NewlyBuilt};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::literal::Literal;
 use crate::model::shape::{Scan, StatementKind};
-use crate::model::trial::{Arm, WriteQuery, WriteTrial};
+use crate::model::trial::{Arm, OwnWriteCost, WriteQuery, WriteTrial};
 use crate::model::workload::{Query, Sample};
 use crate::pg::error::{Kind, PgError};
 use crate::pg::explain::{self, Write};
@@ -32,6 +32,8 @@ const MOST_A_ROUND: usize = 50;
 /// Rounds of the whole. For each block of them the indexes are built anew, and the order of the arms is
 /// drawn.
 const ROUNDS: usize = 16;
+/// Rounds in which each index alone is written as well, where there are several.
+const OWN_ROUNDS: usize = 8;
 /// Blocks, at least: the machine and the tables change with time, and each arm has to see all of it.
 const FEWEST_BLOCKS: usize = 4;
 /// Builds may take this share of the time of the executions before blocks are made longer.
@@ -49,6 +51,7 @@ struct Execution {
 struct Side {
     arm: Arm,
     wal_bytes: Vec<u64>,
+    blocks: Vec<u64>,
     written: Written,
 }
 
@@ -56,10 +59,14 @@ impl Side {
     /// Write-ahead log of one execution, bytes: the median, so that full images of pages that a
     /// checkpoint asks for do not count.
     fn wal_bytes(&self) -> Option<u64> {
-        let mut sorted = self.wal_bytes.clone();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied()
+        median(&self.wal_bytes)
     }
+}
+
+fn median(values: &[u64]) -> Option<u64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
 }
 
 /// One statement with the executions that the server takes.
@@ -112,6 +119,7 @@ fn measure(
     let per_round = ((effort.budget_s / whole_s.max(1e-9)) as usize).clamp(1, MOST_A_ROUND);
     let mut blocks = FEWEST_BLOCKS;
     let mut done = 0;
+    let mut own = own_sides(changes, &replayables);
     while done < ROUNDS && !replayables.is_empty() {
         let rounds = done..(done + ROUNDS / blocks).min(ROUNDS);
         let mut arms = ARMS;
@@ -126,16 +134,91 @@ fn measure(
                 limit(&session, effort.statement_timeout_ms)?;
             }
             for replayable in &mut replayables {
-                replayable.run(&mut session, arm, rounds.clone(), per_round)?;
+                let mut side = std::mem::take(&mut replayable.sides[arm as usize]);
+                replayable.run(&mut session, &mut side, rounds.clone(), per_round)?;
+                replayable.sides[arm as usize] = side;
             }
             // Each arm has a transaction of its own: rows that it leaves dead make room in their pages
             // once it is over, as those of committed transactions do.
             session.connection.batch("ROLLBACK")?;
         }
+        for (change, sides) in own.iter_mut().filter(|_| rounds.start < OWN_ROUNDS) {
+            session.connection.batch(&begin(effort))?;
+            build_all(&mut session, std::slice::from_ref(*change))?;
+            limit(&session, effort.statement_timeout_ms)?;
+            for (at, side) in sides {
+                replayables[*at].run(&mut session, side, rounds.clone(), per_round)?;
+            }
+            session.connection.batch("ROLLBACK")?;
+        }
         done = rounds.end;
         progress(done, ROUNDS);
     }
-    Ok(summary(&replayables, done, left_out, effort.seed))
+    let mut trial = summary(&replayables, done, left_out, effort.seed);
+    trial.own = own.iter().filter_map(|own| own_cost(own, &replayables, effort.seed)).collect();
+    Ok(trial)
+}
+
+/// An index that is built alone, and what it gave of each statement that writes its table, by the statement's place.
+type Own<'c, 'r> = (&'c NewlyBuilt<'r>, Vec<(usize, Side)>);
+
+/// Where there are several indexes, each alone with the writes of its table.
+fn own_sides<'c, 'r>(
+    changes: &'c [NewlyBuilt<'r>],
+    replayables: &[Replayable<'_>],
+) -> Vec<Own<'c, 'r>> {
+    if changes.len() < 2 {
+        return Vec::new();
+    }
+    let of_table = |change: &NewlyBuilt<'_>| -> Vec<(usize, Side)> {
+        let places = 0..replayables.len();
+        let writes = places.filter(|at| replayables[*at].target.table == change.index.plan.table);
+        writes.map(|at| (at, Side::default())).collect()
+    };
+    let sides = changes.iter().map(|change| (change, of_table(change)));
+    sides.filter(|(_, sides)| !sides.is_empty()).collect()
+}
+
+/// Time of the statements as the workload has them, in each of the first rounds, microseconds.
+fn totals<'s>(
+    sides: impl Iterator<Item = (&'s Side, u64)> + Clone,
+    rounds: usize,
+) -> Vec<Vec<f64>> {
+    let of = |round: usize| -> f64 {
+        let own = |(side, calls): (&Side, u64)| {
+            let latencies = &side.arm.rounds[round];
+            latencies.iter().sum::<f64>() / latencies.len().max(1) as f64 * calls as f64
+        };
+        sides.clone().map(own).sum()
+    };
+    (0..rounds).map(|round| vec![of(round)]).collect()
+}
+
+/// What an index that was built alone costs the writes of its table.
+fn own_cost(
+    (change, sides): &Own<'_, '_>,
+    replayables: &[Replayable<'_>],
+    seed: u64,
+) -> Option<OwnWriteCost> {
+    let calls = |at: usize| replayables[at].query.calls;
+    let before_of = |at: usize| replayables[at].side(ArmName::Before);
+    let after = sides.iter().map(|(at, side)| (side, calls(*at)));
+    let before = sides.iter().map(|(at, _)| (before_of(*at), calls(*at)));
+    let rounds = sides.iter().map(|(_, side)| side.arm.rounds.len()).min()?;
+    let before_totals = totals(before.clone(), rounds);
+    let differ = quantile_change(&before_totals, &totals(after.clone(), rounds), 0.5, seed)?;
+    let all_calls: u64 = sides.iter().map(|(at, _)| calls(*at)).sum();
+    let wal = |sides: &mut dyn Iterator<Item = (&Side, u64)>| -> Option<u64> {
+        let bytes: Option<u64> = sides.map(|(side, calls)| Some(side.wal_bytes()? * calls)).sum();
+        Some(bytes? / all_calls.max(1))
+    };
+    Some(OwnWriteCost {
+        recommendation: change.recommendation.to_owned(),
+        change_pct: differ.change_pct,
+        interval_pct: (differ.low_pct, differ.high_pct),
+        wal_before_bytes: wal(&mut before.clone()),
+        wal_after_bytes: wal(&mut after.clone()),
+    })
 }
 
 /// The beginning of a transaction that may write, and that nobody commits.
@@ -276,16 +359,15 @@ impl Replayable<'_> {
 
     /// The rounds of one block in one arm.
     fn run(
-        &mut self,
+        &self,
         session: &mut Prepared,
-        arm: ArmName,
+        side: &mut Side,
         rounds: std::ops::Range<usize>,
         per_round: usize,
     ) -> Result<(), PgError> {
         let count = self.executions.len();
         // Whatever is new to the session since indexes came or went is looked up now.
         once(session, &self.executions[0])?;
-        let side = &mut self.sides[arm as usize];
         let before = written(&session.connection, &self.target.table)?;
         for round in rounds {
             let mut latencies = Vec::new();
@@ -293,6 +375,7 @@ impl Replayable<'_> {
                 let write = once(session, &self.executions[n % count])?;
                 latencies.push(write.execution_us);
                 side.wal_bytes.extend(write.wal_bytes);
+                side.blocks.push(write.blocks);
             }
             side.arm.rounds.push(latencies);
         }
@@ -312,17 +395,8 @@ fn summary(
     left_out: LeftOut,
     seed: u64,
 ) -> WriteTrial {
-    let total = |arm: ArmName| -> Vec<Vec<f64>> {
-        let of = |round: usize| -> f64 {
-            let own = |replayable: &Replayable<'_>| {
-                let latencies = &replayable.side(arm).arm.rounds[round];
-                let mean_us = latencies.iter().sum::<f64>() / latencies.len().max(1) as f64;
-                mean_us * replayable.query.calls as f64
-            };
-            replayables.iter().map(own).sum()
-        };
-        (0..rounds).map(|round| vec![of(round)]).collect()
-    };
+    let total =
+        |arm: ArmName| totals(replayables.iter().map(|r| (r.side(arm), r.query.calls)), rounds);
     let before = total(ArmName::Before);
     let change = |arm: ArmName| quantile_change(&before, &total(arm), 0.5, seed);
     let (after, control) = (change(ArmName::After), change(ArmName::Control));
@@ -336,6 +410,7 @@ fn summary(
         change_pct: after.map(|change| change.change_pct),
         interval_pct: after.map(interval),
         control_interval_pct: control.map(interval),
+        own: Vec::new(),
         left_out,
         failed: None,
     }
@@ -352,6 +427,8 @@ fn write_query(replayable: &Replayable<'_>, seed: u64) -> Option<WriteQuery> {
         interval_pct: (change.low_pct, change.high_pct),
         wal_before_bytes: before.wal_bytes(),
         wal_after_bytes: after.wal_bytes(),
+        blocks_before: median(&before.blocks).unwrap_or(0),
+        blocks_after: median(&after.blocks).unwrap_or(0),
         hot_before: before.written.hot_ratio(),
         hot_after: after.written.hot_ratio(),
     })

@@ -33,15 +33,36 @@ fn the_demo_proves_indexes_names_both_loops_and_the_open_tables() {
     let run: serde_json::Value =
         serde_json::from_slice(&std::fs::read(directory.path().join("run.json")).unwrap()).unwrap();
     let recommendations = run["recommendations"].as_array().unwrap();
-    let accepted = recommendations.iter().filter(|r| r["state"] == "accepted").collect::<Vec<_>>();
-    assert!(accepted.len() >= 3, "{} accepted", accepted.len());
-    for recommendation in accepted {
-        let measured = &recommendation["measured"];
-        assert!(
-            measured["p95_after_us"].as_f64() < measured["p95_before_us"].as_f64(),
-            "{measured}"
-        );
-        assert!(measured["interval_pct"][1].as_f64().unwrap() < 0.0, "{measured}");
+    let accepted: Vec<&str> = recommendations
+        .iter()
+        .filter(|r| r["state"] == "accepted")
+        .map(|r| r["id"].as_str().unwrap())
+        .collect();
+    // What each of them saves is work, which is the same however busy the machine is. Some need HypoPG or pg_trgm to
+    // be proposed at all, so these are the least.
+    for table in ["order_items", "listings", "messages", "orders", "reviews"] {
+        assert!(accepted.iter().any(|id| id.contains(table)), "{table} in {accepted:?}");
+    }
+    let undecided = recommendations.iter().filter(|r| r["state"] == "undecided");
+    assert_eq!(undecided.count(), 0, "{recommendations:#?}");
+    let all = run["trials"].as_array().unwrap().last().unwrap();
+    assert_eq!(all["recommendations"].as_array().unwrap().len(), accepted.len());
+    for query in all["queries"].as_array().unwrap() {
+        assert_eq!(query["judged_by"], "work", "{query}");
+        let work = |side: &str| query["work"][side].as_u64().unwrap();
+        if query["verdict"] == "improved" {
+            assert!(work("blocks_after") * 2 < work("blocks_before"), "{query}");
+        }
+    }
+    // Of two indexes with the same leading column, each has a figure beside the other.
+    let of_recipients: Vec<&serde_json::Value> = recommendations
+        .iter()
+        .filter(|r| r["id"].as_str().unwrap().starts_with("ix-messages_recipient_id"))
+        .collect();
+    if of_recipients.len() > 1 {
+        for one in of_recipients {
+            assert!(!one["without"]["queries"].as_array().unwrap().is_empty(), "{one}");
+        }
     }
     let findings = run["findings"].as_array().unwrap();
     let loops: Vec<&str> = findings

@@ -111,6 +111,7 @@ fn tried_on(
         connection: &connection,
         workload: &workload,
         shapes: &shapes,
+        catalog: Some(&catalog),
         stage: Stage { settings: &settings, consent: &consent, effort },
         with_writes: false,
     };
