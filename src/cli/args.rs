@@ -257,7 +257,7 @@ pub struct Trial {
     /// Replay INSERT, UPDATE and DELETE as well, in savepoints, to see what the indexes cost them.
     #[arg(long)]
     pub writes: bool,
-    /// Rounds of each trial: 20, or as configured; fewer than 8 count as 8.
+    /// Rounds of each trial, at most: 20, or as configured; fewer than 8 count as 8. It ends after 3 where work decides.
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
     /// Seconds of replay for each recommendation: 20, or as configured.

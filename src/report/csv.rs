@@ -35,9 +35,16 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
                     row(name, statistic, value, unit)?;
                 }
             }
-            row("change", "p95", query.change_pct.to_string(), "percent")?;
-            row("change", "p95_low", query.interval_pct[0].to_string(), "percent")?;
-            row("change", "p95_high", query.interval_pct[1].to_string(), "percent")?;
+            let quantile = query.quantile();
+            let [low, high] = query.interval_pct;
+            row("change", quantile, query.change_pct.to_string(), "percent")?;
+            row("change", &format!("{quantile}_low"), low.to_string(), "percent")?;
+            row("change", &format!("{quantile}_high"), high.to_string(), "percent")?;
+            row("change", "judged_by", query.judged_by.clone(), "")?;
+            if let Some(work) = &query.work {
+                row("before", "rows_scanned", work.rows_before.to_string(), "rows")?;
+                row("after", "rows_scanned", work.rows_after.to_string(), "rows")?;
+            }
             for (name, buffers) in
                 [("before", query.buffers_before), ("after", query.buffers_after)]
             {

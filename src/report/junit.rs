@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::RenderError;
+use super::words::blocks;
 use crate::model::run::Run;
 
 /// One test case.
@@ -76,7 +77,13 @@ fn cases(run: &Run) -> Vec<Case> {
     for trial in &run.trials {
         for query in &trial.queries {
             let outcome = match query.verdict.as_str() {
-                "regressed" => Outcome::Failed(format!("p95 {:+.1} %", query.change_pct)),
+                "regressed" => Outcome::Failed(format!(
+                    "{} {:+.1} %, {} blocks, judged by {}",
+                    query.quantile(),
+                    query.change_pct,
+                    blocks(query.work.as_ref()),
+                    query.judged_by
+                )),
                 "inconclusive" => Outcome::Skipped(query.why.clone().unwrap_or_default()),
                 _ => Outcome::Passed,
             };

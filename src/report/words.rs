@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(short_statement(sql, 60), "SELECT … FROM listings WHERE category_id = $2");
         assert_eq!(short_statement(sql, 30), "SELECT … FROM listings WHERE …");
         assert_eq!(short_statement("DELETE FROM t", 60), "DELETE FROM t");
-        assert_eq!(short_statement("SELECT count(*) FROM t", 60), "SELECT … FROM t");
+        assert_eq!(short_statement("SELECT count(*) FROM t", 60), "SELECT count(*) FROM t");
     }
 
     #[test]

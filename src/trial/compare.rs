@@ -295,7 +295,9 @@ mod tests {
     fn work_that_falls_decides_whatever_the_tail_does() {
         // One round in three is disturbed, and the tail with the change is ten times as long.
         let noisy = |scale: f64| {
-            move |round: usize| if round % 3 == 0 { 90_000.0 } else { scale + round as f64 }
+            move |round: usize| {
+                if round.is_multiple_of(3) { 90_000.0 } else { scale + round as f64 }
+            }
         };
         let faster = outcome(|round| 9_000.0 + round as f64, noisy(700.0));
         assert_eq!(judged(&faster, [308, 2], false), ("improved", Evidence::Work));

@@ -123,13 +123,12 @@ impl Origins {
         let others: Vec<&String> = of_log.users.iter().filter(|user| **user != self.role).collect();
         for table in tables.iter().filter(|table| table.row_security) {
             let is_bound = |role: &String| table.bound.contains(role);
-            if let Some(bound) = others.iter().find(|role| is_bound(role)) {
-                if !is_bound(&self.role) {
-                    reasons.push(format!(
-                        "it ran as {bound}, for whom the policies of {} hold, and was replayed as {}",
-                        table.name, self.role
-                    ));
-                }
+            let bound = others.iter().find(|role| is_bound(role));
+            if let Some(bound) = bound.filter(|_| !is_bound(&self.role)) {
+                reasons.push(format!(
+                    "it ran as {bound}, for whom the policies of {} hold, and was replayed as {}",
+                    table.name, self.role
+                ));
             }
         }
         for setting in self.settings.iter().filter(|setting| others.contains(&&setting.role)) {

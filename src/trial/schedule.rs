@@ -60,6 +60,11 @@ pub fn round(
 mod tests {
     use super::*;
 
+    /// One statement with so many executions.
+    fn once(executions: usize) -> Vec<Range<usize>> {
+        std::iter::once(0..executions).collect()
+    }
+
     #[test]
     fn every_arm_runs_the_same_parameters_next_to_each_other() {
         let slots = round((3, 4), &[4, 0, 1], &[0..8, 0..8, 3..11], &mut Random::new(5));
@@ -79,7 +84,7 @@ mod tests {
     fn rounds_walk_through_all_parameters_and_repeat_from_the_seed() {
         let mut random = Random::new(1);
         let seen: std::collections::BTreeSet<usize> = (0..5)
-            .flat_map(|number| round((number, 5), &[10], &[0..10], &mut random))
+            .flat_map(|number| round((number, 5), &[10], &once(10), &mut random))
             .map(|slot| slot.parameters)
             .collect();
         assert_eq!(seen.len(), 10);
@@ -93,7 +98,7 @@ mod tests {
     fn fewer_executions_than_rounds_are_spread_over_them() {
         let mut random = Random::new(1);
         let counts: Vec<usize> = (0..20)
-            .map(|number| round((number, 20), &[3], &[0..8], &mut random).len() / ARMS.len())
+            .map(|number| round((number, 20), &[3], &once(8), &mut random).len() / ARMS.len())
             .collect();
         assert_eq!(counts.iter().sum::<usize>(), 8);
         assert!(counts.iter().all(|count| *count <= 1), "{counts:?}");

@@ -462,8 +462,8 @@ impl<'c> Procedure<'c, '_> {
         };
         let others = self.proposed.iter().filter(|other| **other != at);
         let same = others.filter(|other| first(**other) == first(at));
-        let ids = same.map(|other| &recommendations[*other].id);
-        ids.filter(|id| self.used_in_set.contains(id)).cloned().next()
+        let mut ids = same.map(|other| &recommendations[*other].id);
+        ids.find(|id| self.used_in_set.contains(id)).cloned()
     }
 
     fn prepare<'r>(

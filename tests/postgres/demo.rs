@@ -1,11 +1,10 @@
 //! The demo, whole: what it promises on the README's first screen.
 
-use crate::support::{code, pgassay, programs, quiet, stderr};
+use crate::support::{code, pgassay, programs, stderr};
 
 #[test]
 fn the_demo_proves_indexes_names_both_loops_and_the_open_tables() {
     let Some(programs) = programs() else { return };
-    let _alone = quiet();
     let directory = tempfile::tempdir().unwrap();
     let output = pgassay()
         .args(["demo", "--quiet", "--time-budget", "2", "--dir"])

@@ -8,7 +8,7 @@ use pgassay::pg::libpq_env::Settings;
 use pgassay::pg::throwaway::Throwaway;
 
 use crate::support::{
-    Shop, browse_log, code, flags, pgassay, programs, quiet, run, server, stderr,
+    Shop, code, flags, long_log, pgassay, programs, run, server, stderr, wait_until,
 };
 
 fn three_parts(text: &str) -> bool {
@@ -56,7 +56,6 @@ fn each_refusal_has_its_sqlstate_its_help_and_its_exit_code() {
 #[test]
 fn a_server_that_goes_away_in_the_middle_is_an_error_and_no_panic() {
     let Some(programs) = programs() else { return };
-    let _alone = quiet();
     let cluster = Throwaway::start(&programs, &std::env::temp_dir()).unwrap();
     let settings = cluster.settings("postgres");
     let owner = Connection::open(&settings).unwrap();
@@ -71,7 +70,7 @@ fn a_server_that_goes_away_in_the_middle_is_an_error_and_no_panic() {
     drop(owner);
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
-    browse_log(&log);
+    long_log(&log);
     let child = pgassay()
         .args([
             "trial",
@@ -89,7 +88,12 @@ fn a_server_that_goes_away_in_the_middle_is_an_error_and_no_panic() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    let watcher = Connection::open(&settings).unwrap();
+    wait_until("the build", || {
+        let built = "SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND granted AND relation > 16000";
+        watcher.row(built, &[]).unwrap().get::<_, i64>(0) > 0
+    });
+    drop(watcher);
     drop(cluster);
     let output = child.wait_with_output().unwrap();
     assert_eq!(code(&output), 3, "{}", stderr(&output));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -36,12 +36,6 @@ pub fn server() -> Option<&'static Throwaway> {
             Some(cluster)
         })
         .as_ref()
-}
-
-/// Tests that measure time, and those that keep the machine busy, run one after the other.
-pub fn quiet() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn prepare_template(cluster: &Throwaway) {
@@ -212,11 +206,20 @@ pub fn browse_log(path: &Path) {
     write_log(path, &entries);
 }
 
+/// A statement that takes many seconds with an index and without: it counts for each row of a seller.
+pub const LONG: &str = "SELECT id FROM listings WHERE seller_id = $1 \
+    AND (SELECT count(*) FROM generate_series(1, 1000000) g WHERE g % 7 = length(title)) > 0";
+
+/// Executions of [`LONG`], as their log: a trial of it is under way for as long as a test needs.
+pub fn long_log(path: &Path) {
+    write_log(path, &[(LONG, &["7"][..], 9_000.0)].repeat(20));
+}
+
 /// Waits for something that another process does.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what} did not happen");
+        assert!(started.elapsed() < Duration::from_secs(600), "{what} did not happen");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
