@@ -47,6 +47,7 @@ fn trial_of(
     limit_ms: Option<u64>,
 ) -> Verdict {
     let mut random = Random::new(seed);
+    let all = std::iter::once(0..executions).collect::<Vec<_>>();
     let queries = vec![Replayed {
         samples: vec![Sample { text: "SELECT 1".into(), parameters: Vec::new() }; SETS],
         limit_ms,
@@ -65,7 +66,7 @@ fn trial_of(
             Sessions { before: &mut before, after: &mut after, control: &mut control };
         for number in 0..ROUNDS / 4 {
             let number = (block * 5 + number, ROUNDS);
-            let slots = round(number, &[SETS], &[0..executions], &mut random);
+            let slots = round(number, &[SETS], &all, &mut random);
             run_round((&mut sessions, block), &queries, &slots, &mut outcomes).unwrap();
         }
     }

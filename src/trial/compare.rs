@@ -2,7 +2,7 @@
 
 use super::replay::Outcome;
 use super::work::{WorkChange, work_change};
-use crate::model::trial::{Evidence, NOTICEABLE_US, QuantileChange, Verdict, WorkPairs};
+use crate::model::trial::{Arm, Evidence, NOTICEABLE_US, QuantileChange, Verdict, WorkPairs};
 use crate::stats::bootstrap::{Change, FEWEST_ROUNDS, quantile_change};
 use crate::stats::quantile::sample_quantile;
 use crate::stats::verdict::{Judgement, judge, log_ratio};
@@ -83,6 +83,9 @@ fn decide(
         let why = "the rows differ: an error, not a change of speed".to_owned();
         return (Verdict::Inconclusive(why), Evidence::Rows, true);
     }
+    if let Some(verdict) = clock.never_ends() {
+        return (verdict, Evidence::Median, true);
+    }
     let work = match clock.is_stopped() || clock.executions < FEWEST_FOR_DIRECTION {
         // What was stopped before its end did not do all of its work.
         true => WorkChange::Unclear,
@@ -114,6 +117,26 @@ struct Clock<'o> {
 impl Clock<'_> {
     fn is_stopped(&self) -> bool {
         self.outcome.before.timed_out + self.outcome.after.timed_out > 0
+    }
+
+    /// On one side every execution was stopped at its limit, and on the other none takes half of that: whatever the
+    /// machine does, that is the change.
+    fn never_ends(&self) -> Option<Verdict> {
+        let Outcome { before, after, .. } = self.outcome;
+        let is_apart = |slow: &Arm, quick: &Arm| {
+            let longest = quick.rounds.iter().flatten().copied().max_by(f64::total_cmp);
+            slow.timed_out == slow.len()
+                && quick.timed_out == 0
+                && slow.shortest_us().zip(longest).is_some_and(|(slow, quick)| slow > 2.0 * quick)
+        };
+        if self.executions < FEWEST_FOR_DIRECTION {
+            return None;
+        }
+        match (is_apart(before, after), is_apart(after, before)) {
+            (true, _) => Some(Verdict::Improved),
+            (_, true) => Some(Verdict::Regressed),
+            _ => None,
+        }
     }
 
     /// Median before less median after, microseconds.
@@ -244,7 +267,7 @@ pub fn noise_pct((low_pct, high_pct): (f64, f64)) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::trial::{Arm, Work};
+    use crate::model::trial::Work;
 
     /// Eight rounds of five executions, of which some in each are stopped at their limit, and the others take so long.
     fn arm(stopped: usize, others_us: f64) -> Arm {

@@ -6,6 +6,8 @@
 
 use super::compare::FEWEST_FOR_P95;
 pub use crate::stats::bootstrap::FEWEST_ROUNDS;
+/// Rounds after which a trial ends where work decides about all of its statements.
+pub const FIRST_ROUNDS: usize = 3;
 /// Executions of a statement in a round, at most: more rounds say more than longer ones.
 const MOST_A_ROUND: usize = 15;
 /// Executions that p95 needs, and one more.
@@ -25,25 +27,28 @@ pub struct Shares {
     pub left_out: Vec<usize>,
 }
 
-/// Shares `budget_s` among statements; one execution of each in all arms takes `seconds`.
+/// Shares `budget_s` among statements; one execution of each in all arms takes `seconds`. Where the time does not
+/// suffice for the fewest rounds that the clock needs, it may for the few in which work decides.
 pub fn share(seconds: &[f64], wanted_rounds: usize, budget_s: f64) -> Shares {
     let rounds = wanted_rounds.max(FEWEST_ROUNDS);
     let mut left_out = Vec::new();
     let mut kept: Vec<f64> = Vec::new();
+    let mut executions: Vec<usize> = Vec::new();
     let mut spent_s = 0.0;
     for (at, own_s) in seconds.iter().map(|own_s| own_s.max(1e-6)).enumerate() {
-        let fewest_s = own_s * FEWEST_ROUNDS as f64;
         let stretch = if at == 0 { FIRST_STRETCH } else { STRETCH };
-        if spent_s + fewest_s > stretch * budget_s {
-            left_out.push(at);
-            continue;
+        let is_affordable = |number: &usize| spent_s + own_s * *number as f64 <= stretch * budget_s;
+        match [FEWEST_ROUNDS, FIRST_ROUNDS].into_iter().find(is_affordable) {
+            Some(number) => {
+                spent_s += own_s * number as f64;
+                kept.push(own_s);
+                executions.push(number);
+            }
+            None => left_out.push(at),
         }
-        spent_s += fewest_s;
-        kept.push(own_s);
     }
-    let mut executions = vec![FEWEST_ROUNDS; kept.len()];
     for (own_s, executions) in kept.iter().zip(&mut executions) {
-        let more_s = own_s * (ENOUGH - FEWEST_ROUNDS) as f64;
+        let more_s = own_s * (ENOUGH - *executions) as f64;
         if spent_s + more_s <= STRETCH * budget_s {
             spent_s += more_s;
             *executions = ENOUGH;
@@ -75,6 +80,9 @@ mod tests {
     {
         let shares = share(&[2.0, 0.1, 40.0], 20, 3.0);
         assert_eq!((shares.executions.len(), shares.left_out), (1, vec![1, 2]));
+        // Three executions, which are enough where work decides, and not eight.
+        let shares = share(&[5.0, 0.1], 20, 3.0);
+        assert_eq!((shares.executions, shares.left_out), (vec![3], vec![1]));
         let shares = share(&[0.1, 40.0, 0.1], 20, 3.0);
         assert_eq!((shares.executions.len(), shares.left_out), (2, vec![1]));
         let shares = share(&[30.0, 0.1], 20, 3.0);

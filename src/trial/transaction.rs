@@ -9,7 +9,7 @@ use super::pace::{Pace, limits_ms};
 use super::plan::{Plan, Planned};
 use super::replay::{Outcome, Replayed, Sessions, run_round};
 use super::schedule::round;
-use super::share::{ENOUGH, FEWEST_ROUNDS, FIRST_STRETCH, Shares, share};
+use super::share::{ENOUGH, FEWEST_ROUNDS, FIRST_ROUNDS, FIRST_STRETCH, Shares, share};
 use super::stage::{Effort, NewlyBuilt, Stage};
 use super::work::{WorkChange, work_change};
 use crate::model::fingerprint::Fingerprint;
@@ -22,8 +22,6 @@ use crate::stats::random::Random;
 const BLOCKS: usize = 4;
 /// Builds may take this share of the time of the executions.
 const BUILD_SHARE: f64 = 0.5;
-/// Rounds after which a trial ends where work decides about all of its statements.
-const FIRST_ROUNDS: usize = 3;
 /// Executions in each of them of a statement on which the change does nothing, as far as plans and work tell.
 const FEW_A_ROUND: usize = 3;
 /// The same of one whose work changes, where the median is enough.
