@@ -66,7 +66,7 @@ fn trial_of(
             Sessions { before: &mut before, after: &mut after, control: &mut control };
         for number in 0..ROUNDS / 4 {
             let number = (block * 5 + number, ROUNDS);
-            let slots = round(number, &[SETS], &all, &mut random);
+            let slots = round(number, &[SETS], &all, &[], &mut random);
             run_round((&mut sessions, block), &queries, &slots, &mut outcomes).unwrap();
         }
     }

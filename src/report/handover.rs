@@ -3,7 +3,7 @@
 use super::chart::p95_chart;
 use super::document::{ChangeRow, CheckRow, Handover, heading, trial_of, using, with_statements};
 use super::gains::{gains, p95_pairs, saved_pct};
-use super::sections::{left_out, line, loop_section, queries, section};
+use super::sections::{left_out, lines, loop_section, queries, section};
 use super::trust::trust;
 use super::words::{
     before_after, blocks, change, count, evidence, interval, plural, short_statement, spelled,
@@ -24,6 +24,13 @@ pub fn handover(run: &Run) -> Handover {
         date => format!("Database review: {subject}, {date}"),
     };
     let ordered = ordered(run);
+    let of_rule = |rule: &str| -> Vec<&RunFinding> {
+        run.findings.iter().filter(|finding| finding.rule == rule).collect()
+    };
+    let is_other = |finding: &&RunFinding| {
+        finding.rule != "n-plus-one" && finding.rule != "rls-disabled" && !is_answered(run, finding)
+    };
+    let others: Vec<&RunFinding> = run.findings.iter().filter(is_other).collect();
     Handover {
         title,
         lead: lead(run),
@@ -34,13 +41,8 @@ pub fn handover(run: &Run) -> Handover {
         writes: write_cost(run),
         sections: ordered.iter().enumerate().map(|(at, r)| section(run, at + 1, r)).collect(),
         loops: run.findings.iter().filter(|f| f.rule == "n-plus-one").map(loop_section).collect(),
-        unprotected: run.findings.iter().filter(|f| f.rule == "rls-disabled").map(line).collect(),
-        other_findings: run
-            .findings
-            .iter()
-            .filter(|f| f.rule != "n-plus-one" && f.rule != "rls-disabled" && !is_answered(run, f))
-            .map(line)
-            .collect(),
+        unprotected: lines(&of_rule("rls-disabled")),
+        other_findings: lines(&others),
         queries: queries(run),
         checks: run
             .checks

@@ -215,11 +215,37 @@ pub(super) fn loop_section(finding: &RunFinding) -> LoopSection {
     }
 }
 
-pub(super) fn line(finding: &RunFinding) -> Line {
-    let name = finding.subject.table.clone().unwrap_or_else(|| finding.rule.clone());
-    let name =
-        if finding.rule == "rls-disabled" { name } else { format!("{} {name}", finding.rule) };
-    Line { name, text: finding.message.clone() }
+/// Findings by rule: of several, the first with its message, and where the others are.
+pub(super) fn lines(findings: &[&RunFinding]) -> Vec<Line> {
+    let place = |finding: &RunFinding| {
+        let table = finding.subject.table.as_deref().unwrap_or("the database");
+        match &finding.subject.columns[..] {
+            [] => table.to_owned(),
+            columns => format!("{table} ({})", columns.join(", ")),
+        }
+    };
+    let mut by_rule: Vec<(&str, Vec<&RunFinding>)> = Vec::new();
+    for finding in findings {
+        match by_rule.iter_mut().find(|(rule, _)| *rule == finding.rule) {
+            Some((_, list)) => list.push(finding),
+            None => by_rule.push((&finding.rule, vec![finding])),
+        }
+    }
+    by_rule
+        .into_iter()
+        .map(|(rule, list)| {
+            let mut text = list[0].message.clone();
+            if list.len() > 1 {
+                let others: Vec<String> = list[1..].iter().map(|finding| place(finding)).collect();
+                text.push_str(&format!(
+                    "; and {} more: {}",
+                    count(others.len() as u64),
+                    others.join(", ")
+                ));
+            }
+            Line { name: rule.to_owned(), text }
+        })
+        .collect()
 }
 
 pub(super) fn queries(run: &Run) -> Vec<QueryRow> {

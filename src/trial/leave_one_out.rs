@@ -174,6 +174,7 @@ impl Visit<'_, '_, '_> {
         let mut queries: Vec<WithoutQuery> = Vec::new();
         let mut served_by: Vec<String> = Vec::new();
         let mut failed = self.failed.clone();
+        let mut is_used = false;
         for round in 0..ROUNDS {
             if failed.is_some() || (round > 0 && self.is_obvious(&queries)) {
                 break;
@@ -182,8 +183,10 @@ impl Visit<'_, '_, '_> {
             self.session.connection.batch("SAVEPOINT pgassay_with")?;
             let known = self.names.len();
             failed = failed_builds(&mut self.session, &[left_out.change], &mut self.names)?;
-            self.names.truncate(known);
+            let own = self.names.split_off(known);
             let with = self.look(left_out)?;
+            let uses = |seen: &Seen| own.iter().any(|(name, _)| seen.indexes.contains(name));
+            is_used |= with.iter().any(uses);
             self.session
                 .connection
                 .batch("ROLLBACK TO SAVEPOINT pgassay_with; RELEASE SAVEPOINT pgassay_with")?;
@@ -204,6 +207,8 @@ impl Visit<'_, '_, '_> {
         }
         let pays = match failed {
             Some(why) => Pays::Failed(why),
+            // Rows that an open snapshot still sees keep a new index from use.
+            None if !is_used => Pays::Failed("no statement used it once it was built".to_owned()),
             None => self.pays(&queries),
         };
         self.outcomes[at] = Some(Outcome { without: WithoutIndex { queries, served_by }, pays });

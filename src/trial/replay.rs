@@ -162,16 +162,24 @@ pub fn run_round(
     outcomes: &mut [Outcome],
 ) -> Result<(), PgError> {
     let mut latencies: HashMap<(usize, ArmNumber), Vec<f64>> = HashMap::new();
-    // The three executions of one parameter set stand next to each other.
-    for three in slots.chunks(3) {
-        let Slot { query, parameters, .. } = three[0];
+    // The executions of one parameter set stand next to each other, each arm once.
+    let mut rest = slots;
+    while let Some(first) = rest.first() {
+        let Slot { query, parameters, .. } = *first;
+        let is_next = |at: &usize| {
+            rest[..*at].iter().any(|slot| slot.arm == rest[*at].arm)
+                || (rest[*at].query, rest[*at].parameters) != (query, parameters)
+        };
+        let length = (1..rest.len()).find(is_next).unwrap_or(rest.len());
+        let (together, others) = rest.split_at(length);
+        rest = others;
         let Replayed { samples, limit_ms } = &queries[query];
         let outcome = &mut outcomes[query];
         if outcome.failed.is_some() {
             continue;
         }
         let mut answers = [None; 3];
-        for slot in three {
+        for slot in together {
             let at = number(slot.arm);
             let latency_us = match sessions.of(slot.arm).replay(&samples[parameters], *limit_ms)? {
                 Executed::Done(answer) => {

@@ -148,6 +148,7 @@ fn measure(
         random: Random::new(effort.seed),
         block,
         of: shares.rounds,
+        rare_control: Vec::new(),
         queries,
         progress,
     };
@@ -215,6 +216,8 @@ struct Rounds<'r> {
     queries: Vec<Replayed>,
     /// Parameter sets of each statement.
     sets: Vec<usize>,
+    /// Statements that work decides about, while the first rounds run.
+    rare_control: Vec<bool>,
     outcomes: Vec<Outcome>,
     random: Random,
     block: Block,
@@ -236,7 +239,13 @@ impl Rounds<'_> {
             .map(|(all, explained)| first_executions(*all, detail, &explained.work))
             .collect();
         let ranges: Vec<Range<usize>> = first.iter().map(|until| 0..*until).collect();
+        // With fewer executions some round would have no control at all.
+        let is_rare = |(explained, number): (&Explained, &usize)| {
+            is_decided_by_work(&explained.work) && *number >= FIRST_ROUNDS * SOME_A_ROUND
+        };
+        self.rare_control = explained.iter().zip(&first).map(is_rare).collect();
         self.run(0..FIRST_ROUNDS, 0, &ranges)?;
+        self.rare_control.clear();
         trial.rounds = FIRST_ROUNDS as u32;
         let is_settled = |(outcome, explained): (&Outcome, &Explained)| {
             outcome.failed.is_some()
@@ -289,7 +298,7 @@ impl Rounds<'_> {
         block: usize,
         executions: &[Range<usize>],
     ) -> Result<(), PgError> {
-        let slots = round(round_of, &self.sets, executions, &mut self.random);
+        let slots = round(round_of, &self.sets, executions, &self.rare_control, &mut self.random);
         let mut sessions = Sessions {
             before: &mut self.block.before,
             after: &mut self.block.after,
@@ -305,6 +314,11 @@ impl Rounds<'_> {
         self.block = Block::open(settings, consent, self.changes, effort)?;
         self.block.warm_up_again(self.planned, self.seconds)
     }
+}
+
+/// Work falls or rises by a multiple.
+fn is_decided_by_work(work: &WorkPairs) -> bool {
+    matches!(work_change(work), WorkChange::Less | WorkChange::More)
 }
 
 /// Executions of a statement in the first rounds: as many as p95 needs where there is time for them, and a few where

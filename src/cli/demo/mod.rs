@@ -215,7 +215,11 @@ fn prove(
         &mut recommendations,
         (effort, true),
         progress,
-        &mut |_, _| {},
+        &mut |recommendations, trials| {
+            let run = record_run("demo", &gathered, &findings, recommendations, trials, args.seed);
+            // That it cannot be written is told at the end, when it is tried again.
+            let _ = output::write_file(&run, &args.dir.join("run.json"));
+        },
     );
     if let Some(error) = stopped {
         return Err(error.into());
