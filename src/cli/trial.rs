@@ -21,6 +21,9 @@ use crate::trial::forecast;
 use crate::trial::stage::{Case, Effort, Stage};
 use crate::trial::verify::{Held, Step, verify};
 
+/// What a run file says that was written before the trials ended.
+pub const UNDER_WAY: &str = "the trials were still under way when this was written";
+
 /// # Errors
 /// When a source or the database cannot be read, or the target may not be written to.
 pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
@@ -50,7 +53,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
         let mut run = record_run("trial", &gathered, &findings, recommendations, trials, args.seed);
         advice.explain(&mut run);
-        run.warnings.push("the trials were still under way when this was written".to_owned());
+        run.warnings.push(UNDER_WAY.to_owned());
         output::write_stored(&run, &args.output);
     };
     let Held { trials, stopped } = hold(

@@ -45,12 +45,28 @@ fn cell(text: String) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
 }
 
-/// `**strong**`, `*emphasis*` and `` `code` `` of our own sentences, as HTML.
+/// `**strong**`, `*emphasis*` and `` `code` `` of our own sentences, as HTML. What is code is nothing else: statements
+/// hold asterisks.
 fn html_emphasis(text: &str) -> String {
-    let mut out = super::junit::escape(text);
-    for (mark, open, close) in
-        [("**", "<strong>", "</strong>"), ("*", "<em>", "</em>"), ("`", "<code>", "</code>")]
-    {
+    let escaped = super::junit::escape(text);
+    let mut parts = escaped.split('`').peekable();
+    let mut out = String::new();
+    while let Some(plain) = parts.next() {
+        out.push_str(&marked(plain));
+        // A code span ends with another mark.
+        if let Some(code) = parts.next() {
+            match parts.peek() {
+                Some(_) => out.push_str(&format!("<code>{code}</code>")),
+                None => out.push_str(&format!("`{}", marked(code))),
+            }
+        }
+    }
+    out
+}
+
+fn marked(text: &str) -> String {
+    let mut out = text.to_owned();
+    for (mark, open, close) in [("**", "<strong>", "</strong>"), ("*", "<em>", "</em>")] {
         while let Some(start) = out.find(mark) {
             let Some(length) = out[start + mark.len()..].find(mark) else { break };
             let end = start + mark.len() + length;
@@ -59,4 +75,17 @@ fn html_emphasis(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::html_emphasis;
+
+    #[test]
+    fn asterisks_of_a_statement_are_no_emphasis() {
+        assert_eq!(
+            html_emphasis("*Saved* by `SELECT count(*), sum(a * b)` and **more**, a ` alone"),
+            "<em>Saved</em> by <code>SELECT count(*), sum(a * b)</code> and <strong>more</strong>, a ` alone"
+        );
+    }
 }

@@ -26,6 +26,8 @@ const BUILD_SHARE: f64 = 0.5;
 const FEW_A_ROUND: usize = 3;
 /// The same of one whose work changes, where the median is enough.
 const SOME_A_ROUND: usize = 7;
+/// The same in all of the first rounds.
+pub const FOR_MEDIAN: usize = FIRST_ROUNDS * SOME_A_ROUND;
 /// Statements replayed for each index of a trial, at most.
 pub const MOST_REPLAYED: usize = 4;
 /// Part of the time of a trial that a statement may take when it is first executed, and what it always may,
@@ -241,7 +243,7 @@ impl Rounds<'_> {
         let ranges: Vec<Range<usize>> = first.iter().map(|until| 0..*until).collect();
         // With fewer executions some round would have no control at all.
         let is_rare = |(explained, number): (&Explained, &usize)| {
-            is_decided_by_work(&explained.work) && *number >= FIRST_ROUNDS * SOME_A_ROUND
+            is_decided_by_work(&explained.work) && *number >= FOR_MEDIAN
         };
         self.rare_control = explained.iter().zip(&first).map(is_rare).collect();
         self.run(0..FIRST_ROUNDS, 0, &ranges)?;
@@ -327,9 +329,7 @@ fn first_executions(all: usize, detail: Detail, work: &WorkPairs) -> usize {
     let few = all.min(FIRST_ROUNDS * FEW_A_ROUND);
     match (work_change(work), detail) {
         (WorkChange::Same, _) => few,
-        (WorkChange::Less | WorkChange::More, Detail::Median) => {
-            all.min(FIRST_ROUNDS * SOME_A_ROUND)
-        }
+        (WorkChange::Less | WorkChange::More, Detail::Median) => all.min(FOR_MEDIAN),
         _ if all >= ENOUGH => ENOUGH,
         _ => all.min(FIRST_ROUNDS),
     }

@@ -15,7 +15,7 @@ use super::exit::{Exit, Failure};
 use super::gather::{Gathered, Wanted, gather};
 use super::output;
 use super::progress::Progress;
-use super::trial::{hold, record_run};
+use super::trial::{UNDER_WAY, hold, record_run};
 use crate::model::trial::Trial;
 use crate::pg::connect::Connection;
 use crate::pg::guard;
