@@ -216,7 +216,9 @@ fn prove(
         (effort, true),
         progress,
         &mut |recommendations, trials| {
-            let run = record_run("demo", &gathered, &findings, recommendations, trials, args.seed);
+            let mut run =
+                record_run("demo", &gathered, &findings, recommendations, trials, args.seed);
+            run.warnings.push(UNDER_WAY.to_owned());
             // That it cannot be written is told at the end, when it is tried again.
             let _ = output::write_file(&run, &args.dir.join("run.json"));
         },
