@@ -184,12 +184,6 @@ impl QueryTrial {
         self.verdict == Verdict::Improved
     }
 
-    /// Median without the change less median with it, microseconds: what an execution saves.
-    pub fn saved_us(&self) -> f64 {
-        let median = |arm: &Arm| arm.median_us().unwrap_or(0.0);
-        median(&self.before) - median(&self.after)
-    }
-
     /// Slower with its change than in another trial with the other change, each against its own before. Work is
     /// asked first; where it is not known the intervals of the medians must not touch, and the ratios must differ by
     /// more than a tenth and by more than a twentieth of the time before.
@@ -387,6 +381,11 @@ impl Trial {
     pub fn size_bytes(&self) -> Option<u64> {
         let built = self.indexes.iter().filter(|index| index.failed.is_none());
         built.map(|index| index.size_bytes).reduce(|a, b| Some(a? + b?)).flatten()
+    }
+
+    /// The trial of this recommendation alone.
+    pub fn is_of(&self, recommendation: &str) -> bool {
+        self.recommendations == [recommendation]
     }
 
     /// The trial of one recommendation that is in a set as well.

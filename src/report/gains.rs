@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::document::{statement, trial_of_all};
-use super::words::{before_after, blocks, bytes, change, interval, milliseconds, plural, share};
+use super::words::{before_after, blocks, bytes, change_within, milliseconds, plural, share};
 use crate::model::run::{Run, RunAlone, RunArm, RunQueryTrial, RunRecommendation};
 
 #[derive(Debug, Serialize)]
@@ -39,7 +39,11 @@ struct Gain<'r> {
 
 /// Percent of the time of the workload that the accepted changes save: the sum of what is printed in the rows.
 pub(super) fn saved_pct(run: &Run) -> f64 {
-    gains_of(run).iter().map(|gain| gain.saved_pct).sum()
+    total_pct(&gains_of(run))
+}
+
+fn total_pct(gains: &[Gain<'_>]) -> f64 {
+    gains.iter().map(|gain| gain.saved_pct).sum()
 }
 
 /// Statements of the trial of all accepted changes; without one, those of each accepted change.
@@ -92,11 +96,7 @@ pub(super) fn gains(run: &Run) -> Option<Gains> {
                 share: share(gain.share_pct),
                 medians: before_after(&query.before, &query.after, "p50").replace(" (p50)", ""),
                 times: before_after(&query.before, &query.after, "p95"),
-                change: format!(
-                    "{} ({})",
-                    change(query.change_pct),
-                    interval(query.interval_pct[0], query.interval_pct[1])
-                ),
+                change: change_within(query.change_pct, query.interval_pct),
                 blocks: blocks(query.work.as_ref()),
                 verdict: query.verdict.clone(),
                 saved: share(gain.saved_pct),
@@ -120,7 +120,7 @@ pub(super) fn gains(run: &Run) -> Option<Gains> {
         }
         None => "Each accepted change was replayed by itself.".to_owned(),
     };
-    Some(Gains { lead, rows, total: share(saved_pct(run)), notes: slower.collect() })
+    Some(Gains { lead, rows, total: share(total_pct(&gains)), notes: slower.collect() })
 }
 
 /// The recommendation that did most for the statement by itself.

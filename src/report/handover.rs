@@ -6,7 +6,7 @@ use super::gains::{gains, p95_pairs, saved_pct};
 use super::sections::{left_out, lines, loop_section, queries, section};
 use super::trust::trust;
 use super::words::{
-    before_after, blocks, change, count, evidence, interval, plural, short_statement, spelled,
+    before_after, blocks, change_within, count, evidence, plural, short_statement, spelled,
 };
 use super::write_cost::write_cost;
 use crate::model::run::{Run, RunFinding, RunRecommendation};
@@ -151,13 +151,7 @@ fn changes(run: &Run, ordered: &[&RunRecommendation]) -> Vec<ChangeRow> {
             number: rows.len() + 1,
             what: heading(recommendation),
             times: measured.map_or_else(dash, |m| before_after(&m.before, &m.after, m.quantile())),
-            change: measured.map_or_else(dash, |m| {
-                format!(
-                    "{} ({})",
-                    change(m.change_pct),
-                    interval(m.interval_pct[0], m.interval_pct[1])
-                )
-            }),
+            change: measured.map_or_else(dash, |m| change_within(m.change_pct, m.interval_pct)),
             blocks: measured.map_or_else(dash, |m| blocks(m.work.as_ref())),
             verdict: match (measured, &recommendation.why) {
                 (Some(m), _) if recommendation.state == "accepted" => {

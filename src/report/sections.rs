@@ -7,7 +7,7 @@ use super::document::{
     with_statements,
 };
 use super::words::{
-    bytes, change, count, evidence, interval, milliseconds, plural, quantiles, share,
+    bytes, change, change_within, count, evidence, interval, milliseconds, plural, quantiles, share,
 };
 use crate::model::run::{
     Run, RunFinding, RunQueryTrial, RunRecommendation, RunTrial, RunTriedIndex,
@@ -108,18 +108,16 @@ fn section_query(run: &Run, trial: &RunQueryTrial) -> SectionQuery {
 
 /// Quantiles, blocks and rows: name, before, after, change.
 fn figures(trial: &RunQueryTrial) -> Vec<[String; 4]> {
-    let with_interval =
-        |pct: f64, [low, high]: [f64; 2]| format!("{} ({})", change(pct), interval(low, high));
     let pairs = quantiles(&trial.before).into_iter().zip(quantiles(&trial.after));
     let mut rows: Vec<[String; 4]> = pairs
         .map(|((name, before, before_words), (_, after, after_words))| {
             let of_median = trial.p50_change_pct.zip(trial.p50_interval_pct);
             let difference = match (name, before, after) {
                 (name, ..) if name == trial.quantile() => {
-                    with_interval(trial.change_pct, trial.interval_pct)
+                    change_within(trial.change_pct, trial.interval_pct)
                 }
                 ("p50", ..) if of_median.is_some() => {
-                    of_median.map_or_else(String::new, |(pct, range)| with_interval(pct, range))
+                    of_median.map_or_else(String::new, |(pct, range)| change_within(pct, range))
                 }
                 (_, Some(before), Some(after)) if before > 0.0 => {
                     change(100.0 * (after / before - 1.0))

@@ -100,6 +100,11 @@ pub fn interval(low: f64, high: f64) -> String {
     format!("{} to {}", low.trim_end_matches('%').trim_end_matches(THIN), change(high))
 }
 
+/// A change with its interval: `−97 % (−97 to −96 %)`.
+pub fn change_within(percent: f64, [low, high]: [f64; 2]) -> String {
+    format!("{} ({})", change(percent), interval(low, high))
+}
+
 /// A part of a whole: `84 %`.
 pub fn ratio(part: f64) -> String {
     format!("{:.0}{THIN}%", 100.0 * part)

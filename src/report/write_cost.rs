@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::document::statement;
-use super::words::{bytes, change, interval, milliseconds, pair, ratio};
+use super::words::{bytes, change, change_within, interval, milliseconds, pair, ratio};
 use crate::model::run::{Run, RunWrites};
 
 /// What new indexes cost the writes.
@@ -43,11 +43,7 @@ pub(super) fn write_cost(run: &Run) -> Option<WriteCost> {
             sql: statement(run, &query.fingerprint).to_owned(),
             before: figure(query.before.p50_us),
             after: figure(query.after.p50_us),
-            change: format!(
-                "{} ({})",
-                change(query.change_pct),
-                interval(query.interval_pct[0], query.interval_pct[1])
-            ),
+            change: change_within(query.change_pct, query.interval_pct),
             wal: pair(query.wal_before_bytes, query.wal_after_bytes, bytes),
             hot: pair(query.hot_before, query.hot_after, ratio),
         })
@@ -60,11 +56,7 @@ pub(super) fn write_cost(run: &Run) -> Option<WriteCost> {
     notes.extend(writes.failed.iter().map(|why| format!("Could not be replayed: {why}")));
     let own = writes.own.iter().map(|own| OwnRow {
         recommendation: own.recommendation.clone(),
-        change: format!(
-            "{} ({})",
-            change(own.change_pct),
-            interval(own.interval_pct[0], own.interval_pct[1])
-        ),
+        change: change_within(own.change_pct, own.interval_pct),
         wal: pair(own.wal_before_bytes, own.wal_after_bytes, bytes),
     });
     Some(WriteCost { lead: write_lead(writes), rows, own: own.collect(), notes })

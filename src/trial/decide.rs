@@ -40,8 +40,7 @@ impl Matter<'_> {
     }
 
     fn time_us(&self, fingerprint: Fingerprint) -> f64 {
-        let known = self.workload.queries.iter().find(|known| known.fingerprint == fingerprint);
-        known.map_or(0.0, |known| known.total_us as f64)
+        self.workload.query(fingerprint).map_or(0.0, |known| known.total_us as f64)
     }
 }
 

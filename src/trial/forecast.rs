@@ -57,7 +57,6 @@ pub fn steps(
     let ids = proposed.iter().map(|at| Step::Single(recommendations[*at].id.clone()));
     steps.extend(ids.zip(singles));
     if proposed.len() > 1 {
-        steps.push((Step::Plans, TRIAL_S + all_builds));
         let builds = all_builds * (1.0 + count.log2());
         steps.push((Step::LeaveOneOut, builds + LEFT_OUT_S * count));
         let together_s: f64 = replayed(ENOUGH).iter().sum();
@@ -110,7 +109,7 @@ impl Forecast {
         Forecast { left: steps, under_way: None, expected_s: TRUST_S, taken_s: TRUST_S }
     }
 
-    /// A step begins. One that was not foreseen takes what the last of its kind was expected to take.
+    /// A step begins. One that was not foreseen counts as taking no time.
     pub fn begin(&mut self, step: Step) {
         self.end();
         let at = self.left.iter().position(|(known, _)| *known == step);

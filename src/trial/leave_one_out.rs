@@ -41,7 +41,7 @@ const SHORTEST_LIMIT_MS: f64 = 500.0;
 pub struct LeftOut<'c, 'w> {
     pub change: NewlyBuilt<'c>,
     pub statements: Vec<&'c Planned<'w>>,
-    /// Median of each statement in the set, microseconds.
+    /// The shortest median that each statement had with one of the indexes, microseconds.
     pub latencies_us: Vec<f64>,
 }
 

@@ -163,16 +163,8 @@ pub fn run_round(
 ) -> Result<(), PgError> {
     let mut latencies: HashMap<(usize, ArmNumber), Vec<f64>> = HashMap::new();
     // The executions of one parameter set stand next to each other, each arm once.
-    let mut rest = slots;
-    while let Some(first) = rest.first() {
-        let Slot { query, parameters, .. } = *first;
-        let is_next = |at: &usize| {
-            rest[..*at].iter().any(|slot| slot.arm == rest[*at].arm)
-                || (rest[*at].query, rest[*at].parameters) != (query, parameters)
-        };
-        let length = (1..rest.len()).find(is_next).unwrap_or(rest.len());
-        let (together, others) = rest.split_at(length);
-        rest = others;
+    for together in slots.chunk_by(|a, b| a.turn == b.turn) {
+        let Slot { query, parameters, .. } = together[0];
         let Replayed { samples, limit_ms } = &queries[query];
         let outcome = &mut outcomes[query];
         if outcome.failed.is_some() {

@@ -24,6 +24,8 @@ pub struct Slot {
     pub query: usize,
     pub parameters: usize,
     pub arm: ArmName,
+    /// The same for the arms that stand next to each other.
+    pub turn: usize,
 }
 
 /// The executions of one round: for each statement and each of its parameter sets, all three arms next
@@ -54,11 +56,11 @@ pub fn round(
         .collect();
     random.shuffle(&mut pairs);
     let mut slots = Vec::with_capacity(3 * pairs.len());
-    for (query, parameters, has_control) in pairs {
+    for (turn, (query, parameters, has_control)) in pairs.into_iter().enumerate() {
         let mut arms = ARMS;
         random.shuffle(&mut arms);
         let arms = arms.into_iter().filter(|arm| has_control || *arm != ArmName::Control);
-        slots.extend(arms.map(|arm| Slot { query, parameters, arm }));
+        slots.extend(arms.map(|arm| Slot { query, parameters, arm, turn }));
     }
     slots
 }

@@ -22,7 +22,8 @@ use crate::stats::random::Random;
 const BLOCKS: usize = 4;
 /// Builds may take this share of the time of the executions.
 const BUILD_SHARE: f64 = 0.5;
-/// Executions in each of them of a statement on which the change does nothing, as far as plans and work tell.
+/// Executions in each of the first rounds of a statement on which the change does nothing, as far as plans and work
+/// tell.
 const FEW_A_ROUND: usize = 3;
 /// The same of one whose work changes, where the median is enough.
 const SOME_A_ROUND: usize = 7;
@@ -246,7 +247,10 @@ impl Rounds<'_> {
             is_decided_by_work(&explained.work) && *number >= FOR_MEDIAN
         };
         self.rare_control = explained.iter().zip(&first).map(is_rare).collect();
-        self.run(0..FIRST_ROUNDS, 0, &ranges)?;
+        for number in 0..FIRST_ROUNDS {
+            self.run_one((number, FIRST_ROUNDS), 0, &ranges)?;
+            (self.progress)(number + 1, self.of);
+        }
         self.rare_control.clear();
         trial.rounds = FIRST_ROUNDS as u32;
         let is_settled = |(outcome, explained): (&Outcome, &Explained)| {
@@ -278,19 +282,6 @@ impl Rounds<'_> {
             (self.progress)((FIRST_ROUNDS + number + 1).min(self.of), self.of);
         }
         trial.rounds = (FIRST_ROUNDS + rounds) as u32;
-        Ok(())
-    }
-
-    fn run(
-        &mut self,
-        rounds: Range<usize>,
-        block: usize,
-        executions: &[Range<usize>],
-    ) -> Result<(), PgError> {
-        for number in rounds.clone() {
-            self.run_one((number, rounds.len()), block, executions)?;
-            (self.progress)(number + 1, self.of);
-        }
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! Tries every proposed index: each alone, all together, and each left out of the set.
 //!
 //! Before anything is executed, all are built together once and only plans are looked at: an index that no statement
-//! uses beside the others needs no trial of its own. The rest is tried alone, the most valuable first. What is not
-//! rejected is tried together. Then each member is left out of the set in turn, and what does not pay beside the
-//! others is rejected. What is left is tried together again, so that what is accepted is exactly what was measured.
+//! uses beside the others needs no trial of its own. The rest is tried alone, the most valuable first. Then each of
+//! what is not rejected is left out of the set in turn, and what does not pay beside the others is rejected. What is
+//! left is tried together, so that what is accepted is exactly what was measured.
 //! Last, those that only made some statement slower alone are tried beside what stands.
 
 use super::decide::{Fate, Matter, alone, in_set};
@@ -61,7 +61,8 @@ pub fn verify(
         set: None,
         is_settled: false,
         used_in_set: Vec::new(),
-        proposed: proposed.clone(),
+        plans: None,
+        proposed,
         forecast,
         tell,
     };
@@ -101,9 +102,8 @@ fn best_first(case: &Case<'_>, recommendations: &[Recommendation]) -> Vec<usize>
         });
         recommendation.serves.iter().map(time_us).sum::<f64>() * part
     };
-    proposed.sort_by(|a, b| {
-        value(&recommendations[*b]).total_cmp(&value(&recommendations[*a])).then(a.cmp(b))
-    });
+    let values: Vec<f64> = recommendations.iter().map(value).collect();
+    proposed.sort_by(|a, b| values[*b].total_cmp(&values[*a]).then(a.cmp(b)));
     proposed
 }
 
@@ -135,6 +135,8 @@ pub(super) struct Procedure<'c, 'w> {
     is_settled: bool,
     /// Recommendations that a statement would use beside all others.
     used_in_set: Vec<String>,
+    /// The last set whose plans were looked at.
+    plans: Option<Trial>,
     /// Places of the indexes on trial, best first.
     proposed: Vec<usize>,
     forecast: Forecast,
@@ -183,8 +185,7 @@ impl<'c> Procedure<'c, '_> {
     fn judged(&mut self, recommendations: &[Recommendation], at: usize) {
         self.forecast.end();
         let recommendation = &recommendations[at];
-        let trial =
-            self.singles.iter().find(|trial| trial.recommendations == [&*recommendation.id]);
+        let trial = self.singles.iter().find(|trial| trial.is_of(&recommendation.id));
         let left_s = self.forecast.left_s();
         (self.tell)(Step::Judged { recommendation, trial, left_s });
         self.so_far(recommendations);
@@ -271,7 +272,7 @@ impl<'c> Procedure<'c, '_> {
         }
         let step = ForecastStep::Single(id.clone());
         let trial = self.hold((step, &id), Detail::Tail, recommendations, &[at])?;
-        self.singles.retain(|single| single.recommendations != [&*id]);
+        self.singles.retain(|single| !single.is_of(&id));
         self.singles.push(trial);
         self.judge_alone(recommendations, &[at])
     }
@@ -425,10 +426,18 @@ impl<'c> Procedure<'c, '_> {
         if members.len() < 2 {
             return Ok(None);
         }
+        let is_known = |plans: &&Trial| {
+            let ids = members.iter().map(|at| &recommendations[*at].id);
+            plans.recommendations.iter().eq(ids)
+        };
+        if let Some(known) = self.plans.as_ref().filter(is_known) {
+            return Ok(Some(known.clone()));
+        }
         self.begin(ForecastStep::Plans, "looking at the plans with the whole set");
         let (changes, plan) = self.prepare(recommendations, members);
         let plans = unless_stopped(look_at_plans(self.case.stage, &changes, plan))?;
         self.forecast.end();
+        self.plans = Some(plans.clone());
         Ok(Some(plans))
     }
 
@@ -523,7 +532,7 @@ impl<'c> Procedure<'c, '_> {
     }
 
     pub(super) fn single(&self, id: &str) -> Option<&Trial> {
-        self.singles.iter().find(|single| single.recommendations == [id])
+        self.singles.iter().find(|single| single.is_of(id))
     }
 
     /// The trial that proves an accepted recommendation: that of the set, or its own.
