@@ -248,16 +248,20 @@ pub struct WithoutQuery {
     pub with: Arm,
     /// Pairs are without the index and with it.
     pub work: WorkPairs,
+    /// The shortest execution without the index and with it, microseconds, of each parameter set that ran on both
+    /// sides.
+    pub shortest_us: Vec<(f64, f64)>,
 }
 
 impl WithoutQuery {
-    /// What an execution saves by the index, microseconds: the smaller of what the medians and the shortest
-    /// executions differ, so that a disturbed execution is no gain.
+    /// What an execution saves by the index, microseconds: the mean over the parameter sets, since an index may serve
+    /// some of them and not others. The shortest executions are compared, so that a disturbed one is no gain.
     pub fn saved_us(&self) -> f64 {
-        let differ = |of: fn(&Arm) -> Option<f64>| {
-            of(&self.without).unwrap_or(0.0) - of(&self.with).unwrap_or(0.0)
-        };
-        differ(Arm::median_us).min(differ(Arm::shortest_us))
+        if self.without.timed_out > 0 || self.shortest_us.is_empty() {
+            return self.without.median_us().unwrap_or(0.0) - self.with.median_us().unwrap_or(0.0);
+        }
+        let saved: f64 = self.shortest_us.iter().map(|(without, with)| without - with).sum();
+        saved / self.shortest_us.len() as f64
     }
 }
 

@@ -4,6 +4,7 @@
 //! in a transaction that is rolled back. To leave each of *n* indexes out in turn, half of those that are to be left
 //! out are built while the other half is looked at, and so on: about *n* log *n* builds instead of *n* times *n*.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::block::{build_all, connect, work_of};
@@ -11,7 +12,7 @@ use super::compare::BAND_PCT;
 use super::plan::Planned;
 use super::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
 use super::stage::{NewlyBuilt, Stage};
-use super::work::{WorkChange, work_change};
+use super::work::{WorkChange, is_less_for_some, work_change};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::trial::{Arm, NOTICEABLE_US, WithoutIndex, WithoutQuery, Work, WorkPairs};
 use crate::pg::error::{Kind, PgError};
@@ -136,8 +137,39 @@ struct Seen {
     /// Work and nodes of the plan for each parameter set that was explained, in their order; `None` where it failed.
     touched: Vec<Option<(Work, u64)>>,
     indexes: Vec<String>,
-    latencies_us: Vec<f64>,
+    /// Number of the parameter set and latency of each execution, microseconds.
+    executions: Vec<(usize, f64)>,
     is_stopped: bool,
+}
+
+impl Seen {
+    fn latencies_us(&self) -> Vec<f64> {
+        self.executions.iter().map(|(_, latency_us)| *latency_us).collect()
+    }
+}
+
+/// One statement while its index is left out: the shortest execution of each parameter set, microseconds.
+#[derive(Default)]
+struct Shortest {
+    without_us: BTreeMap<usize, f64>,
+    with_us: BTreeMap<usize, f64>,
+}
+
+impl Shortest {
+    fn note(&mut self, without: &Seen, with: &Seen) {
+        for (shortest, seen) in [(&mut self.without_us, without), (&mut self.with_us, with)] {
+            for (set, latency_us) in &seen.executions {
+                let known = shortest.entry(*set).or_insert(*latency_us);
+                *known = known.min(*latency_us);
+            }
+        }
+    }
+
+    /// Without the index and with it, of the sets that ran on both sides.
+    fn pairs(&self) -> Vec<(f64, f64)> {
+        let both = |(set, without): (&usize, &f64)| Some((*without, *self.with_us.get(set)?));
+        self.without_us.iter().filter_map(both).collect()
+    }
 }
 
 impl Visit<'_, '_, '_> {
@@ -172,6 +204,7 @@ impl Visit<'_, '_, '_> {
     fn leave_out(&mut self, at: usize) -> Result<(), PgError> {
         let left_out = &self.left_out[at];
         let mut queries: Vec<WithoutQuery> = Vec::new();
+        let mut shortest: Vec<Shortest> = Vec::new();
         let mut served_by: Vec<String> = Vec::new();
         let mut failed = self.failed.clone();
         let mut is_used = false;
@@ -198,11 +231,14 @@ impl Visit<'_, '_, '_> {
                         &without,
                         &with,
                     ));
+                    shortest.push(Shortest::default());
                 }
                 let query = &mut queries[number];
+                shortest[number].note(&without, &with);
+                query.shortest_us = shortest[number].pairs();
                 query.without.timed_out += usize::from(without.is_stopped);
-                query.without.rounds.push(without.latencies_us);
-                query.with.rounds.push(with.latencies_us);
+                query.without.rounds.push(without.latencies_us());
+                query.with.rounds.push(with.latencies_us());
             }
         }
         let pays = match failed {
@@ -269,6 +305,10 @@ impl Visit<'_, '_, '_> {
             let is_noticed = saved_us >= NOTICEABLE_US || share_pct >= SHARE_PCT;
             match work_change(&query.work) {
                 WorkChange::Less if is_noticed => return Pays::Yes(query.fingerprint),
+                // The sets that it serves are fewer than half, as with one of several members of a document.
+                WorkChange::Unclear if is_noticed && is_less_for_some(&query.work) => {
+                    return Pays::Yes(query.fingerprint);
+                }
                 WorkChange::Unclear if is_noticed && is_faster(query) => {
                     return Pays::Yes(query.fingerprint);
                 }
@@ -288,7 +328,13 @@ fn first(fingerprint: Fingerprint, without: &Seen, with: &Seen) -> WithoutQuery 
         pairs: both.iter().map(|((without, _), (with, _))| (*without, *with)).collect(),
         same_nodes: both.iter().all(|((_, without), (_, with))| without == with),
     };
-    WithoutQuery { fingerprint, without: Arm::default(), with: Arm::default(), work }
+    WithoutQuery {
+        fingerprint,
+        without: Arm::default(),
+        with: Arm::default(),
+        work,
+        shortest_us: Vec::new(),
+    }
 }
 
 /// Without the index it does many times the work, or does not come to its end.
@@ -315,7 +361,7 @@ fn is_faster(query: &WithoutQuery) -> bool {
 fn see(session: &mut Prepared, query: &Replayed, limit_ms: u64) -> Result<Seen, PgError> {
     let mut seen = Seen::default();
     let started = Instant::now();
-    for sample in query.samples.iter().take(EXPLAINED) {
+    for (set, sample) in query.samples.iter().take(EXPLAINED).enumerate() {
         session.connection.batch(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
         match explain::executed(&session.connection, sample) {
             Ok(plan) => {
@@ -326,7 +372,7 @@ fn see(session: &mut Prepared, query: &Replayed, limit_ms: u64) -> Result<Seen, 
             Err(error) => {
                 session.go_back()?;
                 if error.is_timeout() {
-                    seen.latencies_us.push(limit_ms as f64 * 1e3);
+                    seen.executions.push((set, limit_ms as f64 * 1e3));
                     seen.is_stopped = true;
                     return Ok(seen);
                 }
@@ -344,11 +390,11 @@ fn see(session: &mut Prepared, query: &Replayed, limit_ms: u64) -> Result<Seen, 
         if number >= fewest && started.elapsed().as_secs_f64() > ROUND_S {
             break;
         }
-        let sample = &query.samples[number % query.samples.len()];
-        match session.replay(sample, Some(limit_ms))? {
-            Executed::Done(answer) => seen.latencies_us.push(answer.latency_us),
+        let set = number % query.samples.len();
+        match session.replay(&query.samples[set], Some(limit_ms))? {
+            Executed::Done(answer) => seen.executions.push((set, answer.latency_us)),
             Executed::Stopped(latency_us) => {
-                seen.latencies_us.push(latency_us);
+                seen.executions.push((set, latency_us));
                 seen.is_stopped = true;
                 break;
             }

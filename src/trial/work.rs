@@ -18,10 +18,19 @@ pub enum WorkChange {
     Unclear,
 }
 
+/// The work of some parameter sets falls by a multiple, and that of none rises by one.
+pub fn is_less_for_some(work: &WorkPairs) -> bool {
+    work.pairs.iter().any(|(before, after)| is_less(*before, *after))
+        && !work.pairs.iter().any(|(before, after)| is_less(*after, *before))
+}
+
+fn is_less(from: Work, to: Work) -> bool {
+    from.is_multiple_of(to) && to.is_within(from)
+}
+
 /// Compares both sides: as a whole, and by most of the parameter sets where no other set moves the other way.
 pub fn work_change(work: &WorkPairs) -> WorkChange {
     let Some((before, after)) = work.mean() else { return WorkChange::Unclear };
-    let is_less = |from: Work, to: Work| from.is_multiple_of(to) && to.is_within(from);
     let count = |is: &dyn Fn(&&(Work, Work)) -> bool| work.pairs.iter().filter(is).count();
     let less = count(&|pair| is_less(pair.0, pair.1));
     let more = count(&|pair| is_less(pair.1, pair.0));
@@ -43,10 +52,14 @@ pub fn work_change(work: &WorkPairs) -> WorkChange {
 mod tests {
     use super::*;
 
-    fn change(pairs: &[[u64; 4]], same_nodes: bool) -> WorkChange {
+    fn pairs(pairs: &[[u64; 4]], same_nodes: bool) -> WorkPairs {
         let work = |blocks, rows| Work { blocks, rows };
         let pairs = pairs.iter().map(|[a, b, c, d]| (work(*a, *b), work(*c, *d))).collect();
-        work_change(&WorkPairs { pairs, same_nodes })
+        WorkPairs { pairs, same_nodes }
+    }
+
+    fn change(of: &[[u64; 4]], same_nodes: bool) -> WorkChange {
+        work_change(&pairs(of, same_nodes))
     }
 
     #[test]
@@ -71,6 +84,9 @@ mod tests {
         let (less, same, more) = ([900, 0, 3, 0], [50_000, 0, 50_000, 0], [3, 0, 900, 0]);
         assert_eq!(change(&[less, less, same], false), WorkChange::Less);
         assert_eq!(change(&[less, same, same, same], false), WorkChange::Unclear);
+        assert!(is_less_for_some(&pairs(&[less, same, same, same], false)));
+        assert!(!is_less_for_some(&pairs(&[less, same, same, more], false)));
+        assert!(!is_less_for_some(&pairs(&[same, same], false)));
         assert_eq!(change(&[less, less, more], false), WorkChange::Unclear);
     }
 }
