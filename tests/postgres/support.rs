@@ -28,14 +28,20 @@ pub fn programs() -> Option<PathBuf> {
 /// The server that the tests share. Its watchdog stops it when the test process ends.
 pub fn server() -> Option<&'static Throwaway> {
     static SERVER: OnceLock<Option<Throwaway>> = OnceLock::new();
-    SERVER
-        .get_or_init(|| {
-            let cluster =
-                Throwaway::start(&programs()?, &std::env::temp_dir()).expect("a server starts");
-            prepare_template(&cluster);
-            Some(cluster)
-        })
-        .as_ref()
+    SERVER.get_or_init(start).as_ref()
+}
+
+/// A server without the transactions of other tests. While one of them is open, in any database, the server does not
+/// remove dead rows from a page, and updates find no room in it.
+pub fn server_of_its_own() -> Option<&'static Throwaway> {
+    static SERVER: OnceLock<Option<Throwaway>> = OnceLock::new();
+    SERVER.get_or_init(start).as_ref()
+}
+
+fn start() -> Option<Throwaway> {
+    let cluster = Throwaway::start(&programs()?, &std::env::temp_dir()).expect("a server starts");
+    prepare_template(&cluster);
+    Some(cluster)
 }
 
 fn prepare_template(cluster: &Throwaway) {

@@ -15,7 +15,7 @@ use pgassay::sql::index_ddl::{Build, create, drop, name};
 use pgassay::trial::stage::{Case, Effort, Stage};
 use pgassay::trial::verify::{Held, verify};
 
-use crate::support::{Shop, code, json, run, server, stderr, write_log};
+use crate::support::{Shop, code, json, run, server, server_of_its_own, stderr, write_log};
 
 const BROWSE: &str =
     "SELECT id, title FROM listings WHERE category_id = $1 ORDER BY created_at DESC LIMIT 20";
@@ -314,7 +314,7 @@ fn an_index_that_cannot_be_built_does_not_take_the_others_with_it() {
 
 #[test]
 fn writes_are_replayed_in_savepoints_and_their_price_is_told() {
-    let Some(server) = server() else { return };
+    let Some(server) = server_of_its_own() else { return };
     let shop = Shop::new(server, true);
     shop.connect()
         .batch(
