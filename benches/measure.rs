@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use pgassay::pg::connect::Connection;
+use pgassay::pg::connect::connection::Connection;
 use serde_json::Value;
 
 /// A statement of a workload.

@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 
 use pgassay::model::workload::Workload;
-use pgassay::source::collect::Collector;
+use pgassay::source::collect::collector::Collector;
 use pgassay::source::{Options, read};
-use pgassay::sql::{fingerprint, normalize, resolve, skeleton};
+use pgassay::sql::normalize::{fingerprint, literal_scan, normalizer};
+use pgassay::sql::resolve::resolver;
 
 /// A target and what it does.
 pub type Target = (&'static str, fn(&[u8]));
@@ -114,14 +115,14 @@ pub fn packed(data: &[u8]) {
 /// A statement: normalizing is settled after one step, forms of the text agree, nothing panics.
 pub fn sql(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let once = normalize::normalize(&text);
-    let again = normalize::normalize(&once.text);
+    let once = normalizer::normalize(&text);
+    let again = normalizer::normalize(&once.text);
     assert_eq!(again.text, once.text, "of {text:?}");
     assert_eq!(fingerprint::fingerprint(&once.text), fingerprint::fingerprint(&again.text));
-    let _ = skeleton::Skeleton::default().scan(data);
-    let _ = resolve::shape(&once.text, None);
-    let _ = pgassay::sql::ddl::catalog(&text);
-    let _ = pgassay::sql::redact::redact(&text);
+    let _ = literal_scan::Skeleton::default().scan(data);
+    let _ = resolver::shape(&once.text, None);
+    let _ = pgassay::sql::dump::catalog::catalog(&text);
+    let _ = pgassay::sql::normalize::redact::redact(&text);
 }
 
 /// The first byte picks a beginning.

@@ -17,10 +17,12 @@
 //! `analyze` stops after advice, `trial` goes through, `check` compares two measurements; `report` and
 //! `apply` start at a stored run. `tests/layering.rs` holds the tiers.
 
+pub mod access;
 pub mod advice;
 pub mod apply;
 pub mod check;
 pub mod cli;
+pub mod index;
 pub mod model;
 pub mod pg;
 pub mod report;

@@ -2,12 +2,12 @@
 
 use pgassay::model::trial::{Verdict, WorkPairs};
 use pgassay::model::workload::Sample;
-use pgassay::pg::error::PgError;
-use pgassay::pg::session::Answer;
+use pgassay::pg::connect::error::PgError;
+use pgassay::pg::session::execute::Answer;
 use pgassay::stats::random::Random;
-use pgassay::trial::compare::compare;
-use pgassay::trial::replay::{Executed, Outcome, Replayed, Session, Sessions, run_round};
-use pgassay::trial::schedule::round;
+use pgassay::trial::plan::schedule::round;
+use pgassay::trial::run::compare::compare;
+use pgassay::trial::run::replay::{Executed, Outcome, Replayed, Session, Sessions, run_round};
 
 /// A session whose latencies are log-normal around a scale; nothing sleeps.
 struct Scripted {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use pgassay::source::collect::Collector;
+use pgassay::source::collect::collector::Collector;
 use pgassay::source::{Options, begins, capture, read};
 use proptest::prelude::*;
 

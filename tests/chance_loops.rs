@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use pgassay::rules::{Input, n_plus_one};
-use pgassay::source::collect::Collector;
+use pgassay::rules::Input;
+use pgassay::rules::loops::n_plus_one;
+use pgassay::source::collect::collector::Collector;
 use pgassay::sql;
 use pgassay::stats::random::Random;
 
@@ -12,7 +13,7 @@ const SCHEMA: &str = "CREATE TABLE authors (id bigint PRIMARY KEY, name text); \
 
 /// Loops found in a log whose statements are drawn by `choose` and get a random key each.
 fn loops(parent: &str, choose: impl Fn(usize, &mut Random) -> bool) -> usize {
-    let (catalog, _) = sql::ddl::catalog(SCHEMA);
+    let (catalog, _) = sql::dump::catalog::catalog(SCHEMA);
     let mut random = Random::new(11);
     let mut log = String::new();
     for n in 0..4_000 {
@@ -36,7 +37,7 @@ fn loops(parent: &str, choose: impl Fn(usize, &mut Random) -> bool) -> usize {
     let shapes: Vec<_> = workload
         .queries
         .iter()
-        .map(|query| sql::resolve::shape(&query.normalized, Some(&catalog)).ok())
+        .map(|query| sql::resolve::resolver::shape(&query.normalized, Some(&catalog)).ok())
         .collect();
     let input = Input::new(&workload, Some(&catalog), &shapes);
     (n_plus_one::RULE.find)(&input).len()

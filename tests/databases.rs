@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use pgassay::model::workload::Workload;
-use pgassay::source::collect::Collector;
-use pgassay::source::databases::{Wanted, choose};
+use pgassay::source::collect::collector::Collector;
+use pgassay::source::message::database::{Wanted, choose};
 use pgassay::source::{Options, capture, read};
 
 /// Executions of the extended protocol, whose time is apart from parse and bind, of two databases that

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use pgassay::model::workload::Workload;
-use pgassay::source::collect::Collector;
-use pgassay::source::detect::Format;
+use pgassay::source::collect::collector::Collector;
+use pgassay::source::input::detect::Format;
 use pgassay::source::{Options, read};
 use serde_json::{Value, json};
 

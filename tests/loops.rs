@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use pgassay::model::finding::Finding;
 use pgassay::rules::{self, Input};
-use pgassay::source::collect::Collector;
-use pgassay::source::{Options, read, understand::understand};
+use pgassay::source::collect::collector::Collector;
+use pgassay::source::collect::resolve_all::understand;
+use pgassay::source::{Options, read};
 use pgassay::sql;
 use serde_json::Value;
 
@@ -32,11 +33,11 @@ fn analyze_log(log: impl std::io::Read + Send, schema: Option<&Path>) -> Seen {
     let mut workload = collector.finish();
     let catalog = schema.map(|schema| {
         let text = std::fs::read_to_string(schema).unwrap();
-        sql::ddl::catalog(&text).0
+        sql::dump::catalog::catalog(&text).0
     });
     let shapes = understand(&mut workload, catalog.as_ref());
     let found = rules::find_all(&Input::new(&workload, catalog.as_ref(), &shapes));
-    let text = |fingerprint: Option<pgassay::model::fingerprint::Fingerprint>| {
+    let text = |fingerprint: Option<pgassay::model::workload::fingerprint::Fingerprint>| {
         let query = workload.queries.iter().find(|query| Some(query.fingerprint) == fingerprint);
         query.map(|query| query.normalized.clone()).unwrap_or_default()
     };
@@ -323,7 +324,7 @@ fn instead(updates: &[String]) -> String {
     read(log.as_bytes(), "case", &Options::default(), &mut collector).unwrap();
     let mut workload = collector.finish();
     let schema = "CREATE TABLE ledger (id bigint PRIMARY KEY, balance numeric, note text)";
-    let catalog = sql::ddl::catalog(schema).0;
+    let catalog = sql::dump::catalog::catalog(schema).0;
     let shapes = understand(&mut workload, Some(&catalog));
     let found = rules::find_all(&Input::new(&workload, Some(&catalog), &shapes));
     let loops = found.into_iter().find(|finding| finding.rule == "write-loop");

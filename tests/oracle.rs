@@ -16,10 +16,10 @@ use std::fmt::Write as _;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use pgassay::sql::fingerprint::fingerprint;
-use pgassay::sql::lexer::{Kind, Token, tokens};
-use pgassay::sql::normalize::normalize;
-use pgassay::sql::resolve;
+use pgassay::sql::lex::lexer::{Kind, Token, tokens};
+use pgassay::sql::normalize::fingerprint::fingerprint;
+use pgassay::sql::normalize::normalizer::normalize;
+use pgassay::sql::resolve::resolver;
 use serde::Deserialize;
 
 /// What libpg_query says of one statement.
@@ -50,7 +50,7 @@ fn answers(path: &Path) -> Vec<Answer> {
 
 fn ours(sql: &str) -> Ours {
     let normalized = normalize(sql).text;
-    let tables = resolve::shape(&normalized, None)
+    let tables = resolver::shape(&normalized, None)
         .map(|shape| shape.scans.into_iter().map(|scan| scan.table.name).collect())
         .map_err(|error| error.to_string());
     Ours { fingerprint: fingerprint(&normalized).0, tables, normalized }

@@ -2,14 +2,17 @@
 
 use std::fmt::Write;
 
+use pgassay::index::ddl::{Build, create, name};
 use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
-use pgassay::source::collect::Collector;
+use pgassay::source::collect::collector::Collector;
 use pgassay::source::{Options, read};
-use pgassay::sql::index_ddl::{Build, create, name};
-use pgassay::sql::normalize::normalize;
-use pgassay::sql::{lexer, parse, redact, resolve};
+use pgassay::sql::lex::lexer;
+use pgassay::sql::normalize::normalizer::normalize;
+use pgassay::sql::normalize::redact;
+use pgassay::sql::parse::parser;
+use pgassay::sql::resolve::resolver;
 use proptest::prelude::*;
 
 /// Pieces that SQL is made of, whole and broken.
@@ -47,11 +50,11 @@ proptest! {
     fn no_text_makes_any_reader_of_sql_panic(sql in "\\PC{0,200}") {
         prop_assert!(lexer::tokens(&sql).all(|token| !token.text.is_empty()));
         let normalized = normalize(&sql);
-        let _ = parse::parse(&normalized.text);
-        let _ = resolve::shape(&normalized.text, None);
+        let _ = parser::parse(&normalized.text);
+        let _ = resolver::shape(&normalized.text, None);
         let _ = redact::redact(&sql);
         let _ = redact::redact_message(&sql, "42601");
-        let _ = pgassay::sql::ddl::catalog(&sql);
+        let _ = pgassay::sql::dump::catalog::catalog(&sql);
     }
 
     #[test]
@@ -123,6 +126,6 @@ proptest! {
         let made = name(&plan);
         prop_assert!(made.len() <= 63);
         let sql = create(&plan, &made, Build::Concurrently);
-        prop_assert!(parse::parse(&sql).is_ok(), "{}", sql);
+        prop_assert!(parser::parse(&sql).is_ok(), "{}", sql);
     }
 }

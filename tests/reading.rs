@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use pgassay::model::timeline::SlotHash;
 use pgassay::model::workload::Workload;
-use pgassay::source::collect::Collector;
+use pgassay::model::workload::timeline::SlotHash;
+use pgassay::source::collect::collector::Collector;
 use pgassay::source::{Options, read};
 
 /// A log of the test data, unpacked.

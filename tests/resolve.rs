@@ -1,12 +1,13 @@
 //! Statements to shapes: every column to its table.
 
 use pgassay::model::catalog::Catalog;
-use pgassay::model::shape::{Lookup, Operator, Scan, Shape, StatementKind};
-use pgassay::sql::normalize::normalize;
-use pgassay::sql::{ddl, resolve};
+use pgassay::model::workload::shape::{Lookup, Operator, Scan, Shape, StatementKind};
+use pgassay::sql::dump::catalog;
+use pgassay::sql::normalize::normalizer::normalize;
+use pgassay::sql::resolve::resolver;
 
 fn catalog() -> Catalog {
-    ddl::catalog(
+    catalog::catalog(
         "CREATE TABLE users (id bigint PRIMARY KEY, email text, active boolean, deleted_at timestamptz);
          CREATE TABLE listings (id bigint PRIMARY KEY, seller_id bigint, status text, title text, created_at timestamptz, attrs jsonb);
          CREATE TABLE orders (id bigint PRIMARY KEY, buyer_id bigint, listing_id bigint, total int, created_at timestamptz);
@@ -16,7 +17,7 @@ fn catalog() -> Catalog {
 }
 
 fn shape(sql: &str) -> Shape {
-    resolve::shape(&normalize(sql).text, Some(&catalog()))
+    resolver::shape(&normalize(sql).text, Some(&catalog()))
         .unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
@@ -293,7 +294,7 @@ fn slots_tell_which_parameter_fills_a_predicate() {
 #[test]
 fn without_a_catalog_only_what_is_certain_is_resolved() {
     let shape =
-        resolve::shape("SELECT a FROM t JOIN u ON t.id = u.t_id WHERE b = $1 AND u.c = $2", None)
+        resolver::shape("SELECT a FROM t JOIN u ON t.id = u.t_id WHERE b = $1 AND u.c = $2", None)
             .unwrap();
     assert!(scan(&shape, "t").filters.is_empty(), "b may be of either table");
     assert_eq!(scan(&shape, "u").filters.len(), 1);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use pgassay::rules::{Input, RULES, Rule};
-use pgassay::source::collect::Collector;
+use pgassay::source::collect::collector::Collector;
 use pgassay::sql;
 
 const SECTIONS: [&str; 5] =
@@ -18,7 +18,8 @@ fn block<'p>(page: &'p str, label: &str) -> Option<&'p str> {
 }
 
 fn findings_of(rule: &Rule) -> Vec<String> {
-    let (catalog, coverage) = sql::ddl::catalog(block(rule.page, "sql schema").unwrap_or(""));
+    let (catalog, coverage) =
+        sql::dump::catalog::catalog(block(rule.page, "sql schema").unwrap_or(""));
     assert_eq!(coverage.skipped, [], "{}: the schema of the page must parse", rule.id);
     let mut collector = Collector::new();
     if let Some(log) = block(rule.page, "log") {
@@ -28,7 +29,7 @@ fn findings_of(rule: &Rule) -> Vec<String> {
     let shapes: Vec<_> = workload
         .queries
         .iter()
-        .map(|query| sql::resolve::shape(&query.normalized, Some(&catalog)).ok())
+        .map(|query| sql::resolve::resolver::shape(&query.normalized, Some(&catalog)).ok())
         .collect();
     let input = Input::new(&workload, Some(&catalog), &shapes);
     let mut found: Vec<String> = (rule.find)(&input)
@@ -70,16 +71,22 @@ fn every_page_has_its_sections_in_order() {
     }
 }
 
+/// Names of the pages below a folder.
+fn pages(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            names.insert(path.file_stem().unwrap().to_str().unwrap().replace('_', "-"));
+        }
+    }
+}
+
 #[test]
 fn the_registry_is_the_directory() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules");
-    let pages: BTreeSet<String> = std::fs::read_dir(directory)
-        .unwrap()
-        .filter_map(|entry| {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            name.strip_suffix(".md").map(|stem| stem.replace('_', "-"))
-        })
-        .collect();
+    let mut names = BTreeSet::new();
+    pages(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules"), &mut names);
     let registered: BTreeSet<String> = RULES.iter().map(|rule| rule.id.to_owned()).collect();
-    assert_eq!(pages, registered);
+    assert_eq!(names, registered);
 }

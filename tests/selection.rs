@@ -1,16 +1,16 @@
 //! The choice among candidates, held against the best of all choices.
 
 use pgassay::advice::Limits;
-use pgassay::advice::choose::bundles;
-use pgassay::advice::costs::Costs;
-use pgassay::advice::room::{Priced, Room};
-use pgassay::advice::select::{Selection, Weighed};
+use pgassay::advice::cost::what_if::Costs;
+use pgassay::advice::select::budget::{Priced, Room};
+use pgassay::advice::select::iterate::bundles;
+use pgassay::advice::select::selection::{Selection, Weighed};
 use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
 use pgassay::model::whatif::{Planned, Statistics, WhatIf};
 use pgassay::model::workload::{Query, Workload};
-use pgassay::source::collect::Collector;
+use pgassay::source::collect::collector::Collector;
 use pgassay::source::{Options, read};
 
 const STATEMENTS: usize = 8;

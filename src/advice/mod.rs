@@ -1,40 +1,18 @@
 //! Findings and planner costs to recommendations, each with its undo. Pure: costs come in through
 //! [`crate::model::whatif`].
 
-pub mod advise;
-mod alone;
 pub mod candidates;
-pub mod cautions;
-mod charge;
-pub mod choose;
-pub mod costs;
-mod counted;
-pub mod drops;
-mod expressions;
-mod findings;
-pub mod gin;
-mod guarded;
-mod inverted;
-pub mod keys;
-pub mod lengths;
-mod look;
-mod members;
-pub mod offline;
-pub mod pinned;
-pub mod reasons;
-pub mod recommend;
-mod relevant;
-pub mod room;
+pub mod cost;
+mod document_members;
+pub mod explain;
 pub mod select;
-pub mod size;
-mod stand_in;
-pub mod weigh;
-pub mod writes;
+pub mod with_planner;
+pub mod without_planner;
 
 use crate::model::catalog::Catalog;
 use crate::model::finding::Finding;
-use crate::model::shape::Shape;
 use crate::model::workload::Workload;
+use crate::model::workload::shape::Shape;
 
 /// What advice is made from.
 #[derive(Clone, Copy)]

@@ -5,15 +5,15 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::steps::{Action, Step};
+use crate::index::ddl::{does, is_concurrent};
+use crate::index::partitioned::is_for_parent_only;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
-use crate::pg::catalog;
-use crate::pg::connect::Connection;
-use crate::pg::error::{Kind, PgError};
-use crate::pg::guard::Writable;
-use crate::sql::ident::quote_table;
-use crate::sql::index_ddl::{does, is_concurrent};
-use crate::sql::parted::is_for_parent_only;
+use crate::pg::catalog::load;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::session::guard::Writable;
+use crate::sql::lex::identifier::quote_table;
 
 /// How patiently.
 #[derive(Debug, Clone, Copy)]
@@ -338,7 +338,7 @@ impl Execution<'_> {
 
     /// The index of this name is the one that was proposed.
     fn is_ours(&self, table: &TableName, name: &str, plan: &IndexPlan) -> Result<(), PgError> {
-        let indexes = catalog::indexes(self.connection, table)?;
+        let indexes = load::indexes(self.connection, table)?;
         if indexes.iter().any(|index| index.name == name && does(index, plan)) {
             return Ok(());
         }
@@ -386,13 +386,13 @@ impl Execution<'_> {
             let is_there = found.is_some_and(|found| found.is_valid && found.table == *table);
             return Ok(is_there.then(|| name.to_owned()));
         };
-        let indexes = catalog::indexes(self.connection, table)?;
+        let indexes = load::indexes(self.connection, table)?;
         let known = indexes.into_iter().find(|index| index.valid && does(index, plan));
         Ok(known.map(|index| index.name))
     }
 
     pub(super) fn find(&self, schema: &str, name: &str) -> Result<Option<Found>, PgError> {
-        let sql = include_str!("../pg/queries/index_state.sql");
+        let sql = include_str!("queries/index_state.sql");
         let rows = self.connection.query_cleaning_up(sql, &[&schema, &name])?;
         Ok(rows.first().map(|row| Found {
             is_valid: row.get(0),

@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::file::{File, Migration, Place};
 use super::framework::{django, flyway, plain, prisma, rails};
 use super::steps::{Action, Step, backward, forward};
+use crate::index::ddl::{blocking, is_concurrent};
 use crate::model::run::RunRecommendation;
-use crate::sql::index_ddl::{blocking, is_concurrent};
 
 /// Letters of a name, at most: file systems end at 255 bytes.
 const MOST_LETTERS: usize = 100;
@@ -174,8 +174,8 @@ fn is_of(name: &str, slug: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::Existing;
     use super::*;
+    use crate::apply::file::Existing;
     use jiff::civil::date;
 
     fn recommendation(sql: &[&str], undo: &[&str]) -> RunRecommendation {

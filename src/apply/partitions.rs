@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::execute::{Event, Execution, Outcome};
+use crate::index::ddl::{Build, create};
+use crate::index::partitioned::is_alike;
 use crate::model::catalog::PartIndex;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
-use crate::pg::catalog;
-use crate::pg::error::{Kind, PgError};
-use crate::sql::ident::{object_name, quote_table};
-use crate::sql::index_ddl::{Build, create};
-use crate::sql::parted::is_alike;
+use crate::pg::catalog::load;
+use crate::pg::connect::error::{Kind, PgError};
+use crate::sql::lex::identifier::{object_name, quote_table};
 
 /// One relation of the tree.
 struct Node {
@@ -65,7 +65,7 @@ impl Execution<'_> {
         let mut indexes: HashMap<&TableName, TableName> = HashMap::new();
         // A foreign table has its indexes elsewhere.
         let nodes: Vec<&Node> = tree.iter().filter(|node| node.kind != "f").collect();
-        let there = self.patiently(|own| catalog::part_indexes(own.connection))?;
+        let there = self.patiently(|own| load::part_indexes(own.connection))?;
         for (at, node) in nodes.iter().enumerate() {
             (self.tell)(Event::Partition { done: at, of: nodes.len() });
             let index = part_name(node, name, plan, &there);
@@ -126,7 +126,7 @@ impl Execution<'_> {
 
     /// The table is partitioned: it and everything below it, from the top. Empty where it is not.
     fn tree(&self, table: &TableName, index: &str) -> Result<Vec<Node>, PgError> {
-        let sql = include_str!("../pg/queries/partition_tree.sql");
+        let sql = include_str!("queries/partition_tree.sql");
         let rows = self.connection.query(sql, &[&quote_table(table), &index])?;
         let name =
             |schema: Option<String>, name: Option<String>| Some(TableName::new(schema?, name?));

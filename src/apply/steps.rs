@@ -1,10 +1,10 @@
 //! Recommendations to single statements, in the order they are executed.
 
+use crate::index::ddl::{Change, change};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::run::RunRecommendation;
-use crate::sql::ddl::index_plan;
-use crate::sql::index_ddl::{Change, change};
+use crate::sql::dump::catalog::index_plan;
 
 /// Letters of a statement that stand for it.
 const MOST_LETTERS: usize = 100;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::literal::Literal;
 use crate::model::workload::Sample;
+use crate::model::workload::literal::Literal;
 
 /// Raised only when an older reader would misread the file.
 pub const VERSION: u32 = 1;

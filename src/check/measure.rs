@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::baseline::Measured;
 use crate::model::workload::Sample;
-use crate::pg::connect::Connection;
-use crate::pg::error::{Kind, PgError};
-use crate::pg::explain;
-use crate::pg::libpq_env::Settings;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::settings::Settings;
+use crate::pg::planner::explain;
 use crate::stats::random::Random;
-use crate::trial::replay::Prepared;
+use crate::trial::run::replay::Prepared;
 
 /// Passes with sessions of their own. Six passes against floors of another night raised a false alarm
 /// in 0.055 % of the statements of a busy machine, three passes in 3 %.

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::model::finding::{Finding, Level};
-use crate::model::timeline::{SlotHash, Timeline};
 use crate::model::workload::Workload;
-use crate::pg::connect::Connection;
-use crate::pg::guard::Guard;
-use crate::rules::loops::{Found, Parent};
-use crate::rules::{Input, n_plus_one};
-use crate::trial::confirm::{Claim, Confirmation, confirm};
+use crate::model::workload::timeline::{SlotHash, Timeline};
+use crate::pg::connect::connection::Connection;
+use crate::pg::session::guard::Guard;
+use crate::rules::Input;
+use crate::rules::loops::detect::find::{Found, Parent};
+use crate::rules::loops::n_plus_one;
+use crate::trial::confirm_loop::{Claim, Confirmation, confirm};
 
 /// Loops of each finding whose earlier query is run again.
 const LOOPS: usize = 3;

@@ -3,10 +3,11 @@
 use super::args;
 use super::config::Config;
 use super::exit::Failure;
-use crate::pg::connect::Connection;
-use crate::pg::error::PgError;
-use crate::pg::guard::{self, Writable};
-use crate::pg::libpq_env::{Keys, Places, Settings, parse_target, resolve};
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::error::PgError;
+use crate::pg::connect::settings::{Keys, Places, Settings, parse_target, resolve};
+use crate::pg::session::guard;
+use crate::pg::session::guard::Writable;
 
 /// Keys that the flags set, with a connection string in `-d` taken apart.
 fn flags(args: &args::Connection) -> Result<Keys, PgError> {

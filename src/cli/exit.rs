@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::pg::error::{Kind, PgError};
+use crate::pg::connect::error::{Kind, PgError};
 use crate::source::SourceError;
 
 /// How the program ends. A public contract.

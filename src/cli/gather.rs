@@ -12,15 +12,16 @@ use super::progress::Progress;
 use crate::model::catalog::{Catalog, TableKind};
 use crate::model::name::TableName;
 use crate::model::run::{Run, Target};
-use crate::model::shape::{Scan, Shape};
 use crate::model::workload::Workload;
-use crate::pg::connect::Connection;
-use crate::pg::libpq_env::Settings;
-use crate::pg::role_path;
+use crate::model::workload::shape::{Scan, Shape};
+use crate::pg::catalog::search_path;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::settings::Settings;
 use crate::report::record;
-use crate::source::collect::{By, Collector};
-use crate::source::databases::{self, Database, choose};
-use crate::source::statement::Counted;
+use crate::source::collect::collector::{By, Collector};
+use crate::source::collect::statement::Counted;
+use crate::source::message::database;
+use crate::source::message::database::{Database, choose};
 use crate::source::{self, Options};
 use crate::sql;
 
@@ -144,7 +145,7 @@ pub fn gather(
         warnings.extend(look_up_as_they_do(live, &workload, catalog));
     }
     let phase = progress.phase("resolving statements", 0);
-    let shapes = source::understand::understand(&mut workload, catalog.as_ref());
+    let shapes = source::collect::resolve_all::understand(&mut workload, catalog.as_ref());
     drop(phase);
     if !sources.files.is_empty() && workload.coverage.understood == 0 {
         return Err(nothing_understood(&workload));
@@ -176,7 +177,7 @@ fn look_up_as_they_do(live: &Live, workload: &Workload, catalog: &mut Catalog) -
         return None;
     }
     // Who may not look looks names up as before.
-    let path = role_path::look_up_as(&live.connection, user).ok().flatten()?;
+    let path = search_path::look_up_as(&live.connection, user).ok().flatten()?;
     catalog.search_path = path;
     let path = catalog.search_path.join(", ");
     Some(format!("names are looked up as for {user}, whose search_path is {path}"))
@@ -193,9 +194,9 @@ pub fn one_database(
     collector: &mut Collector,
 ) -> Result<Option<String>, Failure> {
     let wanted = match (&sources.log_database, advised) {
-        (Some(name), _) => databases::Wanted::Only(name),
-        (None, Some(name)) => databases::Wanted::For(name),
-        (None, None) => databases::Wanted::Any,
+        (Some(name), _) => database::Wanted::Only(name),
+        (None, Some(name)) => database::Wanted::For(name),
+        (None, None) => database::Wanted::Any,
     };
     let (read, all) = collector.shares();
     let choice = choose(&read, all, wanted).map_err(|cause| {
@@ -279,7 +280,7 @@ fn read_counters(
     collector: &mut Collector,
     warnings: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    match crate::pg::statements::read(&live.connection) {
+    match crate::pg::catalog::pg_stat_statements::read(&live.connection) {
         Ok(rows) => {
             collector.begin("pg_stat_statements");
             for row in rows {
@@ -328,7 +329,7 @@ fn catalog(
     workload: &mut Workload,
 ) -> Result<(Option<Catalog>, Option<Target>), Failure> {
     if let Some(live) = live {
-        let catalog = crate::pg::catalog::load(&live.connection)?;
+        let catalog = crate::pg::catalog::load::load(&live.connection)?;
         let description = describe(&live.settings, catalog.server_version.as_deref());
         let target = record::target(&catalog, Some(description));
         return Ok((Some(catalog), Some(target)));
@@ -343,7 +344,7 @@ fn catalog(
         Failure::unreadable(format!("cannot read {}", path.display()), error.to_string())
             .with_help("pg_dump --schema-only makes a schema")
     })?;
-    let (catalog, coverage) = sql::ddl::catalog(&String::from_utf8_lossy(&bytes));
+    let (catalog, coverage) = sql::dump::catalog::catalog(&String::from_utf8_lossy(&bytes));
     if catalog.tables.is_empty() {
         return Err(Failure::unreadable(
             format!("cannot use {}", path.display()),

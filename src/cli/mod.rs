@@ -1,26 +1,17 @@
 //! The command line. Alone prints, reads the environment and knows exit codes.
 
 pub mod advice;
-mod analyze;
-mod apply;
 pub mod args;
-pub mod capture;
-pub mod check;
+pub mod command;
 pub mod config;
 mod confirm;
 pub mod connection;
 pub mod demo;
-pub mod doctor;
 pub mod exit;
-pub mod explain;
 pub mod gather;
-pub mod generate;
-mod migrations;
 pub mod output;
 pub mod progress;
-pub mod report;
 mod stored;
-pub mod trial;
 
 use std::process::ExitCode;
 
@@ -60,15 +51,15 @@ pub fn main() -> ExitCode {
 fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Demo(args) => demo::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Capture(args) => capture::run(&args),
-        Command::Analyze(args) => analyze::run(&args),
-        Command::Trial(args) => trial::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Apply(args) => apply::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::Generate(args) => generate::run(&args),
+        Command::Doctor(args) => crate::cli::command::doctor::run(&args),
+        Command::Capture(args) => crate::cli::command::capture::run(&args),
+        Command::Analyze(args) => crate::cli::command::analyze::run(&args),
+        Command::Trial(args) => crate::cli::command::trial::run(&args),
+        Command::Check(args) => crate::cli::command::check::run(&args),
+        Command::Apply(args) => crate::cli::command::apply::run(&args),
+        Command::Report(args) => crate::cli::command::report::run(&args),
+        Command::Explain(args) => crate::cli::command::explain::run(&args),
+        Command::Generate(args) => crate::cli::command::generate::run(&args),
     }
 }
 
@@ -79,7 +70,7 @@ fn watch_signals() {
     std::thread::spawn(move || {
         let mut before = false;
         for _ in signals.forever() {
-            let open = crate::pg::interrupt::trigger();
+            let open = crate::pg::connect::cancel::trigger();
             // With no connection there is nothing to roll back; a second signal means it.
             if open == 0 || before {
                 eprintln!("interrupted");

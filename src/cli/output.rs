@@ -50,7 +50,7 @@ pub fn write_stored(run: &Run, output: &args::Output) {
 /// # Errors
 /// When the user asked to stop.
 pub fn unless_interrupted() -> Result<(), Failure> {
-    Ok(crate::pg::error::PgError::unless_interrupted()?)
+    Ok(crate::pg::connect::error::PgError::unless_interrupted()?)
 }
 
 /// Refuses endings that name no format and files that cannot be written, before any work is done.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::fingerprint::Fingerprint;
 use super::name::TableName;
+use super::workload::fingerprint::Fingerprint;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {

@@ -4,18 +4,11 @@
 //! the crate.
 
 pub mod catalog;
-pub mod duration;
-
 pub mod finding;
-pub mod fingerprint;
-pub mod literal;
 pub mod name;
 pub mod plan;
 pub mod recommendation;
 pub mod run;
-pub mod shape;
-pub mod timeline;
 pub mod trial;
-pub mod values;
 pub mod whatif;
 pub mod workload;

@@ -1,9 +1,9 @@
 //! A change we propose, with its undo.
 
 use super::catalog::{IndexKey, mentions};
-use super::fingerprint::Fingerprint;
 use super::name::TableName;
 use super::trial::WithoutIndex;
+use super::workload::fingerprint::Fingerprint;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::fingerprint::Fingerprint;
 use super::plan::Plan;
+use super::workload::fingerprint::Fingerprint;
 
 /// Executions of one statement in one arm, round by round.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,12 +1,12 @@
 //! The doors through which planner costs reach the advice.
 
 use super::catalog::{Column, Table};
-use super::literal::Literal;
 use super::name::TableName;
 use super::plan::PlannedScan;
 use super::recommendation::IndexPlan;
-use super::shape::Shape;
 use super::workload::Query;
+use super::workload::literal::Literal;
+use super::workload::shape::Shape;
 
 /// Asks a planner what statements would cost with indexes that are not there. Implemented by `pg` with
 /// HypoPG.

@@ -1,7 +1,7 @@
 //! Is everything there that the tool can use? What each lack costs, and the line that mends it.
 
-use super::connect::Connection;
-use super::error::PgError;
+use super::connect::connection::Connection;
+use super::connect::error::PgError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {

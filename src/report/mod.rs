@@ -1,24 +1,11 @@
 //! A run to bytes, in every format. Knows a run and nothing else, so that a stored run can be
 //! rendered again, offline.
 
-pub mod chart;
-pub mod csv;
-pub mod document;
-pub mod gains;
-pub mod github;
+pub mod format;
 pub mod handover;
-pub mod json;
-pub mod junit;
 pub mod record;
-pub mod sarif;
-pub mod sections;
 mod tables;
-pub mod template;
-pub mod text;
-mod trial_text;
-mod trust;
 pub mod words;
-pub mod write_cost;
 
 use crate::model::run::Run;
 
@@ -43,15 +30,19 @@ impl Format {
 
 /// Every format, in the order of the help.
 pub const FORMATS: &[Format] = &[
-    Format { name: "text", extension: "txt", render: text::render },
-    Format { name: "markdown", extension: "md", render: template::markdown },
-    Format { name: "html", extension: "html", render: template::html },
-    Format { name: "json", extension: "json", render: json::render },
-    Format { name: "csv", extension: "csv", render: csv::render },
-    Format { name: "junit", extension: "xml", render: junit::render },
-    Format { name: "sarif", extension: "sarif", render: sarif::render },
-    Format { name: "github", extension: "", render: github::render },
-    Format { name: "sql", extension: "sql", render: text::sql },
+    Format { name: "text", extension: "txt", render: crate::report::format::text::render },
+    Format {
+        name: "markdown",
+        extension: "md",
+        render: crate::report::handover::template::markdown,
+    },
+    Format { name: "html", extension: "html", render: crate::report::handover::template::html },
+    Format { name: "json", extension: "json", render: crate::report::format::json::render },
+    Format { name: "csv", extension: "csv", render: crate::report::format::csv::render },
+    Format { name: "junit", extension: "xml", render: crate::report::format::junit::render },
+    Format { name: "sarif", extension: "sarif", render: crate::report::format::sarif::render },
+    Format { name: "github", extension: "", render: crate::report::format::github::render },
+    Format { name: "sql", extension: "sql", render: crate::report::format::text::sql },
 ];
 
 pub fn by_name(name: &str) -> Option<&'static Format> {

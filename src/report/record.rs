@@ -2,9 +2,7 @@
 
 use super::words::{self, bytes, change};
 use crate::model::catalog::Catalog;
-use crate::model::duration::Durations;
 use crate::model::finding::{Finding, Subject};
-use crate::model::fingerprint::Fingerprint;
 use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::{
     Run, RunAlone, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured,
@@ -12,10 +10,12 @@ use crate::model::run::{
     RunTrial, RunTriedIndex, RunWithout, RunWithoutQuery, RunWork, RunWriteQuery, RunWrites,
     SCHEMA_VERSION, Target, Tool,
 };
-use crate::model::shape::Shape;
 use crate::model::trial::{
     Arm, QueryTrial, Trial, WithoutIndex, WithoutQuery, WorkPairs, WriteTrial,
 };
+use crate::model::workload::duration::Durations;
+use crate::model::workload::fingerprint::Fingerprint;
+use crate::model::workload::shape::Shape;
 use crate::model::workload::{Coverage, Provenance, Query, Workload};
 use crate::stats::quantile::sample_quantile;
 

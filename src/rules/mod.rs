@@ -1,39 +1,18 @@
 //! Detectors. One a file, its page beside it; each sees plain data and nothing else.
 
-pub mod chatty_transaction;
-pub mod deep_offset;
-pub mod duplicate_index;
-pub mod duplicate_query;
-pub mod episodes;
-pub mod invalid_index;
-pub mod links;
+pub mod access;
+pub mod grouped;
+pub mod indexes;
 pub mod loops;
-mod mappers;
-pub mod n_plus_one;
-pub mod non_sargable_predicate;
-pub mod owners;
-pub mod rls_disabled;
-pub mod secret_in_log;
-mod secrets;
-pub mod select_star_wide;
-mod span;
-pub mod spread;
-pub mod support;
-pub mod unbounded_select;
-pub mod unindexed_filter;
-pub mod unindexed_foreign_key;
-pub mod unindexed_join;
-pub mod unindexed_sort;
-pub mod unused_index;
-pub mod write_loop;
+pub mod statements;
 
 use std::cell::OnceCell;
 
-use loops::Loops;
+use loops::detect::find::Loops;
 
 use crate::model::catalog::{Catalog, Table};
 use crate::model::finding::Finding;
-use crate::model::shape::{Scan, Shape};
+use crate::model::workload::shape::{Scan, Shape};
 use crate::model::workload::{Query, Workload};
 
 /// What a rule may look at. Same input, same findings, same order.
@@ -61,23 +40,23 @@ pub struct Rule {
 
 /// Every rule, in the order of running and of documenting.
 pub const RULES: &[&Rule] = &[
-    &n_plus_one::RULE,
-    &write_loop::RULE,
-    &duplicate_query::RULE,
-    &chatty_transaction::RULE,
-    &unindexed_filter::RULE,
-    &unindexed_sort::RULE,
-    &unindexed_join::RULE,
-    &unindexed_foreign_key::RULE,
-    &non_sargable_predicate::RULE,
-    &deep_offset::RULE,
-    &unbounded_select::RULE,
-    &select_star_wide::RULE,
-    &duplicate_index::RULE,
-    &unused_index::RULE,
-    &invalid_index::RULE,
-    &rls_disabled::RULE,
-    &secret_in_log::RULE,
+    &crate::rules::loops::n_plus_one::RULE,
+    &crate::rules::loops::write_loop::RULE,
+    &crate::rules::loops::duplicate_query::RULE,
+    &crate::rules::loops::chatty_transaction::RULE,
+    &crate::rules::indexes::unindexed_filter::RULE,
+    &crate::rules::indexes::unindexed_sort::RULE,
+    &crate::rules::indexes::unindexed_join::RULE,
+    &crate::rules::indexes::unindexed_foreign_key::RULE,
+    &crate::rules::indexes::non_sargable_predicate::RULE,
+    &crate::rules::statements::deep_offset::RULE,
+    &crate::rules::statements::unbounded_select::RULE,
+    &crate::rules::statements::select_star_wide::RULE,
+    &crate::rules::indexes::duplicate_index::RULE,
+    &crate::rules::indexes::unused_index::RULE,
+    &crate::rules::indexes::invalid_index::RULE,
+    &crate::rules::access::rls_disabled::RULE,
+    &crate::rules::access::secret_in_log::RULE,
 ];
 
 /// Runs every rule; findings by share of time, then by level, then by id.
@@ -119,7 +98,7 @@ impl<'a> Input<'a> {
 
     /// The loops in the timeline.
     pub fn loops(&self) -> &Loops {
-        self.loops.get_or_init(|| loops::find(self))
+        self.loops.get_or_init(|| crate::rules::loops::detect::find::find(self))
     }
 
     /// Every scan of every statement that was understood.

@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::captured::Captured;
-use super::collect::Collector;
-use super::databases::Database;
-use super::statement::{Counted, Statement};
-use super::stretch::Stretch;
-use super::whole::Parts;
-use crate::model::duration::Durations;
-use crate::model::literal::Literal;
-use crate::model::timeline::{Execution, Group, SlotHash};
-use crate::model::values::{Kept, Values};
+use super::collect::captured_catalog::Captured;
+use super::collect::collector::Collector;
+use super::collect::merge::Parts;
+use super::collect::open_ends::Stretch;
+use super::collect::statement::{Counted, Statement};
+use super::message::database::Database;
+use crate::model::workload::duration::Durations;
+use crate::model::workload::literal::Literal;
+use crate::model::workload::timeline::{Execution, Group, SlotHash};
+use crate::model::workload::values::{Kept, Values};
 use crate::model::workload::{ObservedPlan, Sample};
 
 /// Raised when what is in a capture changes its meaning. The first did not tell databases apart.
@@ -127,7 +127,7 @@ fn store(statement: &Statement) -> StoredStatement {
 
 fn restore(stored: StoredStatement) -> Statement {
     // Worked out again and not stored, so that both always agree.
-    let fingerprint = crate::sql::fingerprint::fingerprint(&stored.normalized);
+    let fingerprint = crate::sql::normalize::fingerprint::fingerprint(&stored.normalized);
     let values = |values: StoredValues| {
         let kept = |(hash, count, value)| Kept { hash, count, value: literal(value) };
         let kept = values.kept.into_iter().map(kept).collect();

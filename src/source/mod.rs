@@ -7,52 +7,25 @@
 //!                                 └► framer ─► …  one for each core                    ─┴► merge
 //! ```
 
-pub mod assemble;
-pub mod auto_explain;
-pub mod blocks;
+pub mod assembler;
 pub mod capture;
-pub mod captured;
 pub mod collect;
-pub mod compressed;
-pub mod csv_log;
-pub mod databases;
-pub mod detect;
-mod execution_values;
-mod executors;
-pub mod json_fields;
-pub mod json_log;
-pub mod json_record;
-mod line;
-mod loose_prefix;
+pub mod format;
+pub mod input;
 pub mod message;
-pub mod parameters;
-pub mod plan;
 pub mod prefix;
-mod prepared;
-pub mod said;
-pub mod sampled;
-pub mod skips;
-pub mod statement;
-pub mod statements;
-pub mod stderr_log;
-mod stretch;
-pub mod syslog;
-pub mod time;
-pub mod understand;
-mod whole;
-pub mod wrapped_log;
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use assemble::Assembler;
-use blocks::{Blocks, Cut};
-use collect::Collector;
-use detect::Format;
-use stretch::Stretch;
-use time::Clock;
-use wrapped_log::{WrappedLog, Wrapping};
+use assembler::Assembler;
+use collect::collector::Collector;
+use collect::open_ends::Stretch;
+use format::wrapped_log::{WrappedLog, Wrapping};
+use input::blocks::{Blocks, Cut};
+use input::detect::Format;
+use prefix::timestamp::Clock;
 
 /// Bytes looked at to tell the format. A csvlog record of a long statement has to fit.
 const HEAD_BYTES: usize = 256 * 1024;
@@ -122,17 +95,20 @@ pub fn read(
     options: &Options,
     collector: &mut Collector,
 ) -> Result<Format, SourceError> {
-    let mut blocks = Blocks::new(compressed::open(input)?, options.block_bytes);
+    let mut blocks =
+        Blocks::new(crate::source::input::compressed::open(input)?, options.block_bytes);
     let head = blocks.peek(HEAD_BYTES)?;
     if head.is_empty() {
         return Err(SourceError::Empty);
     }
-    let format = detect::detect(head).ok_or(SourceError::UnknownFormat)?;
+    let format = crate::source::input::detect::detect(head).ok_or(SourceError::UnknownFormat)?;
     collector.begin(name);
     let framer: Box<dyn Framer> = match format {
-        Format::Stderr => Box::new(stderr_log::StderrLog::new(head, options)?),
-        Format::Csv => Box::new(csv_log::CsvLog),
-        Format::Json => Box::new(json_log::JsonLog),
+        Format::Stderr => {
+            Box::new(crate::source::format::stderr_log::StderrLog::new(head, options)?)
+        }
+        Format::Csv => Box::new(crate::source::format::csv_log::CsvLog),
+        Format::Json => Box::new(crate::source::format::json_log::JsonLog),
         Format::Syslog => Box::new(WrappedLog::new(Wrapping::Syslog, head, options)?),
         Format::WrappedJson => Box::new(WrappedLog::new(Wrapping::Json, head, options)?),
         Format::Capture => return read_capture(blocks, collector),
@@ -148,14 +124,14 @@ pub fn read(
 /// When an input begins, and for a capture ends, microseconds since the epoch: what inputs are
 /// ordered by. `None` where that cannot be told.
 pub fn begins(input: impl Read + Send) -> Option<(i64, i64)> {
-    let mut blocks = Blocks::new(compressed::open(input).ok()?, None);
+    let mut blocks = Blocks::new(crate::source::input::compressed::open(input).ok()?, None);
     let head = blocks.peek(HEAD_BYTES).ok()?;
     if head.starts_with(capture::MAGIC) {
         return capture::begins(head);
     }
     let mut at = 0;
     while at < head.len() {
-        if let Some(end) = time::looks_like_time(&head[at..]) {
+        if let Some(end) = crate::source::prefix::timestamp::looks_like_time(&head[at..]) {
             let zone = head[at + end..]
                 .iter()
                 .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'+' | b'-'));
@@ -177,8 +153,10 @@ fn read_statements(
 ) -> Result<Format, SourceError> {
     let (bytes, broken) = blocks.into_rest();
     match format {
-        Format::StatementsCsv => statements::read_csv(&bytes, collector)?,
-        _ => statements::read_json(&bytes, collector),
+        Format::StatementsCsv => {
+            crate::source::format::pg_stat_statements::read_csv(&bytes, collector)?
+        }
+        _ => crate::source::format::pg_stat_statements::read_json(&bytes, collector),
     }
     report_break(broken, collector)?;
     Ok(format)

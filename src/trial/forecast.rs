@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::share::{ENOUGH, FEWEST_ROUNDS, STRETCH};
-use super::stage::{Case, Effort};
-use super::transaction::{FOR_MEDIAN, MOST_REPLAYED};
+use super::config::{Case, Effort};
+use super::plan::time_budget::{ENOUGH, FEWEST_ROUNDS, STRETCH};
+use super::run::transaction::{FOR_MEDIAN, MOST_REPLAYED};
 use crate::model::recommendation::Recommendation;
 use crate::model::workload::Query;
 

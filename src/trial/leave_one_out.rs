@@ -7,16 +7,16 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::block::{build_all, connect, work_of};
-use super::compare::BAND_PCT;
-use super::plan::Planned;
-use super::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
-use super::stage::{NewlyBuilt, Stage};
-use super::work::{WorkChange, is_less_for_some, work_change};
-use crate::model::fingerprint::Fingerprint;
+use super::config::{NewlyBuilt, Stage};
+use super::plan::statements::Planned;
+use super::run::compare::BAND_PCT;
+use super::run::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
+use super::run::sessions::{build_all, connect, work_of};
+use super::run::work::{WorkChange, is_less_for_some, work_change};
 use crate::model::trial::{Arm, NOTICEABLE_US, WithoutIndex, WithoutQuery, Work, WorkPairs};
-use crate::pg::error::{Kind, PgError};
-use crate::pg::explain;
+use crate::model::workload::fingerprint::Fingerprint;
+use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::planner::explain;
 use crate::stats::quantile::median;
 
 /// Rounds without the index and with it, where the first one does not decide.

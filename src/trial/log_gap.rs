@@ -4,11 +4,11 @@
 //! What differs and can be told from here is named, the most likely first.
 
 use crate::model::catalog::{Catalog, Table};
-use crate::model::shape::Shape;
 use crate::model::trial::{QueryTrial, Trial};
+use crate::model::workload::shape::Shape;
 use crate::model::workload::{Query, Workload};
-use crate::pg::connect::Connection;
-use crate::pg::role_settings::{RoleSetting, role_settings};
+use crate::pg::connect::connection::Connection;
+use crate::pg::session::role_settings::{RoleSetting, role_settings};
 
 /// Times from which on the latency of the log is another one than that of the replay.
 const FAR: f64 = 3.0;
@@ -166,8 +166,8 @@ fn tables<'c>(shape: Option<&Shape>, catalog: Option<&'c Catalog>) -> Vec<&'c Ta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fingerprint::Fingerprint;
     use crate::model::trial::fixture;
+    use crate::model::workload::fingerprint::Fingerprint;
 
     /// What is said of a statement that took so long in the log and in the replay.
     fn gap(logged_us: u64, replayed_us: f64, parameters: &str) -> Option<String> {
@@ -180,7 +180,8 @@ mod tests {
         (0..10).for_each(|_| query.durations.record(logged_us));
         let mut replayed = fixture::query(Fingerprint(1), replayed_us, replayed_us);
         replayed.parameters = parameters.to_owned();
-        let (mut catalog, _) = crate::sql::ddl::catalog("CREATE TABLE documents (id int)");
+        let (mut catalog, _) =
+            crate::sql::dump::catalog::catalog("CREATE TABLE documents (id int)");
         let table = &mut catalog.tables[0];
         (table.row_security, table.bound) = (true, vec!["web".to_owned()]);
         let setting = RoleSetting {

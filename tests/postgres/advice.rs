@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pgassay::pg::connect::Connection;
+use pgassay::pg::connect::connection::Connection;
 use serde_json::Value;
 
 use crate::support::{code, flags, json, run, server, stderr, write_log};

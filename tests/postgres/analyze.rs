@@ -80,7 +80,9 @@ fn the_counters_of_a_server_are_a_workload() {
     owner.batch("CREATE EXTENSION pg_stat_statements").unwrap();
     let statement = owner.prepare("SELECT id FROM listings WHERE seller_id = $1").unwrap();
     for seller in ["1", "2", "3"] {
-        owner.measure(&statement, &[pgassay::model::literal::Literal::text(seller)]).unwrap();
+        owner
+            .measure(&statement, &[pgassay::model::workload::literal::Literal::text(seller)])
+            .unwrap();
     }
     let output = run(&["analyze", "--pg-stat-statements", "--format", "json"], &shop.flags());
     assert_eq!(code(&output), 0, "{}", stderr(&output));

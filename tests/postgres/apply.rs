@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pgassay::model::run::{Run, RunRecommendation, Target};
-use pgassay::pg::connect::Connection;
+use pgassay::pg::connect::connection::Connection;
 use pgassay::report::record;
 
 use crate::support::{Shop, code, flags, pgassay, run, server, stderr, wait_until};
@@ -68,7 +68,7 @@ fn file(recommendations: Vec<RunRecommendation>) -> File {
         description: None,
     });
     let run = Run { recommendations, target, ..record::empty("trial", None) };
-    std::fs::write(&path, pgassay::report::json::render(&run).unwrap()).unwrap();
+    std::fs::write(&path, pgassay::report::format::json::render(&run).unwrap()).unwrap();
     File { _directory: directory, path }
 }
 
@@ -393,7 +393,7 @@ fn a_partitioned_table_gets_its_index_partition_by_partition() {
 fn a_role_without_the_privilege_is_told_so() {
     let Some(server) = server() else { return };
     let shop = Shop::new(server, true);
-    let app = pgassay::pg::libpq_env::Settings { user: "app".into(), ..shop.settings() };
+    let app = pgassay::pg::connect::settings::Settings { user: "app".into(), ..shop.settings() };
     let refused = file(vec![seller("accepted")]).apply(&["--execute"], &flags(&app));
     assert_eq!(code(&refused), 3);
     assert!(stderr(&refused).contains("SQLSTATE 42501"), "{}", stderr(&refused));

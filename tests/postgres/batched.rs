@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pgassay::pg::connect::Connection;
+use pgassay::pg::connect::connection::Connection;
 
 use crate::support::{json, run, server};
 

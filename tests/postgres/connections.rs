@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use pgassay::pg::connect::Connection;
-use pgassay::pg::throwaway::Throwaway;
+use pgassay::pg::cluster::Throwaway;
+use pgassay::pg::connect::connection::Connection;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::support::{Shop, code, pgassay, programs, server, stderr};

@@ -5,13 +5,13 @@ use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
 use pgassay::model::whatif::WhatIf;
-use pgassay::pg::catalog;
-use pgassay::pg::connect::Connection;
-use pgassay::pg::hypothetical::HypoPg;
-use pgassay::pg::typical::Typicals;
-use pgassay::sql::ddl;
-use pgassay::sql::immutable::indexable;
-use pgassay::sql::resolve::shape;
+use pgassay::pg::catalog::load;
+use pgassay::pg::connect::connection::Connection;
+use pgassay::pg::planner::hypopg::HypoPg;
+use pgassay::pg::planner::representative::Typicals;
+use pgassay::sql::dump::catalog;
+use pgassay::sql::expression::immutability::indexable;
+use pgassay::sql::resolve::resolver::shape;
 use serde_json::Value;
 
 use crate::advice::{advised, bazaar, indexes};
@@ -149,7 +149,7 @@ fn database(name: &str) -> Option<Connection> {
 #[test]
 fn the_server_takes_every_expression_that_is_called_immutable() {
     let Some(connection) = database("every_expression") else { return };
-    let (catalog, _) = ddl::catalog(TABLE);
+    let (catalog, _) = catalog::catalog(TABLE);
     let table = catalog.table(&TableName::new("public", "every")).unwrap();
     let (mut taken, mut missed) = (0, Vec::new());
     for form in FORMS {
@@ -184,7 +184,7 @@ fn the_server_takes_every_expression_that_is_called_immutable() {
 #[test]
 fn the_planner_knows_the_expression_again() {
     let Some(connection) = database("known_expression") else { return };
-    let (catalog, _) = ddl::catalog(TABLE);
+    let (catalog, _) = catalog::catalog(TABLE);
     let table = catalog.table(&TableName::new("public", "every")).unwrap();
     connection.batch("INSERT INTO every (id) SELECT g FROM generate_series(1, 100) g").unwrap();
     connection.batch("SET enable_seqscan = off").unwrap();
@@ -350,7 +350,7 @@ fn an_expression_on_a_joined_table_is_advised_and_its_figure_is_not_made_up() {
 #[test]
 fn hypopg_is_shown_what_it_numbers_wrong_only_at_the_first_place() {
     let Some((_, owner)) = bazaar("first_place") else { return };
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let typicals = Typicals::default();
     let hypopg = HypoPg::open(&owner, &typicals).unwrap().unwrap();
     let plan = |key: IndexKey, predicate: Option<&str>| IndexPlan {

@@ -1,7 +1,7 @@
 //! What a metering company's database had: values left out of the log, names that only its role finds, triggers that set
 //! columns, rows that carry their version, and constraints that serve what nobody thinks of.
 
-use pgassay::pg::connect::Connection;
+use pgassay::pg::connect::connection::Connection;
 use serde_json::Value;
 
 use crate::advice::{advised, advised_on, bazaar, indexes};

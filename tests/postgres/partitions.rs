@@ -1,15 +1,15 @@
 //! Partitioned tables, as a server keeps them: nothing but their partitions has rows, sizes and statistics.
 
-use pgassay::advice::gin::gin_bytes;
-use pgassay::advice::size::btree_bytes;
+use pgassay::index::gin_size::gin_bytes;
+use pgassay::index::size::btree_bytes;
 use pgassay::model::catalog::{IndexKey, TableKind};
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
-use pgassay::pg::catalog;
-use pgassay::pg::connect::Connection;
-use pgassay::pg::distinct::groups;
-use pgassay::pg::explain;
-use pgassay::pg::inverted::keys;
+use pgassay::pg::catalog::distinct::groups;
+use pgassay::pg::catalog::gin_keys::keys;
+use pgassay::pg::catalog::load;
+use pgassay::pg::connect::connection::Connection;
+use pgassay::pg::planner::explain;
 use serde_json::Value;
 
 use crate::advice::{advised, bazaar, indexes};
@@ -42,7 +42,7 @@ fn a_partitioned_table_is_its_partitions() {
     // What the server itself counts is that nobody has.
     let unknown = "SELECT reltuples::float8 FROM pg_class WHERE relname = 'events'";
     assert!(owner.row(unknown, &[]).unwrap().get::<_, f64>(0) <= 0.0);
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let table = catalog.table(&TableName::new("public", "events")).unwrap();
     assert_eq!(table.kind, TableKind::Partitioned);
     assert!((59_000.0..61_000.0).contains(&table.rows.unwrap()), "{:?}", table.rows);
@@ -62,7 +62,7 @@ fn a_partitioned_table_is_its_partitions() {
 #[test]
 fn its_indexes_are_as_large_as_those_of_all_partitions() {
     let Some((_, owner)) = events("partitioned_sizes") else { return };
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let table = catalog.table(&TableName::new("public", "events")).unwrap();
     let cases: &[(&str, &[&str], Option<&str>, f64)] = &[
         ("btree", &["tenant_id"], None, 0.15),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use pgassay::pg::connect::Connection;
+use pgassay::pg::connect::connection::Connection;
 use serde_json::Value;
 
 use crate::advice::bazaar;

@@ -1,6 +1,6 @@
 //! Where policies hold, an index finds rows only by what is LEAKPROOF: nothing else is recommended to those they bind.
 
-use pgassay::pg::connect::Connection;
+use pgassay::pg::connect::connection::Connection;
 
 use crate::advice::{advised_on, bazaar, indexes};
 use crate::support::write_log;

@@ -2,10 +2,10 @@
 
 use std::process::Stdio;
 
-use pgassay::pg::connect::Connection;
-use pgassay::pg::guard::Guard;
-use pgassay::pg::libpq_env::Settings;
-use pgassay::pg::throwaway::Throwaway;
+use pgassay::pg::cluster::Throwaway;
+use pgassay::pg::connect::connection::Connection;
+use pgassay::pg::connect::settings::Settings;
+use pgassay::pg::session::guard::Guard;
 
 use crate::support::{
     Shop, code, flags, long_log, pgassay, programs, run, server, stderr, wait_until,

@@ -1,14 +1,14 @@
 //! How large indexes are said to become, beside how large they are.
 
-use pgassay::advice::gin::gin_bytes;
-use pgassay::advice::size::{Part, btree, btree_bytes};
+use pgassay::index::gin_size::gin_bytes;
+use pgassay::index::size::{Part, btree, btree_bytes};
 use pgassay::model::catalog::{Catalog, IndexKey};
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
-use pgassay::pg::catalog;
-use pgassay::pg::connect::Connection;
-use pgassay::pg::distinct::groups;
-use pgassay::pg::inverted::keys;
+use pgassay::pg::catalog::distinct::groups;
+use pgassay::pg::catalog::gin_keys::keys;
+use pgassay::pg::catalog::load;
+use pgassay::pg::connect::connection::Connection;
 
 use crate::advice::bazaar;
 
@@ -20,7 +20,7 @@ fn sizes_are_those_of_the_real_indexes() {
     owner.batch("ANALYZE people").unwrap();
     // Rows that were never to be seen: they lie in the table, and an index would not have them.
     owner.batch("BEGIN; UPDATE people SET joined = joined; ROLLBACK").unwrap();
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let cases: &[(&str, &[&str], &[&str])] = &[
         ("Items", &["status"], &[]),
         ("Items", &["status", "listed_at"], &[]),
@@ -59,7 +59,7 @@ fn error_of(
         0 => String::new(),
         _ => format!(" INCLUDE ({})", quoted(include)),
     };
-    let name = pgassay::sql::ident::quote_table(&table.name);
+    let name = pgassay::sql::lex::identifier::quote_table(&table.name);
     let real = built(owner, &format!("{name} ({}){carried}", quoted(keys)));
     estimated / real - 1.0
 }
@@ -77,7 +77,7 @@ fn alignment_nulls_and_unique_values_are_followed() {
                FROM generate_series(1, 100000) i; ANALYZE layouts",
         )
         .unwrap();
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let cases: &[(&[&str], &[&str])] = &[
         (&["few"], &["amount", "day"]),
         (&["gone", "name"], &[]),
@@ -131,7 +131,7 @@ fn what_is_kept_once_is_what_the_server_keeps_once() {
         columns.join(", ")
     );
     owner.batch(&table).unwrap();
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let table = catalog.tables.iter().find(|known| known.name.name == "kinds").unwrap();
     for (column, (name, _)) in table.columns.iter().zip(types) {
         let bytes = built(&owner, &format!("kinds ({})", column.name));
@@ -154,7 +154,7 @@ const TRIPS: &str = "CREATE TABLE trips AS \
 fn columns_that_hang_together_are_counted_together() {
     let Some((_, owner)) = bazaar("bazaar_groups") else { return };
     owner.batch(TRIPS).unwrap();
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let table = catalog.tables.iter().find(|known| known.name.name == "trips").unwrap();
     let cases: &[(&[&str], Option<&str>)] = &[
         (&["place", "country"], None),
@@ -199,7 +199,7 @@ fn the_keys_of_a_gin_index_are_estimated_from_some_rows() {
     let Some((_, owner)) = bazaar("bazaar_apart") else { return };
     owner.batch("CREATE EXTENSION pg_trgm").unwrap();
     owner.batch(APART).unwrap();
-    let catalog = catalog::load(&owner).unwrap();
+    let catalog = load::load(&owner).unwrap();
     let table = catalog.tables.iter().find(|known| known.name.name == "apart").unwrap();
     let cases: &[(&str, bool, Option<&str>, Option<&str>)] = &[
         ("token", true, Some("gin_trgm_ops"), None),

@@ -7,9 +7,9 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pgassay::pg::connect::Connection;
-use pgassay::pg::libpq_env::Settings;
-use pgassay::pg::throwaway::{Throwaway, find_server};
+use pgassay::pg::cluster::{Throwaway, find_server};
+use pgassay::pg::connect::connection::Connection;
+use pgassay::pg::connect::settings::Settings;
 
 /// Where the programs of a server are; `None` is a loud pass, or a failure where one is required.
 pub fn programs() -> Option<PathBuf> {
@@ -168,7 +168,8 @@ pub fn json(output: &Output) -> serde_json::Value {
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{error}: {} {}", String::from_utf8_lossy(&output.stdout), stderr(output))
     });
-    let schema: serde_json::Value = serde_json::from_str(&pgassay::report::json::schema()).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_str(&pgassay::report::format::json::schema()).unwrap();
     let errors: Vec<String> = jsonschema::validator_for(&schema)
         .unwrap()
         .iter_errors(&value)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use pgassay::pg::throwaway::Throwaway;
+use pgassay::pg::cluster::Throwaway;
 
 use crate::support::{pgassay, programs, wait_until};
 

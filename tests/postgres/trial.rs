@@ -70,11 +70,11 @@ fn a_target_that_others_are_using_is_refused() {
     let shop = Shop::new(server, true);
     let users: Vec<_> = (0..3)
         .map(|_| {
-            let settings = pgassay::pg::libpq_env::Settings {
+            let settings = pgassay::pg::connect::settings::Settings {
                 application_name: "web".into(),
                 ..shop.settings()
             };
-            let user = pgassay::pg::connect::Connection::open(&settings).unwrap();
+            let user = pgassay::pg::connect::connection::Connection::open(&settings).unwrap();
             user.batch("BEGIN; SELECT count(*) FROM users").unwrap();
             user
         })
@@ -95,7 +95,7 @@ fn a_trial_that_could_not_be_held_at_all_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
     browse_log(&log);
-    let app = pgassay::pg::libpq_env::Settings { user: "app".into(), ..shop.settings() };
+    let app = pgassay::pg::connect::settings::Settings { user: "app".into(), ..shop.settings() };
     let output = run(&["trial", "-q", log.to_str().unwrap()], &crate::support::flags(&app));
     assert_eq!(code(&output), 3, "{}", stderr(&output));
     assert!(stderr(&output).contains("must be owner of table listings"), "{}", stderr(&output));
@@ -322,9 +322,9 @@ fn a_killed_trial_leaves_what_it_had_measured_on_the_disk() {
 fn a_trial_says_goodbye_to_the_server() {
     let Some(programs) = crate::support::programs() else { return };
     // A server of its own, whose log no other test writes.
-    let cluster =
-        pgassay::pg::throwaway::Throwaway::start(&programs, &std::env::temp_dir()).unwrap();
-    let owner = pgassay::pg::connect::Connection::open(&cluster.settings("postgres")).unwrap();
+    let cluster = pgassay::pg::cluster::Throwaway::start(&programs, &std::env::temp_dir()).unwrap();
+    let owner =
+        pgassay::pg::connect::connection::Connection::open(&cluster.settings("postgres")).unwrap();
     owner.batch("CREATE ROLE app LOGIN").unwrap();
     owner.batch(include_str!("shop.sql")).unwrap();
     owner.batch("VACUUM (ANALYZE)").unwrap();

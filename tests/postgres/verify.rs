@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
+use pgassay::index::ddl::{Build, create, drop, name};
 use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation};
 use pgassay::model::trial::{QueryTrial, Trial};
 use pgassay::model::workload::Workload;
-use pgassay::pg::connect::Connection;
-use pgassay::pg::{catalog, guard};
-use pgassay::source::collect::Collector;
-use pgassay::source::understand::understand;
-use pgassay::sql::index_ddl::{Build, create, drop, name};
-use pgassay::trial::stage::{Case, Effort, Stage};
-use pgassay::trial::verify::{Held, verify};
+use pgassay::pg::catalog::load;
+use pgassay::pg::connect::connection::Connection;
+use pgassay::pg::session::guard;
+use pgassay::source::collect::collector::Collector;
+use pgassay::source::collect::resolve_all::understand;
+use pgassay::trial::config::{Case, Effort, Stage};
+use pgassay::trial::procedure::{Held, verify};
 
 use crate::support::{Shop, code, json, run, server, server_of_its_own, stderr, write_log};
 
@@ -100,7 +101,7 @@ fn tried_on(
     statement_timeout_ms: u64,
 ) -> Vec<Trial> {
     let connection = Connection::open(&shop.settings()).unwrap();
-    let catalog = catalog::load(&connection).unwrap();
+    let catalog = load::load(&connection).unwrap();
     let mut workload = workload(log);
     let shapes = understand(&mut workload, Some(&catalog));
     let settings = shop.settings();

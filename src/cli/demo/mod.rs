@@ -7,22 +7,22 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::advice::recommend;
-use super::analyze::find;
-use super::args;
-use super::config::Config;
-use super::exit::{Exit, Failure};
-use super::gather::{Gathered, Wanted, gather};
-use super::output;
-use super::progress::Progress;
-use super::trial::{UNDER_WAY, hold, record_run};
+use crate::cli::advice::recommend;
+use crate::cli::args;
+use crate::cli::command::analyze::find;
+use crate::cli::command::trial::{UNDER_WAY, hold, record_run};
+use crate::cli::config::Config;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::gather::{Gathered, Wanted, gather};
+use crate::cli::output;
+use crate::cli::progress::Progress;
 use crate::model::trial::Trial;
-use crate::pg::connect::Connection;
-use crate::pg::guard;
-use crate::pg::libpq_env::Settings;
-use crate::pg::throwaway::{Throwaway, find_server};
-use crate::trial::stage::Effort;
-use crate::trial::verify::Held;
+use crate::pg::cluster::{Throwaway, find_server};
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::settings::Settings;
+use crate::pg::session::guard;
+use crate::trial::config::Effort;
+use crate::trial::procedure::Held;
 
 /// Longest wait for the server's log to hold what was executed.
 const LOG_WAIT: Duration = Duration::from_secs(5);
@@ -242,7 +242,7 @@ fn prove(
 
 /// What was made and where; the handover itself is in its file.
 fn summary(run: &crate::model::run::Run, dir: &Path) -> Result<String, Failure> {
-    let mut out = crate::report::text::render(run)
+    let mut out = crate::report::format::text::render(run)
         .map_err(|error| Failure::usage("cannot render the summary", error.to_string()))?;
     let next = run.next.clone().map(|next| format!("next: {next}\n")).unwrap_or_default();
     let body = out.strip_suffix(&next).unwrap_or(&out).to_owned();

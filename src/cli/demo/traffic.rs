@@ -6,10 +6,10 @@ use std::thread;
 
 use tokio_postgres::Statement;
 
-use crate::model::literal::Literal;
-use crate::pg::connect::Connection;
-use crate::pg::error::PgError;
-use crate::pg::libpq_env::Settings;
+use crate::model::workload::literal::Literal;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::error::PgError;
+use crate::pg::connect::settings::Settings;
 use crate::stats::random::Random;
 
 /// Client threads. Each holds two connections, so that a page can spread a loop over both.

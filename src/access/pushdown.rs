@@ -1,0 +1,107 @@
+//! What stands before an index where policies hold: until they have left a row to a role, a condition of its own
+//! sees the row only if it is LEAKPROOF, and so no index finds rows by one that is not.
+//!
+//! Source: "Rules and Privileges" and "Row Security Policies" in the manual; `restriction_is_securely_promotable` of
+//! the planner.
+
+use crate::model::catalog::{Catalog, Column, Index, IndexKey, Policy, Table};
+use crate::model::recommendation::IndexPlan;
+use crate::model::workload::Query;
+use crate::model::workload::shape::{Key, Operator, Predicate};
+use crate::sql::expression::immutability::Kind;
+use crate::sql::lex::identifier::quote_table;
+use crate::sql::resolve::resolver::shape;
+
+/// Policies of the table hold for every role that executed the statement, and leave it not all rows.
+pub fn is_guarded(query: &Query, table: &Table) -> bool {
+    let is_bound = |user: &String| table.bound.contains(user);
+    !query.users.is_empty() && query.users.iter().all(is_bound) && has_barrier(table)
+}
+
+/// Some condition of a policy stands before those of a statement. One that leaves all rows does not.
+pub fn has_barrier(table: &Table) -> bool {
+    let leaves_all = |using: &Option<String>| using.as_deref() == Some("true");
+    let mut permissive = table.policies.iter().filter(|policy| policy.permissive);
+    let mut restrictive = table.policies.iter().filter(|policy| !policy.permissive);
+    let is_open = permissive.any(|policy| is_of_reads(policy) && leaves_all(&policy.using))
+        && restrictive.all(|policy| leaves_all(&policy.using));
+    table.row_security && !table.policies.is_empty() && !is_open
+}
+
+fn is_of_reads(policy: &Policy) -> bool {
+    matches!(policy.command.as_str(), "ALL" | "SELECT")
+}
+
+/// Policies keep every index from finding rows by the condition.
+pub fn is_kept_back(query: &Query, table: &Table, filter: &Predicate) -> bool {
+    is_guarded(query, table) && !is_leakproof(table, &filter.key, filter.operator)
+}
+
+/// The comparison is LEAKPROOF. Of an expression it is not, as most functions are not.
+pub fn is_leakproof(table: &Table, key: &Key, operator: Operator) -> bool {
+    use Operator::{Equal, In, IsNotNull, IsNull, NotEqual, Range};
+    let column = key.column();
+    match operator {
+        IsNull | IsNotNull => column.is_some(),
+        Equal | In | NotEqual | Range => {
+            column.and_then(|name| table.column(name)).is_some_and(compares_leakproof)
+        }
+        _ => false,
+    }
+}
+
+/// The comparisons of the column's values are LEAKPROOF, as the server says or, without one, by the type.
+pub fn compares_leakproof(column: &Column) -> bool {
+    let by_type =
+        || Kind::of(&column.type_name).is_leakproof() && !column.type_name.contains("citext");
+    column.storage.map_or_else(by_type, |storage| storage.leakproof)
+}
+
+/// Columns that the policies compare with one value for every row that they leave: as far as indexes go, each statement
+/// of those they bind has these conditions as well.
+pub fn compared_by_policies(table: &Table, catalog: &Catalog) -> Vec<String> {
+    if !has_barrier(table) {
+        return Vec::new();
+    }
+    let compared = |policy: &Policy| -> Vec<String> {
+        let Some(using) = &policy.using else { return Vec::new() };
+        let sql = format!("SELECT 1 FROM {} WHERE {using}", quote_table(&table.name));
+        let found = shape(&sql, Some(catalog)).ok();
+        let scan = found.and_then(|found| found.scans.into_iter().find(|s| s.table == table.name));
+        let equal = scan.into_iter().flat_map(|scan| scan.filters);
+        let columns = equal.filter(|filter| filter.operator == Operator::Equal);
+        columns.filter_map(|filter| filter.key.column().map(str::to_owned)).collect()
+    };
+    let of_reads = table.policies.iter().filter(|policy| is_of_reads(policy));
+    let (permissive, restrictive): (Vec<&Policy>, Vec<&Policy>) =
+        of_reads.partition(|policy| policy.permissive);
+    // A row has to pass one of the permissive ones, and all others.
+    let common = permissive
+        .into_iter()
+        .map(compared)
+        .reduce(|all, own| all.into_iter().filter(|column| own.contains(column)).collect());
+    let mut columns = common.unwrap_or_default();
+    columns.extend(restrictive.into_iter().flat_map(compared));
+    columns.sort();
+    columns.dedup();
+    columns
+}
+
+/// With what the policies compare, an index of the table finds the same rows already: `(tenant_id, code)` those of
+/// `code`.
+pub fn is_served_through_policies(table: &Table, plan: &IndexPlan, compared: &[String]) -> bool {
+    let is_compared = |key: &IndexKey| key.is_column && compared.contains(&key.expression);
+    let others = |keys: &'_ [IndexKey]| -> Vec<IndexKey> {
+        keys.iter().filter(|key| !is_compared(key)).cloned().collect()
+    };
+    let own = others(&plan.keys);
+    let is_plain = plan.method == "btree" && plan.predicate.is_none() && plan.include.is_empty();
+    let serves = |index: &Index| {
+        index.valid
+            && index.method == "btree"
+            && index.predicate.is_none()
+            && index.keys.first().is_some_and(is_compared)
+            && others(&index.keys).starts_with(&own)
+    };
+    !compared.is_empty() && is_plain && table.indexes.iter().any(serves)
+}

@@ -1,0 +1,77 @@
+//! Expressions that indexes could hold, of which there are no statistics before they are indexed.
+
+use std::collections::HashMap;
+
+use super::generate::Candidate;
+use crate::model::catalog::{Catalog, Column, IndexKey};
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::Statistics;
+
+/// Expressions that are measured, at most: a fraction of a second each.
+const MOST_MEASURED: usize = 20;
+/// Keys that begin with an expression and have fewer values together find too many rows: without statistics the
+/// planner expects two hundred values of it (`DEFAULT_NUM_DISTINCT` in PostgreSQL's `selfuncs.h`), and a gain that is
+/// not there.
+const FEW_VALUES: f64 = 100.0;
+
+/// The expressions of a table, each as if it were a column, under its SQL.
+pub type Expressions = HashMap<TableName, Vec<Column>>;
+
+/// What the expressions of those btrees are like that begin with one.
+pub fn measured(
+    found: &[Candidate],
+    catalog: &Catalog,
+    statistics: &mut dyn Statistics,
+) -> Expressions {
+    let mut asked: Vec<(&TableName, &str)> = Vec::new();
+    let mut measured = Expressions::new();
+    let begins = found.iter().map(|candidate| &candidate.plan).filter(|plan| first(plan).is_some());
+    let all = begins.flat_map(|plan| {
+        let expressions = plan.keys.iter().filter(|key| !key.is_column);
+        expressions.map(|key| (&plan.table, key.expression.as_str()))
+    });
+    for (table, expression) in all {
+        if asked.contains(&(table, expression)) || asked.len() >= MOST_MEASURED {
+            continue;
+        }
+        asked.push((table, expression));
+        let column = catalog.table(table).and_then(|table| statistics.measured(table, expression));
+        measured.entry(table.clone()).or_default().extend(column);
+    }
+    measured
+}
+
+/// The candidates but for those that begin with an expression and have few values. No index finds few rows by
+/// those, and the planner, which knows no better, expects it.
+pub fn without_coarse(
+    found: Vec<Candidate>,
+    measured: &Expressions,
+    catalog: &Catalog,
+) -> Vec<Candidate> {
+    let is_coarse = |plan: &IndexPlan| {
+        let Some(first) = first(plan) else { return false };
+        let expressions = measured.get(&plan.table).into_iter().flatten();
+        let of_expression = |name: &str| {
+            expressions.clone().find(|column| column.name == name).and_then(|c| c.distinct)
+        };
+        let table = catalog.table(&plan.table);
+        let of_column = |name: &str| {
+            table.and_then(|table| table.column(name)?.distinct_count(table.rows.unwrap_or(1.0)))
+        };
+        let values = |key: &IndexKey| match key.is_column {
+            true => of_column(&key.expression),
+            false => of_expression(&key.expression),
+        };
+        // Where nothing is known of the expression, it is the planner's word that counts.
+        of_expression(first).is_some()
+            && plan.keys.iter().map(|key| values(key).unwrap_or(1.0)).product::<f64>() < FEW_VALUES
+    };
+    found.into_iter().filter(|candidate| !is_coarse(&candidate.plan)).collect()
+}
+
+/// The expression that a btree begins with.
+fn first(plan: &IndexPlan) -> Option<&str> {
+    let key = plan.keys.first().filter(|key| plan.method == "btree" && !key.is_column)?;
+    Some(key.expression.as_str())
+}

@@ -1,0 +1,30 @@
+//! What findings ask of indexes.
+
+use crate::advice::Input;
+use crate::model::catalog::IndexKey;
+use crate::model::finding::{Finding, Level};
+use crate::model::recommendation::IndexPlan;
+
+/// The finding's evidence lists the statement.
+pub fn names(finding: &Finding, fingerprint: &str) -> bool {
+    finding.evidence.iter().any(|evidence| {
+        evidence["fingerprints"]
+            .as_array()
+            .is_some_and(|list| list.iter().any(|known| known.as_str() == Some(fingerprint)))
+    })
+}
+
+/// A foreign key whose referenced rows are deleted; the rest stay without: an index that serves
+/// nothing costs every write.
+pub fn foreign_keys(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
+    let mut found = Vec::new();
+    for finding in input.findings {
+        if finding.rule != "unindexed-foreign-key" || finding.level < Level::Warning {
+            continue;
+        }
+        let Some(table) = &finding.subject.table else { continue };
+        let keys = finding.subject.columns.iter().map(IndexKey::column).collect();
+        found.push((IndexPlan::on(table, "btree", keys), vec![finding.id.clone()]));
+    }
+    found
+}

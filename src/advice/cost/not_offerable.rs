@@ -1,0 +1,209 @@
+//! The candidates that the planner cannot be offered, priced by building them, or else by a model.
+
+use std::collections::HashMap;
+
+use super::relevance::{Relevant, Sized};
+use super::scan_model::Look;
+use super::substitute::stand_ins;
+use super::what_if::Costs;
+use crate::advice::Input;
+use crate::advice::candidates::inverted::{is_nearest, served};
+use crate::advice::candidates::partial::executed;
+use crate::advice::candidates::scan_needs::Asked;
+use crate::model::catalog::Table;
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::Build;
+use crate::model::workload::shape::{Scan, Shape};
+use crate::sql::rewrite::for_replay::on_its_own;
+
+/// Executions of a statement of which it is asked how many rows an inverted index would find.
+const EXECUTIONS: usize = 4;
+
+/// A candidate that the planner cannot be offered for some statements, or for any.
+struct Apart {
+    candidate: usize,
+    /// Those that it could matter to; ascending.
+    queries: Vec<usize>,
+    why: String,
+    /// Only it serves what it is for, by a look into it.
+    has_model: bool,
+}
+
+/// Prices every candidate for those of its statements for which the planner cannot be offered it. Where that is
+/// neither built nor known by a model, it does not concern the statement.
+pub fn price(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    sized: &mut [Sized],
+    relevant: &mut HashMap<usize, Relevant>,
+    mut build: Option<&mut dyn Build>,
+) {
+    for Apart { candidate: at, queries, why, has_model } in apart(input, costs, sized, relevant) {
+        let sized = &mut sized[at];
+        let built = build.as_mut().map(|build| built(input, costs, at, sized, &queries, *build));
+        sized.why_not = match built {
+            Some(Ok(())) => None,
+            Some(Err(why)) => Some(why),
+            None => Some(why),
+        };
+        let table = input.catalog.table(&sized.candidate.plan.table);
+        let look = table.filter(|_| has_model && sized.why_not.is_some()).and_then(Look::modelled);
+        // What serves one of several alternatives has no model: alone it serves nothing.
+        for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
+            let Some((table, look)) = table.zip(look.clone()) else { break };
+            let plan = &sized.candidate.plan;
+            let look = match gives_nearest(input, *query, table, plan) {
+                true => look.nearest(table),
+                false => look.finding(finds(input, costs, *query, table, plan).unwrap_or(0.0)),
+            };
+            costs.with_look(*query, at, look);
+        }
+        for query in queries.iter().filter(|query| !costs.has_look(**query, at)) {
+            relevant.entry(*query).and_modify(|of| of.leave_out(at));
+        }
+    }
+}
+
+/// All that the index does for the statement is to give the rows in the order of their distance.
+fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, plan: &IndexPlan) -> bool {
+    let (query, functions) = (&input.workload.queries[at], &input.catalog.functions[..]);
+    input.shapes[at].as_ref().is_some_and(|shape| match &shape.scans[..] {
+        [scan] => is_nearest(Asked { query, table, scan, functions, spelled: &[] }, plan),
+        _ => false,
+    })
+}
+
+/// Rows that an inverted index finds for a statement, in the mean of some executions: of those that match a part of
+/// a text, another condition may leave one. `None` where that is not known.
+fn finds(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    at: usize,
+    table: &Table,
+    plan: &IndexPlan,
+) -> Option<f64> {
+    let (query, shape) = (&input.workload.queries[at], input.shapes[at].as_ref()?);
+    if !plan.is_inverted() {
+        return None;
+    }
+    let scan = only_scan(shape, &table.name)?;
+    let functions = &input.catalog.functions;
+    let mut found = Vec::new();
+    for (spelled, sample) in executed(query, shape, input.catalog).take(EXECUTIONS) {
+        let own = only_scan(&spelled, &table.name)?;
+        let served = served(Asked { query, table, scan, functions, spelled: &[own] }, plan);
+        if served.is_empty() {
+            return None;
+        }
+        let parts: Vec<&str> = served.into_iter().map(|at| &*own.filters[at].sql).collect();
+        let (condition, parameters) = on_its_own(&parts.join(" AND "), &sample.parameters)?;
+        found.extend(costs.statistics().rows(&table.name, &condition, &parameters).ok());
+    }
+    (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
+}
+
+/// Those that can be priced in no other way come first: there may be no room to build all.
+fn apart(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    sized: &[Sized],
+    relevant: &HashMap<usize, Relevant>,
+) -> Vec<Apart> {
+    let mut concerned = vec![Vec::new(); sized.len()];
+    for (query, of) in relevant {
+        of.all().into_iter().for_each(|at| concerned[at].push(*query));
+    }
+    concerned.iter_mut().for_each(|queries| queries.sort_unstable());
+    let refused: HashMap<usize, String> = costs.check().into_iter().collect();
+    let (mut apart, mut unseen) = (Vec::new(), Vec::new());
+    for (candidate, mut queries) in concerned.into_iter().enumerate() {
+        let plan = &sized[candidate].candidate.plan;
+        if let Some(why) = refused.get(&candidate).cloned() {
+            apart.push(Apart { candidate, queries, why, has_model: plan.is_inverted() });
+            continue;
+        }
+        let has_model = plan.keys.iter().any(|key| !key.is_column);
+        let Some(why) = keep_unseen(input, costs, candidate, &mut queries) else { continue };
+        keep_without_stand_in(input, costs, (candidate, plan), &mut queries);
+        if !queries.is_empty() {
+            unseen.push(Apart { candidate, queries, why, has_model });
+        }
+    }
+    apart.append(&mut unseen);
+    apart
+}
+
+/// Leaves the statements in which the planner would not see a candidate, and says why it would not; `None` where there
+/// are none.
+fn keep_unseen(
+    input: &Input<'_>,
+    costs: &Costs<'_>,
+    candidate: usize,
+    queries: &mut Vec<usize>,
+) -> Option<String> {
+    let mut why = None;
+    queries.retain(|query| {
+        let shape = input.shapes[*query].as_ref();
+        let found = shape.and_then(|shape| costs.unseen(candidate, shape));
+        let is_unseen = found.is_some();
+        why = why.take().or(found);
+        is_unseen
+    });
+    why
+}
+
+/// Has the planner shown other indexes in the place of a candidate, and leaves the statements for which there is none.
+fn keep_without_stand_in(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    (candidate, plan): (usize, &IndexPlan),
+    queries: &mut Vec<usize>,
+) {
+    let Some(table) = input.catalog.table(&plan.table) else { return };
+    // They differ in nothing but the order of their columns.
+    let mut can_show = None;
+    queries.retain(|query| {
+        let shape = input.shapes[*query].as_ref();
+        let scan = shape.and_then(|shape| only_scan(shape, &plan.table));
+        let Some(indexes) = scan.and_then(|scan| stand_ins(plan, scan, table)) else { return true };
+        let can_show = *can_show.get_or_insert_with(|| costs.can_show(&indexes[0]));
+        if can_show {
+            costs.with_stand_ins(*query, candidate, indexes);
+        }
+        !can_show
+    });
+}
+
+/// The scan of a table where there is one and no other, which may ask for other rows.
+fn only_scan<'s>(shape: &'s Shape, table: &TableName) -> Option<&'s Scan> {
+    let mut scans = shape.scans.iter().filter(|scan| scan.table == *table);
+    scans.next().filter(|_| scans.next().is_none())
+}
+
+/// Builds a candidate, for its size and its costs; else says why not.
+fn built(
+    input: &Input<'_>,
+    costs: &mut Costs<'_>,
+    at: usize,
+    sized: &mut Sized,
+    concerned: &[usize],
+    build: &mut dyn Build,
+) -> Result<(), String> {
+    // What cannot be planned without it is not planned with it; and which executions are typical is to be known
+    // before something is built: a refused one would take the others with it.
+    let is_planned = |query: &&usize| costs.planned(**query, &[]).is_some();
+    let concerned: Vec<usize> = concerned.iter().filter(is_planned).copied().collect();
+    let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
+    let built = build.alone(&sized.candidate.plan, sized.size_bytes, &queries)?;
+    sized.size_bytes = built.size_bytes as f64;
+    sized.is_counted = true;
+    let Some(table) = input.catalog.table(&sized.candidate.plan.table) else { return Ok(()) };
+    for (query, planned) in concerned.iter().zip(built.plans) {
+        let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) else { continue };
+        let Some(before) = costs.planned(*query, &[]) else { continue };
+        let look = Look::built(table, planned, before);
+        costs.with_look(*query, at, look);
+    }
+    Ok(())
+}

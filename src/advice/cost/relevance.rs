@@ -1,0 +1,142 @@
+//! Which candidates can matter to which statement.
+
+use std::collections::HashMap;
+
+use super::what_if::Set;
+use crate::advice::Input;
+use crate::advice::candidates::generate::{Candidate, Conditions, holds_rows};
+use crate::index::ddl::{Build, create};
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use crate::model::workload::shape::{Key, Scan};
+
+/// Part of the rows of a table up to which a partial index holds few.
+const FEW_ROWS: f64 = 0.05;
+
+/// A candidate with what it would take.
+pub struct Sized {
+    pub candidate: Candidate,
+    /// Rows it would hold.
+    pub rows: f64,
+    pub size_bytes: f64,
+    /// Its rows were looked at for its size.
+    pub is_counted: bool,
+    /// Why no planner could cost it, with all of its statements or with some.
+    pub why_not: Option<String>,
+}
+
+/// Candidates that can matter to a statement.
+pub struct Relevant {
+    /// Those that the planner is asked about.
+    pub tested: Set,
+    /// Of those, the ones that carry the least of all with the same keys.
+    pub bare: Set,
+    /// Those that carry columns for other statements and do for this one what another candidate of the
+    /// same keys does, with that one.
+    pub followers: Vec<(usize, usize)>,
+}
+
+impl Relevant {
+    pub fn all(&self) -> Set {
+        let behind = self.followers.iter().map(|(follower, _)| *follower);
+        let mut all: Set = self.tested.iter().copied().chain(behind).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Takes out a candidate that cannot matter after all.
+    pub fn leave_out(&mut self, candidate: usize) {
+        self.tested.retain(|at| *at != candidate);
+        self.bare.retain(|at| *at != candidate);
+        self.followers.retain(|(follower, leader)| ![follower, leader].contains(&&candidate));
+    }
+}
+
+/// For each statement, the candidates that its plan could use.
+pub fn relevant(
+    input: &Input<'_>,
+    sized: &[Sized],
+    asked: &Conditions,
+) -> HashMap<usize, Relevant> {
+    // Those of the same keys, the one that carries the least first.
+    let keys: Vec<String> = sized.iter().map(|sized| bare(&sized.candidate.plan)).collect();
+    let mut leaders: HashMap<&str, usize> = HashMap::new();
+    for (at, plan) in sized.iter().map(|sized| &sized.candidate.plan).enumerate() {
+        let leader = leaders.entry(&keys[at]).or_insert(at);
+        if plan.include.len() < sized[*leader].candidate.plan.include.len() {
+            *leader = at;
+        }
+    }
+    let holds_few: Vec<bool> = sized.iter().map(|sized| holds_few(input, sized)).collect();
+    let leader_of: Vec<usize> = keys.iter().map(|keys| leaders[keys.as_str()]).collect();
+    let of_table = |name: &TableName| -> Vec<usize> {
+        (0..sized.len()).filter(|at| sized[*at].candidate.plan.table == *name).collect()
+    };
+    let mut tables: HashMap<&TableName, Vec<usize>> = HashMap::new();
+    let mut relevant = HashMap::new();
+    for (query, shape) in input.shapes.iter().enumerate() {
+        let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
+        let mut of = Relevant { tested: Set::new(), bare: Set::new(), followers: Vec::new() };
+        let scans = shape.with_alternatives();
+        for table in shape.tables() {
+            for at in tables.entry(table).or_insert_with(|| of_table(table)).iter().copied() {
+                let Candidate { plan, queries, .. } = &sized[at].candidate;
+                let is_own = queries.contains(&query);
+                let is_asked = plan.predicate.as_ref().is_none_or(|predicate| {
+                    let mut own = asked.get(&query).into_iter().flatten();
+                    own.any(|(table, own)| *table == plan.table && holds_rows(predicate, own))
+                });
+                let mut scans = scans.iter().filter(|scan| scan.table == plan.table);
+                // A few rows are read from one end to the other, whatever the keys.
+                let is_fit = || holds_few[at] || scans.clone().any(|scan| leads(plan, scan));
+                if !(is_own || is_asked && is_fit()) {
+                    continue;
+                }
+                let leader = leader_of[at];
+                of.bare.push(leader);
+                if is_own || leader == at || scans.any(|scan| covers(plan, scan)) {
+                    of.tested.push(at);
+                } else {
+                    of.followers.push((at, leader));
+                    of.tested.push(leader);
+                }
+            }
+        }
+        for set in [&mut of.tested, &mut of.bare] {
+            set.sort_unstable();
+            set.dedup();
+        }
+        if !of.tested.is_empty() {
+            relevant.insert(query, of);
+        }
+    }
+    relevant
+}
+
+/// It holds few of the rows of its table.
+fn holds_few(input: &Input<'_>, sized: &Sized) -> bool {
+    let all = input.catalog.table(&sized.candidate.plan.table).and_then(|table| table.rows);
+    all.is_some_and(|all| sized.rows < all * FEW_ROWS)
+}
+
+/// An index but for what it carries beside its keys.
+fn bare(plan: &IndexPlan) -> String {
+    create(&IndexPlan { include: Vec::new(), ..plan.clone() }, "", Build::Plain)
+}
+
+/// The index holds all that the statement reads of the table.
+fn covers(plan: &IndexPlan, scan: &Scan) -> bool {
+    scan.columns.iter().all(|column| plan.holds(column))
+}
+
+/// The scan filters, joins or sorts by the first key of the index.
+fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
+    let Some(first) = plan.keys.first() else { return false };
+    if !first.is_column || plan.is_inverted() {
+        return false;
+    }
+    let column = first.expression.as_str();
+    scan.filters.iter().any(|filter| filter.key.column() == Some(column))
+        || scan.is_joined_by(column)
+        || scan.ordered_by().and_then(Key::column) == Some(column)
+}

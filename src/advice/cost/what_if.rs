@@ -1,0 +1,361 @@
+//! What each statement costs under a set of candidates, with as few questions to the planner as can be.
+//!
+//! A planner that was offered a set and used some of it would have chosen the same plan from any set in
+//! between; so one answer is good for all of them (the cache of Chaudhuri and Narasayya's AutoAdmin,
+//! VLDB 1997, and of INUM, Papadomanolakis et al., VLDB 2007, without their approximations).
+
+use std::collections::HashMap;
+
+use super::charge::charged;
+use super::scan_model::{Look, Looked};
+use crate::model::recommendation::IndexPlan;
+use crate::model::whatif::{Planned, Statistics, WhatIf};
+use crate::model::workload::Workload;
+use crate::model::workload::shape::Shape;
+
+/// Layers of better and better indexes that are laid aside for one statement, at most: what only comes up
+/// after so many would never be chosen for it.
+const MOST_LAYERS: usize = 8;
+
+/// Questions to the planner after which what is known has to do: a minute or two of waiting.
+const MOST_QUESTIONS: u64 = 25_000;
+
+/// Costs that differ by this factor are one to the selection: the planner's own error is larger.
+const NEAR_ENOUGH: f64 = 1.03;
+
+/// A cost that changes by less than this part of itself has not changed: the planner cannot tell such
+/// plans apart.
+pub const SMALLEST_CHANGE: f64 = 0.1;
+
+/// A set of candidates, by position, ascending.
+pub type Set = Vec<usize>;
+
+/// What was answered once: offered `offered`, the planner used `used`.
+struct Answer {
+    offered: Set,
+    used: Set,
+    planned: Planned,
+}
+
+impl Answer {
+    /// The planner would have answered the same for this set.
+    fn is_good_for(&self, offered: &[usize]) -> bool {
+        is_subset(&self.used, offered) && is_subset(offered, &self.offered)
+    }
+}
+
+/// How well an answer has to be known.
+#[derive(Debug, Clone, Copy)]
+enum Precision {
+    /// As the planner would give it.
+    Exact,
+    /// Up to [`NEAR_ENOUGH`] of its cost.
+    Near,
+}
+
+/// The cheapest plan known that `offered` makes possible: what the planner would say could only be
+/// cheaper.
+fn possible(given: &[Answer], offered: &[usize]) -> Option<usize> {
+    let answers = given.iter().enumerate();
+    answers
+        .filter(|(_, answer)| is_subset(&answer.used, offered))
+        .min_by(|(_, a), (_, b)| charged(&a.planned).total_cmp(&charged(&b.planned)))
+        .map(|(at, _)| at)
+}
+
+/// The same where no plan can be much cheaper: with all that is offered and more, none was.
+fn near(given: &[Answer], offered: &[usize]) -> Option<usize> {
+    let at = possible(given, offered)?;
+    let most = charged(&given[at].planned);
+    let wider = given.iter().filter(|answer| is_subset(offered, &answer.offered));
+    let least = wider.map(|answer| charged(&answer.planned)).max_by(f64::total_cmp)?;
+    (most <= least * NEAR_ENOUGH).then_some(at)
+}
+
+/// Costs of the statements of a workload under sets of candidates.
+pub struct Costs<'a> {
+    workload: &'a Workload,
+    plans: Vec<IndexPlan>,
+    /// For each candidate, whether the planner can be offered it.
+    offered: Vec<bool>,
+    /// For each statement, the candidates that can matter to it.
+    relevant: HashMap<usize, Set>,
+    /// For each statement, candidates that are to it what another one is: the planner is asked of that.
+    leaders: HashMap<usize, HashMap<usize, usize>>,
+    answers: HashMap<usize, Vec<Answer>>,
+    /// For each precision and statement, which answer was found to be good for a set that was offered.
+    known: [HashMap<usize, HashMap<Set, usize>>; 2],
+    /// For a statement and a candidate, all that the planner is shown in its place.
+    stand_ins: HashMap<(usize, usize), Vec<IndexPlan>>,
+    /// For each statement, the candidates that the planner cannot be offered for it; ascending.
+    looks: HashMap<usize, Vec<(usize, Look)>>,
+    /// Statements that cannot be planned, with the reason.
+    pub failed: HashMap<usize, String>,
+    whatif: &'a mut dyn WhatIf,
+}
+
+impl<'a> Costs<'a> {
+    pub fn new(workload: &'a Workload, plans: Vec<IndexPlan>, whatif: &'a mut dyn WhatIf) -> Self {
+        Costs {
+            workload,
+            offered: vec![false; plans.len()],
+            plans,
+            relevant: HashMap::new(),
+            leaders: HashMap::new(),
+            answers: HashMap::new(),
+            known: Default::default(),
+            stand_ins: HashMap::new(),
+            looks: HashMap::new(),
+            failed: HashMap::new(),
+            whatif,
+        }
+    }
+
+    /// What the data is like, as the planner's server tells.
+    pub fn statistics(&mut self) -> &mut dyn Statistics {
+        self.whatif.statistics()
+    }
+
+    /// Checks which candidates the planner can be offered; the others come back with the reason.
+    pub fn check(&mut self) -> Vec<(usize, String)> {
+        let mut refused = Vec::new();
+        for (at, plan) in self.plans.iter().enumerate() {
+            match self.whatif.check(plan) {
+                Ok(()) => self.offered[at] = true,
+                Err(why) => refused.push((at, why)),
+            }
+        }
+        refused
+    }
+
+    /// Why the planner, offered a candidate, would not see it in this statement; `None` where it would.
+    pub fn unseen(&self, candidate: usize, shape: &Shape) -> Option<String> {
+        self.whatif.sees(&self.plans[candidate], shape).err()
+    }
+
+    /// The planner can be shown this index.
+    pub fn can_show(&mut self, index: &IndexPlan) -> bool {
+        self.whatif.check(index).is_ok()
+    }
+
+    /// Says what the planner is shown in the place of a candidate that it would not see in a statement.
+    pub fn with_stand_ins(&mut self, query: usize, candidate: usize, indexes: Vec<IndexPlan>) {
+        self.stand_ins.insert((query, candidate), indexes);
+    }
+
+    /// Says which candidates can matter to a statement; ascending.
+    pub fn concerns(&mut self, query: usize, candidates: Set) {
+        self.relevant.insert(query, candidates);
+    }
+
+    /// Says what a candidate that the planner cannot be offered for a statement makes of its plans.
+    pub fn with_look(&mut self, query: usize, candidate: usize, look: Look) {
+        let looks = self.looks.entry(query).or_default();
+        match looks.binary_search_by_key(&candidate, |(at, _)| *at) {
+            Ok(place) => looks[place].1 = look,
+            Err(place) => looks.insert(place, (candidate, look)),
+        }
+    }
+
+    fn look(&self, query: usize, candidate: usize) -> Option<&Look> {
+        let looks = self.looks.get(&query)?;
+        let place = looks.binary_search_by_key(&candidate, |(at, _)| *at).ok()?;
+        Some(&looks[place].1)
+    }
+
+    /// What this candidate makes of the plans of a statement is known, and not from what it is offered.
+    pub fn has_look(&self, query: usize, candidate: usize) -> bool {
+        self.look(query, candidate).is_some()
+    }
+
+    /// The same, and no planner said so.
+    pub fn is_modelled(&self, query: usize, candidate: usize) -> bool {
+        self.look(query, candidate).is_some_and(Look::is_modelled)
+    }
+
+    /// The plan of a statement when all of `set` is there that can matter to it.
+    pub fn planned(&mut self, query: usize, set: &[usize]) -> Option<&Planned> {
+        self.answer(query, set, Precision::Exact).map(|answer| &answer.planned)
+    }
+
+    /// The planner's answer for what a statement is offered of `set`: known already, or asked for.
+    fn answer(&mut self, query: usize, set: &[usize], precision: Precision) -> Option<&Answer> {
+        if self.failed.contains_key(&query) {
+            return None;
+        }
+        let relevant = self.relevant.get(&query).map_or(&[][..], Vec::as_slice);
+        let offered = self.offer(query, relevant, set);
+        let known = self.known[precision as usize].entry(query).or_default();
+        let at = match known.get(&offered) {
+            Some(at) => *at,
+            None => self.look_up(query, offered, precision)?,
+        };
+        self.answers.get(&query).map(|answers| &answers[at])
+    }
+
+    fn look_up(&mut self, query: usize, offered: Set, precision: Precision) -> Option<usize> {
+        let given = self.answers.get(&query).map_or(&[][..], Vec::as_slice);
+        let is_over = self.whatif.asked() >= MOST_QUESTIONS;
+        let same = given.iter().position(|answer| answer.is_good_for(&offered));
+        let other = || match precision {
+            _ if is_over => possible(given, &offered),
+            Precision::Near => near(given, &offered),
+            Precision::Exact => None,
+        };
+        let at = match same.or_else(other) {
+            Some(at) => at,
+            None => self.ask(query, &offered)?,
+        };
+        self.known[precision as usize].entry(query).or_default().insert(offered, at);
+        Some(at)
+    }
+
+    /// The part of a set that the planner is offered for a statement.
+    fn offer(&self, query: usize, relevant: &[usize], set: &[usize]) -> Set {
+        let matters = |at: &usize| {
+            self.offered[*at] && relevant.binary_search(at).is_ok() && !self.has_look(query, *at)
+        };
+        let mut offered: Set =
+            set.iter().filter(|at| matters(at)).map(|at| self.leader(query, *at)).collect();
+        offered.sort_unstable();
+        offered.dedup();
+        offered
+    }
+
+    /// The candidate that the planner is asked of in place of this one.
+    fn leader(&self, query: usize, at: usize) -> usize {
+        self.leaders.get(&query).and_then(|of| of.get(&at)).copied().unwrap_or(at)
+    }
+
+    /// Asks the planner; the position of its answer.
+    fn ask(&mut self, query: usize, offered: &[usize]) -> Option<usize> {
+        let shown = |at: &usize| {
+            let at = *at;
+            let own = std::slice::from_ref(&self.plans[at]);
+            let shown = self.stand_ins.get(&(query, at)).map_or(own, Vec::as_slice);
+            shown.iter().map(move |index| (at, index))
+        };
+        let (stands_for, plans): (Vec<usize>, Vec<&IndexPlan>) =
+            offered.iter().flat_map(shown).unzip();
+        match self.whatif.plan(&self.workload.queries[query], &plans) {
+            Ok(planned) => {
+                let mut used: Vec<usize> = planned.used.iter().map(|at| stands_for[*at]).collect();
+                used.dedup();
+                let answers = self.answers.entry(query).or_default();
+                answers.push(Answer { offered: offered.to_vec(), used, planned });
+                Some(answers.len() - 1)
+            }
+            Err(why) => {
+                self.failed.insert(query, why);
+                None
+            }
+        }
+    }
+
+    /// Leaves out the candidates that a statement does not use; those that are left come back.
+    ///
+    /// All of `tested` are offered, those that the plan uses are laid aside, and the rest is offered again
+    /// until nothing of it is used: what would be used alone comes up on the way, the best first, and a
+    /// few questions tell it of hundreds. Where all of the rest together change next to nothing, none of
+    /// it is kept. Those of the rest that are `bare`, ascending, are asked of one by one as well. Each of
+    /// the `followers` is left with the one that it stands behind.
+    pub fn narrow(
+        &mut self,
+        query: usize,
+        tested: &[usize],
+        bare: &[usize],
+        followers: &[(usize, usize)],
+    ) -> Set {
+        let has_look = |at: &usize| self.has_look(query, *at);
+        let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| has_look(at));
+        let nothing = self.planned(query, &[]).map_or(f64::INFINITY, charged);
+        for _ in 0..MOST_LAYERS {
+            let used = self.used(query, &rest);
+            let with = self.planned(query, &rest).map_or(f64::INFINITY, charged);
+            if used.is_empty() || with > nothing * (1.0 - SMALLEST_CHANGE) {
+                rest.clear();
+                break;
+            }
+            rest.retain(|at| !used.contains(at));
+            kept.extend(used);
+        }
+        // What is small comes up late, behind all that carries more columns.
+        for at in rest.into_iter().filter(|at| bare.binary_search(at).is_ok()) {
+            if self.used(query, &[at]).contains(&at) {
+                kept.push(at);
+            }
+        }
+        let behind: HashMap<usize, usize> =
+            followers.iter().filter(|(_, leader)| kept.contains(leader)).copied().collect();
+        kept.extend(behind.keys());
+        self.leaders.insert(query, behind);
+        kept.sort_unstable();
+        self.relevant.insert(query, kept.clone());
+        kept
+    }
+
+    /// What an execution is [`charged`] with; `None` where the statement cannot be planned.
+    pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
+        let has_looks = self.looks.contains_key(&query);
+        let answer = self.answer(query, set, Precision::Near)?;
+        let planned = charged(&answer.planned);
+        if !has_looks {
+            return Some(planned);
+        }
+        let plan = answer.planned.clone();
+        let best = self.best_look(query, set, &plan);
+        Some(best.map_or(planned, |(_, looked)| looked.charged.min(planned)))
+    }
+
+    /// Cost as a planner gives it, from what it was offered and what was built; no model in it.
+    pub fn plain_cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
+        let planned = self.planned(query, set)?.cost;
+        let built = set.iter().filter_map(|at| self.look(query, *at)?.cost());
+        Some(built.fold(planned, f64::min))
+    }
+
+    /// The least that a statement was found to cost with anything.
+    pub fn least(&self, query: usize) -> Option<f64> {
+        let answers = || self.answers.get(&query).into_iter().flatten();
+        let planned = answers().map(|answer| charged(&answer.planned));
+        let looks = self.looks.get(&query).into_iter().flatten();
+        let looked = looks.flat_map(|(_, look)| {
+            answers().filter_map(|answer| Some(look.charged(&answer.planned)?.charged))
+        });
+        planned.chain(looked).min_by(f64::total_cmp)
+    }
+
+    /// The candidate of `set` that makes the most of a plan without being offered.
+    fn best_look(&self, query: usize, set: &[usize], plan: &Planned) -> Option<(usize, Looked)> {
+        set.iter()
+            .filter_map(|at| Some((*at, self.look(query, *at)?.charged(plan)?)))
+            .min_by(|a, b| a.1.charged.total_cmp(&b.1.charged))
+    }
+
+    /// The candidates of `set` that the plan uses, those included that only a model knows.
+    pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
+        let Some(answer) = self.answer(query, set, Precision::Exact) else { return Set::new() };
+        let (plan, mut used) = (answer.planned.clone(), answer.used.clone());
+        let best = self.best_look(query, set, &plan);
+        let best = best.filter(|(_, looked)| looked.charged < charged(&plan));
+        if let Some((at, looked)) = best {
+            // Instead of what else there is on its table.
+            let table = &self.plans[at].table;
+            used.retain(|other| !looked.is_alone && self.plans[*other].table != *table);
+        }
+        // Of several that stand behind the same one, it is the first.
+        let own = |leader: &usize| {
+            let is_it = |at: &&usize| self.leader(query, **at) == *leader;
+            set.iter().find(is_it).copied().unwrap_or(*leader)
+        };
+        let mut used: Set = used.iter().map(own).collect();
+        used.extend(best.map(|(at, _)| at));
+        used.sort_unstable();
+        used
+    }
+}
+
+/// Every element of `small` is in `large`; both ascending.
+fn is_subset(small: &[usize], large: &[usize]) -> bool {
+    small.iter().all(|at| large.binary_search(at).is_ok())
+}

@@ -1,0 +1,233 @@
+//! Which candidates are chosen: prices and sizes hang on the choice, so it is made more than once.
+
+use std::collections::HashMap;
+
+use super::budget::{Priced, Room};
+use super::selection::{Selection, Weighed};
+use crate::advice::Input;
+use crate::advice::cost::counted_size::resized;
+use crate::advice::cost::relevance::Sized;
+use crate::advice::cost::scan_model::relations;
+use crate::advice::cost::statement_weight::evened;
+use crate::advice::cost::what_if::{Costs, Set};
+use crate::advice::cost::write_overhead::Writes;
+use crate::index::ddl::{covers, replaces};
+use crate::model::catalog::{Catalog, Table};
+use crate::model::recommendation::IndexPlan;
+
+/// An index as large as all the data has to save this part of the time that is left.
+const PRICE_OF_ALL_DATA: f64 = 0.2;
+/// A price that changes by less changes no choice.
+const SAME_PRICE: f64 = 0.1;
+/// Choices that follow one another, at most: each is made with what the one before it leaves.
+const MOST_CHOICES: usize = 8;
+/// Candidates of one bundle, at most.
+const MOST_TOGETHER: usize = 4;
+
+/// What indexes are chosen for.
+pub struct Work<'w> {
+    input: &'w Input<'w>,
+    statements: &'w [Weighed],
+    writes: &'w Writes<'w>,
+    /// What an index has to save for each of its rows because of writes that nothing tells of, microseconds.
+    unseen_row_us: f64,
+    /// For each candidate.
+    concerned: Vec<Concerned>,
+    /// For each candidate, those that do all that it does, or of which it does all.
+    rivals: Vec<Set>,
+    /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
+    /// nothing without the others, as those of `a = 1 OR b = 2`.
+    bundles: Vec<Set>,
+}
+
+/// Positions in the list of statements, ascending.
+#[derive(Clone, Default)]
+struct Concerned {
+    /// Those that a candidate can matter to.
+    all: Vec<usize>,
+    /// Of these, those whose plan finds its rows of the same table by an index that is there.
+    beside: Vec<usize>,
+}
+
+/// What is worth having and, of that, what there is room for.
+pub struct Choice {
+    pub wanted: Set,
+    pub chosen: Set,
+}
+
+/// Chooses with what is known of prices and sizes, learns both of what was chosen, and goes on from there
+/// until they stay as they are.
+///
+/// What a byte has to save hangs on the time that is left. Were it to hang on the time at first, then of two
+/// indexes that cure the same statement the smaller would be chosen however much better the larger, only to
+/// be replaced when the cured workload is looked at. Where room is short the price stays: the room tells
+/// what a byte is worth.
+pub fn choose(work: &Work<'_>, costs: &mut Costs<'_>, sized: &mut [Sized]) -> Choice {
+    let catalog = work.input.catalog;
+    let mut whole = evened(work.statements.iter().map(|statement| statement.weight));
+    let mut wanted = Set::new();
+    for choice in 1_usize.. {
+        let selected = work.selection(costs, sized, Room::default(), whole).from(&wanted);
+        wanted = selected.candidates;
+        let whole_before = std::mem::replace(&mut whole, evened(selected.left.into_iter()));
+        let is_same_price = (whole / whole_before - 1.0).abs() < SAME_PRICE;
+        let is_resized = resized(sized, &wanted, catalog, costs.statistics());
+        if !is_resized && (is_same_price || choice >= MOST_CHOICES) {
+            break;
+        }
+    }
+    let room = Room::of(work.input.limits, work.writes.time_us());
+    let mut chosen = work.selection(costs, sized, room, whole).of(&wanted).candidates;
+    while resized(sized, &chosen, catalog, costs.statistics()) {
+        chosen = work.selection(costs, sized, room, whole).from(&chosen).candidates;
+    }
+    let chosen = work.used(costs, chosen);
+    Choice { wanted, chosen }
+}
+
+impl<'w> Work<'w> {
+    /// `relevant` holds, for each statement, the candidates that can matter to it.
+    pub fn new(
+        input: &'w Input<'w>,
+        costs: &mut Costs<'_>,
+        sized: &[Sized],
+        relevant: &HashMap<usize, Set>,
+        statements: &'w [Weighed],
+        writes: &'w Writes<'w>,
+    ) -> Work<'w> {
+        let table = |sized: &Sized| input.catalog.table(&sized.candidate.plan.table);
+        let tables: Vec<Option<&Table>> = sized.iter().map(table).collect();
+        let mut concerned = vec![Concerned::default(); sized.len()];
+        for (position, statement) in statements.iter().enumerate() {
+            let planned = costs.planned(statement.query, &[]);
+            let scans = planned.map_or(&[][..], |planned| &planned.scans);
+            let is_found =
+                |name: &str| scans.iter().any(|scan| scan.by_index && scan.relation == name);
+            for at in &relevant[&statement.query] {
+                concerned[*at].all.push(position);
+                if tables[*at].is_some_and(|table| relations(table).any(is_found)) {
+                    concerned[*at].beside.push(position);
+                }
+            }
+        }
+        let bundles = bundles(costs, relevant, statements);
+        let observed = |statement: &Weighed| {
+            let query = &input.workload.queries[statement.query];
+            statement.weight.max(query.total_us as f64)
+        };
+        // Of the log alone: what is advised and followed does not change it.
+        let unseen_row_us = writes.unseen_row_us(evened(statements.iter().map(observed)));
+        let rivals = rivals(sized);
+        Work { input, statements, writes, unseen_row_us, concerned, rivals, bundles }
+    }
+
+    /// Without what no plan uses: a cost that falls by it is a cost that was estimated for another plan.
+    fn used(&self, costs: &mut Costs<'_>, mut chosen: Set) -> Set {
+        loop {
+            let mut used: Vec<usize> = Vec::new();
+            for statement in self.statements {
+                used.extend(costs.used(statement.query, &chosen));
+            }
+            let before = chosen.len();
+            chosen.retain(|at| used.contains(at));
+            if chosen.len() == before {
+                return chosen;
+            }
+        }
+    }
+
+    /// A selection at the price that belongs to the time of all statements.
+    fn selection<'s, 'a>(
+        &'s self,
+        costs: &'s mut Costs<'a>,
+        sized: &[Sized],
+        room: Room,
+        whole: f64,
+    ) -> Selection<'s, 'a> {
+        let prices = (whole, byte_price(self.input.catalog, whole));
+        let statements = self.statements.to_vec();
+        Selection::new(costs, statements, self.priced(sized), &self.bundles, room, prices)
+    }
+
+    fn priced(&self, sized: &[Sized]) -> Vec<Priced> {
+        let priced = |((sized, concerned), rivals): ((&Sized, &Concerned), &Set)| {
+            let (Sized { candidate, rows, .. }, writes) = (sized, self.writes);
+            let (mut saved_bytes, mut saved_us, mut is_rebuild) = (0.0, 0.0, false);
+            for (old, bytes) in replaced(self.input.catalog, &candidate.plan) {
+                is_rebuild = true;
+                saved_bytes += bytes;
+                saved_us += writes.upkeep_us(&old, *rows);
+            }
+            let upkeep = writes.upkeep_us(&candidate.plan, *rows);
+            Priced {
+                is_rebuild,
+                size_bytes: sized.size_bytes,
+                net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
+                upkeep,
+                net_upkeep: (upkeep - saved_us).max(0.0),
+                unseen: if is_rebuild { 0.0 } else { self.unseen_row_us * rows },
+                statements: concerned.all.clone(),
+                beside: concerned.beside.clone(),
+                rivals: rivals.clone(),
+            }
+        };
+        sized.iter().zip(&self.concerned).zip(&self.rivals).map(priced).collect()
+    }
+}
+
+/// The candidates that the plan of each statement uses together when all are there that can matter to it, each
+/// set once.
+pub fn bundles(
+    costs: &mut Costs<'_>,
+    relevant: &HashMap<usize, Set>,
+    statements: &[Weighed],
+) -> Vec<Set> {
+    let queries = statements.iter().map(|statement| statement.query);
+    let used = queries.map(|query| costs.used(query, &relevant[&query]));
+    let mut bundles: Vec<Set> =
+        used.filter(|used| (2..=MOST_TOGETHER).contains(&used.len())).collect();
+    bundles.sort_unstable();
+    bundles.dedup();
+    bundles
+}
+
+/// For each candidate, those that do all that it does, or of which it does all; ascending.
+fn rivals(sized: &[Sized]) -> Vec<Set> {
+    let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
+    for (at, sized) in sized.iter().enumerate() {
+        let IndexPlan { table, method, predicate, keys, .. } = &sized.candidate.plan;
+        let first = keys.first().filter(|_| method != "gin").map(|key| &key.expression);
+        alike.entry((table, method, predicate, first)).or_default().push(at);
+    }
+    let plan = |at: &usize| &sized[*at].candidate.plan;
+    let mut rivals = vec![Set::new(); sized.len()];
+    for (at, other) in alike
+        .values()
+        .flat_map(|all| all.iter().flat_map(|at| all.iter().map(move |other| (at, other))))
+    {
+        if at != other && (covers(plan(at), plan(other)) || covers(plan(other), plan(at))) {
+            rivals[*at].push(*other);
+        }
+    }
+    rivals
+}
+
+/// What a byte has to save.
+fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
+    let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
+    if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
+}
+
+/// The indexes whose place an index would take, with their bytes.
+fn replaced<'c>(
+    catalog: &'c Catalog,
+    plan: &'c IndexPlan,
+) -> impl Iterator<Item = (IndexPlan, f64)> + 'c {
+    let table = catalog.table(&plan.table).into_iter();
+    let old = table.flat_map(|table| &table.indexes);
+    old.filter(|index| index.valid && replaces(plan, index)).map(|index| {
+        let own =
+            IndexPlan { keys: index.keys.clone(), include: index.include.clone(), ..plan.clone() };
+        (own, index.size_bytes.unwrap_or(0) as f64)
+    })
+}

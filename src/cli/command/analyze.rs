@@ -1,0 +1,106 @@
+//! `analyze`: findings and recommendations.
+
+use std::time::Duration;
+
+use crate::cli::advice::{Building, recommend};
+use crate::cli::args;
+use crate::cli::config;
+use crate::cli::config::Config;
+use crate::cli::confirm::confirm_loops;
+use crate::cli::connection::{consent, flags_again, sources_again};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::gather::{Gathered, Wanted, gather, run_of};
+use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::model::finding::{Finding, Level};
+use crate::model::recommendation::Recommendation;
+use crate::pg::planner::hypopg::BuildRoom;
+use crate::report::record;
+use crate::report::words::bytes;
+use crate::rules;
+
+/// # Errors
+/// When a source cannot be read, or nothing was understood.
+pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
+    output::check(&args.output)?;
+    let config = config::load()?;
+    let progress = Progress::new(args.output.quiet);
+    let wanted = if args.build { Wanted::Database } else { Wanted::Anything };
+    let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
+    let findings = find(&gathered, &config);
+    let writable = match &gathered.live {
+        Some(live) if args.build => {
+            let what = "This builds indexes, inside a transaction that is rolled back.";
+            let writable = consent(&live.connection, args.confirm.as_deref(), what)?;
+            progress.say(&format!(
+                "--build builds for {} s at most, and nothing estimated above {}",
+                args.build_time,
+                bytes(args.build_size.0)
+            ));
+            Some(writable)
+        }
+        _ => None,
+    };
+    let building = writable.as_ref().map(|writable| Building {
+        writable,
+        room: BuildRoom {
+            lock_timeout_ms: args.connection.lock_timeout,
+            time: Duration::from_secs(args.build_time),
+            size_bytes: args.build_size.0,
+        },
+    });
+    let advice = recommend(&gathered, &findings, &args.limits, building, &progress)?;
+    let recommendations = &advice.recommendations;
+    let mut run = run_of("analyze", &gathered);
+    run.findings = findings.iter().map(record::finding).collect();
+    run.recommendations = recommendations.iter().map(|r| record::recommendation(r, &[])).collect();
+    advice.explain(&mut run);
+    run.next = next(&gathered, recommendations, args);
+    output::write(&run, &args.output)?;
+    let worst = findings.iter().map(|finding| finding.level).max();
+    let limit = args.fail_on.map(|level| match level {
+        args::FailOn::Info => Level::Info,
+        args::FailOn::Warning => Level::Warning,
+        args::FailOn::Error => Level::Error,
+    });
+    Ok(if limit.is_some() && worst >= limit { Exit::Gate } else { Exit::Done })
+}
+
+/// Runs the rules, without those that the configuration silences. With a database, loops are held
+/// against the rows that gave their keys.
+pub fn find(gathered: &Gathered, config: &Config) -> Vec<Finding> {
+    let input = rules::Input::new(&gathered.workload, gathered.catalog.as_ref(), &gathered.shapes);
+    let mut findings = rules::find_all(&input);
+    findings.retain(|finding| !config.analyze.ignore.iter().any(|rule| rule == finding.rule));
+    if let Some(live) = &gathered.live {
+        confirm_loops(&live.connection, &input, &mut findings);
+    }
+    findings
+}
+
+fn next(
+    gathered: &Gathered,
+    recommendations: &[Recommendation],
+    args: &args::Analyze,
+) -> Option<String> {
+    let sources = sources_again(&args.sources);
+    let separator = if sources.is_empty() { "" } else { " " };
+    Some(match (&gathered.live, &gathered.catalog) {
+        (None, None) => format!(
+            "pgassay analyze{separator}{sources} --schema schema.sql   (pg_dump --schema-only > schema.sql)"
+        ),
+        (None, Some(_)) => format!("pgassay trial{separator}{sources} -d STAGING_DATABASE"),
+        (Some(live), _) if !recommendations.is_empty() => {
+            format!(
+                "pgassay trial{separator}{sources} {} -o run.json -o handover.md",
+                flags_again(&live.settings)
+            )
+        }
+        (Some(live), _) => {
+            format!(
+                "pgassay check{separator}{sources} {} --save-baseline baseline.json",
+                flags_again(&live.settings)
+            )
+        }
+    })
+}

@@ -1,0 +1,64 @@
+//! `capture`: logs, counters and captures into one capture.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::cli::args;
+use crate::cli::config;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::gather::{Collected, Wanted, collect, one_database};
+use crate::cli::output;
+use crate::cli::progress::Progress;
+
+/// # Errors
+/// When a source cannot be read, nothing was in it, or the capture cannot be written.
+pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
+    let config = config::load()?;
+    let progress = Progress::new(args.quiet);
+    let Collected { mut collector, live, mut warnings } =
+        collect(&args.sources, &args.connection, &config, Wanted::Anything, &progress)?;
+    if let Some(live) = &live {
+        collector.set_catalog(crate::pg::catalog::load::load(&live.connection)?);
+    }
+    // A capture holds all databases: whose statements are wanted is settled when it is read.
+    if args.sources.log_database.is_some() {
+        warnings.extend(one_database(&args.sources, None, &mut collector)?);
+    }
+    let executions = collector.executions();
+    if executions == 0 {
+        return Err(Failure::unreadable("nothing to capture", "no source holds a statement")
+            .with_help(
+                "does the server log statements? log_min_duration_statement = 0, or log_statement = 'all'",
+            ));
+    }
+    let bytes = crate::source::capture::write(&mut collector)
+        .map_err(|error| Failure::unreadable("cannot pack the capture", error.to_string()))?;
+    if args.output.as_os_str() == "-" {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(&bytes).and_then(|()| out.flush());
+    } else {
+        write(&args.output, &bytes)?;
+    }
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    eprintln!(
+        "captured {executions} executions of {} distinct statements from {} lines: {}, {} bytes",
+        collector.distinct(),
+        collector.lines_read(),
+        args.output.display(),
+        bytes.len(),
+    );
+    if args.output.as_os_str() != "-" {
+        eprintln!("next     pgassay analyze {}", args.output.display());
+    }
+    Ok(Exit::Done)
+}
+
+/// Only the owner may read it: it holds parameters.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    output::write_beside(path, bytes, Some(0o600)).map_err(|error| {
+        Failure::unreadable(format!("cannot write {}", path.display()), error.to_string())
+            .with_help("is the directory there, and may you write to it?")
+    })
+}

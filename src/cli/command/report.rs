@@ -1,0 +1,18 @@
+//! `report`: a stored run, rendered again. Offline.
+
+use crate::cli::args;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+use crate::cli::stored;
+
+/// # Errors
+/// When the file is no run file, or of a later version.
+pub fn run(args: &args::Report) -> Result<Exit, Failure> {
+    output::check(&args.output)?;
+    let mut run = stored::read(&args.run)?;
+    if run.recommendations.iter().any(|recommendation| recommendation.state == "accepted") {
+        run.next = Some(format!("pgassay apply {}", args.run.display()));
+    }
+    output::write(&run, &args.output)?;
+    Ok(Exit::Done)
+}

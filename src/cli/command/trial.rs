@@ -1,0 +1,215 @@
+//! `trial`: the proof.
+
+use super::analyze::find;
+use crate::cli::advice::recommend;
+use crate::cli::args;
+use crate::cli::config;
+use crate::cli::connection::consent;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::gather::{Gathered, Live, Wanted, gather, run_of};
+use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::model::finding::Finding;
+use crate::model::recommendation::{Recommendation, State};
+use crate::model::run::Run;
+use crate::model::trial::{Arm, Trial};
+use crate::pg::connect::error::Kind;
+use crate::pg::session::guard::Writable;
+use crate::report::record;
+use crate::report::words::{interval, milliseconds, plural};
+use crate::trial::config::{Case, Effort, Stage};
+use crate::trial::forecast;
+use crate::trial::procedure::{Held, Step, verify};
+
+/// What a run file says that was written before the trials ended.
+pub const UNDER_WAY: &str = "the trials were still under way when this was written";
+
+/// # Errors
+/// When a source or the database cannot be read, or the target may not be written to.
+pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
+    output::check(&args.output)?;
+    let config = config::load()?;
+    let progress = Progress::new(args.output.quiet);
+    let gathered = gather(&args.sources, &args.connection, &config, Wanted::Database, &progress)?;
+    let findings = find(&gathered, &config);
+    let advice = recommend(&gathered, &findings, &args.limits, None, &progress)?;
+    let mut recommendations = advice.recommendations.clone();
+    select(&mut recommendations, &args.only)?;
+    let Some(live) = &gathered.live else {
+        return Err(
+            Failure::usage("cannot hold a trial", "no database was given").with_help("-d DATABASE")
+        );
+    };
+    let what =
+        "This builds indexes and replays statements, inside transactions that are rolled back.";
+    let writable = consent(&live.connection, args.confirm.as_deref(), what)?;
+    let effort = Effort {
+        rounds: args.rounds.unwrap_or(config.trial.rounds),
+        budget_s: args.time_budget.unwrap_or(config.trial.time_budget),
+        lock_timeout_ms: args.connection.lock_timeout,
+        statement_timeout_ms: args.connection.statement_timeout,
+        seed: args.seed,
+    };
+    let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
+        let mut run = record_run("trial", &gathered, &findings, recommendations, trials, args.seed);
+        advice.explain(&mut run);
+        run.warnings.push(UNDER_WAY.to_owned());
+        output::write_stored(&run, &args.output);
+    };
+    let Held { trials, stopped } = hold(
+        &gathered,
+        live,
+        &writable,
+        &mut recommendations,
+        (effort, args.writes),
+        &progress,
+        &mut save,
+    );
+    let stopped = match stopped {
+        Some(error) if trials.is_empty() && error.kind != Kind::Interrupted => {
+            return Err(error.into());
+        }
+        stopped => stopped,
+    };
+    let all: Vec<&Trial> = trials.iter().collect();
+    let mut run = record_run("trial", &gathered, &findings, &recommendations, &all, args.seed);
+    advice.explain(&mut run);
+    run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));
+    let stored = args
+        .output
+        .outputs
+        .iter()
+        .find(|file| file.extension().is_some_and(|ending| ending == "json"));
+    run.next = Some(match stored {
+        Some(file) => format!("pgassay report {} -o handover.md -o handover.html", file.display()),
+        None => "pgassay trial … -o run.json -o handover.md".to_owned(),
+    });
+    if let Some(error) = stopped {
+        let done = match trials.len() {
+            0 => "before one was complete".to_owned(),
+            count => format!("after {}", plural(count, "trial", "trials")),
+        };
+        run.warnings.push(format!("the trials were stopped {done}: {error}"));
+        output::write_what_there_is(&run, &args.output)?;
+        return Err(error.into());
+    }
+    output::write(&run, &args.output)?;
+    match trials.iter().find_map(|trial| trial.failed.clone()) {
+        Some(why) if trials.iter().all(|trial| trial.failed.is_some()) => {
+            Err(Failure::unreadable("no trial could be held", why).with_help(
+                "a trial needs the owner's privileges on the table, and nobody else's lock on it",
+            ))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// The limit was kept by an estimate; what was measured has the last word.
+fn dearer_than_allowed(run: &Run, limit_pct: Option<f64>) -> Option<String> {
+    let limit_pct = limit_pct?;
+    let writes = run.trials.iter().rev().find_map(|trial| trial.writes.as_ref())?;
+    let [low_pct, high_pct] = writes.interval_pct?;
+    (low_pct > limit_pct).then(|| {
+        format!(
+            "the writes take {} more time with the new indexes, which is more than --max-write-overhead allows",
+            interval(low_pct, high_pct)
+        )
+    })
+}
+
+/// Keeps what `--only` names; an unknown id is an error with the list.
+fn select(recommendations: &mut Vec<Recommendation>, only: &[String]) -> Result<(), Failure> {
+    for id in only {
+        if !recommendations.iter().any(|recommendation| recommendation.id == *id) {
+            let known = recommendations.iter().map(|recommendation| recommendation.id.as_str());
+            return Err(Failure::unknown_id(format!("cannot try {id}"), known));
+        }
+    }
+    if !only.is_empty() {
+        recommendations.retain(|recommendation| only.contains(&recommendation.id));
+        // Named is wanted, whatever the planner thinks of it.
+        for recommendation in recommendations.iter_mut().filter(|r| r.state == State::Rejected) {
+            recommendation.state = State::Proposed;
+        }
+    }
+    Ok(())
+}
+
+/// Tries every index that is proposed, alone and all together, and records what came of it.
+pub fn hold(
+    gathered: &Gathered,
+    live: &Live,
+    consent: &Writable,
+    recommendations: &mut [Recommendation],
+    (effort, with_writes): (Effort, bool),
+    progress: &Progress,
+    so_far: &mut dyn FnMut(&[Recommendation], &[&Trial]),
+) -> Held {
+    let case = Case {
+        connection: &live.connection,
+        workload: &gathered.workload,
+        shapes: &gathered.shapes,
+        catalog: gathered.catalog.as_ref(),
+        stage: Stage { settings: &live.settings, consent, effort },
+        with_writes,
+    };
+    let mut phase = None;
+    verify(&case, recommendations, &mut |step| match step {
+        Step::Begin { what, left_s } => {
+            phase = None;
+            let name = format!("{what} (about {} left)", forecast::duration(left_s));
+            phase = Some(progress.phase(&name, effort.rounds));
+        }
+        Step::Rounds { done, of } => {
+            if let Some(phase) = &phase {
+                phase.set(done, of);
+            }
+        }
+        Step::Judged { recommendation, trial, .. } => {
+            phase = None;
+            progress.say(&judged(recommendation, trial));
+        }
+        Step::SoFar { recommendations, trials } => so_far(recommendations, trials),
+    })
+}
+
+/// What came of one recommendation, in a line.
+fn judged(recommendation: &Recommendation, trial: Option<&Trial>) -> String {
+    let best = trial.and_then(|trial| {
+        let improved = trial.queries.iter().filter(|query| query.is_improved());
+        improved.min_by(|a, b| a.p50.change_pct.total_cmp(&b.p50.change_pct))
+    });
+    let id = &recommendation.id;
+    match (recommendation.state, best) {
+        (State::Accepted, Some(query)) => {
+            let median = |arm: &Arm| arm.median_us().map_or("–".to_owned(), milliseconds);
+            let (before, after) = (median(&query.before), median(&query.after));
+            let stopped = if query.before.timed_out > 0 { "> " } else { "" };
+            let blocks = query.work.mean().map_or(String::new(), |(before, after)| {
+                format!(", {} → {} blocks", before.blocks, after.blocks)
+            });
+            format!("  {id}: improved alone, {stopped}{before} → {after}{blocks}")
+        }
+        (state, _) => {
+            let why = recommendation.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            format!("  {id}: {}{why}", state.word())
+        }
+    }
+}
+
+pub fn record_run(
+    command: &str,
+    gathered: &Gathered,
+    findings: &[Finding],
+    recommendations: &[Recommendation],
+    trials: &[&Trial],
+    seed: u64,
+) -> Run {
+    let mut run = run_of(command, gathered);
+    run.findings = findings.iter().map(record::finding).collect();
+    run.recommendations =
+        recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
+    run.trials = trials.iter().map(|trial| record::trial(trial, trials)).collect();
+    run.seed = Some(seed);
+    run
+}

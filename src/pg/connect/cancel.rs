@@ -1,0 +1,52 @@
+//! Ctrl-C: statements under way are cancelled, and everybody who waits learns why.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_postgres::{CancelToken, NoTls};
+
+use super::stop_flag;
+use super::tls::Connector;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+static OPEN: Mutex<Vec<(u64, CancelToken, Option<Connector>)>> = Mutex::new(Vec::new());
+
+/// Stops: cancels what every open connection is doing, and returns how many there are. Called from the
+/// thread that waits for signals.
+pub fn trigger() -> usize {
+    stop_flag::set();
+    let Ok(open) = OPEN.lock() else { return 0 };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return 0;
+    };
+    for (_, token, connector) in open.iter() {
+        // A connection that is gone cannot be cancelled, and need not be.
+        let _ = runtime.block_on(async {
+            match connector {
+                Some(connector) => token.cancel_query(connector.clone()).await,
+                None => token.cancel_query(NoTls).await,
+            }
+        });
+    }
+    open.len()
+}
+
+/// Keeps a connection's token known while it lives.
+#[derive(Debug)]
+pub struct Registered(u64);
+
+pub(super) fn register(token: CancelToken, connector: Option<Connector>) -> Registered {
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    if let Ok(mut open) = OPEN.lock() {
+        open.push((id, token, connector));
+    }
+    Registered(id)
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if let Ok(mut open) = OPEN.lock() {
+            open.retain(|(id, ..)| *id != self.0);
+        }
+    }
+}

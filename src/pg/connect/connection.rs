@@ -1,0 +1,305 @@
+//! One connection, owned by one thread.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+
+use super::cancel;
+use super::cancel::Registered;
+use super::error::{Kind, PgError};
+use super::settings::Settings;
+use super::tls::{SslMode, connector};
+
+/// How long a server may take to hear that a connection ends. One that is still at work for it may not.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// An open connection with the runtime that drives it.
+pub struct Connection {
+    /// `None` only while the connection is being dropped.
+    client: Option<Client>,
+    /// Ends when the client is dropped and the server was told so.
+    driver: Option<JoinHandle<()>>,
+    _registered: Registered,
+    runtime: Runtime,
+    /// Name of the database, for messages.
+    pub database: String,
+    /// As `server_version_num`, such as 150018.
+    pub version: u32,
+    superuser: bool,
+}
+
+impl Connection {
+    /// Connects. Nothing is set yet: see [`Connection::read_only`].
+    ///
+    /// # Errors
+    /// With the target in the message, never the password.
+    pub fn open(settings: &Settings) -> Result<Connection, PgError> {
+        let modes: &[SslMode] = match settings.ssl_mode {
+            // libpq tries without first, and with TLS when that is refused.
+            SslMode::Allow => &[SslMode::Disable, SslMode::Require],
+            SslMode::Disable => &[SslMode::Disable],
+            SslMode::Prefer => &[SslMode::Prefer],
+            SslMode::Require => &[SslMode::Require],
+            SslMode::VerifyCa => &[SslMode::VerifyCa],
+            SslMode::VerifyFull => &[SslMode::VerifyFull],
+        };
+        let mut outcome = Err(PgError::settings("cannot connect", "no way to connect"));
+        for mode in modes {
+            outcome = open(settings, *mode);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// The server's version, such as `15.18`.
+    pub fn version_text(&self) -> String {
+        format!("{}.{}", self.version / 10_000, self.version % 10_000)
+    }
+
+    /// Makes every transaction of the session read-only and gives it limits.
+    ///
+    /// # Errors
+    /// When the server refuses a setting.
+    pub fn read_only(
+        &self,
+        statement_timeout_ms: u64,
+        lock_timeout_ms: u64,
+    ) -> Result<(), PgError> {
+        if self.superuser {
+            // What we execute is no part of the workload. Nobody else may say so; theirs is counted.
+            self.batch(
+                "SET pg_stat_statements.track = 'none'; SET auto_explain.log_min_duration = -1; \
+                 SET log_min_duration_statement = -1; SET log_statement = 'none'; SET log_duration = off",
+            )?;
+        }
+        if self.version >= 140_000 {
+            // If this process is killed, the server notices while it is still at work for it. A server that
+            // cannot do so says no, and nothing else comes of it.
+            let _ = self.batch("SET client_connection_check_interval = '1s'");
+        }
+        self.batch(&format!(
+            "SET default_transaction_read_only = on; SET statement_timeout = {statement_timeout_ms}; \
+             SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = '10min'"
+        ))
+    }
+
+    /// Runs statements of our own that take no parameters and give no rows.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn batch(&self, sql: &str) -> Result<(), PgError> {
+        self.exchange(|| self.doing(sql), self.client().batch_execute(sql))
+    }
+
+    /// Runs a statement of our own even when the user has asked to stop: it is the cleaning up.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn clean_up(&self, sql: &str) -> Result<(), PgError> {
+        self.regardless(|| self.doing(sql), self.client().batch_execute(sql))
+    }
+
+    /// Does something in a transaction that is rolled back, whatever comes of it. A statement that only reads may
+    /// call what tells others (`NOTIFY`), which they hear when it is committed.
+    ///
+    /// # Errors
+    /// That of the work, or the server's.
+    pub fn rolled_back<T>(&self, work: impl FnOnce() -> Result<T, PgError>) -> Result<T, PgError> {
+        self.batch("BEGIN")?;
+        let done = work();
+        let ended = self.clean_up("ROLLBACK");
+        done.and_then(|done| ended.map(|()| done))
+    }
+
+    /// Rows of one statement, even when the user has asked to stop.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn query_cleaning_up(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, PgError> {
+        self.regardless(|| self.doing(sql), self.client().query(sql, parameters))
+    }
+
+    /// Rows of one statement.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn query(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, PgError> {
+        self.exchange(|| self.doing(sql), self.client().query(sql, parameters))
+    }
+
+    /// The one row of one statement.
+    ///
+    /// # Errors
+    /// The server's error, or that there is not exactly one row.
+    pub fn row(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, PgError> {
+        self.exchange(|| self.doing(sql), self.client().query_one(sql, parameters))
+    }
+
+    /// # Errors
+    /// When the server cannot parse the statement or infer its parameters.
+    pub fn prepare(&self, sql: &str) -> Result<Statement, PgError> {
+        self.exchange(|| "cannot prepare a statement".to_owned(), self.client().prepare(sql))
+    }
+
+    /// Does one exchange with the server, unless the user has asked to stop. A cancel that comes
+    /// between two statements cancels nothing, so each looks for itself before it begins.
+    pub(crate) fn exchange<T>(
+        &self,
+        what: impl FnOnce() -> String,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, PgError> {
+        PgError::unless_interrupted()?;
+        self.regardless(what, work)
+    }
+
+    fn regardless<T>(
+        &self,
+        what: impl FnOnce() -> String,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, PgError> {
+        self.runtime.block_on(work).map_err(|error| PgError::from_driver(what(), &error))
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.client.as_ref().expect("a connection has its client until it is dropped")
+    }
+
+    /// What failed, without the literals of the statement.
+    fn doing(&self, sql: &str) -> String {
+        let text = crate::sql::normalize::normalizer::normalize(sql).text;
+        let short: String = text.chars().take(60).collect();
+        let dots = if short.len() < text.len() { " …" } else { "" };
+        format!("cannot run \"{short}{dots}\" in {}", self.database)
+    }
+}
+
+fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
+    let on_socket = settings.host.starts_with('/');
+    let what = format!(
+        "cannot connect to {} on {}:{} as {}",
+        settings.database, settings.host, settings.port, settings.user
+    );
+    let mut config = Config::new();
+    if on_socket {
+        config.host_path(&settings.host);
+    } else {
+        config.host(&settings.host);
+    }
+    config
+        .port(settings.port)
+        .user(&settings.user)
+        .dbname(&settings.database)
+        .application_name(&settings.application_name)
+        .connect_timeout(Duration::from_secs(settings.connect_timeout_s.max(1)));
+    if let Some(password) = &settings.password {
+        config.password(password.expose());
+    }
+    if let Some(options) = &settings.options {
+        config.options(options);
+    }
+    // A socket is not encrypted, whatever sslmode says; libpq does the same.
+    let mode = if on_socket { SslMode::Disable } else { mode };
+    config.ssl_mode(match mode {
+        SslMode::Disable | SslMode::Allow => DriverSslMode::Disable,
+        SslMode::Prefer => DriverSslMode::Prefer,
+        _ => DriverSslMode::Require,
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| PgError::new(Kind::Connection, what.clone(), error.to_string()))?;
+    let fail = |error: tokio_postgres::Error| {
+        with_help(PgError::from_driver(what.clone(), &error), settings)
+    };
+    // A background task drives the connection; its error reaches whoever uses the client next.
+    let (client, driver, registered, (version, superuser)) = if mode == SslMode::Disable {
+        let (client, connection) = runtime.block_on(config.connect(NoTls)).map_err(fail)?;
+        let told = told(&connection);
+        let driver = runtime.spawn(async move {
+            let _ = connection.await;
+        });
+        let registered = cancel::register(client.cancel_token(), None);
+        (client, driver, registered, told)
+    } else {
+        let tls = connector(mode, &settings.ssl_files, settings.home.as_deref())?;
+        let (client, connection) = runtime.block_on(config.connect(tls.clone())).map_err(fail)?;
+        let told = told(&connection);
+        let driver = runtime.spawn(async move {
+            let _ = connection.await;
+        });
+        let registered = cancel::register(client.cancel_token(), Some(tls));
+        (client, driver, registered, told)
+    };
+    let database = settings.database.clone();
+    Ok(Connection {
+        client: Some(client),
+        driver: Some(driver),
+        _registered: registered,
+        runtime,
+        database,
+        version,
+        superuser,
+    })
+}
+
+/// Says goodbye, so that the server does not log a connection that was lost with an open transaction.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        drop(self.client.take());
+        if let Some(driver) = self.driver.take() {
+            let _ = self.runtime.block_on(async { tokio::time::timeout(GOODBYE, driver).await });
+        }
+    }
+}
+
+/// What the server says of itself and of us when it lets us in: its version, and whether we are a
+/// superuser.
+fn told<S, T>(connection: &tokio_postgres::Connection<S, T>) -> (u32, bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    (
+        version(connection.parameter("server_version")),
+        connection.parameter("is_superuser") == Some("on"),
+    )
+}
+
+/// `15.18 (Debian …)` as 150018; what is not a number, such as `19beta1`, counts as far as it is one.
+fn version(text: Option<&str>) -> u32 {
+    let mut numbers =
+        text.unwrap_or("").split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+    next() * 10_000 + next()
+}
+
+/// A connection that fails without an answer of the server: where we looked, and how to say otherwise.
+fn with_help(error: PgError, settings: &Settings) -> PgError {
+    if error.help.is_some() {
+        return error;
+    }
+    let help = if settings.password.is_none() && error.cause.contains("password missing") {
+        "give a password: PGPASSWORD, ~/.pgpass, or the URL".to_owned()
+    } else {
+        format!(
+            "is the server running there? The target comes from {}; -h, -p, -U and -d change it",
+            settings.origin
+        )
+    };
+    error.with_help(help)
+}

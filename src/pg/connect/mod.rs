@@ -1,0 +1,13 @@
+//! Connections: settings, passwords, TLS, errors and cancellation.
+//!
+//! In: settings of the command line and of libpq. Out: a `Connection` that one thread owns.
+//! Never: a query of the workload.
+
+pub mod cancel;
+pub mod connection;
+pub mod error;
+pub mod pgpass;
+pub mod secret;
+pub mod settings;
+pub mod stop_flag;
+pub mod tls;

@@ -1,0 +1,56 @@
+//! An index that is built to be looked at, in a transaction that is rolled back.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::index::ddl::{Build, create, with_schemas};
+use crate::model::recommendation::IndexPlan;
+use crate::pg::catalog::load::hidden_classes;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::error::{Kind, PgError};
+
+/// What became of it.
+pub struct Built {
+    pub build_ms: f64,
+    /// With those of its partitions.
+    pub size_bytes: u64,
+    /// What plans call it: its partitions have names of their own.
+    pub names: Vec<String>,
+}
+
+/// Builds an index in the open transaction, and with it the extension that it needs. Locks the table against
+/// writes.
+///
+/// # Errors
+/// The server's error, or that this transaction cannot use what it built.
+pub fn build(connection: &Connection, plan: &IndexPlan, name: &str) -> Result<Built, PgError> {
+    let started = Instant::now();
+    if needs_trigrams(plan) {
+        connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
+    }
+    let has_class = plan.keys.iter().any(|key| key.operator_class.is_some());
+    let hidden = if has_class { hidden_classes(connection)? } else { BTreeMap::new() };
+    connection.batch(&create(&with_schemas(plan, &hidden), name, Build::Plain))?;
+    let build_ms = started.elapsed().as_secs_f64() * 1e3;
+    let row = connection.row(include_str!("queries/built.sql"), &[&plan.table.schema, &name])?;
+    if row.get::<_, bool>(1) {
+        let holder =
+            row.get::<_, Option<String>>(2).map(|who| format!(" in {who}")).unwrap_or_default();
+        let cause =
+            format!("rows of {} were changed while an older snapshot is open{holder}", plan.table);
+        let what = "cannot use the index in the transaction that built it";
+        return Err(
+            PgError::new(Kind::Statement, what, cause).with_help("end that session and try again")
+        );
+    }
+    let size_bytes = row.get::<_, Option<i64>>(0).and_then(|bytes| u64::try_from(bytes).ok());
+    Ok(Built { build_ms, size_bytes: size_bytes.unwrap_or(0), names: row.get(3) })
+}
+
+/// The index is made of trigrams, which an extension brings.
+fn needs_trigrams(index: &IndexPlan) -> bool {
+    index
+        .keys
+        .iter()
+        .any(|key| key.operator_class.as_deref().is_some_and(|class| class.contains("trgm")))
+}

@@ -1,0 +1,65 @@
+//! What a transaction has written so far, and which columns of a table are unique.
+
+use crate::model::name::TableName;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::error::PgError;
+use crate::sql::lex::identifier::quote_table;
+
+/// Rows of one table that the open transaction has written, what was rolled back to a savepoint
+/// included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub inserted: i64,
+    pub updated: i64,
+    /// Of the updated ones, those that touched no index (HOT).
+    pub hot_updated: i64,
+    pub deleted: i64,
+}
+
+impl Written {
+    /// What came since `earlier`.
+    pub fn since(self, earlier: Written) -> Written {
+        Written {
+            inserted: self.inserted - earlier.inserted,
+            updated: self.updated - earlier.updated,
+            hot_updated: self.hot_updated - earlier.hot_updated,
+            deleted: self.deleted - earlier.deleted,
+        }
+    }
+
+    pub fn plus(self, other: Written) -> Written {
+        Written {
+            inserted: self.inserted + other.inserted,
+            updated: self.updated + other.updated,
+            hot_updated: self.hot_updated + other.hot_updated,
+            deleted: self.deleted + other.deleted,
+        }
+    }
+
+    /// Part of the updated rows that touched no index; `None` where none was updated.
+    pub fn hot_ratio(self) -> Option<f64> {
+        (self.updated > 0).then(|| self.hot_updated as f64 / self.updated as f64)
+    }
+}
+
+/// Rows of `table` that the open transaction of `connection` has written so far.
+///
+/// # Errors
+/// The server's error.
+pub fn written(connection: &Connection, table: &TableName) -> Result<Written, PgError> {
+    let row = connection.row(include_str!("queries/written_rows.sql"), &[&quote_table(table)])?;
+    let count = |at: usize| row.get::<_, Option<i64>>(at).unwrap_or(0);
+    Ok(Written { inserted: count(0), updated: count(1), hot_updated: count(2), deleted: count(3) })
+}
+
+/// The columns of each unique key of a table.
+///
+/// # Errors
+/// The server's error.
+pub fn unique_keys(
+    connection: &Connection,
+    table: &TableName,
+) -> Result<Vec<Vec<String>>, PgError> {
+    let rows = connection.query(include_str!("queries/unique_keys.sql"), &[&quote_table(table)])?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

@@ -1,0 +1,13 @@
+//! The handover report, as Markdown and HTML.
+//!
+//! In: a run. Out: a document whose numbers are already in words.
+//! Never: a figure that the run file does not have.
+
+pub mod chart;
+pub mod document;
+pub mod gains;
+pub mod render;
+pub mod sections;
+pub mod template;
+pub(crate) mod trust;
+pub mod write_cost;

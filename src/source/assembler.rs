@@ -1,0 +1,186 @@
+//! Messages of a server log to executions: each execution once, with its text, time and parameters.
+//!
+//! The extended protocol logs one execution as up to three messages (parse, bind, execute), and
+//! `log_statement` with `log_duration` logs text and time apart. Both are joined here, by session.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::collect::collector::Collector;
+use super::collect::open_ends::{Loose, Stretch, Waiting};
+use super::collect::roles;
+use super::message::auto_explain;
+use super::message::database::Database;
+use super::message::execute::is_execute;
+use super::message::log_text::{Executed, Said, said};
+use super::message::record::{Event, Message, Severity};
+
+/// Joins the messages of one piece of a log to events and hands them to a collector.
+pub struct Assembler<'c> {
+    collector: &'c mut Collector,
+    stretch: Stretch,
+    /// Number of the piece, in the upper bits of the order of its events.
+    piece: u64,
+    events: u64,
+    /// Hash and lane of the session that spoke last.
+    last: Option<(Box<[u8]>, u64)>,
+    lane: Lane,
+}
+
+/// The lane of the last message: most messages come in runs.
+#[derive(Default)]
+struct Lane {
+    database: Vec<u8>,
+    user: Vec<u8>,
+    hash: u32,
+    of: Database,
+}
+
+/// Bits of an event's order that count within one piece.
+const PIECE_BITS: u32 = 28;
+
+impl<'c> Assembler<'c> {
+    pub fn new(collector: &'c mut Collector, piece: u64) -> Self {
+        Assembler {
+            collector,
+            stretch: Stretch::default(),
+            piece,
+            events: 0,
+            last: None,
+            lane: Lane::default(),
+        }
+    }
+
+    pub fn collector(&mut self) -> &mut Collector {
+        self.collector
+    }
+
+    /// What the piece leaves open.
+    pub fn finish(self) -> Stretch {
+        self.stretch
+    }
+
+    pub fn message(&mut self, message: &Message<'_>) {
+        // Our own sessions are no part of anybody's workload.
+        if message.application.starts_with(b"pgassay/") {
+            return;
+        }
+        match message.severity {
+            Severity::Log => self.log(message),
+            Severity::Detail => {
+                self.stretch.note(message.at_us, 0);
+                let session = self.session(message.session);
+                self.take(session, Loose::Detail(message.text.into()));
+            }
+            Severity::Error => {
+                self.stretch.note(message.at_us, 0);
+                let session = self.session(message.session);
+                if !self.stretch.settled.contains(&session) {
+                    self.take(session, Loose::Failed);
+                }
+            }
+            Severity::Other => {}
+        }
+    }
+
+    fn log(&mut self, message: &Message<'_>) {
+        let said = said(without_sqlstate(message.text));
+        self.stretch.note(message.at_us, said.duration_us());
+        self.stretch.has_parts |= matches!(said, Said::Prepared { .. } | Said::Took { .. });
+        match said {
+            Said::Executed(executed) => self.executed(message, &executed),
+            Said::Prepared { duration_us } => {
+                let session = self.session(message.session);
+                self.take(session, Loose::Prepared(duration_us));
+            }
+            Said::Took { duration_us } => {
+                let session = self.session(message.session);
+                let took = Loose::Took { duration_us, at_us: message.at_us };
+                self.take(session, took);
+            }
+            Said::Plan { duration_us, text } => match auto_explain::read(text) {
+                Some(explained) => {
+                    let Lane { of, hash, .. } = *self.lane(message);
+                    self.collector.planned(&explained, duration_us, (of, hash));
+                }
+                None => self.collector.skip_at(
+                    "auto_explain plan in a format other than text and json",
+                    1,
+                    message.line,
+                ),
+            },
+            Said::Audit => self.collector.skip_at("pgaudit record", 1, message.line),
+            Said::Other => {}
+        }
+    }
+
+    fn executed(&mut self, message: &Message<'_>, executed: &Executed<'_>) {
+        let session = self.session(message.session);
+        let Lane { hash: lane, of: database, .. } = *self.lane(message);
+        let event = Event {
+            at_us: message.at_us,
+            session,
+            lane,
+            database,
+            transaction: message.transaction,
+            text: executed.text,
+            parameters: message.detail,
+            duration_us: executed.duration_us,
+            // Zero is the server's "not computed".
+            queryid: message.queryid.filter(|id| *id != 0),
+            is_continued: executed.is_continued,
+            order: self.collector.order_of((self.piece << PIECE_BITS) | self.events),
+        };
+        self.events += 1;
+        // Nearly every execution is whole, and is counted without being copied.
+        let has_detail = executed.is_extended || is_execute(executed.text);
+        let complete = executed.duration_us.is_some()
+            && (message.is_whole || !message.detail.is_empty() || !has_detail);
+        let collector = &mut *self.collector;
+        let mut count = |event: &Event<'_>| collector.event(event);
+        if complete && self.stretch.passes(session, executed.is_extended, &mut count, &event) {
+            return;
+        }
+        let waiting = Waiting::of(&event, executed.is_extended, complete);
+        self.take(session, Loose::Executed(Box::new(waiting)));
+    }
+
+    fn take(&mut self, session: u64, item: Loose) {
+        let Assembler { stretch, collector, .. } = self;
+        stretch.take(session, item, &mut |event| collector.event(event));
+    }
+
+    fn session(&mut self, name: &[u8]) -> u64 {
+        match &self.last {
+            Some((known, hash)) if **known == *name => *hash,
+            _ => {
+                let hash = xxh3_64(name);
+                self.last = Some((name.into(), hash));
+                hash
+            }
+        }
+    }
+
+    fn lane(&mut self, message: &Message<'_>) -> &Lane {
+        let lane = &mut self.lane;
+        if lane.database != message.database || lane.user != message.user {
+            lane.database = message.database.to_vec();
+            lane.user = message.user.to_vec();
+            lane.hash = roles::lane(&lane.database, &lane.user);
+            lane.of = self.collector.databases.add(message.database);
+            self.collector.users.add(lane.hash, message.user);
+        }
+        lane
+    }
+}
+
+/// The text without the SQLSTATE that `log_error_verbosity = verbose` puts before it.
+fn without_sqlstate(text: &[u8]) -> &[u8] {
+    match text {
+        [_, _, _, _, _, b':', b' ', rest @ ..]
+            if text[..5].iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) =>
+        {
+            rest
+        }
+        _ => text,
+    }
+}

@@ -1,0 +1,232 @@
+//! What was gathered, as a whole: merged with more, narrowed to one database, and finished.
+
+use std::collections::BTreeMap;
+
+use super::captured_catalog::Captured;
+use super::collector::Collector;
+use super::literal_map::Known;
+use super::open_ends::Stretch;
+use super::statement::Statement;
+use crate::model::workload::timeline::{Execution, SlotHash};
+use crate::model::workload::{Coverage, Query, Workload};
+use crate::source::message::database::{Database, Share};
+
+/// Everything in a collector, in canonical order but for the numbers of the statements.
+pub struct Parts<'c> {
+    pub statements: &'c [Statement],
+    pub executions: Vec<Execution>,
+    pub slots: &'c [SlotHash],
+    pub executions_seen: u64,
+    pub windows_below: u64,
+    pub window: Option<(i64, i64)>,
+    pub databases: Vec<&'c str>,
+    /// Lanes with their users.
+    pub users: Vec<(u32, &'c str)>,
+    pub coverage: &'c Coverage,
+    pub stretches: Vec<Stretch>,
+    pub catalog: Option<&'c Captured>,
+}
+
+impl Collector {
+    /// Joins stretches that follow one another.
+    pub(super) fn join_stretches(&mut self, follows: impl Fn(&Stretch, &Stretch) -> bool) {
+        let mut stretches = std::mem::take(&mut self.stretches);
+        stretches.sort_by_key(Stretch::order);
+        // What two of them settle may be what a third waits for.
+        loop {
+            let before = stretches.len();
+            let mut joined: Vec<Stretch> = Vec::new();
+            for next in stretches {
+                match joined.last_mut() {
+                    Some(last) if follows(last, &next) => {
+                        last.join(next, &mut |event| self.event(event))
+                    }
+                    _ => joined.push(next),
+                }
+            }
+            joined.iter_mut().for_each(Stretch::tidy);
+            stretches = joined;
+            if stretches.len() == before {
+                break;
+            }
+        }
+        self.stretches = stretches;
+    }
+
+    /// Takes over what another collector gathered.
+    pub fn merge(&mut self, other: Collector) {
+        let before = self.statements.len();
+        let numbers: Vec<u32> = other.statements.into_iter().map(|s| self.add(s)).collect();
+        self.make_room(before);
+        self.timeline.merge(other.timeline, |query| numbers[query as usize]);
+        let statements = &self.statements;
+        self.timeline.prune(|query| statements[query as usize].slots.len());
+        self.window = match (self.window, other.window) {
+            (Some(ours), Some(theirs)) => Some((ours.0.min(theirs.0), ours.1.max(theirs.1))),
+            (ours, theirs) => ours.or(theirs),
+        };
+        self.stretches.extend(other.stretches);
+        self.catalog = self.catalog.take().max(other.catalog);
+        self.coverage.merge(other.coverage);
+        self.skips.merge(other.skips);
+        self.databases.merge(other.databases);
+        self.users.merge(other.users);
+    }
+
+    /// What was executed on each database that a source names, and on all.
+    pub fn shares(&self) -> (BTreeMap<&str, Share>, Share) {
+        let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
+        let mut all = Share::default();
+        for statement in &self.statements {
+            let (executions, total_us) = statement.observed();
+            all.add(executions, total_us);
+            if let Some(name) = self.databases.of(statement.database) {
+                shares.entry(name).or_default().add(executions, total_us);
+            }
+        }
+        (shares, all)
+    }
+
+    /// Lets go what ran on these databases; it stands in the coverage.
+    pub fn leave_out(&mut self, names: &[String]) {
+        if names.is_empty() {
+            return;
+        }
+        let databases: Vec<Database> =
+            names.iter().map(|name| Database::named(name.as_bytes())).collect();
+        let is_kept = |of: Database| !databases.contains(&of);
+        let before = self.executions();
+        databases.iter().for_each(|database| self.databases.forget(*database));
+        self.regroup(|of| is_kept(of).then_some(of));
+        let loose: u64 = self.stretches.iter_mut().map(|s| s.keep_databases(is_kept)).sum();
+        let gone = before - self.executions() + loose;
+        self.coverage.statements = self.coverage.statements.saturating_sub(gone);
+        if let Some(first) = names.first().filter(|_| gone > 0) {
+            self.coverage.skip("statement of another database", gone, || first.clone());
+        }
+    }
+
+    /// Gives each statement the database that `of` says, and lets go those for which it says none.
+    fn regroup(&mut self, of: impl Fn(Database) -> Option<Database>) {
+        let statements = std::mem::take(&mut self.statements);
+        self.index.clear();
+        self.known = Known::default();
+        let numbers: Vec<Option<u32>> = statements
+            .into_iter()
+            .map(|mut statement| {
+                statement.database = of(statement.database)?;
+                Some(self.add(statement))
+            })
+            .collect();
+        self.timeline.renumber(|query| numbers[query as usize]);
+    }
+
+    /// Everything, for a capture.
+    pub(crate) fn parts(&mut self) -> Parts<'_> {
+        self.join_stretches(Stretch::is_next);
+        let stretches = std::mem::take(&mut self.stretches);
+        let statements = &self.statements;
+        let positions = |query: u32| statements[query as usize].slots.len();
+        self.timeline.prune(positions);
+        let (executions_seen, windows_below) = self.timeline.limits();
+        let (executions, slots) = self.timeline.in_order(positions);
+        Parts {
+            statements,
+            executions,
+            slots,
+            executions_seen,
+            windows_below,
+            window: self.window,
+            databases: self.databases.sorted(),
+            users: self.users.each(),
+            coverage: &self.coverage,
+            stretches,
+            catalog: self.catalog.as_ref(),
+        }
+    }
+
+    /// Takes a statement of a capture.
+    pub(crate) fn adopt(&mut self, statement: Statement) {
+        let at = self.statements.len() as u32;
+        self.index.insert((statement.fingerprint, statement.database), at);
+        self.statements.push(statement);
+    }
+
+    pub(crate) fn adopt_execution(&mut self, execution: Execution, slots: &[SlotHash]) {
+        self.timeline.push(execution, slots);
+    }
+
+    pub(crate) fn adopt_rest(
+        &mut self,
+        window: Option<(i64, i64)>,
+        limits: (u64, u64),
+        (lines, statements, skipped): (u64, u64, Vec<(String, u64)>),
+        stretches: Vec<Stretch>,
+        catalog: Option<Captured>,
+    ) {
+        self.window = window;
+        self.timeline.set_limits(limits);
+        self.coverage.lines = lines;
+        self.coverage.statements = statements;
+        for (reason, count) in skipped {
+            self.skip(&reason, count, || "in the capture".to_owned());
+        }
+        self.stretches = stretches;
+        self.catalog = catalog;
+    }
+
+    /// Nothing more is read: counts what was still open.
+    pub fn settle(&mut self) {
+        self.join_stretches(|_, _| true);
+        let stretches = std::mem::take(&mut self.stretches);
+        stretches.into_iter().for_each(|stretch| stretch.close(&mut |event| self.event(event)));
+        if !self.statements.iter().any(Statement::is_executed) {
+            self.statements.iter_mut().for_each(Statement::count_planned);
+        }
+    }
+
+    /// The workload: queries by time, executions in order.
+    pub fn finish(mut self) -> Workload {
+        self.settle();
+        // What is still here is taken as of one database.
+        self.regroup(|_| Some(Database::UNKNOWN));
+        let mut ranked: Vec<(usize, Query)> =
+            self.statements.into_iter().map(|s| s.finish(&self.users)).enumerate().collect();
+        ranked.sort_by(|(_, a), (_, b)| {
+            let key = |query: &Query| (query.calls > 0, query.total_us, query.calls);
+            key(b).cmp(&key(a)).then(a.fingerprint.cmp(&b.fingerprint))
+        });
+        let mut position = vec![0u32; ranked.len()];
+        let mut slots = vec![0usize; ranked.len()];
+        for (new, (old, query)) in ranked.iter().enumerate() {
+            position[*old] = new as u32;
+            slots[*old] = query.slots.len();
+        }
+        let timeline =
+            self.timeline.finish(|old| slots[old as usize], |old| position[old as usize]);
+        // By time, then calls: those of which only a plan was seen come last.
+        let executed = ranked.partition_point(|(_, query)| query.calls > 0);
+        let queries: Vec<Query> =
+            ranked.into_iter().take(executed).map(|(_, query)| query).collect();
+        let mut coverage = self.coverage;
+        // Both a log and the counters may have seen an execution; it is counted once.
+        coverage.statements =
+            queries.iter().fold(0, |sum: u64, query| sum.saturating_add(query.calls));
+        let mut warnings = Vec::new();
+        if timeline.seen > timeline.executions.len() as u64 {
+            warnings.push(format!(
+                "loops were searched for in {} of {} executions, those of whole stretches of time",
+                timeline.executions.len(),
+                timeline.seen
+            ));
+        }
+        Workload {
+            queries,
+            timeline,
+            window: self.window,
+            coverage,
+            warnings,
+            total_us: Default::default(),
+        }
+    }
+}

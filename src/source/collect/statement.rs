@@ -1,0 +1,241 @@
+//! One distinct statement while it is gathered.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::roles::{Lanes, Users};
+use crate::model::workload::duration::Durations;
+use crate::model::workload::fingerprint::Fingerprint;
+use crate::model::workload::values::{MOST_VALUES, Values};
+use crate::model::workload::{ObservedPlan, Query, Sample};
+use crate::source::message::database::Database;
+
+/// What `pg_stat_statements` counted of a statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    pub calls: u64,
+    pub total_us: u64,
+    pub rows: u64,
+    /// Shared blocks hit and read; `None` in exports without them.
+    pub blocks: Option<u64>,
+}
+
+/// What kind of statement it is, as far as gathering depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Reads or writes rows.
+    Data,
+    /// Begins or ends a transaction.
+    Transaction,
+    /// Settings, cursors, DDL and the like.
+    Utility,
+}
+
+impl Role {
+    pub fn of(normalized: &str) -> Role {
+        let verb = normalized.split([' ', '(']).next().unwrap_or("");
+        match verb {
+            "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES" | "TABLE" => {
+                Role::Data
+            }
+            "" if normalized.starts_with('(') => Role::Data,
+            "BEGIN" | "COMMIT" | "END" | "start" | "abort" => Role::Transaction,
+            "ROLLBACK" if !normalized.starts_with("ROLLBACK TO") => Role::Transaction,
+            _ => Role::Utility,
+        }
+    }
+}
+
+/// How much is kept of each statement: less where there are many, so that memory is bounded by what
+/// a hundred thousand statements need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Executions kept for replay.
+    pub samples: usize,
+    /// Distinct values kept for each literal position.
+    pub values: usize,
+}
+
+impl Room {
+    pub fn for_statements(count: usize) -> Room {
+        match count {
+            0..=2_000 => Room { samples: 64, values: MOST_VALUES },
+            2_001..=8_000 => Room { samples: 16, values: MOST_VALUES },
+            8_001..=32_000 => Room { samples: 4, values: 8 },
+            _ => Room { samples: 2, values: 4 },
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub fingerprint: Fingerprint,
+    pub database: Database,
+    pub normalized: String,
+    pub role: Role,
+    pub queryid: Option<i64>,
+    pub durations: Durations,
+    pub logged_calls: u64,
+    pub counted: Counted,
+    /// The executions with the smallest ranks: the same whatever the order of reading.
+    pub samples: Vec<(u64, Sample)>,
+    pub slots: Vec<Values>,
+    /// Executions that `auto_explain` logged, and the plan of the slowest.
+    pub planned: Durations,
+    pub plan: Option<ObservedPlan>,
+    pub lanes: Lanes,
+}
+
+impl Statement {
+    pub fn new(
+        fingerprint: Fingerprint,
+        database: Database,
+        normalized: &str,
+        slots: usize,
+    ) -> Statement {
+        Statement {
+            fingerprint,
+            database,
+            normalized: normalized.to_owned(),
+            role: Role::of(normalized),
+            queryid: None,
+            durations: Durations::new(),
+            logged_calls: 0,
+            counted: Counted::default(),
+            samples: Vec::new(),
+            slots: vec![Values::default(); slots],
+            planned: Durations::new(),
+            plan: None,
+            lanes: Lanes::default(),
+        }
+    }
+
+    /// The server's identifier; of several, the smallest.
+    pub fn note_queryid(&mut self, queryid: Option<i64>) {
+        self.queryid = match (self.queryid, queryid) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
+    }
+
+    /// Of several plans, that of the slowest execution stays.
+    pub fn note_plan(&mut self, plan: ObservedPlan) {
+        self.planned.record(plan.duration_us);
+        self.keep_plan(Some(plan));
+    }
+
+    fn keep_plan(&mut self, plan: Option<ObservedPlan>) {
+        self.plan = self.plan.take().max(plan);
+    }
+
+    pub fn count(&mut self, counted: &Counted) {
+        // Exports are files, and files can say anything.
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.counted.calls, counted.calls);
+        add(&mut self.counted.total_us, counted.total_us);
+        add(&mut self.counted.rows, counted.rows);
+        if let Some(blocks) = counted.blocks {
+            add(self.counted.blocks.get_or_insert(0), blocks);
+        }
+    }
+
+    pub fn wants_sample(&self, rank: u64, room: Room) -> bool {
+        self.role == Role::Data
+            && (self.samples.len() < room.samples
+                || self.samples.last().is_some_and(|(last, _)| rank < *last))
+    }
+
+    pub fn keep_sample(&mut self, rank: u64, mut sample: Sample, room: Room) {
+        let shared = self.samples.iter().find(|(_, known)| known.text == sample.text);
+        if let Some((_, known)) = shared {
+            sample.text = Arc::clone(&known.text);
+        }
+        let new = (rank, sample);
+        let place = self.samples.partition_point(|known| *known < new);
+        self.samples.insert(place, new);
+        self.samples.truncate(room.samples);
+    }
+
+    /// Keeps no more than there is room for.
+    pub fn shrink(&mut self, room: Room) {
+        self.samples.truncate(room.samples);
+        self.samples.shrink_to_fit();
+        self.slots.iter_mut().for_each(|slot| slot.shrink(room.values));
+    }
+
+    pub fn merge(&mut self, other: Statement, room: Room) {
+        self.note_queryid(other.queryid);
+        self.durations.merge(&other.durations);
+        self.logged_calls = self.logged_calls.saturating_add(other.logged_calls);
+        self.count(&other.counted);
+        self.planned.merge(&other.planned);
+        self.keep_plan(other.plan);
+        other.lanes.each().iter().for_each(|lane| self.lanes.note(*lane));
+        for (rank, sample) in other.samples {
+            if self.wants_sample(rank, room) {
+                self.keep_sample(rank, sample, room);
+            }
+        }
+        for (slot, theirs) in self.slots.iter_mut().zip(other.slots) {
+            slot.merge(theirs, room.values);
+        }
+    }
+
+    /// Executions that were logged or counted.
+    pub fn is_executed(&self) -> bool {
+        self.logged_calls > 0 || self.counted.calls > 0
+    }
+
+    /// Takes the executions from what `auto_explain` wrote, where nothing else did.
+    pub fn count_planned(&mut self) {
+        self.logged_calls = self.planned.count();
+        self.durations = std::mem::take(&mut self.planned);
+    }
+
+    /// Calls, and their time in microseconds. Counters of the server cover more than a log, or the log
+    /// covers what the counters lost: the source that saw more calls gives both.
+    pub fn observed(&self) -> (u64, u64) {
+        if self.counted.calls > self.logged_calls {
+            (self.counted.calls, self.counted.total_us)
+        } else {
+            (self.logged_calls, self.durations.total_us())
+        }
+    }
+
+    pub fn finish(self, users: &Users) -> Query {
+        let (calls, total_us) = self.observed();
+        let counted = self.counted.calls > 0;
+        let scale = |value: u64| {
+            // Rows and blocks are only counted by the server; they are shown for our number of calls.
+            (u128::from(value) * u128::from(calls) / u128::from(self.counted.calls.max(1))) as u64
+        };
+        Query {
+            fingerprint: self.fingerprint,
+            queryid: self.queryid,
+            normalized: self.normalized,
+            calls,
+            total_us,
+            durations: self.durations,
+            rows: counted.then(|| scale(self.counted.rows)),
+            blocks: self.counted.blocks.map(scale),
+            samples: self.samples.into_iter().map(|(_, sample)| sample).collect(),
+            slots: self.slots,
+            plan: self.plan,
+            users: self.lanes.users(users),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_told_by_the_first_word() {
+        assert_eq!(Role::of("(SELECT a FROM t) UNION SELECT b FROM u"), Role::Data);
+        assert_eq!(Role::of("ROLLBACK"), Role::Transaction);
+        assert_eq!(Role::of("ROLLBACK TO $1"), Role::Utility);
+        assert_eq!(Role::of("SET x = $1"), Role::Utility);
+    }
+}

@@ -1,0 +1,46 @@
+//! Where trials are held, of what, and with how much effort.
+
+use crate::model::catalog::Catalog;
+use crate::model::recommendation::NewIndex;
+use crate::model::workload::Workload;
+use crate::model::workload::shape::Shape;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::settings::Settings;
+use crate::pg::session::guard::Writable;
+
+/// How long and how carefully to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    pub rounds: usize,
+    /// Time for the executions of one recommendation, seconds.
+    pub budget_s: f64,
+    pub lock_timeout_ms: u64,
+    pub statement_timeout_ms: u64,
+    pub seed: u64,
+}
+
+/// One index of a trial, and the recommendation it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct NewlyBuilt<'r> {
+    pub recommendation: &'r str,
+    pub index: &'r NewIndex,
+}
+
+/// Where a trial is held, and how.
+#[derive(Clone, Copy)]
+pub struct Stage<'s> {
+    pub settings: &'s Settings,
+    pub consent: &'s Writable,
+    pub effort: Effort,
+}
+
+/// What trials are held of.
+pub struct Case<'c> {
+    pub connection: &'c Connection,
+    pub workload: &'c Workload,
+    pub shapes: &'c [Option<Shape>],
+    pub catalog: Option<&'c Catalog>,
+    pub stage: Stage<'c>,
+    /// Replay what writes as well, to see what the accepted indexes cost it.
+    pub with_writes: bool,
+}

@@ -1,0 +1,98 @@
+//! Which statements a trial of one recommendation replays.
+
+use std::collections::HashMap;
+
+use crate::model::name::TableName;
+use crate::model::trial::Unreplayed;
+use crate::model::workload::fingerprint::Fingerprint;
+use crate::model::workload::shape::{Scan, Shape, StatementKind};
+use crate::model::workload::{Query, Sample, Workload};
+use crate::pg::connect::connection::Connection;
+use crate::pg::session::guard::Guard;
+use crate::stats::random::Random;
+
+use super::parameters;
+use crate::trial::run::replay::Replayed;
+
+/// Statements looked at for each table of a trial, at most: those with the longest time among those that
+/// scan it. Which of them are replayed is decided once the index is there.
+const MOST_QUERIES: usize = 60;
+/// Parameter sets of a statement, at most.
+const MOST_SETS: usize = 40;
+
+/// What a trial will replay.
+pub struct Plan<'w> {
+    pub queries: Vec<Planned<'w>>,
+    pub left_out: Vec<(Fingerprint, Unreplayed)>,
+}
+
+pub struct Planned<'w> {
+    pub query: &'w Query,
+    pub replayed: Replayed,
+    pub parameters: String,
+}
+
+/// What the server said of statements, and the parameters found for them: the same for every trial of a
+/// run, so each is asked for once.
+#[derive(Default)]
+pub struct Planner {
+    guard: Guard,
+    prepared: HashMap<Fingerprint, Result<(Vec<Sample>, String), String>>,
+}
+
+impl Planner {
+    fn prepare(
+        &mut self,
+        connection: &Connection,
+        query: &Query,
+        shape: &Shape,
+        random: &mut Random,
+    ) -> Result<(Vec<Sample>, String), String> {
+        if let Some(known) = self.prepared.get(&query.fingerprint) {
+            return known.clone();
+        }
+        let found =
+            parameters::readable(connection, &mut self.guard, query, shape, MOST_SETS, random);
+        self.prepared.insert(query.fingerprint, found.clone());
+        found
+    }
+}
+
+/// Lists the statements that read any of the tables, longest time first.
+pub fn plan<'w>(
+    connection: &Connection,
+    planner: &mut Planner,
+    workload: &'w Workload,
+    shapes: &[Option<Shape>],
+    tables: &[&TableName],
+    random: &mut Random,
+) -> Plan<'w> {
+    let mut plan = Plan { queries: Vec::new(), left_out: Vec::new() };
+    // The workload is in the order of time already.
+    for (query, shape) in workload.queries.iter().zip(shapes) {
+        let Some(shape) = shape else { continue };
+        // The rows that an INSERT adds are not looked for.
+        let reads = |scan: &Scan| {
+            tables.contains(&&scan.table) && !(scan.target && shape.kind == StatementKind::Insert)
+        };
+        if !shape.scans.iter().any(reads) {
+            continue;
+        }
+        if plan.queries.len() >= MOST_QUERIES * tables.len() {
+            plan.left_out.push((query.fingerprint, Unreplayed::LessTime));
+            continue;
+        }
+        let prepared = planner.prepare(connection, query, shape, random);
+        match prepared {
+            Ok((samples, parameters)) => {
+                plan.queries.push(Planned {
+                    query,
+                    replayed: Replayed { samples, limit_ms: None },
+                    parameters,
+                });
+            }
+            Err(why) => plan.left_out.push((query.fingerprint, Unreplayed::Unable(why))),
+        }
+    }
+    plan
+}

@@ -1,0 +1,648 @@
+//! Tries every proposed index: each alone, all together, and each left out of the set.
+//!
+//! Before anything is executed, all are built together once and only plans are looked at: an index that no statement
+//! uses beside the others needs no trial of its own. The rest is tried alone, the most valuable first. Then each of
+//! what is not rejected is left out of the set in turn, and what does not pay beside the others is rejected. What is
+//! left is tried together, so that what is accepted is exactly what was measured.
+//! Last, those that only made some statement slower alone are tried beside what stands.
+
+use super::config::{Case, NewlyBuilt};
+use super::forecast::{Forecast, Step as ForecastStep, steps};
+use super::leave_one_out::{LeftOut, Outcome, Pays, leave_one_out};
+use super::log_gap::Origins;
+use super::outcome::{Fate, Matter, alone, in_set};
+use super::plan::statements::{Plan, Planned, Planner, plan};
+use super::run::transaction::{Detail, MOST_REPLAYED, look_at_plans, try_indexes};
+use super::run::work::{WorkChange, work_change};
+use crate::model::name::TableName;
+use crate::model::recommendation::{Kind, Recommendation, State};
+use crate::model::trial::{QueryTrial, Trial, Verdict, WithoutQuery};
+use crate::model::workload::fingerprint::Fingerprint;
+use crate::pg::connect::error::PgError;
+use crate::stats::random::Random;
+
+/// Times that the set is tried, at most. One is enough when all of it stands.
+pub(super) const MOST_SETS: usize = 4;
+
+/// How far the trials are.
+pub enum Step<'s> {
+    /// A step begins; about so many seconds are left, this one included.
+    Begin { what: &'s str, left_s: f64 },
+    /// Rounds done, and to do.
+    Rounds { done: usize, of: usize },
+    /// A recommendation was judged, by this trial where it had one of its own.
+    Judged { recommendation: &'s Recommendation, trial: Option<&'s Trial>, left_s: f64 },
+    /// What is known so far. Recommendations that were not tried yet, or not with the others, are undecided.
+    SoFar { recommendations: &'s [Recommendation], trials: &'s [&'s Trial] },
+}
+
+/// What came of the trials.
+pub struct Held {
+    /// Those of single recommendations come first, that of the set they make last.
+    pub trials: Vec<Trial>,
+    /// Why not all of them were held: the user interrupted, or the server went away.
+    pub stopped: Option<PgError>,
+}
+
+/// Holds the trials, and writes into the recommendations what came of them.
+pub fn verify(
+    case: &Case<'_>,
+    recommendations: &mut [Recommendation],
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Held {
+    let proposed = best_first(case, recommendations);
+    let forecast = Forecast::new(steps(case, recommendations, &proposed));
+    let mut procedure = Procedure {
+        case,
+        planner: Planner::default(),
+        random: Random::new(case.stage.effort.seed),
+        origins: Origins::of(case.connection, &case.stage.settings.user, case.workload),
+        singles: Vec::new(),
+        set: None,
+        is_settled: false,
+        used_in_set: Vec::new(),
+        plans: None,
+        proposed,
+        forecast,
+        tell,
+    };
+    let stopped = match procedure.indexes(recommendations) {
+        Ok(()) => {
+            let stopped = procedure.writes(recommendations).err();
+            reject_with_what_they_require(recommendations);
+            stopped
+        }
+        Err(error) => {
+            procedure.leave_open(recommendations);
+            Some(error)
+        }
+    };
+    procedure.name_more_work(recommendations);
+    let mut trials = procedure.singles;
+    trials.extend(procedure.set);
+    Held { trials, stopped }
+}
+
+/// Places of the indexes that are proposed: those first whose statements take the most time that the planner expects
+/// to go away.
+fn best_first(case: &Case<'_>, recommendations: &[Recommendation]) -> Vec<usize> {
+    let is_proposed = |recommendation: &Recommendation| {
+        recommendation.kind == Kind::CreateIndex
+            && recommendation.state == State::Proposed
+            && recommendation.index.is_some()
+    };
+    let mut proposed: Vec<usize> =
+        (0..recommendations.len()).filter(|at| is_proposed(&recommendations[*at])).collect();
+    let value = |recommendation: &Recommendation| -> f64 {
+        let time_us = |served: &Fingerprint| {
+            case.workload.query(*served).map_or(0.0, |query| query.total_us as f64)
+        };
+        let part = recommendation.estimated.map_or(1.0, |estimate| {
+            1.0 - (estimate.cost_after / estimate.cost_before.max(f64::MIN_POSITIVE)).min(1.0)
+        });
+        recommendation.serves.iter().map(time_us).sum::<f64>() * part
+    };
+    let values: Vec<f64> = recommendations.iter().map(value).collect();
+    proposed.sort_by(|a, b| values[*b].total_cmp(&values[*a]).then(a.cmp(b)));
+    proposed
+}
+
+/// An index whose place no other one takes now stays where it is.
+fn reject_with_what_they_require(recommendations: &mut [Recommendation]) {
+    let rejected: Vec<String> = recommendations
+        .iter()
+        .filter(|recommendation| recommendation.state == State::Rejected)
+        .map(|recommendation| recommendation.id.clone())
+        .collect();
+    for recommendation in recommendations {
+        if let Some(required) = recommendation.requires.as_ref().filter(|id| rejected.contains(id))
+        {
+            recommendation.why = Some(format!("it requires {required}, which was rejected"));
+            recommendation.state = State::Rejected;
+        }
+    }
+}
+
+pub(super) struct Procedure<'c, 'w> {
+    pub(super) case: &'c Case<'c>,
+    planner: Planner,
+    random: Random,
+    origins: Origins,
+    pub(super) singles: Vec<Trial>,
+    /// Of all that are accepted, where those are several.
+    pub(super) set: Option<Trial>,
+    /// What is accepted stands, whatever else is tried.
+    is_settled: bool,
+    /// Recommendations that a statement would use beside all others.
+    used_in_set: Vec<String>,
+    /// The last set whose plans were looked at.
+    plans: Option<Trial>,
+    /// Places of the indexes on trial, best first.
+    proposed: Vec<usize>,
+    forecast: Forecast,
+    pub(super) tell: &'w mut dyn FnMut(Step<'_>),
+}
+
+impl<'c> Procedure<'c, '_> {
+    /// Tries each alone, and what is not rejected together.
+    fn indexes(&mut self, recommendations: &mut [Recommendation]) -> Result<(), PgError> {
+        let members = self.each_alone(recommendations, self.proposed.clone())?;
+        self.set = self.together(recommendations, members)?;
+        self.is_settled = true;
+        self.beside(recommendations)?;
+        self.so_far(recommendations);
+        Ok(())
+    }
+
+    /// Says of each recommendation how far it came before the trials were stopped. Without a set that stands
+    /// nothing is accepted.
+    fn leave_open(&self, recommendations: &mut [Recommendation]) {
+        for at in &self.proposed {
+            let recommendation = &recommendations[*at];
+            let (state, why) = match recommendation.state {
+                State::Proposed => self.alone(recommendation, true),
+                state => (state, recommendation.why.clone()),
+            };
+            let open = |why: &str| (State::Undecided, Some(why.to_owned()));
+            let fate = match (state, why) {
+                (State::Accepted, _) if !self.is_settled => {
+                    open("the trials were stopped before it was tried together with the others")
+                }
+                (State::Undecided, None) => open("the trials were stopped before this one"),
+                fate => fate,
+            };
+            (recommendations[*at].state, recommendations[*at].why) = fate;
+        }
+    }
+
+    /// A step of the trials begins.
+    pub(super) fn begin(&mut self, step: ForecastStep, what: &str) {
+        self.forecast.begin(step);
+        (self.tell)(Step::Begin { what, left_s: self.forecast.left_s() });
+    }
+
+    /// Tells of a recommendation that was judged, and of all that is known so far.
+    fn judged(&mut self, recommendations: &[Recommendation], at: usize) {
+        self.forecast.end();
+        let recommendation = &recommendations[at];
+        let trial = self.singles.iter().find(|trial| trial.is_of(&recommendation.id));
+        let left_s = self.forecast.left_s();
+        (self.tell)(Step::Judged { recommendation, trial, left_s });
+        self.so_far(recommendations);
+    }
+
+    /// Tells what is known so far, as if the trials were stopped now.
+    fn so_far(&mut self, recommendations: &[Recommendation]) {
+        let mut now = recommendations.to_vec();
+        self.leave_open(&mut now);
+        let trials: Vec<&Trial> = self.singles.iter().chain(&self.set).collect();
+        (self.tell)(Step::SoFar { recommendations: &now, trials: &trials });
+    }
+
+    /// Tries each recommendation alone that a statement would use beside the others. Those that are
+    /// worth trying together come back.
+    fn each_alone(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        mut members: Vec<usize>,
+    ) -> Result<Vec<usize>, PgError> {
+        let plans = self.plans_together(recommendations, &members)?;
+        let used = plans.iter().flat_map(|plans| &plans.indexes);
+        let used = used.filter(|index| !index.used_by.is_empty());
+        self.used_in_set = used.map(|index| index.recommendation.clone()).collect();
+        let mut displaced = self.displaced(recommendations, &members, plans.as_ref());
+        members.retain(|at| !displaced.contains(at));
+        self.judge_alone(recommendations, &members)?;
+        let tried = members.len();
+        members.retain(|at| recommendations[*at].state != State::Rejected);
+        if members.len() < tried {
+            // What the rejected ones had displaced may be wanted after all.
+            members.append(&mut displaced);
+        }
+        Ok(members)
+    }
+
+    /// Leaves out what does not pay beside the others, and tries the rest together until all of it stands. `None` where
+    /// that is less than two.
+    pub(super) fn together(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        mut members: Vec<usize>,
+    ) -> Result<Option<Trial>, PgError> {
+        self.thin_out(recommendations, &mut members)?;
+        for _ in 0..MOST_SETS {
+            if members.len() < 2 {
+                break;
+            }
+            let what = (ForecastStep::Set, "the whole set");
+            let trial = self.hold(what, Detail::Tail, recommendations, &members)?;
+            self.forecast.end();
+            let tried = members.len();
+            for at in &members {
+                if let Some(fate) = in_set(&trial, self.matter(&recommendations[*at])) {
+                    set_fate(&mut recommendations[*at], fate);
+                }
+            }
+            members.retain(|at| recommendations[*at].state == State::Accepted);
+            if members.len() == tried {
+                return Ok(Some(trial));
+            }
+        }
+        // There is no set any more that proves anything: what is left has to stand alone, where one that came back
+        // has not been tried yet.
+        self.judge_alone(recommendations, &members)?;
+        for at in members {
+            self.show_tail(recommendations, at)?;
+        }
+        Ok(None)
+    }
+
+    /// Tries an accepted index again with the executions that p95 needs, where no set shows it.
+    fn show_tail(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        at: usize,
+    ) -> Result<(), PgError> {
+        let id = recommendations[at].id.clone();
+        let lacks_it = |query: &QueryTrial| query.is_improved() && query.p95.is_none();
+        let is_wanted = recommendations[at].state == State::Accepted
+            && self.single(&id).is_some_and(|single| single.queries.iter().any(lacks_it));
+        if !is_wanted || self.proposed.len() < 2 {
+            return Ok(());
+        }
+        let step = ForecastStep::Single(id.clone());
+        let trial = self.hold((step, &id), Detail::Tail, recommendations, &[at])?;
+        self.singles.retain(|single| !single.is_of(&id));
+        self.singles.push(trial);
+        self.judge_alone(recommendations, &[at])
+    }
+
+    /// Leaves each member of a set out that another one could stand in for. What pays beside the others is accepted,
+    /// what does not is rejected; of those the least valuable first, as the others may pay without it. Those that are
+    /// accepted stay members.
+    fn thin_out(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        members: &mut Vec<usize>,
+    ) -> Result<(), PgError> {
+        let Some(plans) = self.plans_together(recommendations, members)? else { return Ok(()) };
+        let displaced = self.displaced(recommendations, members, Some(&plans));
+        members.retain(|at| !displaced.contains(at));
+        let (mut open, alone): (Vec<usize>, Vec<usize>) = members
+            .iter()
+            .partition(|at| self.has_substitutes(recommendations, **at, members, &plans));
+        // Those that nothing can stand in for do beside the others what they do alone.
+        self.judge_alone(recommendations, &alone)?;
+        for at in alone {
+            let fate = self.alone(&recommendations[at], false);
+            set_fate(&mut recommendations[at], fate);
+        }
+        let mut standing = members.clone();
+        while !open.is_empty() {
+            let outcomes = self.left_out(recommendations, &standing, &open, &plans)?;
+            let mut least: Option<(f64, usize)> = None;
+            let mut unpaid = Vec::new();
+            for (at, outcome) in open.iter().zip(outcomes) {
+                let recommendation = &mut recommendations[*at];
+                let (worth_us, fate) = fate_beside(recommendation, &outcome, |query| {
+                    query.saved_us() * self.case.workload.calls(query.fingerprint) as f64
+                });
+                let pays = fate.0 == State::Accepted;
+                set_fate(recommendation, fate);
+                recommendation.without = Some(outcome.without);
+                if pays {
+                    continue;
+                }
+                unpaid.push(*at);
+                if least.is_none_or(|(known_us, _)| worth_us < known_us) {
+                    least = Some((worth_us, *at));
+                }
+            }
+            let Some((_, least)) = least else { break };
+            standing.retain(|at| *at != least);
+            self.judged(recommendations, least);
+            // Without it the others may pay: they are tried again.
+            unpaid.retain(|at| *at != least);
+            open = unpaid;
+        }
+        members.retain(|at| recommendations[*at].state == State::Accepted);
+        Ok(())
+    }
+
+    /// A statement that uses the index reads a table of another member: without the index it may use that one.
+    fn has_substitutes(
+        &self,
+        recommendations: &[Recommendation],
+        at: usize,
+        members: &[usize],
+        plans: &Trial,
+    ) -> bool {
+        let Some(index) = plans.index_of(&recommendations[at].id) else { return false };
+        let Case { workload, shapes, .. } = *self.case;
+        let tables = workload.queries.iter().zip(shapes).filter_map(|(query, shape)| {
+            shape.as_ref().filter(|_| index.used_by.contains(&query.fingerprint))
+        });
+        let tables: Vec<&TableName> =
+            tables.flat_map(|shape| shape.scans.iter().map(|scan| &scan.table)).collect();
+        members.iter().filter(|other| **other != at).any(|other| {
+            recommendations[*other].table.as_ref().is_some_and(|table| tables.contains(&table))
+        })
+    }
+
+    /// Leaves each of `open` out of what stands.
+    fn left_out(
+        &mut self,
+        recommendations: &[Recommendation],
+        standing: &[usize],
+        open: &[usize],
+        plans: &Trial,
+    ) -> Result<Vec<Outcome>, PgError> {
+        self.begin(ForecastStep::LeaveOneOut, "leaving each out of the set");
+        let (_, plan) = self.prepare(recommendations, standing);
+        let others: Vec<usize> = standing.iter().copied().filter(|at| !open.contains(at)).collect();
+        let others = newly_built(recommendations, &others);
+        let left_out: Vec<LeftOut<'_, '_>> = open
+            .iter()
+            .filter_map(|at| {
+                let change = newly_built(recommendations, &[*at]).pop()?;
+                let used_by = &plans.index_of(&recommendations[*at].id)?.used_by;
+                let uses = |planned: &&Planned<'_>| used_by.contains(&planned.query.fingerprint);
+                let statements: Vec<&Planned<'_>> =
+                    plan.queries.iter().filter(uses).take(MOST_REPLAYED).collect();
+                let latencies_us = statements
+                    .iter()
+                    .map(|planned| self.shortest_median_us(planned.query.fingerprint))
+                    .collect();
+                Some(LeftOut { change, statements, latencies_us })
+            })
+            .collect();
+        let workload = self.case.workload;
+        let calls = |fingerprint: Fingerprint| workload.calls(fingerprint);
+        let tell = &mut *self.tell;
+        let of = left_out.len();
+        let outcomes = unless_stopped(leave_one_out(
+            self.case.stage,
+            &others,
+            &left_out,
+            (workload.total_us() as f64, &calls),
+            &mut |done| tell(Step::Rounds { done, of }),
+        ));
+        self.forecast.end();
+        outcomes
+    }
+
+    /// The shortest median that a statement had with one of the indexes, microseconds; zero where none was tried on it.
+    fn shortest_median_us(&self, fingerprint: Fingerprint) -> f64 {
+        let tried = self.singles.iter().filter_map(|single| single.query(fingerprint));
+        let medians = tried.filter_map(|query| query.after.median_us());
+        medians.min_by(f64::total_cmp).unwrap_or(0.0)
+    }
+
+    /// Tries some recommendations together, on the statements that read their tables.
+    pub(super) fn hold(
+        &mut self,
+        (step, what): (ForecastStep, &str),
+        detail: Detail,
+        recommendations: &[Recommendation],
+        members: &[usize],
+    ) -> Result<Trial, PgError> {
+        self.begin(step, &format!("trying {what}"));
+        let (changes, plan) = self.prepare(recommendations, members);
+        let tell = &mut *self.tell;
+        let stage = self.case.stage;
+        let rounds = &mut |done, of| tell(Step::Rounds { done, of });
+        let mut trial = unless_stopped(try_indexes(stage, &changes, plan, detail, rounds))?;
+        let Case { workload, shapes, catalog, .. } = *self.case;
+        self.origins.explain(&mut trial, (workload, shapes), catalog);
+        Ok(trial)
+    }
+
+    /// Which statements use each index where all are there; `None` without a set.
+    fn plans_together(
+        &mut self,
+        recommendations: &[Recommendation],
+        members: &[usize],
+    ) -> Result<Option<Trial>, PgError> {
+        if members.len() < 2 {
+            return Ok(None);
+        }
+        let is_known = |plans: &&Trial| {
+            let ids = members.iter().map(|at| &recommendations[*at].id);
+            plans.recommendations.iter().eq(ids)
+        };
+        if let Some(known) = self.plans.as_ref().filter(is_known) {
+            return Ok(Some(known.clone()));
+        }
+        self.begin(ForecastStep::Plans, "looking at the plans with the whole set");
+        let (changes, plan) = self.prepare(recommendations, members);
+        let plans = unless_stopped(look_at_plans(self.case.stage, &changes, plan))?;
+        self.forecast.end();
+        self.plans = Some(plans.clone());
+        Ok(Some(plans))
+    }
+
+    /// Those that no statement uses where all are there. Their fate is written down.
+    fn displaced(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        members: &[usize],
+        plans: Option<&Trial>,
+    ) -> Vec<usize> {
+        let mut displaced = Vec::new();
+        let Some(plans) = plans else { return displaced };
+        for at in members {
+            if let Some(mut fate) = in_set(plans, self.matter(&recommendations[*at])) {
+                let other = self.same_beginning(recommendations, *at);
+                if let (State::Rejected, Some(why), Some(other)) = (fate.0, &mut fate.1, other) {
+                    why.push_str(&format!("; {other} begins with the same column"));
+                }
+                set_fate(&mut recommendations[*at], fate);
+                displaced.push(*at);
+            }
+        }
+        displaced
+    }
+
+    /// Another proposed index with the same leading column, that a statement uses beside all others.
+    fn same_beginning(&self, recommendations: &[Recommendation], at: usize) -> Option<String> {
+        let first = |at: usize| {
+            let plan = &recommendations[at].index.as_ref()?.plan;
+            Some((&plan.table, &plan.keys.first()?.expression))
+        };
+        let others = self.proposed.iter().filter(|other| **other != at);
+        let same = others.filter(|other| first(**other) == first(at));
+        let mut ids = same.map(|other| &recommendations[*other].id);
+        ids.find(|id| self.used_in_set.contains(id)).cloned()
+    }
+
+    fn prepare<'r>(
+        &mut self,
+        recommendations: &'r [Recommendation],
+        members: &[usize],
+    ) -> (Vec<NewlyBuilt<'r>>, Plan<'c>) {
+        let changes = newly_built(recommendations, members);
+        let mut tables: Vec<&TableName> =
+            changes.iter().map(|change| &change.index.plan.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let case = self.case;
+        let plan = plan(
+            case.connection,
+            &mut self.planner,
+            case.workload,
+            case.shapes,
+            &tables,
+            &mut self.random,
+        );
+        (changes, plan)
+    }
+
+    /// Decides about recommendations by what each did alone. Those without a trial of their own get one.
+    fn judge_alone(
+        &mut self,
+        recommendations: &mut [Recommendation],
+        members: &[usize],
+    ) -> Result<(), PgError> {
+        for at in members {
+            let id = recommendations[*at].id.clone();
+            let is_untried = self.single(&id).is_none();
+            if is_untried {
+                let step = ForecastStep::Single(id.clone());
+                // Of one of several, the set shows the tail.
+                let detail = if self.proposed.len() > 1 { Detail::Median } else { Detail::Tail };
+                let trial = self.hold((step, &id), detail, recommendations, &[*at])?;
+                self.singles.push(trial);
+            }
+            let is_used_in_set = self.used_in_set.contains(&id);
+            let fate = self.alone(&recommendations[*at], is_used_in_set);
+            set_fate(&mut recommendations[*at], fate);
+            if is_untried {
+                self.judged(recommendations, *at);
+            }
+        }
+        Ok(())
+    }
+
+    /// The fate of a recommendation by itself.
+    fn alone(&self, recommendation: &Recommendation, is_used_in_set: bool) -> Fate {
+        match self.single(&recommendation.id) {
+            Some(single) => alone(single, self.matter(recommendation), is_used_in_set),
+            None => (State::Undecided, None),
+        }
+    }
+
+    pub(super) fn single(&self, id: &str) -> Option<&Trial> {
+        self.singles.iter().find(|single| single.is_of(id))
+    }
+
+    /// The trial that proves an accepted recommendation: that of the set, or its own.
+    pub(super) fn proof(&self, id: &str) -> Option<&Trial> {
+        let in_set = self.set.as_ref().filter(|set| set.index_of(id).is_some());
+        in_set.or_else(|| self.single(id))
+    }
+
+    pub(super) fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> Matter<'m> {
+        let Case { workload, shapes, .. } = *self.case;
+        Matter { workload, shapes, recommendation }
+    }
+
+    pub(super) fn proposed(&self) -> &[usize] {
+        &self.proposed
+    }
+
+    /// Names the statements that do a multiple of the work with an accepted index, although the clock did not show
+    /// it.
+    fn name_more_work(&self, recommendations: &mut [Recommendation]) {
+        for recommendation in recommendations.iter_mut().filter(|r| r.state == State::Accepted) {
+            let Some(trial) = self.proof(&recommendation.id) else { continue };
+            let Some(index) = trial.index_of(&recommendation.id) else { continue };
+            for query in &trial.queries {
+                let is_more = index.used_by.contains(&query.fingerprint)
+                    && query.verdict != Verdict::Regressed
+                    && work_change(&query.work) == WorkChange::More;
+                if let Some((before, after)) = query.work.mean().filter(|_| is_more) {
+                    recommendation.cautions.push(format!(
+                        "{} touches {} blocks and {} rows with it, {} and {} without; its time did not show that",
+                        query.fingerprint, after.blocks, after.rows, before.blocks, before.rows
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// What leaving an index out says of it, and what it is worth.
+fn fate_beside(
+    recommendation: &Recommendation,
+    outcome: &Outcome,
+    worth_us: impl Fn(&WithoutQuery) -> f64,
+) -> (f64, Fate) {
+    let worth: f64 = outcome.without.queries.iter().map(worth_us).sum();
+    let fate = match &outcome.pays {
+        Pays::Yes(_) if recommendation.state == State::Accepted => {
+            (State::Accepted, recommendation.why.clone())
+        }
+        Pays::Yes(fingerprint) => {
+            let why = format!("{fingerprint} becomes faster by it together with the others");
+            (State::Accepted, Some(why))
+        }
+        Pays::No => (State::Rejected, Some(why_not(outcome))),
+        Pays::Unclear => {
+            let why = "beside the others the time that it saves could not be told from noise";
+            (State::Undecided, Some(why.to_owned()))
+        }
+        Pays::Failed(why) => {
+            (State::Undecided, Some(format!("it could not be left out of the set: {why}")))
+        }
+    };
+    (worth, fate)
+}
+
+/// Why an index does not pay beside the others, with the figures of the statement that misses it most.
+fn why_not(outcome: &Outcome) -> String {
+    let served_by = &outcome.without.served_by;
+    let job = match &served_by[..] {
+        [] => "its statements do as well without it".to_owned(),
+        [one] => format!("{one} does its job"),
+        several => format!("{} do its job", several.join(" and ")),
+    };
+    let most = outcome.without.queries.iter().max_by(|a, b| a.saved_us().total_cmp(&b.saved_us()));
+    let figures = most.and_then(|query| {
+        let (without, with) = query.work.mean()?;
+        let blocks = match without.blocks == with.blocks {
+            true => format!("{} blocks with it and without", with.blocks),
+            false => format!("{} blocks without it and {} with it", without.blocks, with.blocks),
+        };
+        let median = |us: Option<f64>| us.map(|us| format!("{:.3}", us / 1e3));
+        let times = median(query.without.median_us())
+            .zip(median(query.with.median_us()))
+            .map_or(String::new(), |(without, with)| format!(", {without} and {with} ms"));
+        Some(format!(": {} touches {blocks}{times}", query.fingerprint))
+    });
+    job + &figures.unwrap_or_default()
+}
+
+fn set_fate(recommendation: &mut Recommendation, (state, why): Fate) {
+    recommendation.state = state;
+    recommendation.why = why;
+}
+
+/// What was not cut short. A trial notes what goes wrong in it and goes on, so that one which the user has stopped
+/// seems to have failed.
+pub(super) fn unless_stopped<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
+    PgError::unless_interrupted()?;
+    trial
+}
+
+pub(super) fn newly_built<'r>(
+    recommendations: &'r [Recommendation],
+    members: &[usize],
+) -> Vec<NewlyBuilt<'r>> {
+    members
+        .iter()
+        .filter_map(|at| {
+            let Recommendation { id, index, .. } = &recommendations[*at];
+            Some(NewlyBuilt { recommendation: id, index: index.as_ref()? })
+        })
+        .collect()
+}

@@ -1,0 +1,236 @@
+//! Executes rounds against three sessions, real or scripted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_postgres::Statement;
+
+use crate::model::trial::Arm;
+use crate::model::workload::Sample;
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::session::execute::Answer;
+use crate::trial::plan::schedule::{ARMS, ArmName, Slot};
+
+/// What became of one execution.
+#[derive(Debug, Clone)]
+pub enum Executed {
+    Done(Answer),
+    /// Stopped at its time limit, after so many microseconds: it takes at least as long.
+    Stopped(f64),
+    /// The server refused it, for this reason.
+    Failed(String),
+}
+
+/// Something that executes statements: a server, or a script with known latencies.
+pub trait Session {
+    /// Executes a sample once; `limit_ms` is its time limit where it has one of its own.
+    ///
+    /// # Errors
+    /// When nothing more can be executed: the server went away, or the user interrupts.
+    fn replay(&mut self, sample: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError>;
+}
+
+/// Where a session goes back to when a statement failed, or had a time limit of its own.
+pub(crate) const REPLAY_SAVEPOINT: &str = "pgassay_replay";
+
+/// A connection with its prepared statements.
+pub struct Prepared {
+    pub connection: Connection,
+    statements: HashMap<Arc<str>, Statement>,
+}
+
+impl Prepared {
+    pub fn new(connection: Connection) -> Self {
+        Prepared { connection, statements: HashMap::new() }
+    }
+
+    /// Goes back to where the replay began, after a failure.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub(crate) fn go_back(&self) -> Result<(), PgError> {
+        self.connection.batch(&format!("ROLLBACK TO SAVEPOINT {REPLAY_SAVEPOINT}"))
+    }
+
+    /// Executes a sample once in a transaction that is rolled back; see [`Connection::rolled_back`].
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn execute_and_roll_back(&mut self, sample: &Sample) -> Result<Answer, PgError> {
+        self.prepare(sample)?;
+        self.connection.rolled_back(|| self.measure(sample))
+    }
+
+    /// Executes a sample once. Preparing is not part of the latency.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn execute(&mut self, sample: &Sample) -> Result<Answer, PgError> {
+        self.prepare(sample)?;
+        self.measure(sample)
+    }
+
+    fn prepare(&mut self, sample: &Sample) -> Result<(), PgError> {
+        if !self.statements.contains_key(&sample.text) {
+            let statement = self.connection.prepare(&sample.text)?;
+            self.statements.insert(sample.text.clone(), statement);
+        }
+        Ok(())
+    }
+
+    /// Executes what is prepared.
+    fn measure(&self, sample: &Sample) -> Result<Answer, PgError> {
+        self.connection.measure(&self.statements[&sample.text], &sample.parameters)
+    }
+}
+
+impl Session for Prepared {
+    fn replay(&mut self, sample: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError> {
+        if let Some(limit_ms) = limit_ms {
+            self.connection.batch(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
+        }
+        let started = Instant::now();
+        let executed = match self.execute(sample) {
+            Ok(answer) if limit_ms.is_none() => return Ok(Executed::Done(answer)),
+            Ok(answer) => Executed::Done(answer),
+            Err(error) if error.kind != Kind::Statement => return Err(error),
+            Err(error) if error.is_timeout() => {
+                Executed::Stopped(started.elapsed().as_secs_f64() * 1e6)
+            }
+            Err(error) => Executed::Failed(error.to_string()),
+        };
+        // Takes back the limit, and the failure of the transaction.
+        self.go_back()?;
+        Ok(executed)
+    }
+}
+
+/// One statement to replay, with its parameter sets.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    pub samples: Vec<Sample>,
+    /// Time limit of one execution, milliseconds, where it is not that of the session.
+    pub limit_ms: Option<u64>,
+}
+
+/// What the arms of one statement gave.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    pub before: Arm,
+    pub after: Arm,
+    pub control: Arm,
+    /// For each round, the block of sessions that it ran in.
+    pub blocks: Vec<usize>,
+    /// Parameter sets whose rows differed between before and after.
+    pub differing: Vec<usize>,
+    /// Rows differed between before and control: the statement is not repeatable.
+    pub unsteady: bool,
+    /// Executions whose rows could be compared.
+    pub compared: usize,
+    /// Why it could not be executed to the end.
+    pub failed: Option<String>,
+}
+
+/// The three sessions of a trial.
+pub struct Sessions<'s> {
+    pub before: &'s mut dyn Session,
+    pub after: &'s mut dyn Session,
+    pub control: &'s mut dyn Session,
+}
+
+impl Sessions<'_> {
+    fn of(&mut self, arm: ArmName) -> &mut dyn Session {
+        match arm {
+            ArmName::Before => self.before,
+            ArmName::After => self.after,
+            ArmName::Control => self.control,
+        }
+    }
+}
+
+/// Runs one round in the sessions of a `block` and adds its latencies to `outcomes`, one for each statement. A
+/// statement that fails is not executed again, and the others go on.
+///
+/// # Errors
+/// When nothing more can be executed.
+pub fn run_round(
+    (sessions, block): (&mut Sessions<'_>, usize),
+    queries: &[Replayed],
+    slots: &[Slot],
+    outcomes: &mut [Outcome],
+) -> Result<(), PgError> {
+    let mut latencies: HashMap<(usize, ArmNumber), Vec<f64>> = HashMap::new();
+    // The executions of one parameter set stand next to each other, each arm once.
+    for together in slots.chunk_by(|a, b| a.turn == b.turn) {
+        let Slot { query, parameters, .. } = together[0];
+        let Replayed { samples, limit_ms } = &queries[query];
+        let outcome = &mut outcomes[query];
+        if outcome.failed.is_some() {
+            continue;
+        }
+        let mut answers = [None; 3];
+        for slot in together {
+            let at = number(slot.arm);
+            let latency_us = match sessions.of(slot.arm).replay(&samples[parameters], *limit_ms)? {
+                Executed::Done(answer) => {
+                    answers[at] = Some((answer.rows, answer.digest));
+                    answer.latency_us
+                }
+                Executed::Stopped(latency_us) => {
+                    outcome.arm(slot.arm).timed_out += 1;
+                    latency_us
+                }
+                Executed::Failed(why) => {
+                    outcome.failed = Some(why);
+                    break;
+                }
+            };
+            latencies.entry((query, at)).or_default().push(latency_us);
+        }
+        outcome.compare_rows(answers, parameters);
+    }
+    for (query, outcome) in outcomes.iter_mut().enumerate() {
+        if latencies.contains_key(&(query, number(ArmName::Before))) {
+            outcome.blocks.push(block);
+        }
+        for arm in ARMS {
+            if let Some(round) = latencies.remove(&(query, number(arm))) {
+                outcome.arm(arm).rounds.push(round);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Outcome {
+    fn arm(&mut self, arm: ArmName) -> &mut Arm {
+        match arm {
+            ArmName::Before => &mut self.before,
+            ArmName::After => &mut self.after,
+            ArmName::Control => &mut self.control,
+        }
+    }
+
+    /// Notes whether the rows of one parameter set were the same, as far as they came.
+    fn compare_rows(&mut self, answers: [Option<(u64, u64)>; 3], parameters: usize) {
+        let [Some(before), Some(after), Some(control)] = answers else { return };
+        self.compared += 1;
+        if before != control {
+            self.unsteady = true;
+        } else if before != after && !self.differing.contains(&parameters) {
+            self.differing.push(parameters);
+        }
+    }
+}
+
+type ArmNumber = usize;
+
+fn number(arm: ArmName) -> ArmNumber {
+    match arm {
+        ArmName::Before => 0,
+        ArmName::After => 1,
+        ArmName::Control => 2,
+    }
+}

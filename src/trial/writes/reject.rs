@@ -1,0 +1,75 @@
+//! What the accepted indexes cost the writes, and those that are not worth it.
+
+use super::balance::{Balance, Books};
+use super::measure::try_writes;
+use crate::model::recommendation::{Recommendation, State};
+use crate::model::trial::{Trial, WriteTrial};
+use crate::pg::connect::error::PgError;
+use crate::trial::config::Case;
+use crate::trial::forecast::Step as ForecastStep;
+use crate::trial::procedure::{MOST_SETS, Procedure, Step, newly_built, unless_stopped};
+
+impl Procedure<'_, '_> {
+    /// What the accepted ones together cost the writes, where that is asked for: into the trial that proves them.
+    /// One that costs more than it gains is taken out, and the rest tried again.
+    pub(crate) fn writes(&mut self, recommendations: &mut [Recommendation]) -> Result<(), PgError> {
+        if !self.case.with_writes {
+            return Ok(());
+        }
+        for number in 1..=MOST_SETS {
+            let mut accepted: Vec<usize> = (0..recommendations.len())
+                .filter(|at| recommendations[*at].state == State::Accepted)
+                .collect();
+            if accepted.is_empty() {
+                break;
+            }
+            self.begin(ForecastStep::Writes, "replaying the writes");
+            let changes = newly_built(recommendations, &accepted);
+            let tell = &mut *self.tell;
+            let step = &mut |done, of| tell(Step::Rounds { done, of });
+            let writes = unless_stopped(try_writes(self.case, &changes, step))?;
+            let worst = self.worst(recommendations, &accepted, &writes);
+            if let Some((at, balance)) = worst.filter(|_| number < MOST_SETS) {
+                accepted.retain(|other| *other != at);
+                recommendations[at].state = State::Rejected;
+                recommendations[at].why = Some(words(balance));
+                self.set = self.together(recommendations, accepted)?;
+                continue;
+            }
+            let only = |single: &&mut Trial| {
+                let is = |at: &usize| single.recommendations == [recommendations[*at].id.clone()];
+                accepted.iter().any(is)
+            };
+            if let Some(proof) = self.set.as_mut().or_else(|| self.singles.iter_mut().find(only)) {
+                proof.writes = Some(writes);
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    /// Of the accepted ones, that which is worth least beside what it costs the writes, if it is not worth it.
+    fn worst(
+        &self,
+        recommendations: &[Recommendation],
+        accepted: &[usize],
+        writes: &WriteTrial,
+    ) -> Option<(usize, Balance)> {
+        let Case { workload, shapes, .. } = *self.case;
+        let all: Vec<&Recommendation> = accepted.iter().map(|at| &recommendations[*at]).collect();
+        let proof = |id: &str| self.proof(id);
+        let books = Books { workload, shapes, accepted: &all, proof: &proof, writes };
+        let (id, balance) = books.worst()?;
+        let at = accepted.iter().find(|at| recommendations[**at].id == id)?;
+        Some((*at, balance))
+    }
+}
+
+fn words(balance: Balance) -> String {
+    let ms = |us: f64| format!("{:.0} ms", us / 1e3);
+    format!(
+        "it costs the writes of the workload {} and saves its statements {}, measured",
+        ms(balance.lost_us),
+        ms(balance.gained_us)
+    )
+}
