@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use pgassay::model::workload::Workload;
 use pgassay::source::collect::collector::Collector;
-use pgassay::source::{Options, read};
+use pgassay::source::format::framer::Options;
+use pgassay::source::read;
 use pgassay::sql::normalize::{fingerprint, literal_scan, normalizer};
 use pgassay::sql::resolve::resolver;
 

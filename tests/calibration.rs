@@ -6,8 +6,9 @@ use pgassay::pg::connect::error::PgError;
 use pgassay::pg::session::execute::Answer;
 use pgassay::stats::random::Random;
 use pgassay::trial::plan::schedule::round;
+use pgassay::trial::plan::statements::Replayed;
 use pgassay::trial::run::compare::compare;
-use pgassay::trial::run::replay::{Executed, Outcome, Replayed, Session, Sessions, run_round};
+use pgassay::trial::run::replay::{Executed, Outcome, Session, Sessions, run_round};
 
 /// A session whose latencies are log-normal around a scale; nothing sleeps.
 struct Scripted {

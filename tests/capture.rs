@@ -6,7 +6,8 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use pgassay::source::collect::collector::Collector;
-use pgassay::source::{Options, begins, capture, read};
+use pgassay::source::format::framer::Options;
+use pgassay::source::{begins, capture, read};
 use proptest::prelude::*;
 
 fn log(name: &str) -> Vec<u8> {

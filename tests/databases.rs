@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use pgassay::model::workload::Workload;
 use pgassay::source::collect::collector::Collector;
+use pgassay::source::format::framer::Options;
 use pgassay::source::message::database::{Wanted, choose};
-use pgassay::source::{Options, capture, read};
+use pgassay::source::{capture, read};
 
 /// Executions of the extended protocol, whose time is apart from parse and bind, of two databases that
 /// take turns in the log; each runs one statement of its own and one that both run.

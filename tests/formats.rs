@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use pgassay::model::workload::Workload;
 use pgassay::source::collect::collector::Collector;
-use pgassay::source::input::detect::Format;
-use pgassay::source::{Options, read};
+use pgassay::source::format::detect::Format;
+use pgassay::source::format::framer::Options;
+use pgassay::source::read;
 use serde_json::{Value, json};
 
 fn directory() -> PathBuf {

@@ -11,7 +11,8 @@ use pgassay::model::finding::Finding;
 use pgassay::rules::{self, Input};
 use pgassay::source::collect::collector::Collector;
 use pgassay::source::collect::resolve_all::understand;
-use pgassay::source::{Options, read};
+use pgassay::source::format::framer::Options;
+use pgassay::source::read;
 use pgassay::sql;
 use serde_json::Value;
 

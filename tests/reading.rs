@@ -8,7 +8,8 @@ use flate2::read::MultiGzDecoder;
 use pgassay::model::workload::Workload;
 use pgassay::model::workload::timeline::SlotHash;
 use pgassay::source::collect::collector::Collector;
-use pgassay::source::{Options, read};
+use pgassay::source::format::framer::Options;
+use pgassay::source::read;
 
 /// A log of the test data, unpacked.
 fn log(name: &str) -> Vec<u8> {

@@ -1,17 +1,19 @@
 //! The choice among candidates, held against the best of all choices.
 
-use pgassay::advice::Limits;
+use pgassay::advice::cost::statement_weight::Weighed;
 use pgassay::advice::cost::what_if::Costs;
+use pgassay::advice::input::Limits;
 use pgassay::advice::select::budget::{Priced, Room};
 use pgassay::advice::select::iterate::bundles;
-use pgassay::advice::select::selection::{Selection, Weighed};
+use pgassay::advice::select::selection::Selection;
 use pgassay::model::catalog::IndexKey;
 use pgassay::model::name::TableName;
 use pgassay::model::recommendation::IndexPlan;
 use pgassay::model::whatif::{Planned, Statistics, WhatIf};
 use pgassay::model::workload::{Query, Workload};
 use pgassay::source::collect::collector::Collector;
-use pgassay::source::{Options, read};
+use pgassay::source::format::framer::Options;
+use pgassay::source::read;
 
 const STATEMENTS: usize = 8;
 const CANDIDATES: usize = 13;

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Input;
-use super::with_planner::{Advised, Chosen};
+use super::advised::{Advised, Chosen};
+use super::input::Input;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Key, Shape};
 use crate::model::workload::values::{Kept, Values};

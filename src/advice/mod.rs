@@ -1,35 +1,12 @@
 //! Findings and planner costs to recommendations, each with its undo. Pure: costs come in through
 //! [`crate::model::whatif`].
 
+pub mod advised;
 pub mod candidates;
 pub mod cost;
 mod document_members;
 pub mod explain;
+pub mod input;
 pub mod select;
 pub mod with_planner;
 pub mod without_planner;
-
-use crate::model::catalog::Catalog;
-use crate::model::finding::Finding;
-use crate::model::workload::Workload;
-use crate::model::workload::shape::Shape;
-
-/// What advice is made from.
-#[derive(Clone, Copy)]
-pub struct Input<'a> {
-    pub workload: &'a Workload,
-    /// One for each statement of the workload.
-    pub shapes: &'a [Option<Shape>],
-    pub catalog: &'a Catalog,
-    pub findings: &'a [Finding],
-    pub limits: Limits,
-}
-
-/// What the user allows all new indexes together.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
-    pub budget_bytes: Option<u64>,
-    pub max_indexes: Option<usize>,
-    /// What they may add to the time that all writes of the workload take, percent.
-    pub max_write_overhead_pct: Option<f64>,
-}

@@ -1,11 +1,12 @@
 //! From a workload and a planner to the indexes worth having.
 
+use super::advised::{Advised, Chosen};
 use std::collections::HashMap;
 
-use super::Input;
+use super::candidates::candidate::{Candidate, Candidates};
 use super::candidates::expression_stats::{measured, without_coarse};
-use super::candidates::generate::{Candidate, Candidates, candidates};
-use super::candidates::key_length::{Longest, longest, within_a_row};
+use super::candidates::generate::candidates;
+use super::candidates::key_length::{longest, within_a_row};
 use super::cost::counted_size::counted;
 use super::cost::not_offerable::price;
 use super::cost::relevance::{Sized, relevant};
@@ -14,10 +15,11 @@ use super::cost::what_if::{Costs, Set};
 use super::cost::write_overhead::Writes;
 use super::document_members::members;
 use super::explain::why_no_index::{Found, reasons};
+use super::input::Input;
 use super::select::iterate::{Choice, Work, choose};
 use crate::index::size::index_bytes;
 use crate::model::catalog::Catalog;
-use crate::model::recommendation::{Estimate, IndexPlan, Takes};
+use crate::model::recommendation::{Estimate, Takes};
 use crate::model::whatif::{Build, Statistics, WhatIf};
 
 /// A condition that most rows meet leaves an index as large as it was.
@@ -26,33 +28,6 @@ const MOST_OF_THE_ROWS: f64 = 0.7;
 const MOST_PAIRS: usize = 10_000;
 /// Part of its cost above which a statement is not cheaper by an index.
 const UNCHANGED: f64 = 0.99;
-
-/// An index worth having, and why.
-#[derive(Debug, Clone)]
-pub struct Chosen {
-    pub plan: IndexPlan,
-    /// Statements that are cheaper by it than by the others alone, by position in the workload.
-    pub serves: Vec<usize>,
-    pub takes: Takes,
-    pub estimate: Option<Estimate>,
-    /// Why there is no estimate.
-    pub why: Option<String>,
-}
-
-/// What is worth having, and why nothing else is.
-#[derive(Debug, Clone)]
-pub struct Advised {
-    /// Those that save the most time first.
-    pub chosen: Vec<Chosen>,
-    /// What all of them together cost the writes of the workload; `None` where it writes nothing.
-    pub write_overhead_pct: Option<f64>,
-    /// Expensive statements without an index, by position in the workload, with the reason.
-    pub no_index: Vec<(usize, String)>,
-    /// Statements that the server cannot plan, by position in the workload, with the reason.
-    pub unplanned: Vec<(usize, String)>,
-    /// How long the values are that the candidates would hold.
-    pub longest: Longest,
-}
 
 /// The indexes worth having.
 pub fn advise(

@@ -1,18 +1,25 @@
 //! Indexes without a planner to ask: one for each finding that asks for it, none of them part of
 //! another.
 
-use super::Input;
 use super::candidates::foreign_key::{foreign_keys, names};
 use super::candidates::generate::{is_there, simplest};
 use super::candidates::inverted::inverted_together;
 use super::candidates::partial;
 use super::candidates::scan_needs::Asked;
 use super::document_members::members;
+use super::input::Input;
+use crate::advice::candidates::key_length::Longest;
+use crate::advice::explain::drop_index::drops;
+use crate::advice::explain::recommendation::add_cautions;
+use crate::advice::explain::recommendation::add_reason;
+use crate::advice::explain::recommendation::create_index;
+use crate::advice::without_planner;
 use crate::index::ddl::name;
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::finding::{Finding, Level};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
+use crate::model::recommendation::Recommendation;
 use crate::model::workload::Query;
 use crate::model::workload::shape::Scan;
 
@@ -187,6 +194,25 @@ fn serves(long: &[IndexKey], short: &[IndexKey], pinned: usize) -> bool {
             .iter()
             .zip(&rest[turned..])
             .all(|(a, b)| a.descending != b.descending && a.nulls_first != b.nulls_first)
+}
+
+/// Recommendations where no planner could be asked; `why` says why.
+pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
+    let mut taken = Vec::new();
+    // There are no sizes to hold against a budget.
+    let most = input.limits.max_indexes.unwrap_or(usize::MAX);
+    let mut recommendations: Vec<Recommendation> = without_planner::wanted(input)
+        .into_iter()
+        .take(most)
+        .map(|(plan, because)| {
+            let mut recommendation = create_index(input, plan, because, &mut taken);
+            add_reason(&mut recommendation, &format!("no estimate: {why}"));
+            recommendation
+        })
+        .collect();
+    add_cautions(input, &mut recommendations, &Longest::new());
+    recommendations.extend(drops(input, &recommendations));
+    recommendations
 }
 
 #[cfg(test)]

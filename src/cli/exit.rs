@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::pg::connect::error::{Kind, PgError};
-use crate::source::SourceError;
+use crate::source::error::SourceError;
 
 /// How the program ends. A public contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

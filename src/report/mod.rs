@@ -1,13 +1,17 @@
 //! A run to bytes, in every format. Knows a run and nothing else, so that a stored run can be
 //! rendered again, offline.
 
+pub mod error;
+pub mod escape;
 pub mod format;
 pub mod handover;
 pub mod record;
+pub mod summary;
 mod tables;
 pub mod words;
 
 use crate::model::run::Run;
+use crate::report::error::RenderError;
 
 /// A way to write a run down.
 pub struct Format {
@@ -52,17 +56,4 @@ pub fn by_name(name: &str) -> Option<&'static Format> {
 /// The format for a file's ending.
 pub fn by_extension(extension: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| !format.extension.is_empty() && format.extension == extension)
-}
-
-/// A run could not be rendered: a fault of ours, not of the run.
-#[derive(Debug, thiserror::Error)]
-pub enum RenderError {
-    #[error("template: {0}")]
-    Template(#[from] minijinja::Error),
-    #[error("JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("CSV: {0}")]
-    Csv(#[from] ::csv::Error),
-    #[error("output: {0}")]
-    Output(String),
 }

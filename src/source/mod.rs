@@ -10,11 +10,14 @@
 pub mod assembler;
 pub mod capture;
 pub mod collect;
+pub mod error;
 pub mod format;
 pub mod input;
 pub mod message;
 pub mod prefix;
 
+use crate::source::error::SourceError;
+use crate::source::format::framer::{Framer, Options, Scratch};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,67 +25,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use assembler::Assembler;
 use collect::collector::Collector;
 use collect::open_ends::Stretch;
+use format::detect::Format;
 use format::wrapped_log::{WrappedLog, Wrapping};
-use input::blocks::{Blocks, Cut};
-use input::detect::Format;
+use input::blocks::Blocks;
 use prefix::timestamp::Clock;
 
 /// Bytes looked at to tell the format. A csvlog record of a long statement has to fit.
 const HEAD_BYTES: usize = 256 * 1024;
-
-/// How to read what cannot be told from the bytes.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// `log_line_prefix` of a stderr log; detected when not given.
-    pub log_line_prefix: Option<String>,
-    /// Threads that read side by side; one for each core when not given.
-    pub threads: Option<usize>,
-    /// Bytes that a thread reads at a time; what the processor's cache holds when not given.
-    pub block_bytes: Option<usize>,
-}
-
-/// Why a source gave nothing at all.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    #[error("the input is empty")]
-    Empty,
-    #[error(
-        "no known format: not stderr, csvlog, jsonlog or syslog, not a cloud's JSON around them, nor an export of pg_stat_statements"
-    )]
-    UnknownFormat,
-    #[error("no line matches log_line_prefix {0:?}")]
-    Prefix(String),
-    #[error("log_line_prefix: {0}")]
-    BadPrefix(String),
-    #[error("a capture that cannot be read: {0}")]
-    Capture(String),
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-}
-
-/// Reads the records of one format.
-pub trait Framer: Cut {
-    /// Hands the messages of a block to the assembler, and returns the number of lines.
-    fn block(&self, block: &[u8], assembler: &mut Assembler<'_>, scratch: &mut Scratch) -> u64;
-
-    /// One thread has to read all blocks, in order.
-    fn is_sequential(&self) -> bool {
-        false
-    }
-
-    /// Hands over what was still under way at the end of the input.
-    fn finish(&self, _assembler: &mut Assembler<'_>, _scratch: &mut Scratch) {}
-}
-
-/// Buffers of one thread.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    pub clock: Clock,
-    pub text: Vec<u8>,
-    pub detail: Vec<u8>,
-    /// User, database and application.
-    pub names: [Vec<u8>; 3],
-}
 
 /// Reads one source into `collector` and returns its format. `name` stands in coverage examples.
 ///
@@ -101,7 +50,7 @@ pub fn read(
     if head.is_empty() {
         return Err(SourceError::Empty);
     }
-    let format = crate::source::input::detect::detect(head).ok_or(SourceError::UnknownFormat)?;
+    let format = crate::source::format::detect::detect(head).ok_or(SourceError::UnknownFormat)?;
     collector.begin(name);
     let framer: Box<dyn Framer> = match format {
         Format::Stderr => {

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use super::config::{NewlyBuilt, Stage};
 use super::plan::statements::Planned;
+use super::plan::statements::Replayed;
 use super::run::compare::BAND_PCT;
-use super::run::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
+use super::run::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Session};
 use super::run::sessions::{build_all, connect, work_of};
 use super::run::work::{WorkChange, is_less_for_some, work_change};
 use crate::model::trial::{Arm, NOTICEABLE_US, WithoutIndex, WithoutQuery, Work, WorkPairs};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::generate::Candidate;
+use super::candidate::Candidate;
 use crate::model::catalog::{Catalog, Column, IndexKey};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;

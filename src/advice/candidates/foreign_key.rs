@@ -1,6 +1,6 @@
 //! What findings ask of indexes.
 
-use crate::advice::Input;
+use crate::advice::input::Input;
 use crate::model::catalog::IndexKey;
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::IndexPlan;

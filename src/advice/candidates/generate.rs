@@ -1,5 +1,6 @@
 //! Every index that some statement of the workload could use, each once.
 
+use super::candidate::{Candidate, Candidates, Conditions};
 use std::collections::{HashMap, HashSet};
 
 use super::inverted::{all_inverted, does_as_well, inverted_together};
@@ -25,48 +26,9 @@ const HUGE_TABLE_BYTES: u64 = 1 << 30;
 /// Order on disk that an index of block ranges needs.
 const ORDERLY: f32 = 0.95;
 
-/// An index, and the statements that asked for one like it.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    pub plan: IndexPlan,
-    /// Positions in the workload.
-    pub queries: Vec<usize>,
-    /// Those of them that it serves by itself, and not one of several alternatives that all need an index.
-    pub whole: Vec<usize>,
-}
-
-impl Candidate {
-    /// Which no statement asked for yet.
-    pub fn new(plan: IndexPlan) -> Candidate {
-        Candidate { plan, queries: Vec::new(), whole: Vec::new() }
-    }
-
-    /// Notes that a statement asks for it.
-    pub fn ask(&mut self, query: usize, is_whole: bool) {
-        if !self.queries.contains(&query) {
-            self.queries.push(query);
-        }
-        if is_whole && !self.whole.contains(&query) {
-            self.whole.push(query);
-        }
-    }
-}
-
 /// Others that a candidate is united with, at most: their number would grow with the square of the
 /// statements.
 const MOST_UNITED: usize = 24;
-
-/// By the position of a statement, for each of its scans the conditions that a partial index may hold.
-pub type Conditions = HashMap<usize, Vec<(TableName, HashSet<String>)>>;
-
-/// What the statements ask of indexes.
-pub struct Candidates {
-    /// Over the whole workload, in order of appearance.
-    pub all: Vec<Candidate>,
-    pub conditions: Conditions,
-    /// Columns and expressions that are asked for one value, by table.
-    pub equal: HashSet<(TableName, String)>,
-}
 
 /// Candidates over the whole workload.
 pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Candidates {

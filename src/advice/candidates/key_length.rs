@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::generate::{Candidate, Candidates};
+use super::candidate::{Candidate, Candidates};
 use crate::index::ddl::as_plan;
 use crate::model::catalog::{Catalog, Column, IndexKey, Table, UserFunction, mentions};
 use crate::model::name::TableName;

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::relevance::Sized;
-use crate::advice::candidates::generate::Candidate;
+use crate::advice::candidates::candidate::Candidate;
 use crate::index::gin_size::gin_bytes;
 use crate::index::size::btree_bytes;
 use crate::model::catalog::{Catalog, Column, Table, mentions};

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::what_if::Set;
-use crate::advice::Input;
-use crate::advice::candidates::generate::{Candidate, Conditions, holds_rows};
+use crate::advice::candidates::candidate::{Candidate, Conditions};
+use crate::advice::candidates::generate::holds_rows;
+use crate::advice::input::Input;
 use crate::index::ddl::{Build, create};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::what_if::{Costs, Set};
-use crate::advice::select::selection::{LEAST_CHANGE_US, Weighed};
 use crate::model::workload::Workload;
 
 /// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
@@ -71,6 +70,24 @@ pub fn evened(weights: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     }
     whole
 }
+
+/// A statement as the selection sees it.
+#[derive(Debug, Clone)]
+pub struct Weighed {
+    /// Position in the workload.
+    pub query: usize,
+    /// What it takes now, in units that all statements share.
+    pub weight: f64,
+    /// Its cost with nothing added.
+    pub cost: f64,
+    /// What a change has to take off its weight to count: [`LEAST_CHANGE_US`] for each of its executions.
+    pub least_change: f64,
+}
+
+/// What a change has to take off one execution of a statement, microseconds: half of what every execution takes
+/// whatever its plan. Between two plans that both find their rows at once the planner decides by what it assumes of the
+/// cache and of the order of rows on disk.
+pub const LEAST_CHANGE_US: f64 = 50.0;
 
 #[cfg(test)]
 mod tests {

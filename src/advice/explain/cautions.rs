@@ -1,9 +1,9 @@
 //! What may go wrong once an index is there, although every statement that reads becomes faster.
 
 use crate::access::pushdown::{compared_by_policies, compares_leakproof, has_barrier, is_guarded};
-use crate::advice::Input;
 use crate::advice::candidates::key_length;
 use crate::advice::candidates::key_length::Longest;
+use crate::advice::input::Input;
 use crate::index::ddl::as_plan;
 use crate::index::partitioned::taken_in;
 use crate::model::catalog::{IndexKey, Table};

@@ -1,7 +1,7 @@
 //! Indexes to take away: what another covers, what nothing reads, what is not valid, and what a new one
 //! makes superfluous.
 
-use crate::advice::Input;
+use crate::advice::input::Input;
 use crate::index::ddl::{Build, drop, replaces};
 use crate::index::partitioned::again;
 use crate::model::catalog::{Catalog, Index, Table, TableKind};

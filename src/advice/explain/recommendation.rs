@@ -2,12 +2,11 @@
 
 use super::cautions::cautions;
 use super::drop_index::drops;
+use crate::advice::advised::Chosen;
 use crate::advice::candidates::foreign_key::{foreign_keys, names};
 use crate::advice::candidates::generate::is_there;
 use crate::advice::candidates::key_length::Longest;
-use crate::advice::with_planner::Chosen;
-use crate::advice::without_planner;
-use crate::advice::{Input, Limits};
+use crate::advice::input::{Input, Limits};
 use crate::index::ddl::{Build, create, drop, name, with_schemas};
 use crate::index::partitioned::taken_again;
 use crate::index::size::index_bytes;
@@ -17,25 +16,6 @@ use crate::sql::lex::identifier::{object_name, quote_table};
 
 /// What an index on a foreign key is for when no statement of the workload asks for it.
 const REFERENCES: &str = "serves the deletes of the rows that it refers to";
-
-/// Recommendations where no planner could be asked; `why` says why.
-pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
-    let mut taken = Vec::new();
-    // There are no sizes to hold against a budget.
-    let most = input.limits.max_indexes.unwrap_or(usize::MAX);
-    let mut recommendations: Vec<Recommendation> = without_planner::wanted(input)
-        .into_iter()
-        .take(most)
-        .map(|(plan, because)| {
-            let mut recommendation = create_index(input, plan, because, &mut taken);
-            add_reason(&mut recommendation, &format!("no estimate: {why}"));
-            recommendation
-        })
-        .collect();
-    add_cautions(input, &mut recommendations, &Longest::new());
-    recommendations.extend(drops(input, &recommendations));
-    recommendations
-}
 
 /// Recommendations from what a planner chose.
 pub fn with_planner(
@@ -74,7 +54,11 @@ pub fn with_planner(
     recommendations
 }
 
-fn add_cautions(input: &Input<'_>, recommendations: &mut [Recommendation], longest: &Longest) {
+pub(crate) fn add_cautions(
+    input: &Input<'_>,
+    recommendations: &mut [Recommendation],
+    longest: &Longest,
+) {
     for recommendation in recommendations {
         let index = recommendation.index.as_ref();
         recommendation.cautions =
@@ -113,7 +97,7 @@ fn references(input: &Input<'_>, chosen: &[Chosen]) -> Vec<(IndexPlan, Vec<Strin
         .collect()
 }
 
-fn add_reason(recommendation: &mut Recommendation, reason: &str) {
+pub(crate) fn add_reason(recommendation: &mut Recommendation, reason: &str) {
     recommendation.why = Some(match recommendation.why.take() {
         Some(known) => format!("{known}; {reason}"),
         None => reason.to_owned(),
@@ -121,7 +105,7 @@ fn add_reason(recommendation: &mut Recommendation, reason: &str) {
 }
 
 /// Findings about a statement that the index serves, on its table.
-fn because(input: &Input<'_>, chosen: &Chosen) -> Vec<String> {
+pub(crate) fn because(input: &Input<'_>, chosen: &Chosen) -> Vec<String> {
     let served: Vec<String> = chosen
         .serves
         .iter()
@@ -151,7 +135,7 @@ fn served(input: &Input<'_>, chosen: &Chosen) -> String {
     )
 }
 
-fn create_index(
+pub(crate) fn create_index(
     input: &Input<'_>,
     plan: IndexPlan,
     because: Vec<String>,

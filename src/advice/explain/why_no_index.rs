@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::access::pushdown::is_kept_back;
-use crate::advice::Input;
 use crate::advice::cost::what_if::{Costs, Set};
+use crate::advice::input::Input;
 use crate::model::catalog::{Catalog, Table};
 use crate::model::name::TableName;
 use crate::model::workload::Query;

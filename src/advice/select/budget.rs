@@ -1,7 +1,7 @@
 //! The room that new indexes have, and what they take of it.
 
-use crate::advice::Limits;
 use crate::advice::cost::what_if::Set;
+use crate::advice::input::Limits;
 
 /// Part of a budget that is kept free: by so much all indexes together may be larger than estimated.
 const SIZE_ERROR: f64 = 0.01;
@@ -14,7 +14,7 @@ pub struct Priced {
     pub net_bytes: f64,
     /// It takes the place of an index that is there.
     pub is_rebuild: bool,
-    /// What keeping it up costs, in the units of [`super::selection::Weighed::weight`].
+    /// What keeping it up costs, in the units of [`crate::advice::cost::statement_weight::Weighed::weight`].
     pub upkeep: f64,
     /// The same, less that of the indexes whose place it takes.
     pub net_upkeep: f64,

@@ -5,24 +5,12 @@
 //! place, until nothing changes. Where room is short, single indexes are held out or in for a while, which
 //! leads on to sets that no one exchange reaches.
 
+use crate::advice::cost::statement_weight::Weighed;
 use std::collections::VecDeque;
 
 use super::budget::{Priced, Room, Taken};
 use crate::advice::cost::charge::EACH_EXECUTION;
 use crate::advice::cost::what_if::{Costs, SMALLEST_CHANGE, Set};
-
-/// A statement as the selection sees it.
-#[derive(Debug, Clone)]
-pub struct Weighed {
-    /// Position in the workload.
-    pub query: usize,
-    /// What it takes now, in units that all statements share.
-    pub weight: f64,
-    /// Its cost with nothing added.
-    pub cost: f64,
-    /// What a change has to take off its weight to count: [`LEAST_CHANGE_US`] for each of its executions.
-    pub least_change: f64,
-}
 
 /// What was chosen.
 #[derive(Debug, Clone)]
@@ -93,10 +81,6 @@ const SMALLEST_GAIN: f64 = 1e-5;
 const REBUILD_CHANGE: f64 = 0.5;
 /// For one more index so much is enough whatever the part, in the planner's unit: twice what every execution takes.
 const MUCH: f64 = 2.0 * EACH_EXECUTION;
-/// What a change has to take off one execution of a statement, microseconds: half of what every execution takes
-/// whatever its plan. Between two plans that both find their rows at once the planner decides by what it assumes of the
-/// cache and of the order of rows on disk.
-pub const LEAST_CHANGE_US: f64 = 50.0;
 /// No index is smaller, bytes.
 const PAGE: f64 = 8_192.0;
 /// Parts of the room that are filled for a first try.

@@ -1,7 +1,7 @@
 //! Tidy figures: one row for each statement, arm and statistic.
 
 use crate::model::run::{Run, RunArm};
-use crate::report::RenderError;
+use crate::report::error::RenderError;
 
 const HEADER: [&str; 8] =
     ["recommendation", "fingerprint", "arm", "statistic", "value", "unit", "provenance", "verdict"];

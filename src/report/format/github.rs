@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::model::run::Run;
-use crate::report::RenderError;
+use crate::report::error::RenderError;
 
 /// GitHub shows ten annotations of a kind for each step and drops the rest without a word.
 const MOST: usize = 10;

@@ -1,7 +1,7 @@
 //! The run itself, and its schema.
 
 use crate::model::run::Run;
-use crate::report::RenderError;
+use crate::report::error::RenderError;
 
 /// # Errors
 /// When a number cannot be written as JSON.

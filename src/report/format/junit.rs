@@ -1,9 +1,10 @@
 //! JUnit XML: a test case for each statement checked, tried or found.
 
+use crate::report::escape::escape;
 use std::fmt::Write;
 
 use crate::model::run::Run;
-use crate::report::RenderError;
+use crate::report::error::RenderError;
 use crate::report::words::blocks;
 
 /// One test case.
@@ -101,21 +102,4 @@ fn cases(run: &Run) -> Vec<Case> {
         }
     }
     cases
-}
-
-/// Text for an attribute. Control characters have no place in XML at all.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' | '\t' => out.push(' '),
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

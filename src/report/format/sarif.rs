@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::run::{Run, RunFinding};
-use crate::report::RenderError;
+use crate::report::error::RenderError;
 
 /// # Errors
 /// When a number cannot be written as JSON.

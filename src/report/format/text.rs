@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::trial_text::trial_text;
 use crate::model::run::{Run, RunFinding, RunRecommendation};
-use crate::report::RenderError;
-use crate::report::handover::document::with_statements;
+use crate::report::error::RenderError;
+use crate::report::summary::lookup::with_statements;
 use crate::report::tables::{put, table};
 use crate::report::words::{
     blocks, bytes, change, count, coverage_pct, evidence, interval, middle_cut, milliseconds,

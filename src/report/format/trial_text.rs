@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::model::run::{Run, RunTrial, RunWrites};
-use crate::report::handover::document::{statement, with_statements};
-use crate::report::handover::gains::best_alone;
-use crate::report::handover::trust::noise_words;
-use crate::report::handover::write_cost::write_lead;
+use crate::report::summary::gains::best_alone;
+use crate::report::summary::lookup::{statement, with_statements};
+use crate::report::summary::trust::noise_words;
+use crate::report::summary::write_cost::write_lead;
 use crate::report::tables::{mark, put, table};
 use crate::report::words::{
     blocks, bytes, change, evidence, interval, milliseconds, pair, plural, quantiles, ratio,

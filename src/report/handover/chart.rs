@@ -128,7 +128,7 @@ pub fn p95_chart(rows: &[(String, [f64; 2])]) -> String {
             svg,
             "<text class=\"name\" x=\"{P95_LEFT}\" y=\"{:.1}\">{}</text><line class=\"way\" x1=\"{from:.1}\" y1=\"{y:.1}\" x2=\"{to:.1}\" y2=\"{y:.1}\"/><circle class=\"before\" cx=\"{from:.1}\" cy=\"{y:.1}\" r=\"4.5\"/><circle class=\"after\" cx=\"{to:.1}\" cy=\"{y:.1}\" r=\"4.5\"/><text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             top + 11.0,
-            crate::report::format::junit::escape(label),
+            crate::report::escape::escape(label),
             from.max(to) + 8.0,
             y + 4.0,
             milliseconds(*after)

@@ -5,9 +5,6 @@
 
 pub mod chart;
 pub mod document;
-pub mod gains;
 pub mod render;
 pub mod sections;
 pub mod template;
-pub(crate) mod trust;
-pub mod write_cost;

@@ -1,12 +1,13 @@
 //! Puts the handover together: the first page here, what stands behind it in `sections`.
 
 use super::chart::p95_chart;
-use super::document::{ChangeRow, CheckRow, Handover, heading, trial_of, using, with_statements};
-use super::gains::{gains, p95_pairs, saved_pct};
+use super::document::{ChangeRow, CheckRow, Handover};
 use super::sections::{left_out, lines, loop_section, queries, section};
-use super::trust::trust;
-use super::write_cost::write_cost;
 use crate::model::run::{Run, RunFinding, RunRecommendation};
+use crate::report::summary::gains::{gains, p95_pairs, saved_pct};
+use crate::report::summary::lookup::{heading, trial_of, using, with_statements};
+use crate::report::summary::trust::trust;
+use crate::report::summary::write_cost::write_cost;
 use crate::report::words::{
     before_after, blocks, change_within, count, evidence, plural, short_statement, spelled,
 };

@@ -2,13 +2,11 @@
 //! appendix.
 
 use super::chart::before_after;
-use super::document::{
-    Line, LoopSection, QueryRow, Section, SectionQuery, heading, statement, trial_of, using,
-    with_statements,
-};
+use super::document::{Line, LoopSection, QueryRow, Section, SectionQuery};
 use crate::model::run::{
     Run, RunFinding, RunQueryTrial, RunRecommendation, RunTrial, RunTriedIndex,
 };
+use crate::report::summary::lookup::{heading, statement, trial_of, using, with_statements};
 use crate::report::words::{
     bytes, change, change_within, count, evidence, interval, milliseconds, plural, quantiles, share,
 };

@@ -6,7 +6,7 @@ use minijinja::{AutoEscape, Environment, Value, context};
 
 use super::render::handover;
 use crate::model::run::Run;
-use crate::report::RenderError;
+use crate::report::error::RenderError;
 
 /// # Errors
 /// When the template has a fault.
@@ -48,7 +48,7 @@ fn cell(text: String) -> String {
 /// `**strong**`, `*emphasis*` and `` `code` `` of our own sentences, as HTML. What is code is nothing else: statements
 /// hold asterisks.
 fn html_emphasis(text: &str) -> String {
-    let escaped = crate::report::format::junit::escape(text);
+    let escaped = crate::report::escape::escape(text);
     let mut parts = escaped.split('`').peekable();
     let mut out = String::new();
     while let Some(plain) = parts.next() {

@@ -1,10 +1,10 @@
 //! csvlog of PostgreSQL 9.0 to 18: 22 to 26 columns, the first 23 always the same.
 
+use super::framer::Cut;
+use super::framer::{Framer, Scratch};
 use crate::source::assembler::Assembler;
-use crate::source::input::blocks::Cut;
 use crate::source::message::record::{Message, Severity};
 use crate::source::prefix::timestamp::looks_like_time;
-use crate::source::{Framer, Scratch};
 
 /// Columns by position, as in the manual's "Using CSV-Format Log Output".
 mod column {

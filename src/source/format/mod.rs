@@ -4,6 +4,8 @@
 //! Never: state across blocks. What crosses a border is `source::collect::open_ends`.
 
 pub mod csv_log;
+pub mod detect;
+pub mod framer;
 pub mod json_fields;
 pub mod json_log;
 pub mod json_record;

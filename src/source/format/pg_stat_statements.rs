@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::source::SourceError;
 use crate::source::collect::collector::{By, Collector};
 use crate::source::collect::statement::Counted;
+use crate::source::error::SourceError;
 use crate::source::message::database::numbered;
 
 /// # Errors

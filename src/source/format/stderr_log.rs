@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::csv_log::number;
+use super::framer::Cut;
+use super::framer::{Framer, Options, Scratch};
 use crate::source::assembler::Assembler;
-use crate::source::input::blocks::Cut;
+use crate::source::error::SourceError;
 use crate::source::message::record::{Message, Severity};
 use crate::source::prefix::log_line_prefix::Prefix;
 use crate::source::prefix::severity::{Fields, severity, severity_at};
 use crate::source::prefix::timestamp::looks_like_time;
-use crate::source::{Framer, Options, Scratch, SourceError};
 
 /// A stderr log with its prefix.
 pub struct StderrLog {

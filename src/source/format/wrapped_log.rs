@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::csv_log::number;
+use super::framer::Cut;
+use super::framer::{Framer, Options, Scratch};
 use super::json_record::{self, Found, objects, records};
 use super::syslog::{self, without_number};
 use crate::source::assembler::Assembler;
-use crate::source::input::blocks::{Cut, Lines, last_line};
+use crate::source::error::SourceError;
+use crate::source::input::blocks::{Lines, last_line};
 use crate::source::message::record::{Message, Severity};
 use crate::source::prefix::log_line_prefix::Prefix;
 use crate::source::prefix::severity::severity_in;
 use crate::source::prefix::timestamp::looks_like_time;
-use crate::source::{Framer, Options, Scratch, SourceError};
 
 /// Messages under way at the same time; beyond that the oldest is taken for complete.
 const MOST_OPEN: usize = 4_096;

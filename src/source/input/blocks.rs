@@ -1,20 +1,14 @@
 //! An input in blocks that end where a record ends, for several readers at once.
 
+use crate::source::format::framer::Cut;
 use std::io::Read;
 
-use crate::source::SourceError;
+use crate::source::error::SourceError;
 
 /// Bytes of a block: small enough for the processor's cache, large enough that its ends do not count.
 const BLOCK_BYTES: usize = 1024 * 1024;
 /// Longest record kept whole, bytes. Longer ones are cut: a statement of this size is no request.
 const MAX_RECORD_BYTES: usize = 256 * 1024 * 1024;
-
-/// Where a format's records may be cut.
-pub trait Cut: Sync {
-    /// Length of the longest part of `block` that holds whole records only; `None` when there is no
-    /// such part as yet. `block` begins with a record, or with what is left of one.
-    fn cut(&self, block: &[u8]) -> Option<usize>;
-}
 
 /// Hands out one block after the other.
 pub struct Blocks<'r> {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use crate::source::SourceError;
+use crate::source::error::SourceError;
 
 /// Bytes read from a packed input at a time.
 const BUFFER_BYTES: usize = 256 * 1024;

@@ -5,4 +5,3 @@
 
 pub mod blocks;
 pub mod compressed;
-pub mod detect;

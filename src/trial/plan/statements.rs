@@ -12,7 +12,6 @@ use crate::pg::session::guard::Guard;
 use crate::stats::random::Random;
 
 use super::parameters;
-use crate::trial::run::replay::Replayed;
 
 /// Statements looked at for each table of a trial, at most: those with the longest time among those that
 /// scan it. Which of them are replayed is decided once the index is there.
@@ -95,4 +94,12 @@ pub fn plan<'w>(
         }
     }
     plan
+}
+
+/// One statement to replay, with its parameter sets.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    pub samples: Vec<Sample>,
+    /// Time limit of one execution, milliseconds, where it is not that of the session.
+    pub limit_ms: Option<u64>,
 }

@@ -5,7 +5,6 @@
 //! slow ones shall not keep them from their p95.
 
 pub use crate::stats::bootstrap::FEWEST_ROUNDS;
-use crate::trial::run::compare::FEWEST_FOR_P95;
 /// Rounds after which a trial ends where work decides about all of its statements.
 pub const FIRST_ROUNDS: usize = 3;
 /// Executions of a statement in a round, at most: more rounds say more than longer ones.
@@ -62,6 +61,9 @@ pub fn share(seconds: &[f64], wanted_rounds: usize, budget_s: f64) -> Shares {
     let rounds = rounds.min(executions.iter().copied().max().unwrap_or(rounds));
     Shares { rounds, executions, left_out }
 }
+
+/// Executions in an arm from which on p95 has a one-sided 95 % bound at all: 0.95^59 < 0.05.
+pub const FEWEST_FOR_P95: usize = 59;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use crate::model::trial::{Arm, Evidence, NOTICEABLE_US, QuantileChange, Verdict,
 use crate::stats::bootstrap::{Change, FEWEST_ROUNDS, quantile_change};
 use crate::stats::quantile::sample_quantile;
 use crate::stats::verdict::{Judgement, judge, log_ratio};
+use crate::trial::plan::time_budget::FEWEST_FOR_P95;
 
 /// Changes of a quantile within this are nothing, percent. With it, 60 of 60 comparisons of a statement with
 /// itself stayed silent on a busy machine, where intervals alone raised the alarm in 6 to 8 of 100.
@@ -13,8 +14,6 @@ pub const BAND_PCT: f64 = 10.0;
 /// The same where plans and work are the same on both sides: nothing but a session that runs on a busier core
 /// explains most of what moves there, and that was 31 % in one of twenty runs.
 const SAME_WORK_BAND_PCT: f64 = 50.0;
-/// Executions in an arm from which on p95 has a one-sided 95 % bound at all: 0.95^59 < 0.05.
-pub const FEWEST_FOR_P95: usize = 59;
 /// Executions in an arm below which not even the median has such a bound: 0.5^6 < 0.025.
 pub const FEWEST_FOR_MEDIAN: usize = 6;
 /// Executions in an arm whose medians tell in which direction the time went, where work tells how far.

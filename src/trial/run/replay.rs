@@ -1,5 +1,6 @@
 //! Executes rounds against three sessions, real or scripted.
 
+use crate::trial::plan::statements::Replayed;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -105,14 +106,6 @@ impl Session for Prepared {
         self.go_back()?;
         Ok(executed)
     }
-}
-
-/// One statement to replay, with its parameter sets.
-#[derive(Debug, Clone)]
-pub struct Replayed {
-    pub samples: Vec<Sample>,
-    /// Time limit of one execution, milliseconds, where it is not that of the session.
-    pub limit_ms: Option<u64>,
 }
 
 /// What the arms of one statement gave.

@@ -4,7 +4,7 @@
 //! planner sees them; the other two go on without, on the same data and the same cache. If anything
 //! dies, the server rolls back, and there is nothing to clean up.
 
-use super::replay::{Executed, Outcome, Prepared, REPLAY_SAVEPOINT, Replayed, Session};
+use super::replay::{Executed, Outcome, Prepared, REPLAY_SAVEPOINT, Session};
 use crate::model::plan::Plan as ServerPlan;
 use crate::model::trial::{TriedIndex, Unreplayed, Work, WorkPairs};
 use crate::model::workload::Sample;
@@ -21,6 +21,7 @@ use crate::sql::rewrite::row_order::may_decide;
 use crate::trial::config::{Effort, NewlyBuilt};
 use crate::trial::plan::pace::Pace;
 use crate::trial::plan::statements::Planned;
+use crate::trial::plan::statements::Replayed;
 
 /// Parameter sets that are explained with what they touch, of a statement whose execution takes less than so many
 /// seconds in all arms together; of one that takes longer, one.

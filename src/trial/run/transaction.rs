@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::compare::{Comparison, compare, noise_pct};
-use super::replay::{Outcome, Replayed, Sessions, run_round};
+use super::replay::{Outcome, Sessions, run_round};
 use super::sessions::{Block, Explained};
 use super::work::{WorkChange, work_change};
 use crate::model::trial::{QueryTrial, Trial, Unreplayed, WorkPairs};
@@ -14,6 +14,7 @@ use crate::stats::random::Random;
 use crate::trial::config::{Effort, NewlyBuilt, Stage};
 use crate::trial::plan::pace::{Pace, limits_ms};
 use crate::trial::plan::schedule::round;
+use crate::trial::plan::statements::Replayed;
 use crate::trial::plan::statements::{Plan, Planned};
 use crate::trial::plan::time_budget::{
     ENOUGH, FEWEST_ROUNDS, FIRST_ROUNDS, FIRST_STRETCH, Shares, share,

@@ -1,9 +1,9 @@
 //! Tells the format of an input from its beginning.
 
-use super::blocks::Lines;
-use crate::source::format::json_record;
-use crate::source::format::json_record::{Found, objects, records};
-use crate::source::format::syslog;
+use super::json_record;
+use super::json_record::{Found, objects, records};
+use super::syslog;
+use crate::source::input::blocks::Lines;
 use crate::source::prefix::severity::{severity_at, severity_in};
 use crate::source::prefix::timestamp::looks_like_time;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::document::{statement, trial_of_all};
+use super::lookup::{statement, trial_of_all};
 use crate::model::run::{Run, RunAlone, RunArm, RunQueryTrial, RunRecommendation};
 use crate::report::words::{
     before_after, blocks, bytes, change_within, milliseconds, plural, share,
@@ -40,7 +40,7 @@ struct Gain<'r> {
 }
 
 /// Percent of the time of the workload that the accepted changes save: the sum of what is printed in the rows.
-pub(super) fn saved_pct(run: &Run) -> f64 {
+pub(crate) fn saved_pct(run: &Run) -> f64 {
     total_pct(&gains_of(run))
 }
 
@@ -84,7 +84,7 @@ fn saved_part(query: &RunQueryTrial) -> f64 {
     medians.map_or(0.0, |(before, after)| 1.0 - after / before)
 }
 
-pub(super) fn gains(run: &Run) -> Option<Gains> {
+pub(crate) fn gains(run: &Run) -> Option<Gains> {
     let gains = gains_of(run);
     if gains.is_empty() {
         return None;
@@ -131,7 +131,7 @@ pub(crate) fn best_alone(query: &RunQueryTrial) -> Option<&RunAlone> {
 }
 
 /// p95 of the statements that the accepted changes concern, before and after: their texts and microseconds.
-pub(super) fn p95_pairs(run: &Run) -> Vec<(&str, [f64; 2])> {
+pub(crate) fn p95_pairs(run: &Run) -> Vec<(&str, [f64; 2])> {
     let pairs = gains_of(run).into_iter().filter(|gain| gain.query.verdict == "improved");
     pairs
         .filter_map(|gain| {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::document::statement;
+use super::lookup::statement;
 use crate::model::run::{Run, RunWrites};
 use crate::report::words::{bytes, change, change_within, interval, milliseconds, pair, ratio};
 
@@ -33,7 +33,7 @@ pub struct OwnRow {
     pub wal: String,
 }
 
-pub(super) fn write_cost(run: &Run) -> Option<WriteCost> {
+pub(crate) fn write_cost(run: &Run) -> Option<WriteCost> {
     let writes = run.trials.iter().find_map(|trial| trial.writes.as_ref())?;
     let figure = |value: Option<f64>| value.map_or("–".to_owned(), milliseconds);
     let rows = writes

@@ -1,6 +1,6 @@
 //! How far the figures of a run can be trusted, in sentences.
 
-use super::document::{statement, trial_of_all};
+use super::lookup::{statement, trial_of_all};
 use crate::model::run::{Run, RunQueryTrial};
 use crate::report::words::{count, plural, short_statement};
 
@@ -9,7 +9,7 @@ const BUSY_PCT: f64 = 50.0;
 /// Width of a statement in a sentence, characters.
 const SQL_WIDTH: usize = 70;
 
-pub(super) fn trust(run: &Run) -> Vec<String> {
+pub(crate) fn trust(run: &Run) -> Vec<String> {
     let mut lines = Vec::new();
     let all: Vec<&RunQueryTrial> = run.trials.iter().flat_map(|t| &t.queries).collect();
     let executions: u64 = all.iter().map(|query| query.before.n).sum();

@@ -1,0 +1,33 @@
+//! What advice gives: the chosen indexes, and why statements have none.
+
+use super::candidates::key_length::Longest;
+use crate::model::recommendation::Estimate;
+use crate::model::recommendation::IndexPlan;
+use crate::model::recommendation::Takes;
+
+/// An index worth having, and why.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    pub plan: IndexPlan,
+    /// Statements that are cheaper by it than by the others alone, by position in the workload.
+    pub serves: Vec<usize>,
+    pub takes: Takes,
+    pub estimate: Option<Estimate>,
+    /// Why there is no estimate.
+    pub why: Option<String>,
+}
+
+/// What is worth having, and why nothing else is.
+#[derive(Debug, Clone)]
+pub struct Advised {
+    /// Those that save the most time first.
+    pub chosen: Vec<Chosen>,
+    /// What all of them together cost the writes of the workload; `None` where it writes nothing.
+    pub write_overhead_pct: Option<f64>,
+    /// Expensive statements without an index, by position in the workload, with the reason.
+    pub no_index: Vec<(usize, String)>,
+    /// Statements that the server cannot plan, by position in the workload, with the reason.
+    pub unplanned: Vec<(usize, String)>,
+    /// How long the values are that the candidates would hold.
+    pub longest: Longest,
+}

@@ -1,0 +1,45 @@
+//! An index that could serve statements, with those that ask for it.
+
+use crate::model::name::TableName;
+use crate::model::recommendation::IndexPlan;
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+/// An index, and the statements that asked for one like it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub plan: IndexPlan,
+    /// Positions in the workload.
+    pub queries: Vec<usize>,
+    /// Those of them that it serves by itself, and not one of several alternatives that all need an index.
+    pub whole: Vec<usize>,
+}
+
+impl Candidate {
+    /// Which no statement asked for yet.
+    pub fn new(plan: IndexPlan) -> Candidate {
+        Candidate { plan, queries: Vec::new(), whole: Vec::new() }
+    }
+
+    /// Notes that a statement asks for it.
+    pub fn ask(&mut self, query: usize, is_whole: bool) {
+        if !self.queries.contains(&query) {
+            self.queries.push(query);
+        }
+        if is_whole && !self.whole.contains(&query) {
+            self.whole.push(query);
+        }
+    }
+}
+
+/// By the position of a statement, for each of its scans the conditions that a partial index may hold.
+pub type Conditions = HashMap<usize, Vec<(TableName, HashSet<String>)>>;
+
+/// What the statements ask of indexes.
+pub struct Candidates {
+    /// Over the whole workload, in order of appearance.
+    pub all: Vec<Candidate>,
+    pub conditions: Conditions,
+    /// Columns and expressions that are asked for one value, by table.
+    pub equal: HashSet<(TableName, String)>,
+}

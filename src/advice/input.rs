@@ -1,0 +1,26 @@
+//! What advice is made from.
+
+use crate::model::catalog::Catalog;
+use crate::model::finding::Finding;
+use crate::model::workload::Workload;
+use crate::model::workload::shape::Shape;
+
+/// What advice is made from.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    pub workload: &'a Workload,
+    /// One for each statement of the workload.
+    pub shapes: &'a [Option<Shape>],
+    pub catalog: &'a Catalog,
+    pub findings: &'a [Finding],
+    pub limits: Limits,
+}
+
+/// What the user allows all new indexes together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    pub budget_bytes: Option<u64>,
+    pub max_indexes: Option<usize>,
+    /// What they may add to the time that all writes of the workload take, percent.
+    pub max_write_overhead_pct: Option<f64>,
+}
