@@ -1,9 +1,7 @@
 //! What advice gives: the chosen indexes, and why statements have none.
 
 use super::candidates::key_length::Longest;
-use crate::model::recommendation::Estimate;
-use crate::model::recommendation::IndexPlan;
-use crate::model::recommendation::Takes;
+use crate::model::recommendation::{Estimate, IndexPlan, Takes};
 
 /// An index worth having, and why.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! From a workload and a planner to the indexes worth having.
 
-use super::advised::{Advised, Chosen};
 use std::collections::HashMap;
 
+use super::advised::{Advised, Chosen};
 use super::candidates::candidate::{Candidate, Candidates};
 use super::candidates::expression_stats::{measured, without_coarse};
 use super::candidates::generate::candidates;

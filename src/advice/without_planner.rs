@@ -4,22 +4,18 @@
 use super::candidates::foreign_key::{foreign_keys, names};
 use super::candidates::generate::{is_there, simplest};
 use super::candidates::inverted::inverted_together;
+use super::candidates::key_length::Longest;
 use super::candidates::partial;
 use super::candidates::scan_needs::Asked;
 use super::document_members::members;
+use super::explain::drop_index::drops;
+use super::explain::recommendation::{add_cautions, add_reason, create_index};
 use super::input::Input;
-use crate::advice::candidates::key_length::Longest;
-use crate::advice::explain::drop_index::drops;
-use crate::advice::explain::recommendation::add_cautions;
-use crate::advice::explain::recommendation::add_reason;
-use crate::advice::explain::recommendation::create_index;
-use crate::advice::without_planner;
 use crate::index::ddl::name;
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::finding::{Finding, Level};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
-use crate::model::recommendation::Recommendation;
+use crate::model::recommendation::{IndexPlan, Recommendation};
 use crate::model::workload::Query;
 use crate::model::workload::shape::Scan;
 
@@ -201,7 +197,7 @@ pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
     let mut taken = Vec::new();
     // There are no sizes to hold against a budget.
     let most = input.limits.max_indexes.unwrap_or(usize::MAX);
-    let mut recommendations: Vec<Recommendation> = without_planner::wanted(input)
+    let mut recommendations: Vec<Recommendation> = wanted(input)
         .into_iter()
         .take(most)
         .map(|(plan, because)| {

@@ -5,7 +5,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::steps::{Action, Step};
-use crate::index::ddl::{does, is_concurrent};
+use crate::index::covers::does;
+use crate::index::ddl::is_concurrent;
 use crate::index::partitioned::is_for_parent_only;
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;

@@ -1,10 +1,9 @@
 //! Recommendations for what was gathered: with HypoPG, by building, or from a schema alone.
 
-use super::args;
 use super::exit::Failure;
 use super::gather::{Gathered, Live};
-use super::output;
 use super::progress::Progress;
+use super::{args, output};
 use crate::advice::candidates::key_length::Longest;
 use crate::advice::explain::cautions::to_know;
 use crate::advice::explain::recommendation::with_planner;

@@ -18,13 +18,12 @@ use crate::pg::catalog::search_path;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
 use crate::report::record;
-use crate::source;
 use crate::source::collect::collector::{By, Collector};
 use crate::source::collect::statement::Counted;
 use crate::source::format::framer::Options;
 use crate::source::message::database;
 use crate::source::message::database::{Database, choose};
-use crate::sql;
+use crate::{source, sql};
 
 /// Share of the time on unknown tables from which on it is said, percent.
 const NOTICEABLE_PCT: f64 = 1.0;

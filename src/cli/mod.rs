@@ -15,12 +15,11 @@ mod stored;
 
 use std::process::ExitCode;
 
+use args::{Args, Command};
 use clap::Parser;
+use exit::{Exit, Failure};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-
-use args::{Args, Command};
-use exit::{Exit, Failure};
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {

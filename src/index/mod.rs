@@ -4,7 +4,9 @@
 //! Rules, advice, trials and `apply` ask here.
 //! Never: a connection to a server, or a choice between candidates.
 
+pub mod covers;
 pub mod ddl;
 pub mod gin_size;
 pub mod partitioned;
+pub mod serves;
 pub mod size;

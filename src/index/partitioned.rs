@@ -1,6 +1,7 @@
 //! Indexes of partitioned tables, which are those of their partitions.
 
-use super::ddl::{as_plan, concurrently, same_key, same_predicate};
+use super::covers::{as_plan, same_key, same_predicate};
+use super::ddl::concurrently;
 use crate::model::catalog::{Index, IndexKey, PartIndex, Table, TableKind};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;

@@ -1,6 +1,7 @@
 //! Model to run file: the one place where plain data gets its public keys.
 
-use super::words::{self, bytes, change};
+use super::words;
+use super::words::{bytes, change};
 use crate::model::catalog::Catalog;
 use crate::model::finding::{Finding, Subject};
 use crate::model::recommendation::{Recommendation, Takes};

@@ -16,8 +16,6 @@ pub mod input;
 pub mod message;
 pub mod prefix;
 
-use crate::source::error::SourceError;
-use crate::source::format::framer::{Framer, Options, Scratch};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +27,9 @@ use format::detect::Format;
 use format::wrapped_log::{WrappedLog, Wrapping};
 use input::blocks::Blocks;
 use prefix::timestamp::Clock;
+
+use crate::source::error::SourceError;
+use crate::source::format::framer::{Framer, Options, Scratch};
 
 /// Bytes looked at to tell the format. A csvlog record of a long statement has to fit.
 const HEAD_BYTES: usize = 256 * 1024;

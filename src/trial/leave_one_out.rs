@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::config::{NewlyBuilt, Stage};
-use super::plan::statements::Planned;
-use super::plan::statements::Replayed;
+use super::plan::statements::{Planned, Replayed};
 use super::run::compare::BAND_PCT;
 use super::run::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Session};
 use super::run::sessions::{build_all, connect, work_of};

@@ -483,7 +483,7 @@ fn rows_among_which_ties_decide_speak_against_no_index() {
     shop.connect()
         .batch(
             "CREATE TABLE ranks (id int PRIMARY KEY, season int, points int, player int);
-             INSERT INTO ranks SELECT i, i % 4, hashint4(i) & 15, 30000 - i FROM generate_series(1, 30000) i;
+             INSERT INTO ranks SELECT i, i % 400, hashint4(i) & 3, 30000 - i FROM generate_series(1, 30000) i;
              ANALYZE ranks",
         )
         .unwrap();

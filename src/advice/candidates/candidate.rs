@@ -1,9 +1,9 @@
 //! An index that could serve statements, with those that ask for it.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
-use std::collections::HashMap;
-use std::collections::HashSet;
 
 /// An index, and the statements that asked for one like it.
 #[derive(Debug, Clone)]

@@ -1,14 +1,15 @@
 //! Every index that some statement of the workload could use, each once.
 
-use super::candidate::{Candidate, Candidates, Conditions};
 use std::collections::{HashMap, HashSet};
 
+use super::candidate::{Candidate, Candidates, Conditions};
 use super::inverted::{all_inverted, does_as_well, inverted_together};
 use super::key_length::{fit_together, stays_short};
 use super::partial;
 use super::scan_needs::{Asked, Wanted, Wants, wants};
 use crate::access::pushdown::{compared_by_policies, is_guarded, is_served_through_policies};
-use crate::index::ddl::{Build, create, does};
+use crate::index::covers::does;
+use crate::index::ddl::{Build, create};
 use crate::model::catalog::{Catalog, Column, IndexKey, Table};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;

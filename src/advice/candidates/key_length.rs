@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::candidate::{Candidate, Candidates};
-use crate::index::ddl::as_plan;
+use crate::index::covers::as_plan;
 use crate::model::catalog::{Catalog, Column, IndexKey, Table, UserFunction, mentions};
 use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;

@@ -4,7 +4,7 @@ use crate::access::pushdown::{compared_by_policies, compares_leakproof, has_barr
 use crate::advice::candidates::key_length;
 use crate::advice::candidates::key_length::Longest;
 use crate::advice::input::Input;
-use crate::index::ddl::as_plan;
+use crate::index::covers::as_plan;
 use crate::index::partitioned::taken_in;
 use crate::model::catalog::{IndexKey, Table};
 use crate::model::recommendation::{IndexPlan, Recommendation};

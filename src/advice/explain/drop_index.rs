@@ -2,7 +2,8 @@
 //! makes superfluous.
 
 use crate::advice::input::Input;
-use crate::index::ddl::{Build, drop, replaces};
+use crate::index::covers::replaces;
+use crate::index::ddl::{Build, drop};
 use crate::index::partitioned::again;
 use crate::model::catalog::{Catalog, Index, Table, TableKind};
 use crate::model::finding::Finding;

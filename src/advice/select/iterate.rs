@@ -7,12 +7,11 @@ use super::selection::Selection;
 use crate::advice::cost::counted_size::resized;
 use crate::advice::cost::relevance::Sized;
 use crate::advice::cost::scan_model::relations;
-use crate::advice::cost::statement_weight::Weighed;
-use crate::advice::cost::statement_weight::evened;
+use crate::advice::cost::statement_weight::{Weighed, evened};
 use crate::advice::cost::what_if::{Costs, Set};
 use crate::advice::cost::write_overhead::Writes;
 use crate::advice::input::Input;
-use crate::index::ddl::{covers, replaces};
+use crate::index::covers::{covers, replaces};
 use crate::model::catalog::{Catalog, Table};
 use crate::model::recommendation::IndexPlan;
 

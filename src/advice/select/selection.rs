@@ -5,11 +5,11 @@
 //! place, until nothing changes. Where room is short, single indexes are held out or in for a while, which
 //! leads on to sets that no one exchange reaches.
 
-use crate::advice::cost::statement_weight::Weighed;
 use std::collections::VecDeque;
 
 use super::budget::{Priced, Room, Taken};
 use crate::advice::cost::charge::EACH_EXECUTION;
+use crate::advice::cost::statement_weight::Weighed;
 use crate::advice::cost::what_if::{Costs, SMALLEST_CHANGE, Set};
 
 /// What was chosen.

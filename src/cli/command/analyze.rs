@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use crate::cli::advice::{Building, recommend};
-use crate::cli::args;
-use crate::cli::config;
 use crate::cli::config::Config;
 use crate::cli::confirm::confirm_loops;
 use crate::cli::connection::{consent, flags_again, sources_again};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::gather::{Gathered, Wanted, gather, run_of};
-use crate::cli::output;
 use crate::cli::progress::Progress;
+use crate::cli::{args, config, output};
 use crate::model::finding::{Finding, Level};
 use crate::model::recommendation::Recommendation;
 use crate::pg::planner::hypopg::BuildRoom;

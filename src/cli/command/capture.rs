@@ -3,12 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::cli::args;
-use crate::cli::config;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::gather::{Collected, Wanted, collect, one_database};
-use crate::cli::output;
 use crate::cli::progress::Progress;
+use crate::cli::{args, config, output};
 
 /// # Errors
 /// When a source cannot be read, nothing was in it, or the capture cannot be written.

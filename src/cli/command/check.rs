@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::baseline::{self, Baseline, BaselineQuery, Measured, StoredSample};
-use crate::check::gate::{self, Checked, Compared, Status};
+use crate::check::baseline::{Baseline, BaselineQuery, Measured, StoredSample};
+use crate::check::gate::{Checked, Compared, Status};
 use crate::check::measure::{Limits, Look, Night, PASSES, look_again, measure};
-use crate::cli::args;
-use crate::cli::config;
+use crate::check::{baseline, gate};
 use crate::cli::connection::flags_again;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::gather::{Gathered, Live, Wanted, gather, run_of};
-use crate::cli::output;
 use crate::cli::progress::Progress;
+use crate::cli::{args, config, output};
 use crate::model::run::{Run, RunCheck};
 use crate::model::workload::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Sample};

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::cli::args;
-use crate::cli::config;
 use crate::cli::connection::{describe, flags_again, open, settings};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::print;
+use crate::cli::{args, config};
 use crate::pg::doctor::{Mark, examine};
 
 /// # Errors

@@ -1,9 +1,7 @@
 //! `report`: a stored run, rendered again. Offline.
 
-use crate::cli::args;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output;
-use crate::cli::stored;
+use crate::cli::{args, output, stored};
 
 /// # Errors
 /// When the file is no run file, or of a later version.

@@ -2,13 +2,11 @@
 
 use super::analyze::find;
 use crate::cli::advice::recommend;
-use crate::cli::args;
-use crate::cli::config;
 use crate::cli::connection::consent;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::gather::{Gathered, Live, Wanted, gather, run_of};
-use crate::cli::output;
 use crate::cli::progress::Progress;
+use crate::cli::{args, config, output};
 use crate::model::finding::Finding;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;

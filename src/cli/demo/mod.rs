@@ -8,14 +8,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::cli::advice::recommend;
-use crate::cli::args;
 use crate::cli::command::analyze::find;
 use crate::cli::command::trial::{UNDER_WAY, hold, record_run};
 use crate::cli::config::Config;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::gather::{Gathered, Wanted, gather};
-use crate::cli::output;
 use crate::cli::progress::Progress;
+use crate::cli::{args, output};
 use crate::model::trial::Trial;
 use crate::pg::cluster::{Throwaway, find_server};
 use crate::pg::connect::connection::Connection;

@@ -1,10 +1,10 @@
 //! JUnit XML: a test case for each statement checked, tried or found.
 
-use crate::report::escape::escape;
 use std::fmt::Write;
 
 use crate::model::run::Run;
 use crate::report::error::RenderError;
+use crate::report::escape::escape;
 use crate::report::words::blocks;
 
 /// One test case.

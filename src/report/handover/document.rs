@@ -5,9 +5,6 @@ use serde::Serialize;
 use crate::report::summary::gains::Gains;
 use crate::report::summary::write_cost::WriteCost;
 
-/// Width of a statement within a sentence, characters.
-pub(crate) const SQL_IN_SENTENCE: usize = 80;
-
 #[derive(Debug, Serialize)]
 pub struct Handover {
     pub title: String,

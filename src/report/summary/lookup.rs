@@ -1,11 +1,6 @@
 //! Finds parts of a run: trials, statements, headings.
 
-use crate::model::run::Run;
-use crate::model::run::RunQuery;
-use crate::model::run::RunQueryTrial;
-use crate::model::run::RunRecommendation;
-use crate::model::run::RunTrial;
-use crate::report::handover::document::SQL_IN_SENTENCE;
+use crate::model::run::{Run, RunQuery, RunQueryTrial, RunRecommendation, RunTrial};
 use crate::report::words::short_statement;
 
 /// The trial of all accepted changes at once, where there was one.
@@ -71,3 +66,6 @@ pub(crate) fn heading(recommendation: &RunRecommendation) -> String {
         other => format!("{other} on {table}"),
     }
 }
+
+/// Width of a statement within a sentence, characters.
+pub(crate) const SQL_IN_SENTENCE: usize = 80;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::index::ddl::makes_superfluous;
+use crate::index::covers::makes_superfluous;
 use crate::model::catalog::{Index, Table, TableKind};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::rules::{Input, Rule};

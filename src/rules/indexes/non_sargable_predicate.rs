@@ -1,15 +1,15 @@
 //! Conditions on a function of a column, which an index on the column cannot serve.
 
+use serde_json::json;
+
+use crate::index::serves::{index_serves, is_column_led};
 use crate::model::catalog::Table;
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::Query;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Key, Operator, Predicate, StatementKind};
-use crate::rules::grouped::{
-    FAST_MEAN_US, Grouped, index_serves, is_column_led, is_worth_an_index,
-};
+use crate::rules::grouped::{FAST_MEAN_US, Grouped, is_worth_an_index};
 use crate::rules::{Input, Rule, ScanOf};
-use serde_json::json;
 
 pub const RULE: Rule = Rule {
     id: "non-sargable-predicate",

@@ -1,14 +1,13 @@
 //! Filters that no index serves.
 
+use serde_json::json;
+
 use super::non_sargable_predicate::is_cured_by_an_index;
+use crate::index::serves::{is_filter_served, is_sargable};
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::{Key, StatementKind};
-use crate::rules::grouped::{
-    Grouped, SUSPECT_BLOCKS_PER_ROW, SUSPECT_MEAN_US, is_filter_served, is_sargable,
-    is_worth_an_index,
-};
+use crate::rules::grouped::{Grouped, SUSPECT_BLOCKS_PER_ROW, SUSPECT_MEAN_US, is_worth_an_index};
 use crate::rules::{Input, Rule, ScanOf};
-use serde_json::json;
 
 pub const RULE: Rule = Rule {
     id: "unindexed-filter",

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use crate::index::serves::{begins_with, is_column_led};
 use crate::model::catalog::{ForeignKey, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
-use crate::rules::grouped::{begins_with, deletes, is_column_led};
+use crate::rules::grouped::deletes;
 use crate::rules::{Input, Rule};
 
 pub const RULE: Rule = Rule {

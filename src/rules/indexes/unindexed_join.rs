@@ -1,8 +1,9 @@
 //! Joins that have to read a whole table for the rows of another.
 
+use crate::index::serves::{is_column_led, is_filter_served};
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::{Operator, Scan};
-use crate::rules::grouped::{Grouped, is_column_led, is_filter_served, is_worth_an_index};
+use crate::rules::grouped::{Grouped, is_worth_an_index};
 use crate::rules::{Input, Rule};
 
 pub const RULE: Rule = Rule {

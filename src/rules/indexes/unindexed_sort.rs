@@ -1,8 +1,9 @@
 //! "The first twenty by date": sorts of everything to return a few.
 
+use crate::index::serves::is_sort_served;
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::Scan;
-use crate::rules::grouped::{Grouped, is_sort_served, is_worth_an_index};
+use crate::rules::grouped::{Grouped, is_worth_an_index};
 use crate::rules::{Input, Rule};
 
 pub const RULE: Rule = Rule {

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use crate::index::ddl::makes_superfluous;
+use crate::index::covers::makes_superfluous;
+use crate::index::serves::{begins_with, index_serves, same_key};
 use crate::model::catalog::{Catalog, Index, Table};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::workload::shape::{Key, Scan};
-use crate::rules::grouped::{begins_with, deletes, index_serves, same_key};
+use crate::rules::grouped::deletes;
 use crate::rules::{Input, Rule};
 
 pub const RULE: Rule = Rule {

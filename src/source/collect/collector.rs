@@ -21,10 +21,9 @@ use crate::model::workload::timeline::{Execution, Group, SlotHash};
 use crate::model::workload::{Coverage, ObservedPlan, Sample};
 use crate::source::message::auto_explain::Explained;
 use crate::source::message::database::{Database, Names};
-use crate::source::message::execute;
-use crate::source::message::parameters;
 use crate::source::message::parameters::{Parameter, is_truncated};
 use crate::source::message::record::Event;
+use crate::source::message::{execute, parameters};
 use crate::sql;
 use crate::sql::normalize::literal_scan::{Skeleton, Span};
 

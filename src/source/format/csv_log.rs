@@ -1,7 +1,6 @@
 //! csvlog of PostgreSQL 9.0 to 18: 22 to 26 columns, the first 23 always the same.
 
-use super::framer::Cut;
-use super::framer::{Framer, Scratch};
+use super::framer::{Cut, Framer, Scratch};
 use crate::source::assembler::Assembler;
 use crate::source::message::record::{Message, Severity};
 use crate::source::prefix::timestamp::looks_like_time;

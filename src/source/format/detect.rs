@@ -1,9 +1,8 @@
 //! Tells the format of an input from its beginning.
 
-use super::json_record;
 use super::json_record::{Found, objects, records};
-use super::syslog;
-use crate::source::input::blocks::Lines;
+use super::lines::Lines;
+use super::{json_record, syslog};
 use crate::source::prefix::severity::{severity_at, severity_in};
 use crate::source::prefix::timestamp::looks_like_time;
 

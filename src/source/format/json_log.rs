@@ -1,11 +1,10 @@
 //! jsonlog of PostgreSQL 15 and later: one object a line, absent keys where there is nothing.
 
 use super::csv_log::number;
-use super::framer::Cut;
-use super::framer::{Framer, Scratch};
+use super::framer::{Cut, Framer, Scratch};
 use super::json_fields::{Value, members};
+use super::lines::{Lines, last_line};
 use crate::source::assembler::Assembler;
-use crate::source::input::blocks::{Lines, last_line};
 use crate::source::message::record::{Message, Severity};
 
 pub struct JsonLog;

@@ -9,6 +9,7 @@ pub mod framer;
 pub mod json_fields;
 pub mod json_log;
 pub mod json_record;
+pub mod lines;
 pub mod pg_stat_statements;
 pub mod stderr_log;
 pub mod syslog;

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::csv_log::number;
-use super::framer::Cut;
-use super::framer::{Framer, Options, Scratch};
+use super::framer::{Cut, Framer, Options, Scratch};
 use crate::source::assembler::Assembler;
 use crate::source::error::SourceError;
 use crate::source::message::record::{Message, Severity};

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::csv_log::number;
-use super::framer::Cut;
-use super::framer::{Framer, Options, Scratch};
-use super::json_record::{self, Found, objects, records};
-use super::syslog::{self, without_number};
+use super::framer::{Cut, Framer, Options, Scratch};
+use super::json_record::{Found, objects, records};
+use super::lines::{Lines, last_line};
+use super::syslog::without_number;
+use super::{json_record, syslog};
 use crate::source::assembler::Assembler;
 use crate::source::error::SourceError;
-use crate::source::input::blocks::{Lines, last_line};
 use crate::source::message::record::{Message, Severity};
 use crate::source::prefix::log_line_prefix::Prefix;
 use crate::source::prefix::severity::severity_in;

@@ -1,9 +1,9 @@
 //! An input in blocks that end where a record ends, for several readers at once.
 
-use crate::source::format::framer::Cut;
 use std::io::Read;
 
 use crate::source::error::SourceError;
+use crate::source::format::framer::Cut;
 
 /// Bytes of a block: small enough for the processor's cache, large enough that its ends do not count.
 const BLOCK_BYTES: usize = 1024 * 1024;
@@ -90,41 +90,10 @@ impl<'r> Blocks<'r> {
     }
 }
 
-/// One past the last line feed.
-pub fn last_line(block: &[u8]) -> Option<usize> {
-    memchr::memrchr(b'\n', block).map(|at| at + 1)
-}
-
-/// The lines of a block, without their line feeds.
-pub struct Lines<'b> {
-    rest: &'b [u8],
-}
-
-impl<'b> Lines<'b> {
-    pub fn of(block: &'b [u8]) -> Self {
-        Lines { rest: block }
-    }
-}
-
-impl<'b> Iterator for Lines<'b> {
-    type Item = &'b [u8];
-
-    fn next(&mut self) -> Option<&'b [u8]> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let (line, rest) = match memchr::memchr(b'\n', self.rest) {
-            Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
-            None => (self.rest, &b""[..]),
-        };
-        self.rest = rest;
-        Some(line)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::format::lines::last_line;
 
     struct Lines;
     impl Cut for Lines {

@@ -21,8 +21,7 @@ use crate::model::name::TableName;
 use crate::model::recommendation::IndexPlan;
 use crate::model::workload::Coverage;
 use crate::sql::parse::parser::{parse, parse_all};
-use crate::sql::resolve::scope::fold;
-use crate::sql::resolve::scope::last_name;
+use crate::sql::resolve::scope::{fold, last_name};
 
 /// Reads a dump. Statements that cannot be read are counted with their line and never stop the rest;
 /// statements that say nothing about tables are passed over.

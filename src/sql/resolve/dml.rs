@@ -4,8 +4,7 @@ use sqlparser::ast::{AssignmentTarget, Insert, SetExpr, TableObject, Update, Upd
 
 use super::expr_walk::slot_alone;
 use super::resolver::Resolver;
-use super::scope::last_name;
-use super::scope::{Outputs, Relation, Scope, Source};
+use super::scope::{Outputs, Relation, Scope, Source, last_name};
 
 impl Resolver<'_> {
     pub(super) fn insert(&mut self, insert: &Insert, parent: Option<&Scope<'_>>) -> Outputs {

@@ -4,7 +4,6 @@
 //! Never: costs or advice. `resolver` and `from_clause` call one another, as sub-queries nest.
 
 pub(crate) mod aggregate;
-pub(crate) mod alternatives;
 pub(crate) mod dml;
 pub(crate) mod expr_walk;
 pub(crate) mod from_clause;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::parameters;
 use crate::model::name::TableName;
 use crate::model::trial::Unreplayed;
 use crate::model::workload::fingerprint::Fingerprint;
@@ -10,8 +11,6 @@ use crate::model::workload::{Query, Sample, Workload};
 use crate::pg::connect::connection::Connection;
 use crate::pg::session::guard::Guard;
 use crate::stats::random::Random;
-
-use super::parameters;
 
 /// Statements looked at for each table of a trial, at most: those with the longest time among those that
 /// scan it. Which of them are replayed is decided once the index is there.

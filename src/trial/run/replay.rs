@@ -1,6 +1,5 @@
 //! Executes rounds against three sessions, real or scripted.
 
-use crate::trial::plan::statements::Replayed;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +12,7 @@ use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{Kind, PgError};
 use crate::pg::session::execute::Answer;
 use crate::trial::plan::schedule::{ARMS, ArmName, Slot};
+use crate::trial::plan::statements::Replayed;
 
 /// What became of one execution.
 #[derive(Debug, Clone)]

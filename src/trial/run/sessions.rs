@@ -20,8 +20,7 @@ use crate::sql::rewrite::for_replay::without_limit;
 use crate::sql::rewrite::row_order::may_decide;
 use crate::trial::config::{Effort, NewlyBuilt};
 use crate::trial::plan::pace::Pace;
-use crate::trial::plan::statements::Planned;
-use crate::trial::plan::statements::Replayed;
+use crate::trial::plan::statements::{Planned, Replayed};
 
 /// Parameter sets that are explained with what they touch, of a statement whose execution takes less than so many
 /// seconds in all arms together; of one that takes longer, one.

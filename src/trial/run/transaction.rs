@@ -14,8 +14,7 @@ use crate::stats::random::Random;
 use crate::trial::config::{Effort, NewlyBuilt, Stage};
 use crate::trial::plan::pace::{Pace, limits_ms};
 use crate::trial::plan::schedule::round;
-use crate::trial::plan::statements::Replayed;
-use crate::trial::plan::statements::{Plan, Planned};
+use crate::trial::plan::statements::{Plan, Planned, Replayed};
 use crate::trial::plan::time_budget::{
     ENOUGH, FEWEST_ROUNDS, FIRST_ROUNDS, FIRST_STRETCH, Shares, share,
 };
