@@ -18,12 +18,13 @@ use crate::pg::catalog::search_path;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
 use crate::report::record;
+use crate::source;
 use crate::source::collect::collector::{By, Collector};
 use crate::source::collect::statement::Counted;
 use crate::source::format::framer::Options;
 use crate::source::message::database;
 use crate::source::message::database::{Database, choose};
-use crate::{source, sql};
+use crate::sql;
 
 /// Share of the time on unknown tables from which on it is said, percent.
 const NOTICEABLE_PCT: f64 = 1.0;
