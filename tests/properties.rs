@@ -3,9 +3,8 @@
 use std::fmt::Write;
 
 use pgassay::index::ddl::{Build, create, name};
-use pgassay::model::catalog::IndexKey;
+use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::model::recommendation::IndexPlan;
 use pgassay::source::collect::collector::Collector;
 use pgassay::source::format::framer::Options;
 use pgassay::source::read;
@@ -117,9 +116,9 @@ proptest! {
             .iter()
             .map(|column| IndexKey { descending, nulls_first: descending, ..IndexKey::column(column.as_str()) })
             .collect();
-        let plan = IndexPlan {
+        let plan = IndexDef {
             table: TableName::new("public", table.as_str()),
-            method: "btree".into(),
+            method: AccessMethod::Btree,
             keys,
             include: Vec::new(),
             predicate: None,

@@ -6,9 +6,8 @@ use pgassay::advice::input::Limits;
 use pgassay::advice::select::budget::{Priced, Room};
 use pgassay::advice::select::iterate::bundles;
 use pgassay::advice::select::selection::Selection;
-use pgassay::model::catalog::IndexKey;
+use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::model::recommendation::IndexPlan;
 use pgassay::model::whatif::{Planned, Statistics, WhatIf};
 use pgassay::model::workload::{Query, Workload};
 use pgassay::source::collect::collector::Collector;
@@ -77,16 +76,16 @@ impl Joins {
 }
 
 /// The candidate that an index stands for.
-fn number(plan: &IndexPlan) -> usize {
+fn number(plan: &IndexDef) -> usize {
     plan.keys[0].expression.trim_start_matches('c').parse().unwrap()
 }
 
 impl WhatIf for Joins {
-    fn check(&mut self, _: &IndexPlan) -> Result<(), String> {
+    fn check(&mut self, _: &IndexDef) -> Result<(), String> {
         Ok(())
     }
 
-    fn plan(&mut self, query: &Query, indexes: &[&IndexPlan]) -> Result<Planned, String> {
+    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<Planned, String> {
         self.asked += 1;
         let statement = query.normalized.trim_start_matches("SELECT s").parse().unwrap();
         let set: Vec<usize> = indexes.iter().map(|plan| number(plan)).collect();
@@ -121,10 +120,10 @@ fn workload() -> Workload {
     workload
 }
 
-fn plans() -> Vec<IndexPlan> {
-    let plan = |at: usize| IndexPlan {
+fn plans() -> Vec<IndexDef> {
+    let plan = |at: usize| IndexDef {
         table: TableName::new("public", "t"),
-        method: "btree".to_owned(),
+        method: AccessMethod::Btree,
         keys: vec![IndexKey::column(format!("c{at}"))],
         include: Vec::new(),
         predicate: None,

@@ -4,8 +4,8 @@
 //! Source: "Rules and Privileges" and "Row Security Policies" in the manual; `restriction_is_securely_promotable` of
 //! the planner.
 
-use crate::model::catalog::{Catalog, Column, Index, IndexKey, Policy, Table};
-use crate::model::recommendation::IndexPlan;
+use crate::model::catalog::{Catalog, Column, Policy, Table};
+use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate};
 use crate::sql::expression::immutability::Kind;
@@ -89,19 +89,20 @@ pub fn compared_by_policies(table: &Table, catalog: &Catalog) -> Vec<String> {
 
 /// With what the policies compare, an index of the table finds the same rows already: `(tenant_id, code)` those of
 /// `code`.
-pub fn is_served_through_policies(table: &Table, plan: &IndexPlan, compared: &[String]) -> bool {
+pub fn is_served_through_policies(table: &Table, plan: &IndexDef, compared: &[String]) -> bool {
     let is_compared = |key: &IndexKey| key.is_column && compared.contains(&key.expression);
     let others = |keys: &'_ [IndexKey]| -> Vec<IndexKey> {
         keys.iter().filter(|key| !is_compared(key)).cloned().collect()
     };
     let own = others(&plan.keys);
-    let is_plain = plan.method == "btree" && plan.predicate.is_none() && plan.include.is_empty();
+    let is_plain =
+        plan.method == AccessMethod::Btree && plan.predicate.is_none() && plan.include.is_empty();
     let serves = |index: &Index| {
         index.valid
-            && index.method == "btree"
-            && index.predicate.is_none()
-            && index.keys.first().is_some_and(is_compared)
-            && others(&index.keys).starts_with(&own)
+            && index.def.method == AccessMethod::Btree
+            && index.def.predicate.is_none()
+            && index.def.keys.first().is_some_and(is_compared)
+            && others(&index.def.keys).starts_with(&own)
     };
     !compared.is_empty() && is_plain && table.indexes.iter().any(serves)
 }

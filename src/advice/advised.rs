@@ -1,12 +1,13 @@
 //! What advice gives: the chosen indexes, and why statements have none.
 
 use super::candidates::key_length::Longest;
-use crate::model::recommendation::{Estimate, IndexPlan, Takes};
+use crate::model::index::IndexDef;
+use crate::model::recommendation::{Estimate, Takes};
 
 /// An index worth having, and why.
 #[derive(Debug, Clone)]
 pub struct Chosen {
-    pub plan: IndexPlan,
+    pub plan: IndexDef,
     /// Statements that are cheaper by it than by the others alone, by position in the workload.
     pub serves: Vec<usize>,
     pub takes: Takes,

@@ -12,16 +12,17 @@ use super::explain::drop_index::drops;
 use super::explain::recommendation::{add_cautions, add_reason, create_index};
 use super::input::Input;
 use crate::index::ddl::name;
-use crate::model::catalog::{IndexKey, Table};
+use crate::model::catalog::Table;
 use crate::model::finding::{Finding, Level};
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
-use crate::model::recommendation::{IndexPlan, Recommendation};
+use crate::model::recommendation::Recommendation;
 use crate::model::workload::Query;
 use crate::model::workload::shape::Scan;
 
 /// A candidate with the findings behind it and the time of the statements it would serve.
 struct Candidate {
-    plan: IndexPlan,
+    plan: IndexDef,
     /// Its first keys, as many as are compared with one value: they find the same rows in any order.
     pinned: usize,
     because: Vec<String>,
@@ -30,14 +31,14 @@ struct Candidate {
 
 /// Indexes that findings ask for, by the time of the statements they serve, longest first; each with the
 /// findings behind it.
-pub fn wanted(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
+pub fn wanted(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
     match members(input) {
         Some(apart) => wanted_by_each(&apart.input(input)),
         None => wanted_by_each(input),
     }
 }
 
-fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
+fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
     let mut found: Vec<Candidate> = Vec::new();
     for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
         let Some(shape) = shape else { continue };
@@ -132,7 +133,7 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
             known.plan.table == candidate.plan.table
                 && known.plan.method == candidate.plan.method
                 && known.plan.predicate == candidate.plan.predicate
-                && match known.plan.method == "gin" {
+                && match known.plan.method == AccessMethod::Gin {
                     true => holds_all(&known.plan.keys, &candidate.plan.keys),
                     false => serves(&known.plan.keys, &candidate.plan.keys, candidate.pinned),
                 }
@@ -155,13 +156,14 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
 /// An index of the table gives the same, read from its other end.
 fn is_read_backwards(table: &Table, candidate: &Candidate) -> bool {
     let plan = &candidate.plan;
-    let is_plain = plan.method == "btree" && plan.predicate.is_none() && plan.include.is_empty();
+    let is_plain =
+        plan.method == AccessMethod::Btree && plan.predicate.is_none() && plan.include.is_empty();
     is_plain
         && table.indexes.iter().any(|index| {
             index.valid
-                && index.method == "btree"
-                && index.predicate.is_none()
-                && serves(&index.keys, &plan.keys, candidate.pinned)
+                && index.def.method == AccessMethod::Btree
+                && index.def.predicate.is_none()
+                && serves(&index.def.keys, &plan.keys, candidate.pinned)
         })
 }
 

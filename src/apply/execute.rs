@@ -5,11 +5,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::steps::{Action, Step};
-use crate::index::covers::does;
 use crate::index::ddl::is_concurrent;
 use crate::index::partitioned::is_for_parent_only;
+use crate::model::index::IndexDef;
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::pg::catalog::load;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{Kind, PgError};
@@ -253,7 +252,7 @@ impl Execution<'_> {
         sql: &str,
         schema: &str,
         name: &str,
-        made: Option<&(TableName, IndexPlan)>,
+        made: Option<&(TableName, IndexDef)>,
     ) -> Result<Outcome, PgError> {
         let Some(found) = self.find(schema, name)? else { return Ok(Outcome::AlreadyGone) };
         if let Some((table, plan)) = made {
@@ -338,9 +337,9 @@ impl Execution<'_> {
     }
 
     /// The index of this name is the one that was proposed.
-    fn is_ours(&self, table: &TableName, name: &str, plan: &IndexPlan) -> Result<(), PgError> {
+    fn is_ours(&self, table: &TableName, name: &str, plan: &IndexDef) -> Result<(), PgError> {
         let indexes = load::indexes(self.connection, table)?;
-        if indexes.iter().any(|index| index.name == name && does(index, plan)) {
+        if indexes.iter().any(|index| index.name == name && index.def.covers(plan)) {
             return Ok(());
         }
         let cause = "the index of this name is another than the one that was proposed";
@@ -380,7 +379,7 @@ impl Execution<'_> {
         &self,
         table: &TableName,
         name: &str,
-        plan: Option<&IndexPlan>,
+        plan: Option<&IndexDef>,
     ) -> Result<Option<String>, PgError> {
         let Some(plan) = plan else {
             let found = self.find(&table.schema, name)?;
@@ -388,7 +387,7 @@ impl Execution<'_> {
             return Ok(is_there.then(|| name.to_owned()));
         };
         let indexes = load::indexes(self.connection, table)?;
-        let known = indexes.into_iter().find(|index| index.valid && does(index, plan));
+        let known = indexes.into_iter().find(|index| index.valid && index.def.covers(plan));
         Ok(known.map(|index| index.name))
     }
 

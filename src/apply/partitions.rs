@@ -11,8 +11,8 @@ use super::execute::{Event, Execution, Outcome};
 use crate::index::ddl::{Build, create};
 use crate::index::partitioned::is_alike;
 use crate::model::catalog::PartIndex;
+use crate::model::index::IndexDef;
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::pg::catalog::load;
 use crate::pg::connect::error::{Kind, PgError};
 use crate::sql::lex::identifier::{object_name, quote_table};
@@ -38,7 +38,7 @@ fn of_partition(partition: &TableName, name: &str) -> String {
 }
 
 /// The index of the partition that is to be a part: one that is attached, one like it that is there, or a new one.
-fn part_name(node: &Node, name: &str, plan: &IndexPlan, there: &[PartIndex]) -> String {
+fn part_name(node: &Node, name: &str, plan: &IndexDef, there: &[PartIndex]) -> String {
     if node.parent.is_none() {
         return name.to_owned();
     }
@@ -58,7 +58,7 @@ impl Execution<'_> {
         &mut self,
         table: &TableName,
         name: &str,
-        plan: &IndexPlan,
+        plan: &IndexDef,
     ) -> Result<Outcome, PgError> {
         let started = Instant::now();
         let tree = self.patiently(|own| own.tree(table, name))?;
@@ -111,8 +111,8 @@ impl Execution<'_> {
         Ok(Outcome::Done { took_ms, size_bytes: None })
     }
 
-    fn create_on(&mut self, node: &Node, index: &str, plan: &IndexPlan) -> Result<(), PgError> {
-        let plan = IndexPlan { table: node.table.clone(), ..plan.clone() };
+    fn create_on(&mut self, node: &Node, index: &str, plan: &IndexDef) -> Result<(), PgError> {
+        let plan = IndexDef { table: node.table.clone(), ..plan.clone() };
         let found = self.find(&node.table.schema, index)?;
         let is_on_it = found.as_ref().is_some_and(|found| found.table == node.table);
         // On a partitioned one, not valid is what it is until the last partition is attached.

@@ -1,8 +1,8 @@
 //! Recommendations to single statements, in the order they are executed.
 
 use crate::index::ddl::{Change, change};
+use crate::model::index::IndexDef;
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::run::RunRecommendation;
 use crate::sql::dump::catalog::index_plan;
 
@@ -17,7 +17,7 @@ pub struct Step {
     pub sql: String,
     pub action: Action,
     /// An index that has to be there first: without it, nothing would serve what the dropped one does.
-    pub requires: Option<(TableName, IndexPlan)>,
+    pub requires: Option<(TableName, IndexDef)>,
 }
 
 /// What a statement does, as far as it matters how it is executed.
@@ -29,7 +29,7 @@ pub enum Action {
     Create {
         table: TableName,
         name: String,
-        plan: Option<IndexPlan>,
+        plan: Option<IndexDef>,
         comes_back: bool,
     },
     /// Drops an index. `made` is what it has to be where it was us who made it: an index that has come to
@@ -37,7 +37,7 @@ pub enum Action {
     Drop {
         schema: String,
         name: String,
-        made: Option<(TableName, IndexPlan)>,
+        made: Option<(TableName, IndexDef)>,
     },
     Other,
 }
@@ -87,7 +87,7 @@ pub fn backward(recommendation: &RunRecommendation) -> Vec<Step> {
 }
 
 /// The index that a recommendation makes.
-fn made_by(recommendation: &RunRecommendation) -> Option<(TableName, IndexPlan)> {
+fn made_by(recommendation: &RunRecommendation) -> Option<(TableName, IndexDef)> {
     steps(recommendation, &recommendation.sql).into_iter().find_map(|step| match step.action {
         Action::Create { table, plan: Some(plan), .. } => Some((table, plan)),
         _ => None,

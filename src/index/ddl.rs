@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::catalog::IndexKey;
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::sql::lex::cursor::{qualified, take};
 use crate::sql::lex::identifier::{object_name, quote, quote_table};
 use crate::sql::lex::lexer::{Token, tokens};
@@ -21,11 +20,11 @@ pub enum Build {
 }
 
 /// The name an index of this plan gets: table, keys, `idx`.
-pub fn name(plan: &IndexPlan) -> String {
+pub fn name(plan: &IndexDef) -> String {
     let mut parts = vec![plan.table.name.clone()];
     parts.extend(plan.keys.iter().map(|key| words(&key.expression)));
-    if plan.method != "btree" {
-        parts.push(plan.method.clone());
+    if plan.method != AccessMethod::Btree {
+        parts.push(plan.method.to_string());
     }
     object_name(&parts.iter().map(String::as_str).collect::<Vec<_>>(), "idx")
 }
@@ -38,7 +37,7 @@ fn words(expression: &str) -> String {
 }
 
 /// The plan with the schema at each operator class whose name alone does not find it.
-pub fn with_schemas(plan: &IndexPlan, hidden: &BTreeMap<String, String>) -> IndexPlan {
+pub fn with_schemas(plan: &IndexDef, hidden: &BTreeMap<String, String>) -> IndexDef {
     let mut plan = plan.clone();
     for class in plan.keys.iter_mut().filter_map(|key| key.operator_class.as_mut()) {
         if let Some(schema) = hidden.get(class.as_str()) {
@@ -49,11 +48,14 @@ pub fn with_schemas(plan: &IndexPlan, hidden: &BTreeMap<String, String>) -> Inde
 }
 
 /// The statement that makes the index under `name`.
-pub fn create(plan: &IndexPlan, name: &str, build: Build) -> String {
+pub fn create(plan: &IndexDef, name: &str, build: Build) -> String {
     let concurrently = if build == Build::Concurrently { "CONCURRENTLY " } else { "" };
     let keys: Vec<String> = plan.keys.iter().map(key).collect();
-    let method =
-        if plan.method == "btree" { String::new() } else { format!(" USING {}", plan.method) };
+    let method = if plan.method == AccessMethod::Btree {
+        String::new()
+    } else {
+        format!(" USING {}", plan.method)
+    };
     let only = if build == Build::OnlyParent { "ONLY " } else { "" };
     let mut sql = format!(
         "CREATE INDEX {concurrently}{} ON {only}{}{method} ({})",
@@ -159,9 +161,9 @@ mod tests {
         let descending =
             IndexKey { descending: true, nulls_first: true, ..IndexKey::column("created_at") };
         let lower = IndexKey { is_column: false, ..IndexKey::column("lower(email)") };
-        let plan = IndexPlan {
+        let plan = IndexDef {
             table: TableName::new("public", "Order"),
-            method: "btree".into(),
+            method: AccessMethod::Btree,
             keys: vec![IndexKey::column("user"), lower, descending],
             include: vec!["id".into()],
             predicate: Some("deleted_at IS NULL".into()),

@@ -1,10 +1,9 @@
 //! Indexes of partitioned tables, which are those of their partitions.
 
-use super::covers::{as_plan, same_key, same_predicate};
 use super::ddl::concurrently;
-use crate::model::catalog::{Index, IndexKey, PartIndex, Table, TableKind};
+use crate::model::catalog::{PartIndex, Table, TableKind};
+use crate::model::index::{Index, IndexDef, IndexKey};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::sql::dump::partitions::without_only;
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::lex::lexer::tokens;
@@ -20,31 +19,31 @@ pub fn again(table: &Table, index: &Index) -> Vec<String> {
 
 /// The statements that make again what an index of this plan on the whole table would take in, and what would go with
 /// it.
-pub fn taken_again(table: &Table, plan: &IndexPlan) -> Vec<String> {
+pub fn taken_again(table: &Table, plan: &IndexDef) -> Vec<String> {
     let taken = taken_in(table, plan).into_iter();
     taken.flat_map(|part| of_part(&table.part_indexes, part)).collect()
 }
 
 /// Indexes of partitions that the server would make part of an index of this plan on the whole table, instead of
 /// building another: it asks for the same keys, in whichever directions (`CompareIndexInfo`).
-pub fn taken_in<'t>(table: &'t Table, plan: &IndexPlan) -> Vec<&'t PartIndex> {
+pub fn taken_in<'t>(table: &'t Table, plan: &IndexDef) -> Vec<&'t PartIndex> {
     let parts = table.part_indexes.iter();
     parts.filter(|part| part.above.is_none() && is_alike(&part.index, plan)).collect()
 }
 
 /// The server would take the index for one of this plan.
-pub fn is_alike(index: &Index, plan: &IndexPlan) -> bool {
+pub fn is_alike(index: &Index, plan: &IndexDef) -> bool {
     let unordered =
         |key: &IndexKey| IndexKey { descending: false, nulls_first: false, ..key.clone() };
-    let own = as_plan(index, &plan.table);
+    let own = &index.def;
     let mut keys = own.keys.iter().zip(&plan.keys);
     index.valid
         && !index.unique
         && own.method == plan.method
         && own.keys.len() == plan.keys.len()
-        && keys.all(|(own, key)| same_key(&unordered(own), &unordered(key)))
+        && keys.all(|(own, key)| unordered(own).is_same_as(&unordered(key)))
         && own.include == plan.include
-        && same_predicate(&own, plan)
+        && own.has_same_rows(plan)
 }
 
 /// The statement makes an index on a partitioned table and on none of its partitions.

@@ -1,146 +1,150 @@
 //! Whether an index serves a filter, a join or an order.
 
-use crate::model::catalog::{Column, Index, IndexKey, Table};
+use crate::model::catalog::{Column, Table};
+use crate::model::index::{AccessMethod, Index, IndexKey};
 use crate::model::workload::shape::{Key, Operator, Predicate, Scan};
 use crate::sql::expression::equivalence::may_be;
 use crate::sql::expression::implication::may_imply;
 use crate::sql::resolve::operator::is_distance;
 
-/// Some index kind can serve the predicate.
-pub fn is_sargable(predicate: &Predicate) -> bool {
-    !matches!(
-        predicate.operator,
-        Operator::NotEqual | Operator::Element | Operator::Other | Operator::IsNotNull
-    )
-}
-
-/// An index begins with the key of the predicate and its method serves the operator.
-pub fn index_serves(table: &Table, index: &Index, predicate: &Predicate) -> bool {
-    let leads = index.keys.first().is_some_and(|key| same_key(key, &predicate.key));
-    let holds = index.keys.iter().any(|key| same_key(key, &predicate.key));
-    match (index.method.as_str(), predicate.operator) {
-        _ if !index.valid => false,
-        // A pattern needs an operator class that knows patterns; GIN and GiST serve any of their keys.
-        (
-            "gin" | "gist" | "spgist",
-            Operator::Like
-            | Operator::ILike
-            | Operator::Contains
-            | Operator::Contained
-            | Operator::Within
-            | Operator::Similar,
-        ) => holds,
-        ("gin", _) => false,
-        // A prefix is found by bytes, whatever the collation of the column.
-        ("btree", Operator::Like) => index.keys.first().is_some_and(|key| {
-            let plain = IndexKey { collation: None, ..key.clone() };
-            same_key(&plain, &predicate.key) && orders_patterns(table, key)
-        }),
-        (
-            _,
-            Operator::ILike
-            | Operator::Contains
-            | Operator::Contained
-            | Operator::Similar
-            | Operator::Element,
-        ) => false,
-        ("hash", operator) => leads && operator == Operator::Equal,
-        _ => leads,
+impl Predicate {
+    /// Some access method can serve it.
+    pub fn is_sargable(&self) -> bool {
+        !matches!(
+            self.operator,
+            Operator::NotEqual | Operator::Element | Operator::Other | Operator::IsNotNull
+        )
     }
 }
 
-/// A btree finds a prefix by this key: it is ordered by bytes, or by an operator class for patterns.
-fn orders_patterns(table: &Table, key: &IndexKey) -> bool {
-    match key.operator_class.as_deref() {
-        Some(class) => class.contains("pattern"),
-        None if key.collation.is_some() => {
-            key.collation.as_deref().is_some_and(|name| ["\"C\"", "\"POSIX\""].contains(&name))
-        }
-        None => {
-            let column = table.column(&key.expression).filter(|_| key.is_column);
-            column.is_some_and(Column::is_bytewise)
+impl Index {
+    /// It begins with the key of the predicate, and its method serves the operator.
+    pub fn serves(&self, table: &Table, predicate: &Predicate) -> bool {
+        let first = self.def.keys.first();
+        let leads = first.is_some_and(|key| key.is_for(&predicate.key));
+        match (&self.def.method, predicate.operator) {
+            _ if !self.valid => false,
+            // A pattern needs an operator class for patterns; GIN and GiST serve any of their keys.
+            (
+                AccessMethod::Gin | AccessMethod::Gist | AccessMethod::SpGist,
+                Operator::Like
+                | Operator::ILike
+                | Operator::Contains
+                | Operator::Contained
+                | Operator::Within
+                | Operator::Similar,
+            ) => self.def.keys.iter().any(|key| key.is_for(&predicate.key)),
+            (AccessMethod::Gin, _) => false,
+            // A prefix is found by bytes, whatever the collation of the column.
+            (AccessMethod::Btree, Operator::Like) => first.is_some_and(|key| {
+                let plain = IndexKey { collation: None, ..key.clone() };
+                plain.is_for(&predicate.key) && key.is_ordered_by_bytes(table)
+            }),
+            (
+                _,
+                Operator::ILike
+                | Operator::Contains
+                | Operator::Contained
+                | Operator::Similar
+                | Operator::Element,
+            ) => false,
+            (AccessMethod::Hash, operator) => leads && operator == Operator::Equal,
+            _ => leads,
         }
     }
-}
 
-/// Some index serves some filter of the scan.
-pub fn is_filter_served(table: &Table, scan: &Scan) -> bool {
-    let mut fit = table.indexes.iter().filter(|index| holds_rows_of(index, scan));
-    fit.any(|index| scan.filters.iter().any(|filter| index_serves(table, index, filter)))
-}
+    /// It begins with these columns, in any order.
+    pub fn begins_with(&self, columns: &[String]) -> bool {
+        let keys = &self.def.keys;
+        keys.len() >= columns.len()
+            && keys[..columns.len()].iter().all(|key| columns.contains(&key.expression))
+    }
 
-/// The index holds all rows that the scan asks for, as far as can be told.
-fn holds_rows_of(index: &Index, scan: &Scan) -> bool {
-    index.predicate.as_ref().is_none_or(|condition| may_imply(scan, condition))
-}
+    /// It holds all rows that the scan asks for, as far as can be told.
+    fn holds_rows_of(&self, scan: &Scan) -> bool {
+        self.def.predicate.as_ref().is_none_or(|condition| may_imply(scan, condition))
+    }
 
-/// The index begins with these columns, in any order.
-pub fn begins_with(index: &Index, columns: &[String]) -> bool {
-    index.keys.len() >= columns.len()
-        && index.keys[..columns.len()].iter().all(|key| columns.contains(&key.expression))
-}
-
-/// An index leads with this column.
-pub fn is_column_led(table: &Table, column: &str) -> bool {
-    table.indexes.iter().any(|index| {
-        index.valid
-            && index.predicate.is_none()
-            && matches!(index.method.as_str(), "btree" | "hash")
-            && index
-                .keys
-                .first()
-                .is_some_and(|key| key.expression == column && key.collation.is_none())
-    })
-}
-
-/// An index gives the order of the scan once its equality columns are fixed.
-pub fn is_sort_served(table: &Table, scan: &Scan) -> bool {
-    table.indexes.iter().any(|index| {
-        if index.valid && gives_nearest(index, scan) && holds_rows_of(index, scan) {
-            return true;
-        }
-        if index.method != "btree" || !index.valid || !holds_rows_of(index, scan) {
-            return false;
-        }
-        let fixed = index
-            .keys
-            .iter()
-            .take_while(|key| {
-                scan.fixed().any(|own| same_key(key, &own))
-                    && !scan.sort.first().is_some_and(|sort| same_key(key, &sort.key))
-            })
-            .count();
-        let rest = &index.keys[fixed..];
-        let run = |reverse: bool| {
+    /// It returns rows in the order of the scan once its equality columns are fixed.
+    fn gives_order(&self, scan: &Scan) -> bool {
+        let keys = &self.def.keys;
+        let is_fixed = |key: &&IndexKey| {
+            scan.fixed().any(|own| key.is_for(&own))
+                && !scan.sort.first().is_some_and(|sort| key.is_for(&sort.key))
+        };
+        let rest = &keys[keys.iter().take_while(is_fixed).count()..];
+        let is_ordered = |backwards: bool| {
             rest.len() >= scan.sort.len()
                 && scan.sort.iter().zip(rest).all(|(sort, key)| {
-                    same_key(key, &sort.key)
-                        && (key.descending != reverse) == sort.descending
-                        && (key.nulls_first != reverse) == sort.nulls_first
+                    key.is_for(&sort.key)
+                        && (key.descending != backwards) == sort.descending
+                        && (key.nulls_first != backwards) == sort.nulls_first
                 })
         };
-        run(false) || run(true)
-    })
+        is_ordered(false) || is_ordered(true)
+    }
+
+    /// It returns rows by their distance from a value, as the scan orders them.
+    fn gives_distance_order(&self, scan: &Scan) -> bool {
+        let [by] = &scan.sort[..] else { return false };
+        matches!(self.def.method, AccessMethod::Gist | AccessMethod::SpGist)
+            && !by.descending
+            && self.def.keys.iter().any(|key| is_distance(by.key.sql(), &key.expression))
+    }
 }
 
-/// The order is that of the distance from something, which GiST gives.
-fn gives_nearest(index: &Index, scan: &Scan) -> bool {
-    let [by] = &scan.sort[..] else { return false };
-    matches!(index.method.as_str(), "gist" | "spgist")
-        && !by.descending
-        && index.keys.iter().any(|key| is_distance(by.key.sql(), &key.expression))
+impl Table {
+    /// Some index serves some filter of the scan.
+    pub fn is_filter_served(&self, scan: &Scan) -> bool {
+        let mut fit = self.indexes.iter().filter(|index| index.holds_rows_of(scan));
+        fit.any(|index| scan.filters.iter().any(|filter| index.serves(self, filter)))
+    }
+
+    /// Some index gives the order of the scan.
+    pub fn is_sort_served(&self, scan: &Scan) -> bool {
+        let mut fit = self.indexes.iter().filter(|index| index.valid && index.holds_rows_of(scan));
+        fit.any(|index| {
+            index.gives_distance_order(scan)
+                || (index.def.method == AccessMethod::Btree && index.gives_order(scan))
+        })
+    }
+
+    /// An index of all rows begins with this column.
+    pub fn has_index_on(&self, column: &str) -> bool {
+        self.indexes.iter().any(|index| {
+            let is_first = |key: &IndexKey| key.expression == column && key.collation.is_none();
+            index.valid
+                && index.def.predicate.is_none()
+                && matches!(index.def.method, AccessMethod::Btree | AccessMethod::Hash)
+                && index.def.keys.first().is_some_and(is_first)
+        })
+    }
 }
 
-/// An index key, as the server spells it, and a key of a statement mean the same.
-///
-/// The server writes `lower(email)` for a varchar as `lower((email)::text)`, so casts to text, blanks
-/// and parentheses are left out of the comparison. A `$n` of the statement may be the constant of the index.
-pub fn same_key(index: &IndexKey, key: &Key) -> bool {
-    match (key, &index.collation) {
-        (Key::Column(name), collation) => collation.is_none() && index.expression == *name,
-        (Key::Expression { sql, .. }, Some(collation)) => {
-            may_be(&format!("{} COLLATE {collation}", index.expression), sql)
+impl IndexKey {
+    /// The key, as the server spells it, and a key of a statement mean the same.
+    ///
+    /// The server writes `lower(email)` for a varchar as `lower((email)::text)`, so casts to text, blanks
+    /// and parentheses are left out of the comparison. A `$n` of the statement may be the constant of the index.
+    pub fn is_for(&self, key: &Key) -> bool {
+        match (key, &self.collation) {
+            (Key::Column(name), collation) => collation.is_none() && self.expression == *name,
+            (Key::Expression { sql, .. }, Some(collation)) => {
+                may_be(&format!("{} COLLATE {collation}", self.expression), sql)
+            }
+            (Key::Expression { sql, .. }, None) => !self.is_column && may_be(&self.expression, sql),
         }
-        (Key::Expression { sql, .. }, None) => !index.is_column && may_be(&index.expression, sql),
+    }
+
+    /// A btree finds a prefix by this key: it is ordered by bytes, or by an operator class for patterns.
+    fn is_ordered_by_bytes(&self, table: &Table) -> bool {
+        match (self.operator_class.as_deref(), self.collation.as_deref()) {
+            (Some(class), _) => class.contains("pattern"),
+            (None, Some(collation)) => ["\"C\"", "\"POSIX\""].contains(&collation),
+            (None, None) => {
+                let column = table.column(&self.expression).filter(|_| self.is_column);
+                column.is_some_and(Column::is_bytewise)
+            }
+        }
     }
 }

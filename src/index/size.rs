@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::catalog::{Column, IndexKey, Table, mentions};
-use crate::model::recommendation::IndexPlan;
+use crate::model::catalog::{Column, Table};
+use crate::model::index::{AccessMethod, IndexDef, IndexKey, mentions};
 use crate::model::whatif::Groups;
 
 pub(super) const PAGE: f64 = 8_192.0;
@@ -247,10 +247,10 @@ fn shares(rows: f64, key: &Part) -> Vec<(f64, f64)> {
 }
 
 /// Bytes an index would take over `rows` rows of its table.
-pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
-    match plan.method.as_str() {
+pub fn index_bytes(table: &Table, plan: &IndexDef, rows: f64) -> f64 {
+    match &plan.method {
         // Bytes a row in measurements of titles, addresses, documents and tags.
-        "gin" => {
+        AccessMethod::Gin => {
             let of_key = |key: &IndexKey| {
                 let part = match key.operator_class.as_deref() {
                     Some("gin_trgm_ops") => 2.0,
@@ -260,9 +260,9 @@ pub fn index_bytes(table: &Table, plan: &IndexPlan, rows: f64) -> f64 {
             };
             plan.keys.iter().map(of_key).sum()
         }
-        "gist" => rows * gist_row_bytes(table, &plan.keys[0]),
-        "brin" => 8_192.0 * 3.0,
-        "hash" => hash_bytes(rows),
+        AccessMethod::Gist => rows * gist_row_bytes(table, &plan.keys[0]),
+        AccessMethod::Brin => 8_192.0 * 3.0,
+        AccessMethod::Hash => hash_bytes(rows),
         _ => {
             let (mut keys, include) = parts(table, plan, rows);
             keys.extend(partition(table));
@@ -322,7 +322,7 @@ fn begun_pages(table: &Table) -> f64 {
 
 /// Bytes a btree would take over the rows of these groups, each of which agrees in all keys and lies in one
 /// partition.
-pub fn btree_bytes(table: &Table, plan: &IndexPlan, groups: &[Groups]) -> f64 {
+pub fn btree_bytes(table: &Table, plan: &IndexDef, groups: &[Groups]) -> f64 {
     let rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
     let (keys, include) = parts(table, plan, rows);
     let of_rows = match is_shared(&keys, &include) {
@@ -333,7 +333,7 @@ pub fn btree_bytes(table: &Table, plan: &IndexPlan, groups: &[Groups]) -> f64 {
 }
 
 /// Keys and included columns of an index over `rows` rows of its table.
-fn parts(table: &Table, plan: &IndexPlan, rows: f64) -> (Vec<Part>, Vec<Part>) {
+fn parts(table: &Table, plan: &IndexDef, rows: f64) -> (Vec<Part>, Vec<Part>) {
     let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
     let all = table.rows.unwrap_or(rows).max(rows).max(1.0);
     let of_rows = |mut part: Part| {

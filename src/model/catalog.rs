@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::index::Index;
 use super::name::TableName;
 
 /// Where a catalog was read from.
@@ -33,6 +34,7 @@ pub struct Catalog {
     /// Schemas that unqualified names are looked up in, in order.
     pub search_path: Vec<String>,
     /// By name.
+    #[serde(deserialize_with = "tables")]
     pub tables: Vec<Table>,
     /// Extensions that are installed.
     pub extensions: Vec<String>,
@@ -181,80 +183,6 @@ pub struct Storage {
     pub leakproof: bool,
 }
 
-/// One key of an index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IndexKey {
-    /// A column's name, or an expression in the server's spelling.
-    pub expression: String,
-    pub is_column: bool,
-    pub descending: bool,
-    pub nulls_first: bool,
-    /// Operator class where it is not the default one.
-    pub operator_class: Option<String>,
-    /// Collation where it is not that of the column or expression, quoted where it has to be. Only what asks for
-    /// this one finds anything by the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub collation: Option<String>,
-}
-
-impl IndexKey {
-    /// An ascending key on a column.
-    pub fn column(name: impl Into<String>) -> Self {
-        IndexKey {
-            expression: name.into(),
-            is_column: true,
-            descending: false,
-            nulls_first: false,
-            operator_class: None,
-            collation: None,
-        }
-    }
-
-    /// It is the column, or made of it.
-    pub fn is_of(&self, column: &str) -> bool {
-        if self.is_column { self.expression == column } else { mentions(&self.expression, column) }
-    }
-}
-
-/// The expression has the column's name in it as a word.
-pub fn mentions(expression: &str, column: &str) -> bool {
-    expression.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == column)
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Index {
-    pub name: String,
-    pub schema: String,
-    pub method: String,
-    pub keys: Vec<IndexKey>,
-    pub include: Vec<String>,
-    /// The `WHERE` of a partial index, as the server spells it.
-    pub predicate: Option<String>,
-    pub unique: bool,
-    pub primary: bool,
-    /// It serves a constraint and cannot be dropped by itself.
-    pub constraint: bool,
-    pub valid: bool,
-    /// It is being built at this moment, and is not valid yet.
-    #[serde(default)]
-    pub building: bool,
-    pub size_bytes: Option<u64>,
-    /// Times it was read since the statistics were reset.
-    pub scans: Option<u64>,
-    /// The statement that makes it again.
-    pub definition: String,
-    /// Its storage parameters: `fillfactor=70`.
-    #[serde(default)]
-    pub options: Vec<String>,
-    /// Statements that give it back what the definition does not hold: comment, mark of `CLUSTER`,
-    /// statistics targets.
-    #[serde(default)]
-    pub restore: Vec<String>,
-    /// `CLUSTER` goes by it.
-    #[serde(default)]
-    pub clustered: bool,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignKey {
     pub name: String,
@@ -271,6 +199,16 @@ pub struct Policy {
     pub roles: Vec<String>,
     pub using: Option<String>,
     pub check: Option<String>,
+}
+
+/// Reads tables, and tells their indexes the table that is not stored with them.
+fn tables<'de, D: Deserializer<'de>>(stored: D) -> Result<Vec<Table>, D::Error> {
+    let mut tables: Vec<Table> = Vec::deserialize(stored)?;
+    for Table { name, indexes, part_indexes, .. } in &mut tables {
+        indexes.iter_mut().for_each(|index| index.def.table = name.clone());
+        part_indexes.iter_mut().for_each(|part| part.index.def.table = part.table.clone());
+    }
+    Ok(tables)
 }
 
 impl Catalog {
@@ -333,9 +271,9 @@ impl Table {
     pub fn has_unique(&self, columns: &[&str]) -> bool {
         self.indexes.iter().any(|index| {
             index.unique
-                && index.predicate.is_none()
-                && index.keys.len() == columns.len()
-                && index.keys.iter().all(|key| columns.contains(&key.expression.as_str()))
+                && index.def.predicate.is_none()
+                && index.def.keys.len() == columns.len()
+                && index.def.keys.iter().all(|key| columns.contains(&key.expression.as_str()))
         })
     }
 }

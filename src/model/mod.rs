@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod finding;
+pub mod index;
 pub mod name;
 pub mod plan;
 pub mod recommendation;

@@ -1,9 +1,9 @@
 //! A change we propose, with its undo.
 
-use super::catalog::{IndexKey, mentions};
 use super::name::TableName;
 use super::trial::WithoutIndex;
 use super::workload::fingerprint::Fingerprint;
+use crate::model::index::NewIndex;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -45,56 +45,6 @@ impl State {
             State::Undecided => "undecided",
         }
     }
-}
-
-/// An index to be made, before it is SQL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexPlan {
-    pub table: TableName,
-    pub method: String,
-    pub keys: Vec<IndexKey>,
-    pub include: Vec<String>,
-    pub predicate: Option<String>,
-}
-
-impl IndexPlan {
-    /// On all rows of a table, with nothing beside its keys.
-    pub fn on(table: &TableName, method: &str, keys: Vec<IndexKey>) -> IndexPlan {
-        IndexPlan {
-            table: table.clone(),
-            method: method.to_owned(),
-            keys,
-            include: Vec::new(),
-            predicate: None,
-        }
-    }
-
-    /// Its keys are parts of values (GIN) or bounds around them (GiST), which give no order.
-    pub fn is_inverted(&self) -> bool {
-        matches!(self.method.as_str(), "gin" | "gist")
-    }
-
-    /// One of the columns decides what stands in it: as a key, beside the keys, or in its condition.
-    pub fn hangs_on(&self, columns: &[String]) -> bool {
-        columns.iter().any(|column| {
-            self.include.contains(column)
-                || self.keys.iter().any(|key| key.is_of(column))
-                || self.predicate.as_ref().is_some_and(|predicate| mentions(predicate, column))
-        })
-    }
-
-    /// The column is one of the keys, or carried beside them.
-    pub fn holds(&self, column: &String) -> bool {
-        self.include.contains(column)
-            || self.keys.iter().any(|key| key.is_column && key.expression == *column)
-    }
-}
-
-/// An index to be made, under the name it gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewIndex {
-    pub name: String,
-    pub plan: IndexPlan,
 }
 
 /// What the planner says of a recommendation. Costs are in its own unit, never time.

@@ -1,9 +1,9 @@
 //! The doors through which planner costs reach the advice.
 
 use super::catalog::{Column, Table};
+use super::index::IndexDef;
 use super::name::TableName;
 use super::plan::PlannedScan;
-use super::recommendation::IndexPlan;
 use super::workload::Query;
 use super::workload::literal::Literal;
 use super::workload::shape::Shape;
@@ -16,13 +16,13 @@ pub trait WhatIf {
     /// # Errors
     /// A sentence why not: the method is one that cannot be pretended, or the server would refuse to
     /// build it.
-    fn check(&mut self, index: &IndexPlan) -> Result<(), String>;
+    fn check(&mut self, index: &IndexDef) -> Result<(), String>;
 
     /// Whether the planner sees an index that it is shown, in a statement of this shape.
     ///
     /// # Errors
     /// A sentence why it does not.
-    fn sees(&self, index: &IndexPlan, shape: &Shape) -> Result<(), String> {
+    fn sees(&self, index: &IndexDef, shape: &Shape) -> Result<(), String> {
         let _ = (index, shape);
         Ok(())
     }
@@ -31,7 +31,7 @@ pub trait WhatIf {
     ///
     /// # Errors
     /// A sentence when the server cannot plan the statement.
-    fn plan(&mut self, query: &Query, indexes: &[&IndexPlan]) -> Result<Planned, String>;
+    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<Planned, String>;
 
     /// What the data is like.
     fn statistics(&mut self) -> &mut dyn Statistics;
@@ -79,7 +79,7 @@ pub trait Statistics {
 
     /// Keys that a GIN index would have, by the number of rows that hold them, estimated from some of the
     /// rows. `None` where that would take too long, or what is indexed is nothing whose keys are known.
-    fn keys(&mut self, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>>;
+    fn keys(&mut self, table: &Table, index: &IndexDef) -> Option<Vec<Keys>>;
 }
 
 /// How many values a column has.
@@ -119,7 +119,7 @@ pub trait Build {
     /// A sentence when the index cannot be built, or when there is no room or time left for it.
     fn alone(
         &mut self,
-        index: &IndexPlan,
+        index: &IndexDef,
         size_bytes: f64,
         queries: &[&Query],
     ) -> Result<Built, String>;

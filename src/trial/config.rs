@@ -1,7 +1,7 @@
 //! Where trials are held, of what, and with how much effort.
 
 use crate::model::catalog::Catalog;
-use crate::model::recommendation::NewIndex;
+use crate::model::index::NewIndex;
 use crate::model::workload::Workload;
 use crate::model::workload::shape::Shape;
 use crate::pg::connect::connection::Connection;

@@ -1,9 +1,8 @@
 //! Indexes on expressions: what is taken for immutable, held against what the server takes for it, and where
 //! HypoPG can be asked about them.
 
-use pgassay::model::catalog::IndexKey;
+use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::model::recommendation::IndexPlan;
 use pgassay::model::whatif::WhatIf;
 use pgassay::pg::catalog::load;
 use pgassay::pg::connect::connection::Connection;
@@ -353,9 +352,9 @@ fn hypopg_is_shown_what_it_numbers_wrong_only_at_the_first_place() {
     let catalog = load::load(&owner).unwrap();
     let typicals = Typicals::default();
     let hypopg = HypoPg::open(&owner, &typicals).unwrap().unwrap();
-    let plan = |key: IndexKey, predicate: Option<&str>| IndexPlan {
+    let plan = |key: IndexKey, predicate: Option<&str>| IndexDef {
         table: TableName::new("public", "people"),
-        method: "btree".to_owned(),
+        method: AccessMethod::Btree,
         keys: vec![key],
         include: Vec::new(),
         predicate: predicate.map(str::to_owned),
@@ -379,6 +378,6 @@ fn hypopg_is_shown_what_it_numbers_wrong_only_at_the_first_place() {
     // Partitions are planned under other numbers than their table.
     let visits = shape("SELECT 1 FROM visits", Some(&catalog)).unwrap();
     let table = TableName::new("public", "visits");
-    let of_visits = IndexPlan { table, ..plan(IndexKey::column("at"), Some("person_id = 1")) };
+    let of_visits = IndexDef { table, ..plan(IndexKey::column("at"), Some("person_id = 1")) };
     assert!(hypopg.sees(&of_visits, &visits).is_err());
 }

@@ -2,9 +2,9 @@
 
 use pgassay::index::gin_size::gin_bytes;
 use pgassay::index::size::btree_bytes;
-use pgassay::model::catalog::{IndexKey, TableKind};
+use pgassay::model::catalog::TableKind;
+use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::model::recommendation::IndexPlan;
 use pgassay::pg::catalog::distinct::groups;
 use pgassay::pg::catalog::gin_keys::keys;
 use pgassay::pg::catalog::load;
@@ -79,9 +79,9 @@ fn its_indexes_are_as_large_as_those_of_all_partitions() {
             operator_class: trigrams.then(|| "gin_trgm_ops".to_owned()),
             ..IndexKey::column(*name)
         };
-        let plan = IndexPlan {
+        let plan = IndexDef {
             table: table.name.clone(),
-            method: (*method).to_owned(),
+            method: AccessMethod::from(*method),
             keys: columns.iter().map(key).collect(),
             include: Vec::new(),
             predicate: condition.map(str::to_owned),

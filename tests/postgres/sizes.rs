@@ -2,9 +2,9 @@
 
 use pgassay::index::gin_size::gin_bytes;
 use pgassay::index::size::{Part, btree, btree_bytes};
-use pgassay::model::catalog::{Catalog, IndexKey};
+use pgassay::model::catalog::Catalog;
+use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::model::recommendation::IndexPlan;
 use pgassay::pg::catalog::distinct::groups;
 use pgassay::pg::catalog::gin_keys::keys;
 use pgassay::pg::catalog::load;
@@ -166,9 +166,9 @@ fn columns_that_hang_together_are_counted_together() {
         (&["token", "country"], Some("guide IS NULL")),
     ];
     for (keys, condition) in cases {
-        let plan = IndexPlan {
+        let plan = IndexDef {
             table: TableName::new("public", "trips"),
-            method: "btree".to_owned(),
+            method: AccessMethod::Btree,
             keys: keys.iter().map(|key| IndexKey::column(*key)).collect(),
             include: Vec::new(),
             predicate: condition.map(str::to_owned),
@@ -219,9 +219,9 @@ fn the_keys_of_a_gin_index_are_estimated_from_some_rows() {
             operator_class: class.map(str::to_owned),
             ..IndexKey::column(*expression)
         };
-        let plan = IndexPlan {
+        let plan = IndexDef {
             table: TableName::new("public", "apart"),
-            method: "gin".to_owned(),
+            method: AccessMethod::Gin,
             keys: vec![key],
             include: Vec::new(),
             predicate: condition.map(str::to_owned),

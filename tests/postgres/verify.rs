@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use pgassay::index::ddl::{Build, create, drop, name};
-use pgassay::model::catalog::IndexKey;
+use pgassay::model::index::{AccessMethod, IndexDef, IndexKey, NewIndex};
 use pgassay::model::name::TableName;
-use pgassay::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation};
+use pgassay::model::recommendation::{Kind, Recommendation};
 use pgassay::model::trial::{QueryTrial, Trial};
 use pgassay::model::workload::Workload;
 use pgassay::pg::catalog::load;
@@ -49,9 +49,9 @@ fn index(keys: &[&str]) -> Recommendation {
 }
 
 fn index_on(table: &str, keys: &[&str]) -> Recommendation {
-    let plan = IndexPlan {
+    let plan = IndexDef {
         table: TableName::new("public", table),
-        method: "btree".to_owned(),
+        method: AccessMethod::Btree,
         keys: keys.iter().copied().map(IndexKey::column).collect(),
         include: Vec::new(),
         predicate: None,

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::model::index::IndexDef;
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 
 /// An index, and the statements that asked for one like it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    pub plan: IndexPlan,
+    pub plan: IndexDef,
     /// Positions in the workload.
     pub queries: Vec<usize>,
     /// Those of them that it serves by itself, and not one of several alternatives that all need an index.
@@ -17,7 +17,7 @@ pub struct Candidate {
 
 impl Candidate {
     /// Which no statement asked for yet.
-    pub fn new(plan: IndexPlan) -> Candidate {
+    pub fn new(plan: IndexDef) -> Candidate {
         Candidate { plan, queries: Vec::new(), whole: Vec::new() }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::candidate::Candidate;
-use crate::model::catalog::{Catalog, Column, IndexKey};
+use crate::model::catalog::{Catalog, Column};
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::Statistics;
 
 /// Expressions that are measured, at most: a fraction of a second each.
@@ -49,7 +49,7 @@ pub fn without_coarse(
     measured: &Expressions,
     catalog: &Catalog,
 ) -> Vec<Candidate> {
-    let is_coarse = |plan: &IndexPlan| {
+    let is_coarse = |plan: &IndexDef| {
         let Some(first) = first(plan) else { return false };
         let expressions = measured.get(&plan.table).into_iter().flatten();
         let of_expression = |name: &str| {
@@ -71,7 +71,8 @@ pub fn without_coarse(
 }
 
 /// The expression that a btree begins with.
-fn first(plan: &IndexPlan) -> Option<&str> {
-    let key = plan.keys.first().filter(|key| plan.method == "btree" && !key.is_column)?;
+fn first(plan: &IndexDef) -> Option<&str> {
+    let key =
+        plan.keys.first().filter(|key| plan.method == AccessMethod::Btree && !key.is_column)?;
     Some(key.expression.as_str())
 }

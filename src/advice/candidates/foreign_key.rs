@@ -1,9 +1,8 @@
 //! What findings ask of indexes.
 
 use crate::advice::input::Input;
-use crate::model::catalog::IndexKey;
 use crate::model::finding::{Finding, Level};
-use crate::model::recommendation::IndexPlan;
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 
 /// The finding's evidence lists the statement.
 pub fn names(finding: &Finding, fingerprint: &str) -> bool {
@@ -16,7 +15,7 @@ pub fn names(finding: &Finding, fingerprint: &str) -> bool {
 
 /// A foreign key whose referenced rows are deleted; the rest stay without: an index that serves
 /// nothing costs every write.
-pub fn foreign_keys(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
+pub fn foreign_keys(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
     let mut found = Vec::new();
     for finding in input.findings {
         if finding.rule != "unindexed-foreign-key" || finding.level < Level::Warning {
@@ -24,7 +23,7 @@ pub fn foreign_keys(input: &Input<'_>) -> Vec<(IndexPlan, Vec<String>)> {
         }
         let Some(table) = &finding.subject.table else { continue };
         let keys = finding.subject.columns.iter().map(IndexKey::column).collect();
-        found.push((IndexPlan::on(table, "btree", keys), vec![finding.id.clone()]));
+        found.push((IndexDef::on(table, AccessMethod::Btree, keys), vec![finding.id.clone()]));
     }
     found
 }

@@ -8,11 +8,10 @@ use super::key_length::{fit_together, stays_short};
 use super::partial;
 use super::scan_needs::{Asked, Wanted, Wants, wants};
 use crate::access::pushdown::{compared_by_policies, is_guarded, is_served_through_policies};
-use crate::index::covers::does;
 use crate::index::ddl::{Build, create};
-use crate::model::catalog::{Catalog, Column, IndexKey, Table};
+use crate::model::catalog::{Catalog, Column, Table};
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::workload::Workload;
 use crate::model::workload::shape::{Key, Operator, Predicate, Scan, Shape};
 use crate::sql::expression::equivalence::bare;
@@ -103,9 +102,9 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, plan: IndexPlan, query: usize, is_whole: bool) {
+    fn add(&mut self, plan: IndexDef, query: usize, is_whole: bool) {
         let keys = plan.keys.iter().map(spelled_alike).collect();
-        let name = create(&IndexPlan { keys, ..plan.clone() }, "", Build::Plain);
+        let name = create(&IndexDef { keys, ..plan.clone() }, "", Build::Plain);
         let at = *self.places.entry(name).or_insert_with(|| {
             self.candidates.push(Candidate::new(plan));
             self.candidates.len() - 1
@@ -139,7 +138,7 @@ impl Found {
     fn share_inverted(&mut self) {
         for at in 0..self.candidates.len() {
             let wide = self.candidates[at].plan.clone();
-            if wide.method != "gin" {
+            if wide.method != AccessMethod::Gin {
                 continue;
             }
             let is_part = |narrow: &&Candidate| {
@@ -161,7 +160,7 @@ impl Found {
         }
     }
 
-    fn add_if_small(&mut self, plan: &IndexPlan, query: usize) {
+    fn add_if_small(&mut self, plan: &IndexDef, query: usize) {
         if plan.include.len() <= MOST_INCLUDED {
             self.add(plan.clone(), query, true);
         }
@@ -190,11 +189,11 @@ fn has_same_keys(a: &Candidate, b: &Candidate) -> bool {
         && a.plan.predicate == b.plan.predicate
 }
 
-fn united(a: &IndexPlan, b: &IndexPlan) -> IndexPlan {
+fn united(a: &IndexDef, b: &IndexDef) -> IndexDef {
     let mut include = a.include.clone();
     include.extend(b.include.iter().filter(|column| !a.include.contains(column)).cloned());
     include.sort();
-    IndexPlan { include, ..a.clone() }
+    IndexDef { include, ..a.clone() }
 }
 
 fn is_worth_it(table: &Table) -> bool {
@@ -202,12 +201,12 @@ fn is_worth_it(table: &Table) -> bool {
 }
 
 /// The table has an index that does all that one of this plan would.
-pub fn is_there(table: &Table, plan: &IndexPlan) -> bool {
-    table.indexes.iter().any(|index| index.valid && does(index, plan))
+pub fn is_there(table: &Table, plan: &IndexDef) -> bool {
+    table.indexes.iter().any(|index| index.valid && index.def.covers(plan))
 }
 
 /// Every index that could serve one scan.
-fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Vec<IndexPlan> {
+fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Vec<IndexDef> {
     let Asked { table, scan, .. } = asked;
     let mut plans = Vec::new();
     for partial in partials(wants) {
@@ -223,9 +222,9 @@ fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Ve
                     if keys.is_empty() {
                         continue;
                     }
-                    let bare = IndexPlan {
+                    let bare = IndexDef {
                         predicate: partial.predicate(),
-                        ..IndexPlan::on(&table.name, "btree", keys)
+                        ..IndexDef::on(&table.name, AccessMethod::Btree, keys)
                     };
                     // The first tail is the one that does most; the others are for less space.
                     if number == 0 {
@@ -237,7 +236,9 @@ fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Ve
         }
     }
     plans.extend(
-        short(wants, scan).into_iter().map(|keys| IndexPlan::on(&table.name, "btree", keys)),
+        short(wants, scan)
+            .into_iter()
+            .map(|keys| IndexDef::on(&table.name, AccessMethod::Btree, keys)),
     );
     plans.extend(all_inverted(asked));
     let open = scan.filters.iter().filter(|filter| asked.is_open(filter));
@@ -258,7 +259,7 @@ fn short(wants: &Wants, scan: &Scan) -> Vec<Vec<IndexKey>> {
 
 /// The index that serves one scan best as far as can be told without a planner, and those for what a
 /// btree cannot find. `join` is set when the scan is looked up by the rows of another.
-pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
+pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexDef> {
     let Asked { table, scan, .. } = asked;
     let wants = wants(asked, &vec![None; scan.filters.len()]);
     let is_by = |columns: &&Vec<Wanted>| {
@@ -275,7 +276,8 @@ pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexPlan> {
     let keys = joined(&in_the_order_there(table, &before).unwrap_or(before), tail.keys);
     // Most rows have no date of deletion: nothing tells that the few were meant.
     let is_null = |key: &IndexKey| wants.equal.iter().any(|own| own.is_null && own.key == *key);
-    let btree = (!keys.iter().all(is_null)).then(|| IndexPlan::on(&table.name, "btree", keys));
+    let btree =
+        (!keys.iter().all(is_null)).then(|| IndexDef::on(&table.name, AccessMethod::Btree, keys));
     btree.into_iter().chain(all_inverted(asked)).collect()
 }
 
@@ -377,11 +379,12 @@ fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Tail> {
 /// compared with one value find the same rows in any order.
 fn in_the_order_there(table: &Table, equal: &[IndexKey]) -> Option<Vec<IndexKey>> {
     let begins = table.indexes.iter().filter_map(|index| {
-        let stays = index.constraint || index.unique || index.predicate.is_some();
+        let stays = index.constraint || index.unique || index.def.predicate.is_some();
         let is_own = |key: &&IndexKey| equal.contains(key);
-        let first: Vec<IndexKey> = index.keys.iter().take_while(is_own).cloned().collect();
-        let is_whole = first.len() == index.keys.len();
-        (index.valid && index.method == "btree" && !stays && is_whole).then_some(first)
+        let first: Vec<IndexKey> = index.def.keys.iter().take_while(is_own).cloned().collect();
+        let is_whole = first.len() == index.def.keys.len();
+        (index.valid && index.def.method == AccessMethod::Btree && !stays && is_whole)
+            .then_some(first)
     });
     let first = begins.max_by_key(Vec::len).filter(|first| !equal.starts_with(first))?;
     Some(joined(&first, equal.to_vec()))
@@ -391,10 +394,13 @@ fn in_the_order_there(table: &Table, equal: &[IndexKey]) -> Option<Vec<IndexKey>
 /// nothing that is less. HypoPG leaves the way down a btree out of its price, which makes them look better than they are.
 fn unique_among(table: &Table, equal: &[IndexKey]) -> Option<Vec<IndexKey>> {
     let mut unique = table.indexes.iter().filter(|index| {
-        index.unique && index.valid && index.predicate.is_none() && index.method == "btree"
+        index.unique
+            && index.valid
+            && index.def.predicate.is_none()
+            && index.def.method == AccessMethod::Btree
     });
-    let found = unique.find(|index| index.keys.iter().all(|key| equal.contains(key)))?;
-    Some(found.keys.clone())
+    let found = unique.find(|index| index.def.keys.iter().all(|key| equal.contains(key)))?;
+    Some(found.def.keys.clone())
 }
 
 /// Keys one after the other, each expression once.
@@ -415,8 +421,8 @@ fn covering(
     scan: &Scan,
     conditions: &[Option<String>],
     partial: &Partial,
-    bare: &IndexPlan,
-) -> Option<IndexPlan> {
+    bare: &IndexDef,
+) -> Option<IndexDef> {
     // Of an expression the planner knows no statistics before it is indexed: it expects many rows where
     // there is one, and to save looking into the table for them.
     let is_guess = bare.keys.iter().any(|key| !key.is_column);
@@ -447,13 +453,13 @@ fn covering(
         && include.iter().all(|name| table.column(name).is_some_and(stays_short))
         && fit_together(all_columns(table, bare, &include))
         && bytes.is_some_and(|bytes| bytes <= MOST_INCLUDED_BYTES))
-    .then(|| IndexPlan { include, ..bare.clone() })
+    .then(|| IndexDef { include, ..bare.clone() })
 }
 
 /// The columns of an index with what it would carry beside its keys.
 fn all_columns<'t>(
     table: &'t Table,
-    bare: &'t IndexPlan,
+    bare: &'t IndexDef,
     include: &'t [String],
 ) -> impl Iterator<Item = &'t Column> {
     table.columns.iter().filter(move |column| {
@@ -462,11 +468,11 @@ fn all_columns<'t>(
 }
 
 /// A summary of block ranges: next to nothing in space, where the order of rows follows the column.
-fn block_ranges(table: &Table, filter: &Predicate) -> Option<IndexPlan> {
+fn block_ranges(table: &Table, filter: &Predicate) -> Option<IndexDef> {
     let Key::Column(name) = &filter.key else { return None };
     let column = table.column(name)?;
     let orderly = column.correlation.is_some_and(|correlation| correlation.abs() >= ORDERLY);
     let huge = table.size_bytes.is_some_and(|bytes| bytes >= HUGE_TABLE_BYTES);
     (filter.operator == Operator::Range && orderly && huge)
-        .then(|| IndexPlan::on(&table.name, "brin", vec![IndexKey::column(name)]))
+        .then(|| IndexDef::on(&table.name, AccessMethod::Brin, vec![IndexKey::column(name)]))
 }

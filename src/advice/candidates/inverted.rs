@@ -2,8 +2,8 @@
 
 use super::partial;
 use super::scan_needs::{Asked, expression_key, values};
-use crate::model::catalog::{Catalog, IndexKey};
-use crate::model::recommendation::IndexPlan;
+use crate::model::catalog::Catalog;
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate, Shape};
 use crate::sql::expression::immutability::Kind;
@@ -11,14 +11,14 @@ use crate::sql::resolve::operator::is_distance;
 
 /// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that
 /// overlap; and the few rows that are nearest to something.
-pub fn all_inverted(asked: Asked<'_>) -> Vec<IndexPlan> {
+pub fn all_inverted(asked: Asked<'_>) -> Vec<IndexDef> {
     let of_filters = (0..asked.scan.filters.len()).filter_map(|number| of_filter(asked, number));
     of_filters.chain(nearest(asked)).collect()
 }
 
 /// The index that gives the rows in the order of their distance from a constant, where the first few are all that
 /// is asked for: `ORDER BY place <-> $1 LIMIT 10`. Source: "Ordering operators" of GiST in the manual.
-fn nearest(asked: Asked<'_>) -> Option<IndexPlan> {
+fn nearest(asked: Asked<'_>) -> Option<IndexDef> {
     let [by] = &asked.scan.sort[..] else { return None };
     let Key::Expression { sql, columns } = &by.key else { return None };
     let ([name], true, false) = (&columns[..], asked.scan.limited, by.descending) else {
@@ -32,17 +32,17 @@ fn nearest(asked: Asked<'_>) -> Option<IndexPlan> {
     };
     is_distance(sql, name).then(|| {
         let key = IndexKey { operator_class, ..IndexKey::column(name) };
-        IndexPlan::on(&asked.table.name, "gist", vec![key])
+        IndexDef::on(&asked.table.name, AccessMethod::Gist, vec![key])
     })
 }
 
 /// The index gives the order of the scan, and finds nothing that its conditions ask for.
-pub fn is_nearest(asked: Asked<'_>, plan: &IndexPlan) -> bool {
+pub fn is_nearest(asked: Asked<'_>, plan: &IndexDef) -> bool {
     nearest(asked).as_ref() == Some(plan) && served(asked, plan).is_empty()
 }
 
 /// The index that finds what one filter asks for.
-fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexPlan> {
+fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexDef> {
     let filter = &asked.scan.filters[number];
     if !asked.is_open(filter) {
         return None;
@@ -66,7 +66,7 @@ fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexPlan> {
     };
     let (method, class) = inverted(asked.query, filter, kind, is_jsonb)?;
     let operator_class = class.map(str::to_owned);
-    Some(IndexPlan::on(&asked.table.name, method, vec![IndexKey { operator_class, ..key }]))
+    Some(IndexDef::on(&asked.table.name, method, vec![IndexKey { operator_class, ..key }]))
 }
 
 /// The key of an inverted index finds what the other would: that of whole documents what that of paths does.
@@ -77,7 +77,7 @@ pub fn does_as_well(wide: &IndexKey, key: &IndexKey) -> bool {
 }
 
 /// Numbers of the filters that an index serves.
-pub fn served(asked: Asked<'_>, plan: &IndexPlan) -> Vec<usize> {
+pub fn served(asked: Asked<'_>, plan: &IndexDef) -> Vec<usize> {
     let is_served = |number: &usize| {
         of_filter(asked, *number).is_some_and(|own| {
             own.method == plan.method
@@ -94,7 +94,7 @@ pub fn inverted_together(
     shape: &Shape,
     texts: &[Shape],
     catalog: &Catalog,
-) -> Vec<IndexPlan> {
+) -> Vec<IndexDef> {
     let mut number = shape.scans.len();
     let mut plans = Vec::new();
     for alternatives in shape.scans.iter().flat_map(|scan| &scan.alternatives) {
@@ -112,16 +112,16 @@ pub fn inverted_together(
                 functions: &catalog.functions,
                 spelled: &spelled,
             });
-            all.into_iter().find(|plan| plan.method == "gin")
+            all.into_iter().find(|plan| plan.method == AccessMethod::Gin)
         });
-        let Some(of_each) = of_each.collect::<Option<Vec<IndexPlan>>>() else { continue };
+        let Some(of_each) = of_each.collect::<Option<Vec<IndexDef>>>() else { continue };
         let mut keys: Vec<IndexKey> = of_each.into_iter().flat_map(|plan| plan.keys).collect();
         keys.sort_by(|a, b| {
             (&a.expression, &a.operator_class).cmp(&(&b.expression, &b.operator_class))
         });
         keys.dedup();
         if keys.len() > 1 {
-            plans.push(IndexPlan::on(&table.name, "gin", keys));
+            plans.push(IndexDef::on(&table.name, AccessMethod::Gin, keys));
         }
     }
     plans
@@ -138,29 +138,35 @@ fn inverted(
     filter: &Predicate,
     kind: Kind,
     is_jsonb: bool,
-) -> Option<(&'static str, Option<&'static str>)> {
+) -> Option<(AccessMethod, Option<&'static str>)> {
     let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
     match (filter.operator, kind) {
         (Operator::Like | Operator::ILike, Kind::Text) if is_too_short(query, filter) => None,
-        (Operator::ILike | Operator::Similar, Kind::Text) => Some(("gin", Some("gin_trgm_ops"))),
-        (Operator::Like, Kind::Text) if by_part() => Some(("gin", Some("gin_trgm_ops"))),
+        (Operator::ILike | Operator::Similar, Kind::Text) => {
+            Some((AccessMethod::Gin, Some("gin_trgm_ops")))
+        }
+        (Operator::Like, Kind::Text) if by_part() => {
+            Some((AccessMethod::Gin, Some("gin_trgm_ops")))
+        }
         // Smaller and quicker, and knows nothing but containment and paths.
         (Operator::Contains, Kind::Document) if is_jsonb && is_path(filter) => {
-            Some(("gin", Some("jsonb_path_ops")))
+            Some((AccessMethod::Gin, Some("jsonb_path_ops")))
         }
-        (Operator::Contains, Kind::Document) if is_jsonb => Some(("gin", None)),
-        (Operator::Contains, Kind::Words | Kind::Array | Kind::Pairs) => Some(("gin", None)),
+        (Operator::Contains, Kind::Document) if is_jsonb => Some((AccessMethod::Gin, None)),
+        (Operator::Contains, Kind::Words | Kind::Array | Kind::Pairs) => {
+            Some((AccessMethod::Gin, None))
+        }
         // What is part of a constant no operator class for documents and pairs finds.
-        (Operator::Contained, Kind::Array) => Some(("gin", None)),
+        (Operator::Contained, Kind::Array) => Some((AccessMethod::Gin, None)),
         (
             Operator::Contains | Operator::Contained | Operator::Within,
             Kind::Range | Kind::Geometry,
-        ) => Some(("gist", None)),
+        ) => Some((AccessMethod::Gist, None)),
         // `~` asks whether a path fits a pattern of its labels.
         (Operator::Contains | Operator::Contained | Operator::ILike, Kind::Path) => {
-            Some(("gist", None))
+            Some((AccessMethod::Gist, None))
         }
-        (Operator::Contains, Kind::Network) => Some(("gist", Some("inet_ops"))),
+        (Operator::Contains, Kind::Network) => Some((AccessMethod::Gist, Some("inet_ops"))),
         _ => None,
     }
 }

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::candidate::{Candidate, Candidates};
-use crate::index::covers::as_plan;
-use crate::model::catalog::{Catalog, Column, IndexKey, Table, UserFunction, mentions};
+use crate::model::catalog::{Catalog, Column, Table, UserFunction};
+use crate::model::index::{AccessMethod, IndexDef, IndexKey, mentions};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::Statistics;
 use crate::sql::expression::immutability::{Kind, indexable};
 use crate::sql::lex::identifier::quote;
@@ -157,7 +156,7 @@ fn repeats(table: &Table, key: &IndexKey) -> bool {
 /// Adds the hash index on a key for the statements of a candidate.
 fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) {
     let key = IndexKey { is_column: key.is_column, ..IndexKey::column(&key.expression) };
-    let plan = IndexPlan::on(&candidate.plan.table, "hash", vec![key]);
+    let plan = IndexDef::on(&candidate.plan.table, AccessMethod::Hash, vec![key]);
     let known = hashed.iter().position(|known| known.plan == plan);
     let at = known.unwrap_or_else(|| {
         hashed.push(Candidate::new(plan));
@@ -169,13 +168,13 @@ fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) 
 }
 
 /// What the longest value of a column or an expression has, bytes.
-fn known(longest: &Longest, plan: &IndexPlan, sql: &str) -> Option<u32> {
+fn known(longest: &Longest, plan: &IndexDef, sql: &str) -> Option<u32> {
     longest.get(&(plan.table.clone(), sql.to_owned())).copied()
 }
 
 /// What may be said of the lengths of an index's values: the longest is close to what a row may have.
 pub fn caution(
-    plan: &IndexPlan,
+    plan: &IndexDef,
     longest: &Longest,
     table: &Table,
     functions: &[UserFunction],
@@ -193,14 +192,15 @@ pub fn caution(
 /// The longest that a btree holds of what has no limit, bytes, where none of it is close to what a row may have.
 /// Columns that a btree of the table holds already, or that have few values, are not counted.
 pub fn short_so_far(
-    plan: &IndexPlan,
+    plan: &IndexDef,
     longest: &Longest,
     table: &Table,
     functions: &[UserFunction],
 ) -> Option<u32> {
     let is_held = |column: &Column| {
-        let mut btrees = table.indexes.iter().filter(|index| index.method == "btree");
-        btrees.any(|index| as_plan(index, &table.name).holds(&column.name))
+        let mut btrees =
+            table.indexes.iter().filter(|index| index.def.method == AccessMethod::Btree);
+        btrees.any(|index| index.def.holds(&column.name))
     };
     let is_new = |sql: &String| {
         let mut columns = table.columns.iter();
@@ -216,7 +216,7 @@ pub fn short_so_far(
 
 /// A btree on values without a limit of which nothing is known.
 pub fn is_unknown(
-    plan: &IndexPlan,
+    plan: &IndexDef,
     longest: &Longest,
     table: &Table,
     functions: &[UserFunction],
@@ -226,8 +226,8 @@ pub fn is_unknown(
 }
 
 /// The columns and expressions of a btree whose values have no limit, as SQL.
-fn unlimited(plan: &IndexPlan, table: &Table, functions: &[UserFunction]) -> Vec<String> {
-    if plan.method != "btree" {
+fn unlimited(plan: &IndexDef, table: &Table, functions: &[UserFunction]) -> Vec<String> {
+    if plan.method != AccessMethod::Btree {
         return Vec::new();
     }
     let is_long_column = |name: &str| table.column(name).is_some_and(has_no_limit);
@@ -343,7 +343,7 @@ mod tests {
         let table = catalog.tables[0].name.clone();
         let keys = |names: &[&str]| names.iter().map(|name| IndexKey::column(*name)).collect();
         let of = |names: &[&str]| Candidate {
-            plan: IndexPlan::on(&table, "btree", keys(names)),
+            plan: IndexDef::on(&table, AccessMethod::Btree, keys(names)),
             queries: vec![names.len()],
             whole: vec![names.len()],
         };

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::access::pushdown::{compares_leakproof, is_guarded, is_kept_back};
-use crate::model::catalog::{Column, IndexKey, Table, UserFunction};
+use crate::model::catalog::{Column, Table, UserFunction};
+use crate::model::index::IndexKey;
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::sql::expression::immutability::{

@@ -7,9 +7,9 @@ use super::relevance::Sized;
 use crate::advice::candidates::candidate::Candidate;
 use crate::index::gin_size::gin_bytes;
 use crate::index::size::btree_bytes;
-use crate::model::catalog::{Catalog, Column, Table, mentions};
+use crate::model::catalog::{Catalog, Column, Table};
+use crate::model::index::{AccessMethod, IndexDef, mentions};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::{Groups, Statistics};
 
 /// Rows that `ANALYZE` looks at by default.
@@ -31,7 +31,10 @@ pub fn counted(
 ) -> HashMap<TableName, Table> {
     let mut counted: HashMap<TableName, Table> = HashMap::new();
     let mut asked: HashSet<(&TableName, &str)> = HashSet::new();
-    for plan in found.iter().map(|candidate| &candidate.plan).filter(|plan| plan.method == "btree")
+    for plan in found
+        .iter()
+        .map(|candidate| &candidate.plan)
+        .filter(|plan| plan.method == AccessMethod::Btree)
     {
         let Some(table) = catalog.table(&plan.table) else { continue };
         // Keys that are nearly unique together leave nothing to be kept once.
@@ -77,7 +80,7 @@ pub fn resized(
             continue;
         }
         let plan = &candidate.plan;
-        let counted_bytes = match plan.method == "gin" {
+        let counted_bytes = match plan.method == AccessMethod::Gin {
             true => statistics.keys(table, plan).map(|keys| gin_bytes(table, &keys)),
             false => grouped_bytes(table, plan, rows, *size_bytes, statistics),
         };
@@ -93,7 +96,7 @@ pub fn resized(
 /// known, or would take too long.
 fn grouped_bytes(
     table: &Table,
-    plan: &IndexPlan,
+    plan: &IndexDef,
     rows: &mut f64,
     size_bytes: f64,
     statistics: &mut dyn Statistics,
@@ -108,11 +111,11 @@ fn grouped_bytes(
 /// change its size.
 fn joint<'p>(
     table: &Table,
-    plan: &'p IndexPlan,
+    plan: &'p IndexDef,
     rows: f64,
     size_bytes: f64,
 ) -> Option<Vec<&'p str>> {
-    if plan.method != "btree" || !plan.keys.iter().all(|key| key.is_column) {
+    if plan.method != AccessMethod::Btree || !plan.keys.iter().all(|key| key.is_column) {
         return None;
     }
     let all = table.rows?;
@@ -134,7 +137,7 @@ fn joint<'p>(
 }
 
 /// Several rows have the same keys, as the statistics say.
-fn shares_keys(table: &Table, plan: &IndexPlan) -> bool {
+fn shares_keys(table: &Table, plan: &IndexDef) -> bool {
     let rows = table.rows.unwrap_or(0.0);
     let distinct = |name: &str| table.column(name).and_then(|column| column.distinct_count(rows));
     let keys = plan.keys.iter().map(|key| distinct(&key.expression).unwrap_or(rows).max(1.0));

@@ -11,8 +11,8 @@ use crate::advice::candidates::partial::executed;
 use crate::advice::candidates::scan_needs::Asked;
 use crate::advice::input::Input;
 use crate::model::catalog::Table;
+use crate::model::index::IndexDef;
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::Build;
 use crate::model::workload::shape::{Scan, Shape};
 use crate::sql::rewrite::for_replay::on_its_own;
@@ -66,7 +66,7 @@ pub fn price(
 }
 
 /// All that the index does for the statement is to give the rows in the order of their distance.
-fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, plan: &IndexPlan) -> bool {
+fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, plan: &IndexDef) -> bool {
     let (query, functions) = (&input.workload.queries[at], &input.catalog.functions[..]);
     input.shapes[at].as_ref().is_some_and(|shape| match &shape.scans[..] {
         [scan] => is_nearest(Asked { query, table, scan, functions, spelled: &[] }, plan),
@@ -81,10 +81,10 @@ fn finds(
     costs: &mut Costs<'_>,
     at: usize,
     table: &Table,
-    plan: &IndexPlan,
+    plan: &IndexDef,
 ) -> Option<f64> {
     let (query, shape) = (&input.workload.queries[at], input.shapes[at].as_ref()?);
-    if !plan.is_inverted() {
+    if !plan.method.is_inverted() {
         return None;
     }
     let scan = only_scan(shape, &table.name)?;
@@ -120,7 +120,7 @@ fn apart(
     for (candidate, mut queries) in concerned.into_iter().enumerate() {
         let plan = &sized[candidate].candidate.plan;
         if let Some(why) = refused.get(&candidate).cloned() {
-            apart.push(Apart { candidate, queries, why, has_model: plan.is_inverted() });
+            apart.push(Apart { candidate, queries, why, has_model: plan.method.is_inverted() });
             continue;
         }
         let has_model = plan.keys.iter().any(|key| !key.is_column);
@@ -157,7 +157,7 @@ fn keep_unseen(
 fn keep_without_stand_in(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    (candidate, plan): (usize, &IndexPlan),
+    (candidate, plan): (usize, &IndexDef),
     queries: &mut Vec<usize>,
 ) {
     let Some(table) = input.catalog.table(&plan.table) else { return };

@@ -7,8 +7,8 @@ use crate::advice::candidates::candidate::{Candidate, Conditions};
 use crate::advice::candidates::generate::holds_rows;
 use crate::advice::input::Input;
 use crate::index::ddl::{Build, create};
+use crate::model::index::IndexDef;
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::workload::shape::{Key, Scan};
 
 /// Part of the rows of a table up to which a partial index holds few.
@@ -121,19 +121,19 @@ fn holds_few(input: &Input<'_>, sized: &Sized) -> bool {
 }
 
 /// An index but for what it carries beside its keys.
-fn bare(plan: &IndexPlan) -> String {
-    create(&IndexPlan { include: Vec::new(), ..plan.clone() }, "", Build::Plain)
+fn bare(plan: &IndexDef) -> String {
+    create(&IndexDef { include: Vec::new(), ..plan.clone() }, "", Build::Plain)
 }
 
 /// The index holds all that the statement reads of the table.
-fn covers(plan: &IndexPlan, scan: &Scan) -> bool {
+fn covers(plan: &IndexDef, scan: &Scan) -> bool {
     scan.columns.iter().all(|column| plan.holds(column))
 }
 
 /// The scan filters, joins or sorts by the first key of the index.
-fn leads(plan: &IndexPlan, scan: &Scan) -> bool {
+fn leads(plan: &IndexDef, scan: &Scan) -> bool {
     let Some(first) = plan.keys.first() else { return false };
-    if !first.is_column || plan.is_inverted() {
+    if !first.is_column || plan.method.is_inverted() {
         return false;
     }
     let column = first.expression.as_str();

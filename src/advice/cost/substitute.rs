@@ -1,7 +1,7 @@
 //! Whole indexes in the place of a partial one, for a planner that does not see the latter.
 
-use crate::model::catalog::{IndexKey, Table};
-use crate::model::recommendation::IndexPlan;
+use crate::model::catalog::Table;
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::workload::shape::{Operator, Scan};
 use crate::sql::expression::implication::{Said, said};
 
@@ -10,10 +10,10 @@ use crate::sql::expression::implication::{Said, said};
 /// and in the same order; what the condition only bounds comes last, where a plan can check it. Where rows are looked
 /// up by its first key that stays the first, and as the partial index may be read as a whole as well, there is a second
 /// one that only carries the keys. `None` where the index is not a partial btree, or has expressions.
-pub fn stand_ins(partial: &IndexPlan, scan: &Scan, table: &Table) -> Option<Vec<IndexPlan>> {
+pub fn stand_ins(partial: &IndexDef, scan: &Scan, table: &Table) -> Option<Vec<IndexDef>> {
     let said = said(partial.predicate.as_deref()?)?;
     let first = &partial.keys.first()?.expression;
-    if partial.method != "btree" || partial.keys.iter().any(|key| !key.is_column) {
+    if partial.method != AccessMethod::Btree || partial.keys.iter().any(|key| !key.is_column) {
         return None;
     }
     let is_own = |column: &str| partial.keys.iter().any(|key| key.expression == column);
@@ -30,7 +30,7 @@ pub fn stand_ins(partial: &IndexPlan, scan: &Scan, table: &Table) -> Option<Vec<
         let is_key = |column: &&String| keys.iter().any(|key| key.expression == **column);
         let columns = partial.keys.iter().map(|key| &key.expression).chain(&partial.include);
         let include = columns.filter(|column| !is_key(column)).cloned().collect();
-        IndexPlan { keys, include, predicate: None, ..partial.clone() }
+        IndexDef { keys, include, predicate: None, ..partial.clone() }
     };
     let mut keys = partial.keys.clone();
     let place = usize::from(is_behind);
@@ -56,7 +56,7 @@ fn pins(scan: &Scan, column: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{IndexPlan, stand_ins};
+    use super::{IndexDef, stand_ins};
     use crate::index::ddl::{Build, create};
     use crate::model::name::TableName;
     use crate::sql::dump::catalog;
@@ -104,7 +104,7 @@ mod tests {
         let sql = "SELECT id FROM unnest($1::int[]) AS few(seller) JOIN orders USING (seller)";
         let shape = shape(sql, Some(&catalog)).unwrap();
         let indexes = stand_ins(&partial, &shape.scans[0], &catalog.tables[0]).unwrap();
-        let ddl = |index: &IndexPlan| create(index, "i", Build::Plain);
+        let ddl = |index: &IndexDef| create(index, "i", Build::Plain);
         let ddl: Vec<String> = indexes.iter().map(ddl).collect();
         assert!(ddl[0].ends_with("(seller, deleted)"), "{ddl:?}");
         assert!(ddl[1].ends_with("(deleted) INCLUDE (seller)"), "{ddl:?}");

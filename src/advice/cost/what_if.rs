@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::charge::charged;
 use super::scan_model::{Look, Looked};
-use crate::model::recommendation::IndexPlan;
+use crate::model::index::IndexDef;
 use crate::model::whatif::{Planned, Statistics, WhatIf};
 use crate::model::workload::Workload;
 use crate::model::workload::shape::Shape;
@@ -75,7 +75,7 @@ fn near(given: &[Answer], offered: &[usize]) -> Option<usize> {
 /// Costs of the statements of a workload under sets of candidates.
 pub struct Costs<'a> {
     workload: &'a Workload,
-    plans: Vec<IndexPlan>,
+    plans: Vec<IndexDef>,
     /// For each candidate, whether the planner can be offered it.
     offered: Vec<bool>,
     /// For each statement, the candidates that can matter to it.
@@ -86,7 +86,7 @@ pub struct Costs<'a> {
     /// For each precision and statement, which answer was found to be good for a set that was offered.
     known: [HashMap<usize, HashMap<Set, usize>>; 2],
     /// For a statement and a candidate, all that the planner is shown in its place.
-    stand_ins: HashMap<(usize, usize), Vec<IndexPlan>>,
+    stand_ins: HashMap<(usize, usize), Vec<IndexDef>>,
     /// For each statement, the candidates that the planner cannot be offered for it; ascending.
     looks: HashMap<usize, Vec<(usize, Look)>>,
     /// Statements that cannot be planned, with the reason.
@@ -95,7 +95,7 @@ pub struct Costs<'a> {
 }
 
 impl<'a> Costs<'a> {
-    pub fn new(workload: &'a Workload, plans: Vec<IndexPlan>, whatif: &'a mut dyn WhatIf) -> Self {
+    pub fn new(workload: &'a Workload, plans: Vec<IndexDef>, whatif: &'a mut dyn WhatIf) -> Self {
         Costs {
             workload,
             offered: vec![false; plans.len()],
@@ -134,12 +134,12 @@ impl<'a> Costs<'a> {
     }
 
     /// The planner can be shown this index.
-    pub fn can_show(&mut self, index: &IndexPlan) -> bool {
+    pub fn can_show(&mut self, index: &IndexDef) -> bool {
         self.whatif.check(index).is_ok()
     }
 
     /// Says what the planner is shown in the place of a candidate that it would not see in a statement.
-    pub fn with_stand_ins(&mut self, query: usize, candidate: usize, indexes: Vec<IndexPlan>) {
+    pub fn with_stand_ins(&mut self, query: usize, candidate: usize, indexes: Vec<IndexDef>) {
         self.stand_ins.insert((query, candidate), indexes);
     }
 
@@ -235,7 +235,7 @@ impl<'a> Costs<'a> {
             let shown = self.stand_ins.get(&(query, at)).map_or(own, Vec::as_slice);
             shown.iter().map(move |index| (at, index))
         };
-        let (stands_for, plans): (Vec<usize>, Vec<&IndexPlan>) =
+        let (stands_for, plans): (Vec<usize>, Vec<&IndexDef>) =
             offered.iter().flat_map(shown).unzip();
         match self.whatif.plan(&self.workload.queries[query], &plans) {
             Ok(planned) => {

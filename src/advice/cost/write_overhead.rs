@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::index::size::key_width;
-use crate::model::catalog::{Catalog, IndexKey, Table};
+use crate::model::catalog::{Catalog, Table};
+use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::workload::Workload;
 use crate::model::workload::shape::{Shape, StatementKind};
 
@@ -78,7 +78,7 @@ impl<'a> Writes<'a> {
     }
 
     /// Time that an index over `rows` rows adds, microseconds.
-    pub fn upkeep_us(&self, plan: &IndexPlan, rows: f64) -> f64 {
+    pub fn upkeep_us(&self, plan: &IndexDef, rows: f64) -> f64 {
         let Some(table) = self.catalog.table(&plan.table) else { return 0.0 };
         let fraction = (rows / table.rows.unwrap_or(rows).max(1.0)).min(1.0);
         upkeep_us(table, plan, fraction, &self.of[&table.name])
@@ -94,7 +94,7 @@ impl<'a> Writes<'a> {
 
     /// What an index over `rows` rows adds to the writes of its table, percent; `None` where nothing was
     /// written.
-    pub fn overhead_pct(&self, plan: &IndexPlan, rows: f64) -> Option<f64> {
+    pub fn overhead_pct(&self, plan: &IndexDef, rows: f64) -> Option<f64> {
         let table = self.catalog.table(&plan.table)?;
         let now_us = self.of[&table.name].time_us(table);
         (now_us > 0.0).then(|| 100.0 * self.upkeep_us(plan, rows) / now_us)
@@ -160,7 +160,7 @@ impl Written {
 
 /// Time that an index adds to the writes of a workload, microseconds. `fraction` is the part of the rows
 /// that the index holds.
-fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Written) -> f64 {
+fn upkeep_us(table: &Table, plan: &IndexDef, fraction: f64, written: &Written) -> f64 {
     let entry = entry_us(table, plan) * fraction;
     let mut upkeep = written.inserted * entry;
     for Updated { rows, executions, columns } in &written.updated {
@@ -176,14 +176,14 @@ fn upkeep_us(table: &Table, plan: &IndexPlan, fraction: f64, written: &Written) 
 }
 
 /// Time to put one row into the index, microseconds.
-fn entry_us(table: &Table, plan: &IndexPlan) -> f64 {
+fn entry_us(table: &Table, plan: &IndexDef) -> f64 {
     let parts_us = |key: &IndexKey| match key.operator_class.as_deref() {
         Some("gin_trgm_ops") => TRIGRAMS_US.max(TRIGRAMS_BYTE_US * key_width(table, key)),
         _ => ELEMENTS_US.max(ELEMENTS_BYTE_US * key_width(table, key)),
     };
-    match plan.method.as_str() {
-        "gin" | "gist" => plan.keys.iter().map(parts_us).sum(),
-        "brin" => SUMMARY_US,
+    match &plan.method {
+        AccessMethod::Gin | AccessMethod::Gist => plan.keys.iter().map(parts_us).sum(),
+        AccessMethod::Brin => SUMMARY_US,
         _ => BTREE_ENTRY_US,
     }
 }

@@ -4,10 +4,10 @@ use crate::access::pushdown::{compared_by_policies, compares_leakproof, has_barr
 use crate::advice::candidates::key_length;
 use crate::advice::candidates::key_length::Longest;
 use crate::advice::input::Input;
-use crate::index::covers::as_plan;
 use crate::index::partitioned::taken_in;
-use crate::model::catalog::{IndexKey, Table};
-use crate::model::recommendation::{IndexPlan, Recommendation};
+use crate::model::catalog::Table;
+use crate::model::index::{IndexDef, IndexKey};
+use crate::model::recommendation::Recommendation;
 use crate::model::workload::shape::StatementKind;
 use crate::sql::expression::fallible::failure;
 
@@ -15,7 +15,7 @@ use crate::sql::expression::fallible::failure;
 const MOST_NAMED: usize = 4;
 
 /// What to know of an index before it is built, a sentence each.
-pub fn cautions(input: &Input<'_>, plan: &IndexPlan, longest: &Longest) -> Vec<String> {
+pub fn cautions(input: &Input<'_>, plan: &IndexDef, longest: &Longest) -> Vec<String> {
     let Some(table) = input.catalog.table(&plan.table) else { return Vec::new() };
     let functions = &input.catalog.functions;
     let expressions = plan.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
@@ -32,7 +32,7 @@ pub fn cautions(input: &Input<'_>, plan: &IndexPlan, longest: &Longest) -> Vec<S
 }
 
 /// Partitions that have such an index already: the server makes it part of the new one, and it goes with that.
-fn takes_in(plan: &IndexPlan, table: &Table) -> Option<String> {
+fn takes_in(plan: &IndexDef, table: &Table) -> Option<String> {
     let own: Vec<&str> = taken_in(table, plan).iter().map(|part| &*part.index.name).collect();
     (!own.is_empty()).then(|| {
         format!(
@@ -44,11 +44,11 @@ fn takes_in(plan: &IndexPlan, table: &Table) -> Option<String> {
 
 /// Before its policies have left a row to a role, a table is searched only by what cannot tell of other rows: most of
 /// what an index on an expression, of words or of parts of text is for is not declared so.
-fn behind_policies(plan: &IndexPlan, table: &Table) -> Option<String> {
+fn behind_policies(plan: &IndexDef, table: &Table) -> Option<String> {
     let is_plain = |key: &IndexKey| {
         let column = table.column(&key.expression);
         key.operator_class.is_none()
-            && !plan.is_inverted()
+            && !plan.method.is_inverted()
             && column.is_some_and(compares_leakproof)
     };
     (has_barrier(table) && !plan.keys.iter().all(is_plain)).then(|| {
@@ -100,7 +100,7 @@ fn policies_without_index(input: &Input<'_>) -> Vec<String> {
         });
         let columns = compared_by_policies(table, input.catalog);
         let leads = |column: &String| {
-            let mut first = table.indexes.iter().filter_map(|index| index.keys.first());
+            let mut first = table.indexes.iter().filter_map(|index| index.def.keys.first());
             first.any(|key| key.expression == *column)
         };
         let is_told =
@@ -118,10 +118,10 @@ fn policies_without_index(input: &Input<'_>) -> Vec<String> {
 }
 
 /// The workload updates columns that no index holds yet.
-fn lost_hot(input: &Input<'_>, plan: &IndexPlan, table: &Table) -> Option<String> {
+fn lost_hot(input: &Input<'_>, plan: &IndexDef, table: &Table) -> Option<String> {
     let has_index = |column: &String| {
         let only = std::slice::from_ref(column);
-        table.indexes.iter().any(|index| as_plan(index, &table.name).hangs_on(only))
+        table.indexes.iter().any(|index| index.def.hangs_on(only))
     };
     let (mut updates, mut columns) = (0, Vec::new());
     for (query, shape) in input.workload.queries.iter().zip(input.shapes) {

@@ -2,11 +2,11 @@
 //! makes superfluous.
 
 use crate::advice::input::Input;
-use crate::index::covers::replaces;
 use crate::index::ddl::{Build, drop};
 use crate::index::partitioned::again;
-use crate::model::catalog::{Catalog, Index, Table, TableKind};
+use crate::model::catalog::{Catalog, Table, TableKind};
 use crate::model::finding::Finding;
+use crate::model::index::Index;
 use crate::model::recommendation::{Kind, Recommendation};
 use crate::sql::expression::equivalence::is_same;
 use crate::sql::lex::identifier::quote_table;
@@ -55,7 +55,7 @@ fn replaced(catalog: &Catalog, new: &[Recommendation]) -> impl Iterator<Item = R
         Some((by, plan, catalog.table(&plan.table)?))
     });
     plans.flat_map(move |(by, plan, table)| {
-        let old = table.indexes.iter().filter(|index| index.valid && replaces(plan, index));
+        let old = table.indexes.iter().filter(|index| index.valid && plan.replaces(index));
         old.map(move |index| {
             let why = format!("{} does all that it does, once that is there", by.id);
             let requires = Some(by.id.clone());
@@ -75,7 +75,7 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
         false => format!("drop-{}", index.name),
     };
     // An expression has no statistics before its table is analyzed.
-    let has_expression = index.keys.iter().any(|key| !key.is_column);
+    let has_expression = index.def.keys.iter().any(|key| !key.is_column);
     let analyze = has_expression.then(|| format!("ANALYZE {}", quote_table(&table.name)));
     Recommendation {
         sql: vec![drop(&index.schema, &index.name, build)],
@@ -103,9 +103,9 @@ fn cautions(table: &Table, index: &Index) -> Vec<String> {
     });
     let is_elsewhere = |expression: &str| {
         let mut others = table.indexes.iter().filter(|other| other.name != index.name);
-        others.any(|other| other.keys.iter().any(|key| is_same(&key.expression, expression)))
+        others.any(|other| other.def.keys.iter().any(|key| is_same(&key.expression, expression)))
     };
-    let mut expressions = index.keys.iter().filter(|key| !key.is_column);
+    let mut expressions = index.def.keys.iter().filter(|key| !key.is_column);
     let statistics = expressions.find(|key| !is_elsewhere(&key.expression)).map(|key| {
         format!(
             "the planner has statistics of `{}` by it alone: plans of statements that ask for that may change; \

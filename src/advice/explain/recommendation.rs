@@ -11,7 +11,8 @@ use crate::index::ddl::{Build, create, drop, name, with_schemas};
 use crate::index::partitioned::taken_again;
 use crate::index::size::index_bytes;
 use crate::model::catalog::{Catalog, TableKind};
-use crate::model::recommendation::{IndexPlan, Kind, NewIndex, Recommendation, Takes};
+use crate::model::index::{IndexDef, NewIndex};
+use crate::model::recommendation::{Kind, Recommendation, Takes};
 use crate::sql::lex::identifier::{object_name, quote_table};
 
 /// What an index on a foreign key is for when no statement of the workload asks for it.
@@ -68,7 +69,7 @@ pub(crate) fn add_cautions(
 
 /// Foreign keys whose referenced rows are deleted and that nothing chosen serves, as far as there is room
 /// for them.
-fn references(input: &Input<'_>, chosen: &[Chosen]) -> Vec<(IndexPlan, Vec<String>, u64)> {
+fn references(input: &Input<'_>, chosen: &[Chosen]) -> Vec<(IndexDef, Vec<String>, u64)> {
     let Limits { budget_bytes, max_indexes, .. } = input.limits;
     let used_bytes: u64 = chosen.iter().map(|chosen| chosen.takes.size_bytes).sum();
     let mut bytes = budget_bytes.map(|budget| budget.saturating_sub(used_bytes));
@@ -137,7 +138,7 @@ fn served(input: &Input<'_>, chosen: &Chosen) -> String {
 
 pub(crate) fn create_index(
     input: &Input<'_>,
-    plan: IndexPlan,
+    plan: IndexDef,
     because: Vec<String>,
     taken: &mut Vec<String>,
 ) -> Recommendation {

@@ -11,9 +11,8 @@ use crate::advice::cost::statement_weight::{Weighed, evened};
 use crate::advice::cost::what_if::{Costs, Set};
 use crate::advice::cost::write_overhead::Writes;
 use crate::advice::input::Input;
-use crate::index::covers::{covers, replaces};
 use crate::model::catalog::{Catalog, Table};
-use crate::model::recommendation::IndexPlan;
+use crate::model::index::{AccessMethod, IndexDef};
 
 /// An index as large as all the data has to save this part of the time that is left.
 const PRICE_OF_ALL_DATA: f64 = 0.2;
@@ -195,8 +194,9 @@ pub fn bundles(
 fn rivals(sized: &[Sized]) -> Vec<Set> {
     let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, sized) in sized.iter().enumerate() {
-        let IndexPlan { table, method, predicate, keys, .. } = &sized.candidate.plan;
-        let first = keys.first().filter(|_| method != "gin").map(|key| &key.expression);
+        let IndexDef { table, method, predicate, keys, .. } = &sized.candidate.plan;
+        let first =
+            keys.first().filter(|_| *method != AccessMethod::Gin).map(|key| &key.expression);
         alike.entry((table, method, predicate, first)).or_default().push(at);
     }
     let plan = |at: &usize| &sized[*at].candidate.plan;
@@ -205,7 +205,7 @@ fn rivals(sized: &[Sized]) -> Vec<Set> {
         .values()
         .flat_map(|all| all.iter().flat_map(|at| all.iter().map(move |other| (at, other))))
     {
-        if at != other && (covers(plan(at), plan(other)) || covers(plan(other), plan(at))) {
+        if at != other && (plan(at).covers(plan(other)) || plan(other).covers(plan(at))) {
             rivals[*at].push(*other);
         }
     }
@@ -221,13 +221,16 @@ fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
 /// The indexes whose place an index would take, with their bytes.
 fn replaced<'c>(
     catalog: &'c Catalog,
-    plan: &'c IndexPlan,
-) -> impl Iterator<Item = (IndexPlan, f64)> + 'c {
+    plan: &'c IndexDef,
+) -> impl Iterator<Item = (IndexDef, f64)> + 'c {
     let table = catalog.table(&plan.table).into_iter();
     let old = table.flat_map(|table| &table.indexes);
-    old.filter(|index| index.valid && replaces(plan, index)).map(|index| {
-        let own =
-            IndexPlan { keys: index.keys.clone(), include: index.include.clone(), ..plan.clone() };
+    old.filter(|index| index.valid && plan.replaces(index)).map(|index| {
+        let own = IndexDef {
+            keys: index.def.keys.clone(),
+            include: index.def.include.clone(),
+            ..plan.clone()
+        };
         (own, index.size_bytes.unwrap_or(0) as f64)
     })
 }

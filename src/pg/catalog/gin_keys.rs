@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
 use super::distinct::{asked, haas_stokes, sample};
-use crate::model::catalog::{IndexKey, Table};
-use crate::model::recommendation::IndexPlan;
+use crate::model::catalog::Table;
+use crate::model::index::{IndexDef, IndexKey};
 use crate::model::whatif::Keys;
 use crate::pg::connect::connection::Connection;
 use crate::sql::expression::immutability::Kind;
@@ -37,7 +37,7 @@ struct Seen {
 }
 
 /// Keys that the index would have.
-pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>> {
+pub fn keys(connection: &Connection, table: &Table, index: &IndexDef) -> Option<Vec<Keys>> {
     let mut all = Vec::new();
     for key in &index.keys {
         let mut of_column = keys_of(connection, table, index, key)?;
@@ -53,7 +53,7 @@ pub fn keys(connection: &Connection, table: &Table, index: &IndexPlan) -> Option
 fn keys_of(
     connection: &Connection,
     table: &Table,
-    index: &IndexPlan,
+    index: &IndexDef,
     key: &IndexKey,
 ) -> Option<Vec<Keys>> {
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
@@ -88,7 +88,7 @@ fn rows_of_text(table: &Table, key: &IndexKey) -> f64 {
 /// Asks for the keys in this part of the rows.
 fn query(
     table: &Table,
-    index: &IndexPlan,
+    index: &IndexDef,
     key: &IndexKey,
     taken_apart: &str,
     sample: &str,

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::Row;
 
 use crate::model::catalog::{
-    Activity, Catalog, Column, ForeignKey, Index, IndexKey, Origin, PartIndex, Policy, Storage,
-    Table, TableKind, UserFunction,
+    Activity, Catalog, Column, ForeignKey, Origin, PartIndex, Policy, Storage, Table, TableKind,
+    UserFunction,
 };
+use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::model::name::TableName;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
@@ -227,10 +228,13 @@ fn index(row: &Row) -> Index {
     Index {
         schema: row.get(1),
         name: row.get(2),
-        method: row.get(3),
-        keys,
-        include: include.iter().map(|name| unquote(name)).collect(),
-        predicate: row.get(9),
+        def: IndexDef {
+            table: relation(row),
+            method: AccessMethod::from(row.get::<_, String>(3)),
+            keys,
+            include: include.iter().map(|name| unquote(name)).collect(),
+            predicate: row.get(9),
+        },
         unique: row.get(10),
         primary: row.get(11),
         constraint: row.get(12),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::index::ddl::{Build, create, with_schemas};
-use crate::model::recommendation::IndexPlan;
+use crate::model::index::IndexDef;
 use crate::pg::catalog::load::hidden_classes;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{Kind, PgError};
@@ -23,7 +23,7 @@ pub struct Built {
 ///
 /// # Errors
 /// The server's error, or that this transaction cannot use what it built.
-pub fn build(connection: &Connection, plan: &IndexPlan, name: &str) -> Result<Built, PgError> {
+pub fn build(connection: &Connection, plan: &IndexDef, name: &str) -> Result<Built, PgError> {
     let started = Instant::now();
     if needs_trigrams(plan) {
         connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
@@ -48,7 +48,7 @@ pub fn build(connection: &Connection, plan: &IndexPlan, name: &str) -> Result<Bu
 }
 
 /// The index is made of trigrams, which an extension brings.
-fn needs_trigrams(index: &IndexPlan) -> bool {
+fn needs_trigrams(index: &IndexDef) -> bool {
     index
         .keys
         .iter()

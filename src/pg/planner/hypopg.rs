@@ -9,7 +9,7 @@ use super::build_index::{Built as BuiltIndex, build};
 use super::planner_costs::Planner;
 use super::representative::Typicals;
 use crate::index::ddl::{Build, create, name};
-use crate::model::recommendation::IndexPlan;
+use crate::model::index::IndexDef;
 use crate::model::whatif::{Build as WhatIfByBuilding, Built, Planned, Statistics, WhatIf};
 use crate::model::workload::Query;
 use crate::model::workload::shape::Shape;
@@ -41,7 +41,7 @@ fn inlined(connection: &Connection) -> Result<HashSet<String>, PgError> {
 }
 
 struct Pretended {
-    plan: IndexPlan,
+    plan: IndexDef,
     oid: u32,
     name: String,
 }
@@ -77,7 +77,7 @@ impl<'c> HypoPg<'c> {
 
     /// Makes the extension pretend these indexes and no others, in one exchange each way: a selection asks
     /// thousands of times.
-    fn arrange(&mut self, wanted: &[&IndexPlan]) -> Result<(), String> {
+    fn arrange(&mut self, wanted: &[&IndexDef]) -> Result<(), String> {
         let schema = &self.schema;
         let is_wanted = |pretended: &Pretended| wanted.contains(&&pretended.plan);
         let (kept, gone): (Vec<_>, Vec<_>) =
@@ -90,9 +90,8 @@ impl<'c> HypoPg<'c> {
             );
             self.planner.connection.row(&drop, &[&oids]).map_err(|error| error.to_string())?;
         }
-        let is_present = |plan: &IndexPlan| self.present.iter().any(|known| known.plan == *plan);
-        let new: Vec<&IndexPlan> =
-            wanted.iter().copied().filter(|plan| !is_present(plan)).collect();
+        let is_present = |plan: &IndexDef| self.present.iter().any(|known| known.plan == *plan);
+        let new: Vec<&IndexDef> = wanted.iter().copied().filter(|plan| !is_present(plan)).collect();
         if !new.is_empty() {
             let pretended = self.pretend(&new)?;
             self.present.extend(pretended);
@@ -100,7 +99,7 @@ impl<'c> HypoPg<'c> {
         Ok(())
     }
 
-    fn pretend(&self, plans: &[&IndexPlan]) -> Result<Vec<Pretended>, String> {
+    fn pretend(&self, plans: &[&IndexDef]) -> Result<Vec<Pretended>, String> {
         let statements: Vec<String> =
             plans.iter().map(|plan| create(plan, &name(plan), Build::Plain)).collect();
         let schema = &self.schema;
@@ -114,7 +113,7 @@ impl<'c> HypoPg<'c> {
             .connection
             .query(&create, &[&statements])
             .map_err(|error| error.to_string())?;
-        let pretended = |(plan, row): (&&IndexPlan, &Row)| Pretended {
+        let pretended = |(plan, row): (&&IndexDef, &Row)| Pretended {
             plan: (*plan).clone(),
             oid: row.get(0),
             name: row.get(1),
@@ -124,8 +123,8 @@ impl<'c> HypoPg<'c> {
 }
 
 impl WhatIf for HypoPg<'_> {
-    fn check(&mut self, index: &IndexPlan) -> Result<(), String> {
-        if index.is_inverted() {
+    fn check(&mut self, index: &IndexDef) -> Result<(), String> {
+        if index.method.is_inverted() {
             return Err(format!("HypoPG has no {} indexes; --build can cost them", index.method));
         }
         self.arrange(&[index])?;
@@ -140,7 +139,7 @@ impl WhatIf for HypoPg<'_> {
     ///
     /// Nor does it do to an expression what the planner does to that of a real index and to the statement alike: put the
     /// text of a function in SQL in the place of its call.
-    fn sees(&self, index: &IndexPlan, shape: &Shape) -> Result<(), String> {
+    fn sees(&self, index: &IndexDef, shape: &Shape) -> Result<(), String> {
         let expressions = index.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
         let mut words = expressions.chain(&index.predicate).flat_map(|sql| tokens(sql));
         let name = |word: &Token<'_>| match word.kind {
@@ -165,7 +164,7 @@ impl WhatIf for HypoPg<'_> {
         ))
     }
 
-    fn plan(&mut self, query: &Query, indexes: &[&IndexPlan]) -> Result<Planned, String> {
+    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<Planned, String> {
         self.arrange(indexes)?;
         let present = &self.present;
         let position = |name: &str| {
@@ -240,7 +239,7 @@ impl<'c> RolledBackBuild<'c> {
 
     fn inside(
         &mut self,
-        index: &IndexPlan,
+        index: &IndexDef,
         size_bytes: f64,
         queries: &[&Query],
     ) -> Result<Built, String> {
@@ -283,7 +282,7 @@ impl<'c> RolledBackBuild<'c> {
 impl WhatIfByBuilding for RolledBackBuild<'_> {
     fn alone(
         &mut self,
-        index: &IndexPlan,
+        index: &IndexDef,
         size_bytes: f64,
         queries: &[&Query],
     ) -> Result<Built, String> {

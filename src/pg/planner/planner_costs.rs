@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::explain;
 use super::representative::Typicals;
 use crate::model::catalog::{Column, Table};
+use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::model::plan::{Plan, PlannedScan};
-use crate::model::recommendation::IndexPlan;
 use crate::model::whatif::{Distinct, Groups, Keys, Planned, Statistics, WhatIf};
 use crate::model::workload::literal::Literal;
 use crate::model::workload::{Query, Sample};
@@ -206,18 +206,18 @@ impl Statistics for Planner<'_> {
         groups(self.connection, table, columns, condition)
     }
 
-    fn keys(&mut self, table: &Table, index: &IndexPlan) -> Option<Vec<Keys>> {
+    fn keys(&mut self, table: &Table, index: &IndexDef) -> Option<Vec<Keys>> {
         keys(self.connection, table, index)
     }
 }
 
 /// What is there and nothing else: where HypoPG is missing and candidates are built.
 impl WhatIf for Planner<'_> {
-    fn check(&mut self, _: &IndexPlan) -> Result<(), String> {
+    fn check(&mut self, _: &IndexDef) -> Result<(), String> {
         Err("HypoPG is not installed".to_owned())
     }
 
-    fn plan(&mut self, query: &Query, _: &[&IndexPlan]) -> Result<Planned, String> {
+    fn plan(&mut self, query: &Query, _: &[&IndexDef]) -> Result<Planned, String> {
         self.planned(query, |_| None)
     }
 

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::index::covers::makes_superfluous;
-use crate::model::catalog::{Index, Table, TableKind};
+use crate::model::catalog::{Table, TableKind};
 use crate::model::finding::{Finding, Level, Subject};
+use crate::model::index::Index;
 use crate::rules::{Input, Rule};
 
 pub const RULE: Rule = Rule {
@@ -31,8 +31,8 @@ fn in_table(table: &Table) -> Vec<Finding> {
         }
         let covers = |of: &Index, other: &Index| {
             other.name != of.name
-                && makes_superfluous(other, of, &table.name)
-                && (!makes_superfluous(of, other, &table.name) || stays(other, of))
+                && other.makes_superfluous(of)
+                && (!of.makes_superfluous(other) || stays(other, of))
         };
         let mut all = table.indexes.iter().filter(|other| covers(index, other)).peekable();
         let Some(first) = all.peek().copied() else { continue };
@@ -42,7 +42,7 @@ fn in_table(table: &Table) -> Vec<Finding> {
             !is_kept && table.indexes.iter().any(|other| covers(cover, other))
         };
         let cover = all.find(|cover| !goes(cover)).unwrap_or(first);
-        let same = cover.keys.len() == index.keys.len();
+        let same = cover.def.keys.len() == index.def.keys.len();
         findings.push(Finding {
             id: format!("{}:{}.{}", RULE.id, index.schema, index.name),
             rule: RULE.id,
@@ -50,7 +50,7 @@ fn in_table(table: &Table) -> Vec<Finding> {
             impact_pct: 0.0,
             subject: Subject {
                 table: Some(table.name.clone()),
-                columns: index.keys.iter().map(|key| key.expression.clone()).collect(),
+                columns: index.def.keys.iter().map(|key| key.expression.clone()).collect(),
                 index: Some(index.name.clone()),
                 ..Subject::default()
             },

@@ -29,7 +29,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             impact_pct: 0.0,
             subject: Subject {
                 table: Some(table.name.clone()),
-                columns: index.keys.iter().map(|key| key.expression.clone()).collect(),
+                columns: index.def.keys.iter().map(|key| key.expression.clone()).collect(),
                 index: Some(index.name.clone()),
                 ..Subject::default()
             },

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::index::serves::{index_serves, is_column_led};
 use crate::model::catalog::Table;
 use crate::model::finding::{Finding, Level};
+use crate::model::index::AccessMethod;
 use crate::model::workload::Query;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Key, Operator, Predicate, StatementKind};
@@ -42,7 +42,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
                 "kind": "predicate",
                 "provenance": "observed",
                 "expression": predicate.key.sql(),
-                "index_on_column": has_index.map(|(table, column)| is_column_led(table, column)),
+                "index_on_column": has_index.map(|(table, column)| table.has_index_on(column)),
                 "instead": why.instead,
             }));
         }
@@ -139,9 +139,9 @@ fn is_slow_enough(found: &ScanOf<'_>) -> bool {
 fn is_served(table: Option<&Table>, predicate: &Predicate) -> bool {
     let Some(table) = table else { return false };
     table.indexes.iter().any(|index| {
-        index_serves(table, index, predicate)
+        index.serves(table, predicate)
             // A btree of pattern operators serves no pattern that begins with a wildcard.
-            && !(index.method == "btree"
+            && !(index.def.method == AccessMethod::Btree
                 && matches!(predicate.operator, Operator::Like | Operator::ILike))
     })
 }

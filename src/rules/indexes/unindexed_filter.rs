@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::non_sargable_predicate::is_cured_by_an_index;
-use crate::index::serves::{is_filter_served, is_sargable};
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::{Key, StatementKind};
 use crate::rules::grouped::{Grouped, SUSPECT_BLOCKS_PER_ROW, SUSPECT_MEAN_US, is_worth_an_index};
@@ -36,7 +35,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 }
 
 fn is_served(found: &ScanOf<'_>) -> bool {
-    found.table.is_some_and(|table| is_filter_served(table, found.scan))
+    found.table.is_some_and(|table| table.is_filter_served(found.scan))
 }
 
 /// Notes the filters of a scan that no known index serves.
@@ -67,7 +66,7 @@ fn look(input: &Input<'_>, found: &ScanOf<'_>, groups: &mut Grouped) {
 /// condition would serve better are the matter of `non-sargable-predicate`.
 fn columns(found: &ScanOf<'_>) -> Vec<String> {
     let mut columns: Vec<String> = Vec::new();
-    for filter in found.scan.filters.iter().filter(|filter| is_sargable(filter)) {
+    for filter in found.scan.filters.iter().filter(|filter| filter.is_sargable()) {
         if let Key::Expression { sql, .. } = &filter.key
             && !is_cured_by_an_index(sql)
         {

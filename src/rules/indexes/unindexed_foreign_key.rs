@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::index::serves::{begins_with, is_column_led};
-use crate::model::catalog::{ForeignKey, Index, Table};
+use crate::model::catalog::{ForeignKey, Table};
 use crate::model::finding::{Finding, Level, Subject};
+use crate::model::index::{AccessMethod, Index};
 use crate::rules::grouped::deletes;
 use crate::rules::{Input, Rule};
 
@@ -30,21 +30,21 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 fn is_indexed(table: &Table, key: &ForeignKey) -> bool {
     match key.columns.as_slice() {
         // The index of an exclusion constraint finds one value as well (btree_gist).
-        [column] => is_column_led(table, column) || is_led_by_gist(table, column),
+        [column] => table.has_index_on(column) || is_led_by_gist(table, column),
         columns => table
             .indexes
             .iter()
-            .any(|index| index.predicate.is_none() && begins_with(index, columns)),
+            .any(|index| index.def.predicate.is_none() && index.begins_with(columns)),
     }
 }
 
 fn is_led_by_gist(table: &Table, column: &str) -> bool {
     let is_it = |index: &Index| {
         index.valid
-            && index.method == "gist"
+            && index.def.method == AccessMethod::Gist
             && index.constraint
-            && index.predicate.is_none()
-            && index.keys.first().is_some_and(|key| key.is_column && key.expression == column)
+            && index.def.predicate.is_none()
+            && index.def.keys.first().is_some_and(|key| key.is_column && key.expression == column)
     };
     table.indexes.iter().any(is_it)
 }

@@ -1,6 +1,5 @@
 //! Joins that have to read a whole table for the rows of another.
 
-use crate::index::serves::{is_column_led, is_filter_served};
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::{Operator, Scan};
 use crate::rules::grouped::{Grouped, is_worth_an_index};
@@ -18,7 +17,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     let mut groups = Grouped::new(RULE.id);
     for found in input.scans() {
         let Some(table) = found.table else { continue };
-        if !is_worth_an_index(found.query, table) || is_filter_served(table, found.scan) {
+        if !is_worth_an_index(found.query, table) || table.is_filter_served(found.scan) {
             continue;
         }
         for join in &found.scan.joins {
@@ -28,7 +27,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             // Of several columns that join the same two, one that an index leads with does.
             let mut together =
                 found.scan.joins.iter().filter(|own| own.other_scan == join.other_scan);
-            if !is_picked(other) || together.any(|own| is_column_led(table, &own.column)) {
+            if !is_picked(other) || together.any(|own| table.has_index_on(&own.column)) {
                 continue;
             }
             let columns = vec![join.column.clone()];
@@ -40,7 +39,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             });
         }
         for lookup in found.scan.lookups.iter().filter(|lookup| lookup.for_few) {
-            let Some(column) = lookup.key.column().filter(|own| !is_column_led(table, own)) else {
+            let Some(column) = lookup.key.column().filter(|own| !table.has_index_on(own)) else {
                 continue;
             };
             let columns = vec![column.to_owned()];

@@ -1,6 +1,5 @@
 //! "The first twenty by date": sorts of everything to return a few.
 
-use crate::index::serves::is_sort_served;
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::Scan;
 use crate::rules::grouped::{Grouped, is_worth_an_index};
@@ -24,9 +23,9 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
         // Rows found by a unique key are few; sorting them costs nothing.
         let fixed = fixed_columns(scan);
         let is_one_row = table.indexes.iter().any(|index| {
-            index.unique && index.keys.iter().all(|key| fixed.contains(&key.expression))
+            index.unique && index.def.keys.iter().all(|key| fixed.contains(&key.expression))
         });
-        if is_one_row || is_sort_served(table, scan) {
+        if is_one_row || table.is_sort_served(scan) {
             continue;
         }
         let order: Vec<String> = scan

@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use crate::index::covers::makes_superfluous;
-use crate::index::serves::{begins_with, index_serves, same_key};
-use crate::model::catalog::{Catalog, Index, Table};
+use crate::model::catalog::{Catalog, Table};
 use crate::model::finding::{Finding, Level, Subject};
+use crate::model::index::Index;
 use crate::model::workload::shape::{Key, Scan};
 use crate::rules::grouped::deletes;
 use crate::rules::{Input, Rule};
@@ -50,16 +49,16 @@ fn stands_in(catalog: &Catalog, table: &Table, index: &Index) -> bool {
         |other: &Index| other.valid && (is_young || other.scans.is_some_and(|scans| scans > 0));
     table.indexes.iter().any(|other| {
         let is_other = other.name != index.name && !other.constraint;
-        is_other && is_read(other) && makes_superfluous(index, other, &table.name)
+        is_other && is_read(other) && index.makes_superfluous(other)
     })
 }
 
 /// Some statement of the workload looks for what the index is on: it may be younger than the
 /// statistics.
 fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
-    let leads = |key: &Key| index.keys.first().is_some_and(|own| same_key(own, key));
+    let leads = |key: &Key| index.def.keys.first().is_some_and(|own| own.is_for(key));
     let is_wanted_by = |scan: &Scan| {
-        scan.filters.iter().any(|filter| leads(&filter.key) || index_serves(table, index, filter))
+        scan.filters.iter().any(|filter| leads(&filter.key) || index.serves(table, filter))
             || scan.joins.iter().any(|join| leads(&Key::Column(join.column.clone())))
             || scan.lookups.iter().any(|lookup| leads(&lookup.key))
             || scan.ordered_by().is_some_and(leads)
@@ -75,7 +74,7 @@ fn is_wanted(input: &Input<'_>, table: &Table, index: &Index) -> bool {
 /// It begins with the columns of a foreign key whose referenced rows the workload deletes: each delete looks for the
 /// rows that refer to it, and no statement shows that.
 fn serves_deletes(input: &Input<'_>, table: &Table, index: &Index) -> bool {
-    let mut keys = table.foreign_keys.iter().filter(|key| begins_with(index, &key.columns));
+    let mut keys = table.foreign_keys.iter().filter(|key| index.begins_with(&key.columns));
     keys.any(|key| deletes(input, &key.references).next().is_some())
 }
 
@@ -99,7 +98,7 @@ fn finding(catalog: &Catalog, table: &Table, index: &Index) -> Finding {
         impact_pct: 0.0,
         subject: Subject {
             table: Some(table.name.clone()),
-            columns: index.keys.iter().map(|key| key.expression.clone()).collect(),
+            columns: index.def.keys.iter().map(|key| key.expression.clone()).collect(),
             index: Some(index.name.clone()),
             ..Subject::default()
         },

@@ -14,11 +14,9 @@ use super::index::{create_index, index_key, push_index};
 use super::index_alter::{Marks, class_options, in_tablespace};
 use super::partitions::{attached, join, without_only};
 use super::statements::{is_relevant, statements};
-use crate::model::catalog::{
-    Catalog, Column, ForeignKey, Index, IndexKey, Origin, Policy, Table, TableKind,
-};
+use crate::model::catalog::{Catalog, Column, ForeignKey, Origin, Policy, Table, TableKind};
+use crate::model::index::{IndexDef, IndexKey};
 use crate::model::name::TableName;
-use crate::model::recommendation::IndexPlan;
 use crate::model::workload::Coverage;
 use crate::sql::parse::parser::{parse, parse_all};
 use crate::sql::resolve::scope::{fold, last_name};
@@ -122,14 +120,17 @@ impl Reading {
             self.marks.note_only(&index.schema, &index.name);
         }
         for (key, options) in options {
-            if let Some(class) = index.keys.get_mut(*key).and_then(|k| k.operator_class.as_mut()) {
+            if let Some(class) =
+                index.def.keys.get_mut(*key).and_then(|k| k.operator_class.as_mut())
+            {
                 let plain = class.clone();
                 class.push_str(&format!("({options})"));
                 index.definition = index.definition.replacen(&plain, class, 1);
             }
         }
         if let Some(name) = &self.marks.tablespace {
-            index.definition = in_tablespace(&index.definition, index.predicate.as_deref(), name);
+            index.definition =
+                in_tablespace(&index.definition, index.def.predicate.as_deref(), name);
         }
     }
 }
@@ -165,12 +166,11 @@ fn empty() -> Catalog {
 }
 
 /// The index that one `CREATE INDEX` makes on `table`; `None` when it cannot be read.
-pub fn index_plan(sql: &str, table: &TableName) -> Option<IndexPlan> {
+pub fn index_plan(sql: &str, table: &TableName) -> Option<IndexDef> {
     let mut catalog = empty();
     catalog.tables.push(empty_table(table.clone(), TableKind::Table));
     apply(&mut catalog, &parse(sql).ok()?);
-    let Index { method, keys, include, predicate, .. } = catalog.tables.pop()?.indexes.pop()?;
-    Some(IndexPlan { table: table.clone(), method, keys, include, predicate })
+    Some(IndexDef { table: table.clone(), ..catalog.tables.pop()?.indexes.pop()?.def })
 }
 
 fn apply(catalog: &mut Catalog, statement: &Statement) {
@@ -449,7 +449,11 @@ CREATE MATERIALIZED VIEW shop.spent AS
         let orders = catalog.lookup(Some("public"), "Orders").unwrap();
         assert_eq!(orders.foreign_keys[0].references, users.name);
         let index = &orders.indexes[0];
-        assert!(index.keys[1].descending && index.keys[1].nulls_first && index.predicate.is_some());
+        assert!(
+            index.def.keys[1].descending
+                && index.def.keys[1].nulls_first
+                && index.def.predicate.is_some()
+        );
         assert_eq!(catalog.extensions, ["pg_trgm"]);
         // Which schemas are searched stands in no dump: a name that only one table has is that table's.
         let spent = catalog.lookup(None, "spent").unwrap();

@@ -52,6 +52,7 @@ pub(super) fn exclusion(sql: &str) -> Option<Exclusion> {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::index::AccessMethod;
     use crate::sql::dump::catalog;
 
     #[test]
@@ -64,9 +65,13 @@ mod tests {
         );
         assert!(coverage.skipped.is_empty(), "{coverage:?}");
         let [index] = &catalog.tables[0].indexes[..] else { panic!("{catalog:?}") };
-        let keys: Vec<&str> = index.keys.iter().map(|key| key.expression.as_str()).collect();
+        let keys: Vec<&str> = index.def.keys.iter().map(|key| key.expression.as_str()).collect();
         assert_eq!(keys, ["room", "lower(state)", "during"]);
-        assert!(index.constraint && index.name == "rooms_free" && index.method == "gist");
-        assert!(index.predicate.as_ref().is_some_and(|sql| sql.contains("<>")), "{index:?}");
+        assert!(
+            index.constraint
+                && index.name == "rooms_free"
+                && index.def.method == AccessMethod::Gist
+        );
+        assert!(index.def.predicate.as_ref().is_some_and(|sql| sql.contains("<>")), "{index:?}");
     }
 }

@@ -1,10 +1,11 @@
 //! Indexes as a dump makes them: by statements of their own, and by constraints.
 
 use sqlparser::ast::{
-    CreateIndex, Expr, IndexColumn, ObjectName, OrderByExpr, OrderBySort, Statement,
+    CreateIndex, Expr, IndexColumn, IndexType, ObjectName, OrderByExpr, OrderBySort, Statement,
 };
 
-use crate::model::catalog::{Index, IndexKey, Table};
+use crate::model::catalog::Table;
+use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::resolve::scope::{fold, last_name};
 
@@ -13,10 +14,7 @@ pub(super) fn push_index(table: &mut Table, name: &str, keys: Vec<IndexKey>, pri
     table.indexes.push(Index {
         name: name.to_owned(),
         schema: table.name.schema.clone(),
-        method: "btree".to_owned(),
-        keys,
-        include: Vec::new(),
-        predicate: None,
+        def: IndexDef::on(&table.name, AccessMethod::Btree, keys),
         unique: true,
         primary,
         constraint: true,
@@ -64,10 +62,13 @@ pub(super) fn create_index(table: &mut Table, create: &CreateIndex) {
     table.indexes.push(Index {
         name,
         schema: table.name.schema.clone(),
-        method: create.using.as_ref().map_or("btree".to_owned(), |m| m.to_string().to_lowercase()),
-        keys: create.columns.iter().map(index_key).collect(),
-        include: create.include.iter().map(fold).collect(),
-        predicate: create.predicate.as_ref().map(ToString::to_string),
+        def: IndexDef {
+            table: table.name.clone(),
+            method: create.using.as_ref().map_or(AccessMethod::Btree, access_method),
+            keys: create.columns.iter().map(index_key).collect(),
+            include: create.include.iter().map(fold).collect(),
+            predicate: create.predicate.as_ref().map(ToString::to_string),
+        },
         unique: create.unique,
         primary: false,
         constraint: false,
@@ -80,6 +81,10 @@ pub(super) fn create_index(table: &mut Table, create: &CreateIndex) {
         restore: Vec::new(),
         clustered: false,
     });
+}
+
+fn access_method(using: &IndexType) -> AccessMethod {
+    AccessMethod::from(using.to_string().to_lowercase())
 }
 
 /// A storage parameter as the server's catalog has it: `fillfactor=70`.

@@ -221,7 +221,7 @@ mod tests {
         assert!(coverage.skipped.is_empty(), "{coverage:?}");
         let indexes = &catalog.tables[0].indexes;
         let classes = |at: usize| -> Vec<Option<&str>> {
-            indexes[at].keys.iter().map(|key| key.operator_class.as_deref()).collect()
+            indexes[at].def.keys.iter().map(|key| key.operator_class.as_deref()).collect()
         };
         let [acc, long, bloom, low] = &indexes[..] else { panic!("{indexes:?}") };
         assert!(acc.definition.ends_with("(acc) TABLESPACE fast WHERE (acc > 5)"), "{acc:?}");
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(classes(2), [None, Some(of_bloom), None]);
         assert!(bloom.definition.contains(of_bloom), "{bloom:?}");
         assert_eq!(classes(3), [Some("text_pattern_ops"), None]);
-        assert_eq!(low.keys.len(), 2);
+        assert_eq!(low.def.keys.len(), 2);
     }
 
     #[test]

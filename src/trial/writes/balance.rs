@@ -117,9 +117,10 @@ fn hangs_on(recommendation: &Recommendation, shape: &Shape, target: &Scan) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::catalog::IndexKey;
+    use crate::model::index::IndexKey;
+    use crate::model::index::{AccessMethod, IndexDef, NewIndex};
     use crate::model::name::TableName;
-    use crate::model::recommendation::{IndexPlan, Kind, NewIndex};
+    use crate::model::recommendation::Kind;
     use crate::model::trial::{Arm, fixture};
     use crate::sql;
 
@@ -168,7 +169,7 @@ mod tests {
         }
         let table = TableName::new("public", "t");
         let on = |column: &str| {
-            let plan = IndexPlan::on(&table, "btree", vec![IndexKey::column(column)]);
+            let plan = IndexDef::on(&table, AccessMethod::Btree, vec![IndexKey::column(column)]);
             let index = Some(NewIndex { name: column.to_owned(), plan });
             Recommendation {
                 index,

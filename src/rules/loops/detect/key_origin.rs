@@ -56,8 +56,8 @@ pub fn yields_rows(shape: &Shape, catalog: Option<&Catalog>) -> bool {
         let unique = catalog.and_then(|catalog| catalog.table(&scan.table)).is_some_and(|table| {
             table.indexes.iter().any(|index| {
                 index.unique
-                    && index.predicate.is_none()
-                    && index.keys.iter().all(|key| fixed.contains(&key.expression.as_str()))
+                    && index.def.predicate.is_none()
+                    && index.def.keys.iter().all(|key| fixed.contains(&key.expression.as_str()))
             })
         });
         // Without a catalog the most common name of a primary key has to do.
