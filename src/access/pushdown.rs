@@ -89,14 +89,14 @@ pub fn compared_by_policies(table: &Table, catalog: &Catalog) -> Vec<String> {
 
 /// With what the policies compare, an index of the table finds the same rows already: `(tenant_id, code)` those of
 /// `code`.
-pub fn is_served_through_policies(table: &Table, plan: &IndexDef, compared: &[String]) -> bool {
+pub fn is_served_through_policies(table: &Table, def: &IndexDef, compared: &[String]) -> bool {
     let is_compared = |key: &IndexKey| key.is_column && compared.contains(&key.expression);
     let others = |keys: &'_ [IndexKey]| -> Vec<IndexKey> {
         keys.iter().filter(|key| !is_compared(key)).cloned().collect()
     };
-    let own = others(&plan.keys);
+    let own = others(&def.keys);
     let is_plain =
-        plan.method == AccessMethod::Btree && plan.predicate.is_none() && plan.include.is_empty();
+        def.method == AccessMethod::Btree && def.predicate.is_none() && def.include.is_empty();
     let serves = |index: &Index| {
         index.valid
             && index.def.method == AccessMethod::Btree

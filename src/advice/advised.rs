@@ -7,7 +7,7 @@ use crate::model::recommendation::{Estimate, Takes};
 /// An index worth having, and why.
 #[derive(Debug, Clone)]
 pub struct Chosen {
-    pub plan: IndexDef,
+    pub def: IndexDef,
     /// Statements that are cheaper by it than by the others alone, by position in the workload.
     pub serves: Vec<usize>,
     pub takes: Takes,

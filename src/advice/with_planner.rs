@@ -51,7 +51,7 @@ fn advise_each(
     let (found, too_long) = within_a_row(found, &longest, input.catalog);
     let Candidates { all, conditions, .. } = found;
     let mut sized = sized(all, input.catalog, whatif.statistics());
-    let plans = sized.iter().map(|sized| sized.candidate.plan.clone()).collect();
+    let plans = sized.iter().map(|sized| sized.candidate.def.clone()).collect();
     let mut costs = Costs::new(input.workload, plans, whatif);
     let mut found = relevant(input, &sized, &conditions);
     for (query, of) in &found {
@@ -73,7 +73,7 @@ fn advise_each(
     let work = Work::new(input, &mut costs, &sized, &relevant, &statements, &writes);
     let Choice { wanted, chosen } = choose(&work, &mut costs, &mut sized);
     let upkeep_us: f64 =
-        chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.plan, sized[*at].rows)).sum();
+        chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.def, sized[*at].rows)).sum();
     let writes_us = writes.time_us();
     let write_overhead_pct = (writes_us > 0.0).then(|| 100.0 * upkeep_us / writes_us);
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
@@ -102,10 +102,10 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statisti
     found
         .into_iter()
         .filter_map(|candidate| {
-            let name = &candidate.plan.table;
+            let name = &candidate.def.table;
             let table = counted.get(name).or_else(|| catalog.table(name))?;
             let all = table.rows.unwrap_or(0.0);
-            let rows = match &candidate.plan.predicate {
+            let rows = match &candidate.def.predicate {
                 None => all,
                 Some(predicate) => {
                     let key = (table.name.to_string(), predicate.clone());
@@ -115,10 +115,10 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statisti
                     })
                 }
             };
-            if candidate.plan.predicate.is_some() && rows > all * MOST_OF_THE_ROWS {
+            if candidate.def.predicate.is_some() && rows > all * MOST_OF_THE_ROWS {
                 return None;
             }
-            let size_bytes = index_bytes(table, &candidate.plan, rows);
+            let size_bytes = index_bytes(table, &candidate.def, rows);
             Some(Sized { candidate, rows, size_bytes, is_counted: false, why_not: None })
         })
         .collect()
@@ -154,10 +154,10 @@ fn explain(
             let estimate = why.is_none().then_some(Estimate { cost_before, cost_after });
             let takes = Takes {
                 size_bytes: *size_bytes as u64,
-                write_overhead_pct: writes.overhead_pct(&candidate.plan, *rows),
+                write_overhead_pct: writes.overhead_pct(&candidate.def, *rows),
             };
-            let plan = candidate.plan.clone();
-            (total_us, Chosen { plan, serves, takes, estimate, why })
+            let def = candidate.def.clone();
+            (total_us, Chosen { def, serves, takes, estimate, why })
         })
         .collect();
     out.sort_by_key(|(total_us, _)| std::cmp::Reverse(*total_us));

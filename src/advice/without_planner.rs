@@ -22,7 +22,7 @@ use crate::model::workload::shape::Scan;
 
 /// A candidate with the findings behind it and the time of the statements it would serve.
 struct Candidate {
-    plan: IndexDef,
+    def: IndexDef,
     /// Its first keys, as many as are compared with one value: they find the same rows in any order.
     pinned: usize,
     because: Vec<String>,
@@ -47,29 +47,28 @@ fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
             let spelled = partial::same_scan(&texts, number);
             from_scan(input, query, scan, &spelled, &mut found);
         }
-        for plan in inverted_together(query, shape, &texts, input.catalog) {
-            if let Some(because) = about(input, query, &plan.table) {
+        for def in inverted_together(query, shape, &texts, input.catalog) {
+            if let Some(because) = about(input, query, &def.table) {
                 let because = because.into_iter().map(|finding| finding.id.clone()).collect();
-                found.push(Candidate { plan, pinned: 0, because, total_us: query.total_us });
+                found.push(Candidate { def, pinned: 0, because, total_us: query.total_us });
             }
         }
     }
-    found.extend(foreign_keys(input).into_iter().map(|(plan, because)| Candidate {
-        pinned: plan.keys.len(),
-        plan,
+    found.extend(foreign_keys(input).into_iter().map(|(def, because)| Candidate {
+        pinned: def.keys.len(),
+        def,
         because,
         total_us: 0,
     }));
     let mut merged = merge(found);
     merged.retain(|candidate| {
-        input.catalog.table(&candidate.plan.table).is_none_or(|table| {
-            !is_there(table, &candidate.plan) && !is_read_backwards(table, candidate)
+        input.catalog.table(&candidate.def.table).is_none_or(|table| {
+            !is_there(table, &candidate.def) && !is_read_backwards(table, candidate)
         })
     });
-    merged.sort_by(|a, b| {
-        b.total_us.cmp(&a.total_us).then_with(|| name(&a.plan).cmp(&name(&b.plan)))
-    });
-    merged.into_iter().map(|candidate| (candidate.plan, candidate.because)).collect()
+    merged
+        .sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| name(&a.def).cmp(&name(&b.def))));
+    merged.into_iter().map(|candidate| (candidate.def, candidate.because)).collect()
 }
 
 fn from_scan(
@@ -91,14 +90,14 @@ fn from_scan(
         .and_then(|finding| finding.subject.columns.first())
         .filter(|column| scan.is_joined_by(column));
     let asked = Asked { query, table, scan, functions: &input.catalog.functions, spelled };
-    for plan in simplest(asked, join_column.map(String::as_str)) {
+    for def in simplest(asked, join_column.map(String::as_str)) {
         let is_pinned = |key: &&IndexKey| {
             scan.is_joined_by(&key.expression)
                 || scan.fixed().any(|fixed| fixed.sql() == key.expression)
         };
-        let pinned = plan.keys.iter().take_while(is_pinned).count();
+        let pinned = def.keys.iter().take_while(is_pinned).count();
         found.push(Candidate {
-            plan,
+            def,
             pinned,
             because: about.iter().map(|finding| finding.id.clone()).collect(),
             total_us: query.total_us,
@@ -127,15 +126,15 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
     let mut kept: Vec<Candidate> = Vec::new();
     // Longest first, so that whatever could take a candidate in is there already.
     let mut ordered = found;
-    ordered.sort_by_key(|candidate| std::cmp::Reverse(candidate.plan.keys.len()));
+    ordered.sort_by_key(|candidate| std::cmp::Reverse(candidate.def.keys.len()));
     for candidate in ordered {
         let home = kept.iter_mut().find(|known| {
-            known.plan.table == candidate.plan.table
-                && known.plan.method == candidate.plan.method
-                && known.plan.predicate == candidate.plan.predicate
-                && match known.plan.method == AccessMethod::Gin {
-                    true => holds_all(&known.plan.keys, &candidate.plan.keys),
-                    false => serves(&known.plan.keys, &candidate.plan.keys, candidate.pinned),
+            known.def.table == candidate.def.table
+                && known.def.method == candidate.def.method
+                && known.def.predicate == candidate.def.predicate
+                && match known.def.method == AccessMethod::Gin {
+                    true => holds_all(&known.def.keys, &candidate.def.keys),
+                    false => serves(&known.def.keys, &candidate.def.keys, candidate.pinned),
                 }
         });
         match home {
@@ -155,15 +154,15 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
 
 /// An index of the table gives the same, read from its other end.
 fn is_read_backwards(table: &Table, candidate: &Candidate) -> bool {
-    let plan = &candidate.plan;
+    let def = &candidate.def;
     let is_plain =
-        plan.method == AccessMethod::Btree && plan.predicate.is_none() && plan.include.is_empty();
+        def.method == AccessMethod::Btree && def.predicate.is_none() && def.include.is_empty();
     is_plain
         && table.indexes.iter().any(|index| {
             index.valid
                 && index.def.method == AccessMethod::Btree
                 && index.def.predicate.is_none()
-                && serves(&index.def.keys, &plan.keys, candidate.pinned)
+                && serves(&index.def.keys, &def.keys, candidate.pinned)
         })
 }
 
@@ -202,8 +201,8 @@ pub fn without_planner(input: &Input<'_>, why: &str) -> Vec<Recommendation> {
     let mut recommendations: Vec<Recommendation> = wanted(input)
         .into_iter()
         .take(most)
-        .map(|(plan, because)| {
-            let mut recommendation = create_index(input, plan, because, &mut taken);
+        .map(|(def, because)| {
+            let mut recommendation = create_index(input, def, because, &mut taken);
             add_reason(&mut recommendation, &format!("no estimate: {why}"));
             recommendation
         })

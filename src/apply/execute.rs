@@ -175,8 +175,8 @@ impl Execution<'_> {
     }
 
     fn step(&mut self, step: &Step) -> Result<Outcome, PgError> {
-        if let Some((table, plan)) = &step.requires
-            && self.patiently(|own| own.same(table, "", Some(plan)))?.is_none()
+        if let Some((table, def)) = &step.requires
+            && self.patiently(|own| own.same(table, "", Some(def)))?.is_none()
         {
             let cause = "the index that takes its place is not there";
             return Err(PgError::new(
@@ -187,15 +187,15 @@ impl Execution<'_> {
             .with_help("apply that one first"));
         }
         match &step.action {
-            Action::Create { table, name, plan, comes_back } => {
-                let wanted = plan.as_ref().filter(|_| !comes_back);
+            Action::Create { table, name, def, comes_back } => {
+                let wanted = def.as_ref().filter(|_| !comes_back);
                 if let Some(known) = self.patiently(|own| own.same(table, name, wanted))? {
                     return Ok(Outcome::AlreadyThere(known));
                 }
-                match plan {
+                match def {
                     // What comes back is told part by part.
-                    Some(plan) if !comes_back && self.is_partitioned(table)? => {
-                        self.create_on_partitions(table, name, plan)
+                    Some(def) if !comes_back && self.is_partitioned(table)? => {
+                        self.create_on_partitions(table, name, def)
                     }
                     _ if is_for_parent_only(&step.sql) => {
                         self.patiently(|own| own.create_parent(&step.sql, table, name))
@@ -255,9 +255,9 @@ impl Execution<'_> {
         made: Option<&(TableName, IndexDef)>,
     ) -> Result<Outcome, PgError> {
         let Some(found) = self.find(schema, name)? else { return Ok(Outcome::AlreadyGone) };
-        if let Some((table, plan)) = made {
+        if let Some((table, def)) = made {
             if found.is_valid {
-                self.is_ours(table, name, plan)?;
+                self.is_ours(table, name, def)?;
             }
             if self.is_partitioned(table)? {
                 self.drop_unattached(table, name)?;
@@ -337,9 +337,9 @@ impl Execution<'_> {
     }
 
     /// The index of this name is the one that was proposed.
-    fn is_ours(&self, table: &TableName, name: &str, plan: &IndexDef) -> Result<(), PgError> {
+    fn is_ours(&self, table: &TableName, name: &str, def: &IndexDef) -> Result<(), PgError> {
         let indexes = load::indexes(self.connection, table)?;
-        if indexes.iter().any(|index| index.name == name && index.def.covers(plan)) {
+        if indexes.iter().any(|index| index.name == name && index.def.covers(def)) {
             return Ok(());
         }
         let cause = "the index of this name is another than the one that was proposed";
@@ -379,15 +379,15 @@ impl Execution<'_> {
         &self,
         table: &TableName,
         name: &str,
-        plan: Option<&IndexDef>,
+        def: Option<&IndexDef>,
     ) -> Result<Option<String>, PgError> {
-        let Some(plan) = plan else {
+        let Some(def) = def else {
             let found = self.find(&table.schema, name)?;
             let is_there = found.is_some_and(|found| found.is_valid && found.table == *table);
             return Ok(is_there.then(|| name.to_owned()));
         };
         let indexes = load::indexes(self.connection, table)?;
-        let known = indexes.into_iter().find(|index| index.valid && index.def.covers(plan));
+        let known = indexes.into_iter().find(|index| index.valid && index.def.covers(def));
         Ok(known.map(|index| index.name))
     }
 

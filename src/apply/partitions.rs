@@ -38,7 +38,7 @@ fn of_partition(partition: &TableName, name: &str) -> String {
 }
 
 /// The index of the partition that is to be a part: one that is attached, one like it that is there, or a new one.
-fn part_name(node: &Node, name: &str, plan: &IndexDef, there: &[PartIndex]) -> String {
+fn part_name(node: &Node, name: &str, def: &IndexDef, there: &[PartIndex]) -> String {
     if node.parent.is_none() {
         return name.to_owned();
     }
@@ -46,7 +46,7 @@ fn part_name(node: &Node, name: &str, plan: &IndexDef, there: &[PartIndex]) -> S
         return attached.clone();
     }
     let is_it = |part: &&PartIndex| {
-        part.table == node.table && part.above.is_none() && is_alike(&part.index, plan)
+        part.table == node.table && part.above.is_none() && is_alike(&part.index, def)
     };
     let alike = there.iter().find(is_it);
     alike.map_or_else(|| of_partition(&node.table, name), |part| part.index.name.clone())
@@ -58,7 +58,7 @@ impl Execution<'_> {
         &mut self,
         table: &TableName,
         name: &str,
-        plan: &IndexDef,
+        def: &IndexDef,
     ) -> Result<Outcome, PgError> {
         let started = Instant::now();
         let tree = self.patiently(|own| own.tree(table, name))?;
@@ -68,9 +68,9 @@ impl Execution<'_> {
         let there = self.patiently(|own| load::part_indexes(own.connection))?;
         for (at, node) in nodes.iter().enumerate() {
             (self.tell)(Event::Partition { done: at, of: nodes.len() });
-            let index = part_name(node, name, plan, &there);
+            let index = part_name(node, name, def, &there);
             if node.attached.is_none() {
-                self.patiently(|own| own.create_on(node, &index, plan))?;
+                self.patiently(|own| own.create_on(node, &index, def))?;
             }
             indexes.insert(&node.table, TableName::new(&node.table.schema, &index));
         }
@@ -111,8 +111,8 @@ impl Execution<'_> {
         Ok(Outcome::Done { took_ms, size_bytes: None })
     }
 
-    fn create_on(&mut self, node: &Node, index: &str, plan: &IndexDef) -> Result<(), PgError> {
-        let plan = IndexDef { table: node.table.clone(), ..plan.clone() };
+    fn create_on(&mut self, node: &Node, index: &str, def: &IndexDef) -> Result<(), PgError> {
+        let def = IndexDef { table: node.table.clone(), ..def.clone() };
         let found = self.find(&node.table.schema, index)?;
         let is_on_it = found.as_ref().is_some_and(|found| found.table == node.table);
         // On a partitioned one, not valid is what it is until the last partition is attached.
@@ -121,7 +121,7 @@ impl Execution<'_> {
             return Ok(());
         }
         let build = if node.is_partitioned() { Build::OnlyParent } else { Build::Concurrently };
-        self.build(&create(&plan, index, build), &node.table, index).map(drop)
+        self.build(&create(&def, index, build), &node.table, index).map(drop)
     }
 
     /// The table is partitioned: it and everything below it, from the top. Empty where it is not.

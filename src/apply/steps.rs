@@ -29,7 +29,7 @@ pub enum Action {
     Create {
         table: TableName,
         name: String,
-        plan: Option<IndexDef>,
+        def: Option<IndexDef>,
         comes_back: bool,
     },
     /// Drops an index. `made` is what it has to be where it was us who made it: an index that has come to
@@ -89,7 +89,7 @@ pub fn backward(recommendation: &RunRecommendation) -> Vec<Step> {
 /// The index that a recommendation makes.
 fn made_by(recommendation: &RunRecommendation) -> Option<(TableName, IndexDef)> {
     steps(recommendation, &recommendation.sql).into_iter().find_map(|step| match step.action {
-        Action::Create { table, plan: Some(plan), .. } => Some((table, plan)),
+        Action::Create { table, def: Some(def), .. } => Some((table, def)),
         _ => None,
     })
 }
@@ -103,8 +103,8 @@ fn steps(recommendation: &RunRecommendation, statements: &[String]) -> Vec<Step>
             requires: None,
             action: match change(sql) {
                 Some(Change::Create { table, name }) => {
-                    let plan = index_plan(sql, &table);
-                    Action::Create { table, name, plan, comes_back: false }
+                    let def = index_plan(sql, &table);
+                    Action::Create { table, name, def, comes_back: false }
                 }
                 Some(Change::Drop { schema, name }) => Action::Drop { schema, name, made: None },
                 None => Action::Other,

@@ -20,11 +20,11 @@ pub enum Build {
 }
 
 /// The name an index of this plan gets: table, keys, `idx`.
-pub fn name(plan: &IndexDef) -> String {
-    let mut parts = vec![plan.table.name.clone()];
-    parts.extend(plan.keys.iter().map(|key| words(&key.expression)));
-    if plan.method != AccessMethod::Btree {
-        parts.push(plan.method.to_string());
+pub fn name(def: &IndexDef) -> String {
+    let mut parts = vec![def.table.name.clone()];
+    parts.extend(def.keys.iter().map(|key| words(&key.expression)));
+    if def.method != AccessMethod::Btree {
+        parts.push(def.method.to_string());
     }
     object_name(&parts.iter().map(String::as_str).collect::<Vec<_>>(), "idx")
 }
@@ -37,37 +37,37 @@ fn words(expression: &str) -> String {
 }
 
 /// The plan with the schema at each operator class whose name alone does not find it.
-pub fn with_schemas(plan: &IndexDef, hidden: &BTreeMap<String, String>) -> IndexDef {
-    let mut plan = plan.clone();
-    for class in plan.keys.iter_mut().filter_map(|key| key.operator_class.as_mut()) {
+pub fn with_schemas(def: &IndexDef, hidden: &BTreeMap<String, String>) -> IndexDef {
+    let mut def = def.clone();
+    for class in def.keys.iter_mut().filter_map(|key| key.operator_class.as_mut()) {
         if let Some(schema) = hidden.get(class.as_str()) {
             *class = format!("{}.{class}", quote(schema));
         }
     }
-    plan
+    def
 }
 
 /// The statement that makes the index under `name`.
-pub fn create(plan: &IndexDef, name: &str, build: Build) -> String {
+pub fn create(def: &IndexDef, name: &str, build: Build) -> String {
     let concurrently = if build == Build::Concurrently { "CONCURRENTLY " } else { "" };
-    let keys: Vec<String> = plan.keys.iter().map(key).collect();
-    let method = if plan.method == AccessMethod::Btree {
+    let keys: Vec<String> = def.keys.iter().map(key).collect();
+    let method = if def.method == AccessMethod::Btree {
         String::new()
     } else {
-        format!(" USING {}", plan.method)
+        format!(" USING {}", def.method)
     };
     let only = if build == Build::OnlyParent { "ONLY " } else { "" };
     let mut sql = format!(
         "CREATE INDEX {concurrently}{} ON {only}{}{method} ({})",
         quote(name),
-        quote_table(&plan.table),
+        quote_table(&def.table),
         keys.join(", ")
     );
-    if !plan.include.is_empty() {
-        let columns: Vec<String> = plan.include.iter().map(|column| quote(column)).collect();
+    if !def.include.is_empty() {
+        let columns: Vec<String> = def.include.iter().map(|column| quote(column)).collect();
         sql.push_str(&format!(" INCLUDE ({})", columns.join(", ")));
     }
-    if let Some(predicate) = &plan.predicate {
+    if let Some(predicate) = &def.predicate {
         sql.push_str(&format!(" WHERE {predicate}"));
     }
     sql
@@ -161,14 +161,14 @@ mod tests {
         let descending =
             IndexKey { descending: true, nulls_first: true, ..IndexKey::column("created_at") };
         let lower = IndexKey { is_column: false, ..IndexKey::column("lower(email)") };
-        let plan = IndexDef {
+        let def = IndexDef {
             table: TableName::new("public", "Order"),
             method: AccessMethod::Btree,
             keys: vec![IndexKey::column("user"), lower, descending],
             include: vec!["id".into()],
             predicate: Some("deleted_at IS NULL".into()),
         };
-        let sql = create(&plan, &name(&plan), Build::Concurrently);
+        let sql = create(&def, &name(&def), Build::Concurrently);
         assert_eq!(
             sql,
             "CREATE INDEX CONCURRENTLY \"Order_user_lower_email_created_at_idx\" ON public.\"Order\" \
@@ -176,7 +176,7 @@ mod tests {
         );
         assert!(parse(&sql).is_ok());
         assert_eq!(
-            drop("public", &name(&plan), Build::Concurrently),
+            drop("public", &name(&def), Build::Concurrently),
             "DROP INDEX CONCURRENTLY IF EXISTS public.\"Order_user_lower_email_created_at_idx\""
         );
     }

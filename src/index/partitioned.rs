@@ -19,31 +19,31 @@ pub fn again(table: &Table, index: &Index) -> Vec<String> {
 
 /// The statements that make again what an index of this plan on the whole table would take in, and what would go with
 /// it.
-pub fn taken_again(table: &Table, plan: &IndexDef) -> Vec<String> {
-    let taken = taken_in(table, plan).into_iter();
+pub fn taken_again(table: &Table, def: &IndexDef) -> Vec<String> {
+    let taken = taken_in(table, def).into_iter();
     taken.flat_map(|part| of_part(&table.part_indexes, part)).collect()
 }
 
 /// Indexes of partitions that the server would make part of an index of this plan on the whole table, instead of
 /// building another: it asks for the same keys, in whichever directions (`CompareIndexInfo`).
-pub fn taken_in<'t>(table: &'t Table, plan: &IndexDef) -> Vec<&'t PartIndex> {
+pub fn taken_in<'t>(table: &'t Table, def: &IndexDef) -> Vec<&'t PartIndex> {
     let parts = table.part_indexes.iter();
-    parts.filter(|part| part.above.is_none() && is_alike(&part.index, plan)).collect()
+    parts.filter(|part| part.above.is_none() && is_alike(&part.index, def)).collect()
 }
 
 /// The server would take the index for one of this plan.
-pub fn is_alike(index: &Index, plan: &IndexDef) -> bool {
+pub fn is_alike(index: &Index, def: &IndexDef) -> bool {
     let unordered =
         |key: &IndexKey| IndexKey { descending: false, nulls_first: false, ..key.clone() };
     let own = &index.def;
-    let mut keys = own.keys.iter().zip(&plan.keys);
+    let mut keys = own.keys.iter().zip(&def.keys);
     index.valid
         && !index.unique
-        && own.method == plan.method
-        && own.keys.len() == plan.keys.len()
+        && own.method == def.method
+        && own.keys.len() == def.keys.len()
         && keys.all(|(own, key)| unordered(own).is_same_as(&unordered(key)))
-        && own.include == plan.include
-        && own.has_same_rows(plan)
+        && own.include == def.include
+        && own.has_same_rows(def)
 }
 
 /// The statement makes an index on a partitioned table and on none of its partitions.

@@ -247,8 +247,8 @@ fn shares(rows: f64, key: &Part) -> Vec<(f64, f64)> {
 }
 
 /// Bytes an index would take over `rows` rows of its table.
-pub fn index_bytes(table: &Table, plan: &IndexDef, rows: f64) -> f64 {
-    match &plan.method {
+pub fn index_bytes(table: &Table, def: &IndexDef, rows: f64) -> f64 {
+    match &def.method {
         // Bytes a row in measurements of titles, addresses, documents and tags.
         AccessMethod::Gin => {
             let of_key = |key: &IndexKey| {
@@ -258,13 +258,13 @@ pub fn index_bytes(table: &Table, plan: &IndexDef, rows: f64) -> f64 {
                 };
                 rows * key_width(table, key) * part
             };
-            plan.keys.iter().map(of_key).sum()
+            def.keys.iter().map(of_key).sum()
         }
-        AccessMethod::Gist => rows * gist_row_bytes(table, &plan.keys[0]),
+        AccessMethod::Gist => rows * gist_row_bytes(table, &def.keys[0]),
         AccessMethod::Brin => 8_192.0 * 3.0,
         AccessMethod::Hash => hash_bytes(rows),
         _ => {
-            let (mut keys, include) = parts(table, plan, rows);
+            let (mut keys, include) = parts(table, def, rows);
             keys.extend(partition(table));
             btree(rows, &keys, &include) + begun_pages(table)
         }
@@ -322,9 +322,9 @@ fn begun_pages(table: &Table) -> f64 {
 
 /// Bytes a btree would take over the rows of these groups, each of which agrees in all keys and lies in one
 /// partition.
-pub fn btree_bytes(table: &Table, plan: &IndexDef, groups: &[Groups]) -> f64 {
+pub fn btree_bytes(table: &Table, def: &IndexDef, groups: &[Groups]) -> f64 {
     let rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
-    let (keys, include) = parts(table, plan, rows);
+    let (keys, include) = parts(table, def, rows);
     let of_rows = match is_shared(&keys, &include) {
         true => shared_btree(groups, &keys),
         false => btree(rows, &keys, &include),
@@ -333,7 +333,7 @@ pub fn btree_bytes(table: &Table, plan: &IndexDef, groups: &[Groups]) -> f64 {
 }
 
 /// Keys and included columns of an index over `rows` rows of its table.
-fn parts(table: &Table, plan: &IndexDef, rows: f64) -> (Vec<Part>, Vec<Part>) {
+fn parts(table: &Table, def: &IndexDef, rows: f64) -> (Vec<Part>, Vec<Part>) {
     let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
     let all = table.rows.unwrap_or(rows).max(rows).max(1.0);
     let of_rows = |mut part: Part| {
@@ -348,8 +348,8 @@ fn parts(table: &Table, plan: &IndexDef, rows: f64) -> (Vec<Part>, Vec<Part>) {
     let key = |key: &IndexKey| {
         part(&key.expression).unwrap_or_else(|| expression_part(table, &key.expression))
     };
-    let keys = plan.keys.iter().map(|own| of_rows(key(own))).collect();
-    let include = plan.include.iter().filter_map(|column| part(column)).map(of_rows).collect();
+    let keys = def.keys.iter().map(|own| of_rows(key(own))).collect();
+    let include = def.include.iter().filter_map(|column| part(column)).map(of_rows).collect();
     (keys, include)
 }
 

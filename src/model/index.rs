@@ -181,5 +181,5 @@ impl IndexDef {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewIndex {
     pub name: String,
-    pub plan: IndexDef,
+    pub def: IndexDef,
 }

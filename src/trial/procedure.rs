@@ -466,7 +466,7 @@ impl<'c> Procedure<'c, '_> {
     /// Another proposed index with the same leading column, that a statement uses beside all others.
     fn same_beginning(&self, recommendations: &[Recommendation], at: usize) -> Option<String> {
         let first = |at: usize| {
-            let plan = &recommendations[at].index.as_ref()?.plan;
+            let plan = &recommendations[at].index.as_ref()?.def;
             Some((&plan.table, &plan.keys.first()?.expression))
         };
         let others = self.proposed.iter().filter(|other| **other != at);
@@ -482,7 +482,7 @@ impl<'c> Procedure<'c, '_> {
     ) -> (Vec<NewlyBuilt<'r>>, Plan<'c>) {
         let changes = newly_built(recommendations, members);
         let mut tables: Vec<&TableName> =
-            changes.iter().map(|change| &change.index.plan.table).collect();
+            changes.iter().map(|change| &change.index.def.table).collect();
         tables.sort_unstable();
         tables.dedup();
         let case = self.case;

@@ -61,7 +61,7 @@ fn index_on(table: &str, keys: &[&str]) -> Recommendation {
     Recommendation {
         sql: vec![create(&plan, &name, Build::Concurrently)],
         undo: vec![drop("public", &name, Build::Concurrently)],
-        index: Some(NewIndex { name, plan }),
+        index: Some(NewIndex { name, def: plan }),
         ..proposed
     }
 }

@@ -8,7 +8,7 @@ use crate::model::name::TableName;
 /// An index, and the statements that asked for one like it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    pub plan: IndexDef,
+    pub def: IndexDef,
     /// Positions in the workload.
     pub queries: Vec<usize>,
     /// Those of them that it serves by itself, and not one of several alternatives that all need an index.
@@ -17,8 +17,8 @@ pub struct Candidate {
 
 impl Candidate {
     /// Which no statement asked for yet.
-    pub fn new(plan: IndexDef) -> Candidate {
-        Candidate { plan, queries: Vec::new(), whole: Vec::new() }
+    pub fn new(def: IndexDef) -> Candidate {
+        Candidate { def, queries: Vec::new(), whole: Vec::new() }
     }
 
     /// Notes that a statement asks for it.

@@ -26,10 +26,10 @@ pub fn measured(
 ) -> Expressions {
     let mut asked: Vec<(&TableName, &str)> = Vec::new();
     let mut measured = Expressions::new();
-    let begins = found.iter().map(|candidate| &candidate.plan).filter(|plan| first(plan).is_some());
-    let all = begins.flat_map(|plan| {
-        let expressions = plan.keys.iter().filter(|key| !key.is_column);
-        expressions.map(|key| (&plan.table, key.expression.as_str()))
+    let begins = found.iter().map(|candidate| &candidate.def).filter(|def| first(def).is_some());
+    let all = begins.flat_map(|def| {
+        let expressions = def.keys.iter().filter(|key| !key.is_column);
+        expressions.map(|key| (&def.table, key.expression.as_str()))
     });
     for (table, expression) in all {
         if asked.contains(&(table, expression)) || asked.len() >= MOST_MEASURED {
@@ -49,13 +49,13 @@ pub fn without_coarse(
     measured: &Expressions,
     catalog: &Catalog,
 ) -> Vec<Candidate> {
-    let is_coarse = |plan: &IndexDef| {
-        let Some(first) = first(plan) else { return false };
-        let expressions = measured.get(&plan.table).into_iter().flatten();
+    let is_coarse = |def: &IndexDef| {
+        let Some(first) = first(def) else { return false };
+        let expressions = measured.get(&def.table).into_iter().flatten();
         let of_expression = |name: &str| {
             expressions.clone().find(|column| column.name == name).and_then(|c| c.distinct)
         };
-        let table = catalog.table(&plan.table);
+        let table = catalog.table(&def.table);
         let of_column = |name: &str| {
             table.and_then(|table| table.column(name)?.distinct_count(table.rows.unwrap_or(1.0)))
         };
@@ -65,14 +65,13 @@ pub fn without_coarse(
         };
         // Where nothing is known of the expression, it is the planner's word that counts.
         of_expression(first).is_some()
-            && plan.keys.iter().map(|key| values(key).unwrap_or(1.0)).product::<f64>() < FEW_VALUES
+            && def.keys.iter().map(|key| values(key).unwrap_or(1.0)).product::<f64>() < FEW_VALUES
     };
-    found.into_iter().filter(|candidate| !is_coarse(&candidate.plan)).collect()
+    found.into_iter().filter(|candidate| !is_coarse(&candidate.def)).collect()
 }
 
 /// The expression that a btree begins with.
-fn first(plan: &IndexDef) -> Option<&str> {
-    let key =
-        plan.keys.first().filter(|key| plan.method == AccessMethod::Btree && !key.is_column)?;
+fn first(def: &IndexDef) -> Option<&str> {
+    let key = def.keys.first().filter(|key| def.method == AccessMethod::Btree && !key.is_column)?;
     Some(key.expression.as_str())
 }

@@ -58,12 +58,12 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
             let for_one =
                 wants.equal.iter().chain(&wants.lists).chain(wants.joins.iter().flatten());
             equal.extend(for_one.map(|own| (table.name.clone(), own.key.expression.clone())));
-            for plan in of_scan(asked, &wants, conditions) {
-                found.add(plan, at, is_whole);
+            for def in of_scan(asked, &wants, conditions) {
+                found.add(def, at, is_whole);
             }
         }
-        for plan in inverted_together(query, shape, &texts, catalog) {
-            found.add(plan, at, true);
+        for def in inverted_together(query, shape, &texts, catalog) {
+            found.add(def, at, true);
         }
     }
     found.share_inverted();
@@ -71,13 +71,13 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
     let of_table = |table: &'_ Table| (table.name.clone(), compared_by_policies(table, catalog));
     let compared: HashMap<TableName, Vec<String>> = catalog.tables.iter().map(of_table).collect();
     found.candidates.retain(|candidate| {
-        let plan = &candidate.plan;
-        let Some(table) = catalog.table(&plan.table) else { return false };
+        let def = &candidate.def;
+        let Some(table) = catalog.table(&def.table) else { return false };
         let mut asking = candidate.queries.iter().map(|at| &workload.queries[*at]);
         let by_policies = &compared[&table.name][..];
         let is_served = asking.all(|query| is_guarded(query, table))
-            && is_served_through_policies(table, plan, by_policies);
-        !is_there(table, plan) && !is_served
+            && is_served_through_policies(table, def, by_policies);
+        !is_there(table, def) && !is_served
     });
     Candidates { all: found.candidates, conditions: asked, equal }
 }
@@ -102,11 +102,11 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, plan: IndexDef, query: usize, is_whole: bool) {
-        let keys = plan.keys.iter().map(spelled_alike).collect();
-        let name = create(&IndexDef { keys, ..plan.clone() }, "", Build::Plain);
+    fn add(&mut self, def: IndexDef, query: usize, is_whole: bool) {
+        let keys = def.keys.iter().map(spelled_alike).collect();
+        let name = create(&IndexDef { keys, ..def.clone() }, "", Build::Plain);
         let at = *self.places.entry(name).or_insert_with(|| {
-            self.candidates.push(Candidate::new(plan));
+            self.candidates.push(Candidate::new(def));
             self.candidates.len() - 1
         });
         self.candidates[at].ask(query, is_whole);
@@ -116,14 +116,14 @@ impl Found {
     /// both: what neither statement asked for alone may serve both for the space of one.
     fn unite(&mut self) {
         let carrying: Vec<Candidate> =
-            self.candidates.iter().filter(|c| !c.plan.include.is_empty()).cloned().collect();
+            self.candidates.iter().filter(|c| !c.def.include.is_empty()).cloned().collect();
         for (at, first) in carrying.iter().enumerate() {
-            let mut all = first.plan.clone();
+            let mut all = first.def.clone();
             let mut queries = first.queries.clone();
             let same = carrying[at + 1..].iter().filter(|second| has_same_keys(first, second));
             for second in same.take(MOST_UNITED) {
-                let both = united(&first.plan, &second.plan);
-                all = united(&all, &second.plan);
+                let both = united(&first.def, &second.def);
+                all = united(&all, &second.def);
                 queries.extend(&second.queries);
                 for query in first.queries.iter().chain(&second.queries) {
                     self.add_if_small(&both, *query);
@@ -137,16 +137,16 @@ impl Found {
     /// for paths.
     fn share_inverted(&mut self) {
         for at in 0..self.candidates.len() {
-            let wide = self.candidates[at].plan.clone();
+            let wide = self.candidates[at].def.clone();
             if wide.method != AccessMethod::Gin {
                 continue;
             }
             let is_part = |narrow: &&Candidate| {
-                narrow.plan.table == wide.table
-                    && narrow.plan.method == wide.method
-                    && narrow.plan.keys != wide.keys
+                narrow.def.table == wide.table
+                    && narrow.def.method == wide.method
+                    && narrow.def.keys != wide.keys
                     && narrow
-                        .plan
+                        .def
                         .keys
                         .iter()
                         .all(|key| wide.keys.iter().any(|own| does_as_well(own, key)))
@@ -160,9 +160,9 @@ impl Found {
         }
     }
 
-    fn add_if_small(&mut self, plan: &IndexDef, query: usize) {
-        if plan.include.len() <= MOST_INCLUDED {
-            self.add(plan.clone(), query, true);
+    fn add_if_small(&mut self, def: &IndexDef, query: usize) {
+        if def.include.len() <= MOST_INCLUDED {
+            self.add(def.clone(), query, true);
         }
     }
 }
@@ -184,9 +184,7 @@ fn spelled_alike(key: &IndexKey) -> IndexKey {
 }
 
 fn has_same_keys(a: &Candidate, b: &Candidate) -> bool {
-    a.plan.table == b.plan.table
-        && a.plan.keys == b.plan.keys
-        && a.plan.predicate == b.plan.predicate
+    a.def.table == b.def.table && a.def.keys == b.def.keys && a.def.predicate == b.def.predicate
 }
 
 fn united(a: &IndexDef, b: &IndexDef) -> IndexDef {
@@ -201,8 +199,8 @@ fn is_worth_it(table: &Table) -> bool {
 }
 
 /// The table has an index that does all that one of this plan would.
-pub fn is_there(table: &Table, plan: &IndexDef) -> bool {
-    table.indexes.iter().any(|index| index.valid && index.def.covers(plan))
+pub fn is_there(table: &Table, def: &IndexDef) -> bool {
+    table.indexes.iter().any(|index| index.valid && index.def.covers(def))
 }
 
 /// Every index that could serve one scan.

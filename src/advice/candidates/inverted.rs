@@ -37,8 +37,8 @@ fn nearest(asked: Asked<'_>) -> Option<IndexDef> {
 }
 
 /// The index gives the order of the scan, and finds nothing that its conditions ask for.
-pub fn is_nearest(asked: Asked<'_>, plan: &IndexDef) -> bool {
-    nearest(asked).as_ref() == Some(plan) && served(asked, plan).is_empty()
+pub fn is_nearest(asked: Asked<'_>, def: &IndexDef) -> bool {
+    nearest(asked).as_ref() == Some(def) && served(asked, def).is_empty()
 }
 
 /// The index that finds what one filter asks for.
@@ -77,11 +77,11 @@ pub fn does_as_well(wide: &IndexKey, key: &IndexKey) -> bool {
 }
 
 /// Numbers of the filters that an index serves.
-pub fn served(asked: Asked<'_>, plan: &IndexDef) -> Vec<usize> {
+pub fn served(asked: Asked<'_>, def: &IndexDef) -> Vec<usize> {
     let is_served = |number: &usize| {
         of_filter(asked, *number).is_some_and(|own| {
-            own.method == plan.method
-                && own.keys.iter().all(|key| plan.keys.iter().any(|of| does_as_well(of, key)))
+            own.method == def.method
+                && own.keys.iter().all(|key| def.keys.iter().any(|of| does_as_well(of, key)))
         })
     };
     (0..asked.scan.filters.len()).filter(is_served).collect()
@@ -112,10 +112,10 @@ pub fn inverted_together(
                 functions: &catalog.functions,
                 spelled: &spelled,
             });
-            all.into_iter().find(|plan| plan.method == AccessMethod::Gin)
+            all.into_iter().find(|def| def.method == AccessMethod::Gin)
         });
         let Some(of_each) = of_each.collect::<Option<Vec<IndexDef>>>() else { continue };
-        let mut keys: Vec<IndexKey> = of_each.into_iter().flat_map(|plan| plan.keys).collect();
+        let mut keys: Vec<IndexKey> = of_each.into_iter().flat_map(|def| def.keys).collect();
         keys.sort_by(|a, b| {
             (&a.expression, &a.operator_class).cmp(&(&b.expression, &b.operator_class))
         });

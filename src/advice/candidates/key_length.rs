@@ -74,10 +74,10 @@ pub fn fit_together<'c>(columns: impl Iterator<Item = &'c Column>) -> bool {
 /// to look at all rows: one is enough to make a build fail.
 pub fn longest(found: &[Candidate], catalog: &Catalog, statistics: &mut dyn Statistics) -> Longest {
     let mut asked: BTreeMap<(u64, &TableName), Vec<String>> = BTreeMap::new();
-    for plan in found.iter().map(|candidate| &candidate.plan) {
-        let Some(table) = catalog.table(&plan.table) else { continue };
+    for def in found.iter().map(|candidate| &candidate.def) {
+        let Some(table) = catalog.table(&def.table) else { continue };
         let of_table = asked.entry((table.size_bytes.unwrap_or(0), &table.name)).or_default();
-        for sql in unlimited(plan, table, &catalog.functions) {
+        for sql in unlimited(def, table, &catalog.functions) {
             if !of_table.contains(&sql) {
                 of_table.push(sql);
             }
@@ -112,26 +112,26 @@ pub fn within_a_row(
     let mut too_long = HashSet::new();
     let mut hashed: Vec<Candidate> = Vec::new();
     all.retain(|candidate| {
-        let plan = &candidate.plan;
-        let Some(table) = catalog.table(&plan.table) else { return true };
+        let def = &candidate.def;
+        let Some(table) = catalog.table(&def.table) else { return true };
         // Where most of it is long, a btree takes much space, and the next value may be too long.
         let is_mostly_long = |sql: &String| {
             let mut columns = table.columns.iter().filter(|column| quote(&column.name) == *sql);
             columns.any(|column| column.width_bytes.is_some_and(|bytes| bytes > LONG_KEY_BYTES))
         };
         let bytes_of = |sql: &String| {
-            let known = known(longest, plan, sql).unwrap_or(0);
+            let known = known(longest, def, sql).unwrap_or(0);
             if is_mostly_long(sql) { u32::MAX } else { known }
         };
-        let unlimited = unlimited(plan, table, &catalog.functions);
+        let unlimited = unlimited(def, table, &catalog.functions);
         let bytes: u32 = unlimited.iter().map(bytes_of).fold(0, u32::saturating_add);
         if bytes <= ROW_BYTES {
             return true;
         }
         too_long.extend(&candidate.queries);
         let is_long = |key: &&IndexKey| bytes_of(&sql_of(key)) > ROW_BYTES;
-        for key in plan.keys.iter().filter(is_long) {
-            let is_asked = equal.contains(&(plan.table.clone(), key.expression.clone()));
+        for key in def.keys.iter().filter(is_long) {
+            let is_asked = equal.contains(&(def.table.clone(), key.expression.clone()));
             if is_asked && !repeats(table, key) {
                 add_hash(&mut hashed, candidate, key);
             }
@@ -156,10 +156,10 @@ fn repeats(table: &Table, key: &IndexKey) -> bool {
 /// Adds the hash index on a key for the statements of a candidate.
 fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) {
     let key = IndexKey { is_column: key.is_column, ..IndexKey::column(&key.expression) };
-    let plan = IndexDef::on(&candidate.plan.table, AccessMethod::Hash, vec![key]);
-    let known = hashed.iter().position(|known| known.plan == plan);
+    let def = IndexDef::on(&candidate.def.table, AccessMethod::Hash, vec![key]);
+    let known = hashed.iter().position(|known| known.def == def);
     let at = known.unwrap_or_else(|| {
-        hashed.push(Candidate::new(plan));
+        hashed.push(Candidate::new(def));
         hashed.len() - 1
     });
     for query in &candidate.queries {
@@ -168,19 +168,19 @@ fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) 
 }
 
 /// What the longest value of a column or an expression has, bytes.
-fn known(longest: &Longest, plan: &IndexDef, sql: &str) -> Option<u32> {
-    longest.get(&(plan.table.clone(), sql.to_owned())).copied()
+fn known(longest: &Longest, def: &IndexDef, sql: &str) -> Option<u32> {
+    longest.get(&(def.table.clone(), sql.to_owned())).copied()
 }
 
 /// What may be said of the lengths of an index's values: the longest is close to what a row may have.
 pub fn caution(
-    plan: &IndexDef,
+    def: &IndexDef,
     longest: &Longest,
     table: &Table,
     functions: &[UserFunction],
 ) -> Option<String> {
-    let all = unlimited(plan, table, functions);
-    let all: Vec<u32> = all.iter().filter_map(|sql| known(longest, plan, sql)).collect();
+    let all = unlimited(def, table, functions);
+    let all: Vec<u32> = all.iter().filter_map(|sql| known(longest, def, sql)).collect();
     let longest = all.iter().fold(0_u32, |sum, bytes| sum.saturating_add(*bytes));
     (longest > NEARLY_TOO_LONG_BYTES).then(|| {
         format!(
@@ -192,7 +192,7 @@ pub fn caution(
 /// The longest that a btree holds of what has no limit, bytes, where none of it is close to what a row may have.
 /// Columns that a btree of the table holds already, or that have few values, are not counted.
 pub fn short_so_far(
-    plan: &IndexDef,
+    def: &IndexDef,
     longest: &Longest,
     table: &Table,
     functions: &[UserFunction],
@@ -208,35 +208,35 @@ pub fn short_so_far(
             .find(|column| quote(&column.name) == *sql)
             .is_none_or(|column| !has_few_values(column) && !is_held(column))
     };
-    let all = unlimited(plan, table, functions).into_iter().filter(is_new);
-    let all: Vec<u32> = all.filter_map(|sql| known(longest, plan, &sql)).collect();
+    let all = unlimited(def, table, functions).into_iter().filter(is_new);
+    let all: Vec<u32> = all.filter_map(|sql| known(longest, def, &sql)).collect();
     let is_near = all.iter().sum::<u32>() > NEARLY_TOO_LONG_BYTES;
     all.into_iter().max().filter(|_| !is_near)
 }
 
 /// A btree on values without a limit of which nothing is known.
 pub fn is_unknown(
-    plan: &IndexDef,
+    def: &IndexDef,
     longest: &Longest,
     table: &Table,
     functions: &[UserFunction],
 ) -> bool {
-    let all = unlimited(plan, table, functions);
-    all.iter().any(|sql| known(longest, plan, sql).is_none())
+    let all = unlimited(def, table, functions);
+    all.iter().any(|sql| known(longest, def, sql).is_none())
 }
 
 /// The columns and expressions of a btree whose values have no limit, as SQL.
-fn unlimited(plan: &IndexDef, table: &Table, functions: &[UserFunction]) -> Vec<String> {
-    if plan.method != AccessMethod::Btree {
+fn unlimited(def: &IndexDef, table: &Table, functions: &[UserFunction]) -> Vec<String> {
+    if def.method != AccessMethod::Btree {
         return Vec::new();
     }
     let is_long_column = |name: &str| table.column(name).is_some_and(has_no_limit);
-    let keys = plan.keys.iter().filter(|key| match key.is_column {
+    let keys = def.keys.iter().filter(|key| match key.is_column {
         true => is_long_column(&key.expression),
         false => indexable(&key.expression, table, functions, &|_| None)
             .is_some_and(|found| found.kind == Kind::Text && has_long_part(&key.expression, table)),
     });
-    let carried = plan.include.iter().filter(|name| is_long_column(name));
+    let carried = def.include.iter().filter(|name| is_long_column(name));
     keys.map(sql_of).chain(carried.map(|name| quote(name))).collect()
 }
 
@@ -343,7 +343,7 @@ mod tests {
         let table = catalog.tables[0].name.clone();
         let keys = |names: &[&str]| names.iter().map(|name| IndexKey::column(*name)).collect();
         let of = |names: &[&str]| Candidate {
-            plan: IndexDef::on(&table, AccessMethod::Btree, keys(names)),
+            def: IndexDef::on(&table, AccessMethod::Btree, keys(names)),
             queries: vec![names.len()],
             whole: vec![names.len()],
         };
@@ -358,8 +358,8 @@ mod tests {
             let found = Candidates { all, conditions: Default::default(), equal };
             let left = within_a_row(found, &longest, &catalog).0.all.into_iter();
             left.map(|c| {
-                let keys: Vec<String> = c.plan.keys.into_iter().map(|k| k.expression).collect();
-                format!("{} {} {:?}", c.plan.method, keys.join(" "), c.queries)
+                let keys: Vec<String> = c.def.keys.into_iter().map(|k| k.expression).collect();
+                format!("{} {} {:?}", c.def.method, keys.join(" "), c.queries)
             })
             .collect()
         };

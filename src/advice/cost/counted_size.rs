@@ -31,17 +31,15 @@ pub fn counted(
 ) -> HashMap<TableName, Table> {
     let mut counted: HashMap<TableName, Table> = HashMap::new();
     let mut asked: HashSet<(&TableName, &str)> = HashSet::new();
-    for plan in found
-        .iter()
-        .map(|candidate| &candidate.plan)
-        .filter(|plan| plan.method == AccessMethod::Btree)
+    for def in
+        found.iter().map(|candidate| &candidate.def).filter(|def| def.method == AccessMethod::Btree)
     {
-        let Some(table) = catalog.table(&plan.table) else { continue };
+        let Some(table) = catalog.table(&def.table) else { continue };
         // Keys that are nearly unique together leave nothing to be kept once.
-        if !shares_keys(table, plan) {
+        if !shares_keys(table, def) {
             continue;
         }
-        for key in plan.keys.iter().filter(|key| key.is_column) {
+        for key in def.keys.iter().filter(|key| key.is_column) {
             let Some(at) = table.columns.iter().position(|c| c.name == key.expression) else {
                 continue;
             };
@@ -75,14 +73,14 @@ pub fn resized(
     let mut has_changed = false;
     for at in chosen {
         let Sized { candidate, rows, size_bytes, is_counted, .. } = &mut sized[*at];
-        let Some(table) = catalog.table(&candidate.plan.table) else { continue };
+        let Some(table) = catalog.table(&candidate.def.table) else { continue };
         if std::mem::replace(is_counted, true) {
             continue;
         }
-        let plan = &candidate.plan;
-        let counted_bytes = match plan.method == AccessMethod::Gin {
-            true => statistics.keys(table, plan).map(|keys| gin_bytes(table, &keys)),
-            false => grouped_bytes(table, plan, rows, *size_bytes, statistics),
+        let def = &candidate.def;
+        let counted_bytes = match def.method == AccessMethod::Gin {
+            true => statistics.keys(table, def).map(|keys| gin_bytes(table, &keys)),
+            false => grouped_bytes(table, def, rows, *size_bytes, statistics),
         };
         let Some(counted_bytes) = counted_bytes else { continue };
         let is_as_before = *size_bytes * (1.0 - NOT_WORTH_IT)..=*size_bytes;
@@ -96,52 +94,47 @@ pub fn resized(
 /// known, or would take too long.
 fn grouped_bytes(
     table: &Table,
-    plan: &IndexDef,
+    def: &IndexDef,
     rows: &mut f64,
     size_bytes: f64,
     statistics: &mut dyn Statistics,
 ) -> Option<f64> {
-    let columns = joint(table, plan, *rows, size_bytes)?;
-    let groups = statistics.groups(table, &columns, plan.predicate.as_deref())?;
+    let columns = joint(table, def, *rows, size_bytes)?;
+    let groups = statistics.groups(table, &columns, def.predicate.as_deref())?;
     *rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
-    Some(btree_bytes(table, plan, &groups))
+    Some(btree_bytes(table, def, &groups))
 }
 
 /// The keys of an index, the one with most values first, if columns that have to do with each other would
 /// change its size.
-fn joint<'p>(
-    table: &Table,
-    plan: &'p IndexDef,
-    rows: f64,
-    size_bytes: f64,
-) -> Option<Vec<&'p str>> {
-    if plan.method != AccessMethod::Btree || !plan.keys.iter().all(|key| key.is_column) {
+fn joint<'p>(table: &Table, def: &'p IndexDef, rows: f64, size_bytes: f64) -> Option<Vec<&'p str>> {
+    if def.method != AccessMethod::Btree || !def.keys.iter().all(|key| key.is_column) {
         return None;
     }
     let all = table.rows?;
     let distinct = |name: &str| {
         table.column(name).and_then(|column| column.distinct_count(all)).unwrap_or(all)
     };
-    let mut columns: Vec<&str> = plan.keys.iter().map(|key| key.expression.as_str()).collect();
+    let mut columns: Vec<&str> = def.keys.iter().map(|key| key.expression.as_str()).collect();
     columns.sort_by(|a, b| distinct(b).total_cmp(&distinct(a)));
-    let of_condition = plan.predicate.as_ref().map_or(0, |predicate| {
+    let of_condition = def.predicate.as_ref().map_or(0, |predicate| {
         table.columns.iter().filter(|column| mentions(predicate, &column.name)).count()
     });
     // At the most the others say no more than the one with most values.
     let values = distinct(columns[0]).min(rows).max(1.0);
     let fewest = [Groups { count: values, rows: rows / values }];
-    let is_certain = btree_bytes(table, plan, &fewest) >= size_bytes * (1.0 - NOT_WORTH_IT);
+    let is_certain = btree_bytes(table, def, &fewest) >= size_bytes * (1.0 - NOT_WORTH_IT);
     // Where a value's rows lie in several partitions, each has it once.
     let is_spread = table.partitions.len() > 1;
     (is_spread || of_condition > 1 || columns.len() > 1 && !is_certain).then_some(columns)
 }
 
 /// Several rows have the same keys, as the statistics say.
-fn shares_keys(table: &Table, plan: &IndexDef) -> bool {
+fn shares_keys(table: &Table, def: &IndexDef) -> bool {
     let rows = table.rows.unwrap_or(0.0);
     let distinct = |name: &str| table.column(name).and_then(|column| column.distinct_count(rows));
-    let keys = plan.keys.iter().map(|key| distinct(&key.expression).unwrap_or(rows).max(1.0));
-    plan.include.is_empty() && keys.product::<f64>() * DOUBTFUL_FROM <= rows
+    let keys = def.keys.iter().map(|key| distinct(&key.expression).unwrap_or(rows).max(1.0));
+    def.include.is_empty() && keys.product::<f64>() * DOUBTFUL_FROM <= rows
 }
 
 /// `ANALYZE` looks at thirty thousand rows and takes values that it met twice for frequent ones; and the

@@ -47,15 +47,15 @@ pub fn price(
             Some(Err(why)) => Some(why),
             None => Some(why),
         };
-        let table = input.catalog.table(&sized.candidate.plan.table);
+        let table = input.catalog.table(&sized.candidate.def.table);
         let look = table.filter(|_| has_model && sized.why_not.is_some()).and_then(Look::modelled);
         // What serves one of several alternatives has no model: alone it serves nothing.
         for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
             let Some((table, look)) = table.zip(look.clone()) else { break };
-            let plan = &sized.candidate.plan;
-            let look = match gives_nearest(input, *query, table, plan) {
+            let def = &sized.candidate.def;
+            let look = match gives_nearest(input, *query, table, def) {
                 true => look.nearest(table),
-                false => look.finding(finds(input, costs, *query, table, plan).unwrap_or(0.0)),
+                false => look.finding(finds(input, costs, *query, table, def).unwrap_or(0.0)),
             };
             costs.with_look(*query, at, look);
         }
@@ -66,10 +66,10 @@ pub fn price(
 }
 
 /// All that the index does for the statement is to give the rows in the order of their distance.
-fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, plan: &IndexDef) -> bool {
+fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, def: &IndexDef) -> bool {
     let (query, functions) = (&input.workload.queries[at], &input.catalog.functions[..]);
     input.shapes[at].as_ref().is_some_and(|shape| match &shape.scans[..] {
-        [scan] => is_nearest(Asked { query, table, scan, functions, spelled: &[] }, plan),
+        [scan] => is_nearest(Asked { query, table, scan, functions, spelled: &[] }, def),
         _ => false,
     })
 }
@@ -81,10 +81,10 @@ fn finds(
     costs: &mut Costs<'_>,
     at: usize,
     table: &Table,
-    plan: &IndexDef,
+    def: &IndexDef,
 ) -> Option<f64> {
     let (query, shape) = (&input.workload.queries[at], input.shapes[at].as_ref()?);
-    if !plan.method.is_inverted() {
+    if !def.method.is_inverted() {
         return None;
     }
     let scan = only_scan(shape, &table.name)?;
@@ -92,7 +92,7 @@ fn finds(
     let mut found = Vec::new();
     for (spelled, sample) in executed(query, shape, input.catalog).take(EXECUTIONS) {
         let own = only_scan(&spelled, &table.name)?;
-        let served = served(Asked { query, table, scan, functions, spelled: &[own] }, plan);
+        let served = served(Asked { query, table, scan, functions, spelled: &[own] }, def);
         if served.is_empty() {
             return None;
         }
@@ -118,14 +118,14 @@ fn apart(
     let refused: HashMap<usize, String> = costs.check().into_iter().collect();
     let (mut apart, mut unseen) = (Vec::new(), Vec::new());
     for (candidate, mut queries) in concerned.into_iter().enumerate() {
-        let plan = &sized[candidate].candidate.plan;
+        let def = &sized[candidate].candidate.def;
         if let Some(why) = refused.get(&candidate).cloned() {
-            apart.push(Apart { candidate, queries, why, has_model: plan.method.is_inverted() });
+            apart.push(Apart { candidate, queries, why, has_model: def.method.is_inverted() });
             continue;
         }
-        let has_model = plan.keys.iter().any(|key| !key.is_column);
+        let has_model = def.keys.iter().any(|key| !key.is_column);
         let Some(why) = keep_unseen(input, costs, candidate, &mut queries) else { continue };
-        keep_without_stand_in(input, costs, (candidate, plan), &mut queries);
+        keep_without_stand_in(input, costs, (candidate, def), &mut queries);
         if !queries.is_empty() {
             unseen.push(Apart { candidate, queries, why, has_model });
         }
@@ -157,16 +157,16 @@ fn keep_unseen(
 fn keep_without_stand_in(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    (candidate, plan): (usize, &IndexDef),
+    (candidate, def): (usize, &IndexDef),
     queries: &mut Vec<usize>,
 ) {
-    let Some(table) = input.catalog.table(&plan.table) else { return };
+    let Some(table) = input.catalog.table(&def.table) else { return };
     // They differ in nothing but the order of their columns.
     let mut can_show = None;
     queries.retain(|query| {
         let shape = input.shapes[*query].as_ref();
-        let scan = shape.and_then(|shape| only_scan(shape, &plan.table));
-        let Some(indexes) = scan.and_then(|scan| stand_ins(plan, scan, table)) else { return true };
+        let scan = shape.and_then(|shape| only_scan(shape, &def.table));
+        let Some(indexes) = scan.and_then(|scan| stand_ins(def, scan, table)) else { return true };
         let can_show = *can_show.get_or_insert_with(|| costs.can_show(&indexes[0]));
         if can_show {
             costs.with_stand_ins(*query, candidate, indexes);
@@ -195,10 +195,10 @@ fn built(
     let is_planned = |query: &&usize| costs.planned(**query, &[]).is_some();
     let concerned: Vec<usize> = concerned.iter().filter(is_planned).copied().collect();
     let queries: Vec<_> = concerned.iter().map(|query| &input.workload.queries[*query]).collect();
-    let built = build.alone(&sized.candidate.plan, sized.size_bytes, &queries)?;
+    let built = build.alone(&sized.candidate.def, sized.size_bytes, &queries)?;
     sized.size_bytes = built.size_bytes as f64;
     sized.is_counted = true;
-    let Some(table) = input.catalog.table(&sized.candidate.plan.table) else { return Ok(()) };
+    let Some(table) = input.catalog.table(&sized.candidate.def.table) else { return Ok(()) };
     for (query, planned) in concerned.iter().zip(built.plans) {
         let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) else { continue };
         let Some(before) = costs.planned(*query, &[]) else { continue };

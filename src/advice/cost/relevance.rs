@@ -60,18 +60,18 @@ pub fn relevant(
     asked: &Conditions,
 ) -> HashMap<usize, Relevant> {
     // Those of the same keys, the one that carries the least first.
-    let keys: Vec<String> = sized.iter().map(|sized| bare(&sized.candidate.plan)).collect();
+    let keys: Vec<String> = sized.iter().map(|sized| bare(&sized.candidate.def)).collect();
     let mut leaders: HashMap<&str, usize> = HashMap::new();
-    for (at, plan) in sized.iter().map(|sized| &sized.candidate.plan).enumerate() {
+    for (at, def) in sized.iter().map(|sized| &sized.candidate.def).enumerate() {
         let leader = leaders.entry(&keys[at]).or_insert(at);
-        if plan.include.len() < sized[*leader].candidate.plan.include.len() {
+        if def.include.len() < sized[*leader].candidate.def.include.len() {
             *leader = at;
         }
     }
     let holds_few: Vec<bool> = sized.iter().map(|sized| holds_few(input, sized)).collect();
     let leader_of: Vec<usize> = keys.iter().map(|keys| leaders[keys.as_str()]).collect();
     let of_table = |name: &TableName| -> Vec<usize> {
-        (0..sized.len()).filter(|at| sized[*at].candidate.plan.table == *name).collect()
+        (0..sized.len()).filter(|at| sized[*at].candidate.def.table == *name).collect()
     };
     let mut tables: HashMap<&TableName, Vec<usize>> = HashMap::new();
     let mut relevant = HashMap::new();
@@ -81,21 +81,21 @@ pub fn relevant(
         let scans = shape.with_alternatives();
         for table in shape.tables() {
             for at in tables.entry(table).or_insert_with(|| of_table(table)).iter().copied() {
-                let Candidate { plan, queries, .. } = &sized[at].candidate;
+                let Candidate { def, queries, .. } = &sized[at].candidate;
                 let is_own = queries.contains(&query);
-                let is_asked = plan.predicate.as_ref().is_none_or(|predicate| {
+                let is_asked = def.predicate.as_ref().is_none_or(|predicate| {
                     let mut own = asked.get(&query).into_iter().flatten();
-                    own.any(|(table, own)| *table == plan.table && holds_rows(predicate, own))
+                    own.any(|(table, own)| *table == def.table && holds_rows(predicate, own))
                 });
-                let mut scans = scans.iter().filter(|scan| scan.table == plan.table);
+                let mut scans = scans.iter().filter(|scan| scan.table == def.table);
                 // A few rows are read from one end to the other, whatever the keys.
-                let is_fit = || holds_few[at] || scans.clone().any(|scan| leads(plan, scan));
+                let is_fit = || holds_few[at] || scans.clone().any(|scan| leads(def, scan));
                 if !(is_own || is_asked && is_fit()) {
                     continue;
                 }
                 let leader = leader_of[at];
                 of.bare.push(leader);
-                if is_own || leader == at || scans.any(|scan| covers(plan, scan)) {
+                if is_own || leader == at || scans.any(|scan| covers(def, scan)) {
                     of.tested.push(at);
                 } else {
                     of.followers.push((at, leader));
@@ -116,24 +116,24 @@ pub fn relevant(
 
 /// It holds few of the rows of its table.
 fn holds_few(input: &Input<'_>, sized: &Sized) -> bool {
-    let all = input.catalog.table(&sized.candidate.plan.table).and_then(|table| table.rows);
+    let all = input.catalog.table(&sized.candidate.def.table).and_then(|table| table.rows);
     all.is_some_and(|all| sized.rows < all * FEW_ROWS)
 }
 
 /// An index but for what it carries beside its keys.
-fn bare(plan: &IndexDef) -> String {
-    create(&IndexDef { include: Vec::new(), ..plan.clone() }, "", Build::Plain)
+fn bare(def: &IndexDef) -> String {
+    create(&IndexDef { include: Vec::new(), ..def.clone() }, "", Build::Plain)
 }
 
 /// The index holds all that the statement reads of the table.
-fn covers(plan: &IndexDef, scan: &Scan) -> bool {
-    scan.columns.iter().all(|column| plan.holds(column))
+fn covers(def: &IndexDef, scan: &Scan) -> bool {
+    scan.columns.iter().all(|column| def.holds(column))
 }
 
 /// The scan filters, joins or sorts by the first key of the index.
-fn leads(plan: &IndexDef, scan: &Scan) -> bool {
-    let Some(first) = plan.keys.first() else { return false };
-    if !first.is_column || plan.method.is_inverted() {
+fn leads(def: &IndexDef, scan: &Scan) -> bool {
+    let Some(first) = def.keys.first() else { return false };
+    if !first.is_column || def.method.is_inverted() {
         return false;
     }
     let column = first.expression.as_str();

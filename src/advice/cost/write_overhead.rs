@@ -78,10 +78,10 @@ impl<'a> Writes<'a> {
     }
 
     /// Time that an index over `rows` rows adds, microseconds.
-    pub fn upkeep_us(&self, plan: &IndexDef, rows: f64) -> f64 {
-        let Some(table) = self.catalog.table(&plan.table) else { return 0.0 };
+    pub fn upkeep_us(&self, def: &IndexDef, rows: f64) -> f64 {
+        let Some(table) = self.catalog.table(&def.table) else { return 0.0 };
         let fraction = (rows / table.rows.unwrap_or(rows).max(1.0)).min(1.0);
-        upkeep_us(table, plan, fraction, &self.of[&table.name])
+        upkeep_us(table, def, fraction, &self.of[&table.name])
     }
 
     /// What an index has to save for each of its rows because of writes that nothing tells of, microseconds, where
@@ -94,10 +94,10 @@ impl<'a> Writes<'a> {
 
     /// What an index over `rows` rows adds to the writes of its table, percent; `None` where nothing was
     /// written.
-    pub fn overhead_pct(&self, plan: &IndexDef, rows: f64) -> Option<f64> {
-        let table = self.catalog.table(&plan.table)?;
+    pub fn overhead_pct(&self, def: &IndexDef, rows: f64) -> Option<f64> {
+        let table = self.catalog.table(&def.table)?;
         let now_us = self.of[&table.name].time_us(table);
-        (now_us > 0.0).then(|| 100.0 * self.upkeep_us(plan, rows) / now_us)
+        (now_us > 0.0).then(|| 100.0 * self.upkeep_us(def, rows) / now_us)
     }
 }
 
@@ -160,11 +160,11 @@ impl Written {
 
 /// Time that an index adds to the writes of a workload, microseconds. `fraction` is the part of the rows
 /// that the index holds.
-fn upkeep_us(table: &Table, plan: &IndexDef, fraction: f64, written: &Written) -> f64 {
-    let entry = entry_us(table, plan) * fraction;
+fn upkeep_us(table: &Table, def: &IndexDef, fraction: f64, written: &Written) -> f64 {
+    let entry = entry_us(table, def) * fraction;
     let mut upkeep = written.inserted * entry;
     for Updated { rows, executions, columns } in &written.updated {
-        upkeep += if plan.hangs_on(columns) {
+        upkeep += if def.hangs_on(columns) {
             // Every index of the row gets an entry that none would have got.
             let others = table.indexes.len() as f64 * BTREE_ENTRY_US;
             rows * entry + written.hot_share * (rows * others + executions * LOST_HOT_US)
@@ -176,13 +176,13 @@ fn upkeep_us(table: &Table, plan: &IndexDef, fraction: f64, written: &Written) -
 }
 
 /// Time to put one row into the index, microseconds.
-fn entry_us(table: &Table, plan: &IndexDef) -> f64 {
+fn entry_us(table: &Table, def: &IndexDef) -> f64 {
     let parts_us = |key: &IndexKey| match key.operator_class.as_deref() {
         Some("gin_trgm_ops") => TRIGRAMS_US.max(TRIGRAMS_BYTE_US * key_width(table, key)),
         _ => ELEMENTS_US.max(ELEMENTS_BYTE_US * key_width(table, key)),
     };
-    match &plan.method {
-        AccessMethod::Gin | AccessMethod::Gist => plan.keys.iter().map(parts_us).sum(),
+    match &def.method {
+        AccessMethod::Gin | AccessMethod::Gist => def.keys.iter().map(parts_us).sum(),
         AccessMethod::Brin => SUMMARY_US,
         _ => BTREE_ENTRY_US,
     }

@@ -15,25 +15,25 @@ use crate::sql::expression::fallible::failure;
 const MOST_NAMED: usize = 4;
 
 /// What to know of an index before it is built, a sentence each.
-pub fn cautions(input: &Input<'_>, plan: &IndexDef, longest: &Longest) -> Vec<String> {
-    let Some(table) = input.catalog.table(&plan.table) else { return Vec::new() };
+pub fn cautions(input: &Input<'_>, def: &IndexDef, longest: &Longest) -> Vec<String> {
+    let Some(table) = input.catalog.table(&def.table) else { return Vec::new() };
     let functions = &input.catalog.functions;
-    let expressions = plan.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
+    let expressions = def.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
     let mut why_it_fails = expressions
-        .chain(&plan.predicate)
+        .chain(&def.predicate)
         .filter_map(|sql| Some((sql, failure(sql, table, functions)?)));
     let fails = why_it_fails.next().map(|(sql, why)| {
         format!("a row for which `{sql}` fails ({why}) cannot be written once it is there")
     });
-    let is_long = key_length::caution(plan, longest, table, functions);
-    let kept = behind_policies(plan, table);
-    let said = fails.into_iter().chain(is_long).chain(lost_hot(input, plan, table)).chain(kept);
-    said.chain(takes_in(plan, table)).collect()
+    let is_long = key_length::caution(def, longest, table, functions);
+    let kept = behind_policies(def, table);
+    let said = fails.into_iter().chain(is_long).chain(lost_hot(input, def, table)).chain(kept);
+    said.chain(takes_in(def, table)).collect()
 }
 
 /// Partitions that have such an index already: the server makes it part of the new one, and it goes with that.
-fn takes_in(plan: &IndexDef, table: &Table) -> Option<String> {
-    let own: Vec<&str> = taken_in(table, plan).iter().map(|part| &*part.index.name).collect();
+fn takes_in(def: &IndexDef, table: &Table) -> Option<String> {
+    let own: Vec<&str> = taken_in(table, def).iter().map(|part| &*part.index.name).collect();
     (!own.is_empty()).then(|| {
         format!(
             "partitions have it already: {} becomes part of it, and the undo makes that anew after the drop",
@@ -44,14 +44,14 @@ fn takes_in(plan: &IndexDef, table: &Table) -> Option<String> {
 
 /// Before its policies have left a row to a role, a table is searched only by what cannot tell of other rows: most of
 /// what an index on an expression, of words or of parts of text is for is not declared so.
-fn behind_policies(plan: &IndexDef, table: &Table) -> Option<String> {
+fn behind_policies(def: &IndexDef, table: &Table) -> Option<String> {
     let is_plain = |key: &IndexKey| {
         let column = table.column(&key.expression);
         key.operator_class.is_none()
-            && !plan.method.is_inverted()
+            && !def.method.is_inverted()
             && column.is_some_and(compares_leakproof)
     };
-    (has_barrier(table) && !plan.keys.iter().all(is_plain)).then(|| {
+    (has_barrier(table) && !def.keys.iter().all(is_plain)).then(|| {
         format!(
             "{} has policies: a role that they hold for can use it only if its functions and operators are LEAKPROOF, \
              and a trial as another role does not show that",
@@ -77,7 +77,7 @@ pub fn to_know(
 fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -> Option<String> {
     let mut tables: Vec<&str> = Vec::new();
     for index in recommendations.iter().filter_map(|r| r.index.as_ref()) {
-        let table = input.catalog.table(&index.plan.table).filter(|table| has_barrier(table));
+        let table = input.catalog.table(&index.def.table).filter(|table| has_barrier(table));
         if let Some(table) = table.filter(|table| !tables.contains(&&*table.name.name)) {
             tables.push(&table.name.name);
         }
@@ -118,7 +118,7 @@ fn policies_without_index(input: &Input<'_>) -> Vec<String> {
 }
 
 /// The workload updates columns that no index holds yet.
-fn lost_hot(input: &Input<'_>, plan: &IndexDef, table: &Table) -> Option<String> {
+fn lost_hot(input: &Input<'_>, def: &IndexDef, table: &Table) -> Option<String> {
     let has_index = |column: &String| {
         let only = std::slice::from_ref(column);
         table.indexes.iter().any(|index| index.def.hangs_on(only))
@@ -131,11 +131,11 @@ fn lost_hot(input: &Input<'_>, plan: &IndexDef, table: &Table) -> Option<String>
         let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
         let Some(target) = target else { continue };
         let set = table.set_with(&target.written);
-        if set.iter().any(has_index) || !plan.hangs_on(&set) {
+        if set.iter().any(has_index) || !def.hangs_on(&set) {
             continue;
         }
         updates += query.rows.unwrap_or(query.calls);
-        let own = set.iter().filter(|c| plan.hangs_on(std::slice::from_ref(c)));
+        let own = set.iter().filter(|c| def.hangs_on(std::slice::from_ref(c)));
         for column in own {
             if !columns.contains(column) {
                 columns.push(column.clone());
@@ -162,10 +162,10 @@ fn lengths_to_know(
     let functions = &input.catalog.functions;
     let (mut unknown, mut short, mut bytes) = (Vec::new(), Vec::new(), 0);
     for index in recommendations.iter().filter_map(|r| r.index.as_ref()) {
-        let Some(table) = input.catalog.table(&index.plan.table) else { continue };
-        if key_length::is_unknown(&index.plan, longest, table, functions) {
+        let Some(table) = input.catalog.table(&index.def.table) else { continue };
+        if key_length::is_unknown(&index.def, longest, table, functions) {
             unknown.push(index.name.as_str());
-        } else if let Some(own) = key_length::short_so_far(&index.plan, longest, table, functions) {
+        } else if let Some(own) = key_length::short_so_far(&index.def, longest, table, functions) {
             short.push(index.name.as_str());
             bytes = bytes.max(own);
         }

@@ -51,11 +51,11 @@ fn found(input: &Input<'_>) -> impl Iterator<Item = Recommendation> {
 
 fn replaced(catalog: &Catalog, new: &[Recommendation]) -> impl Iterator<Item = Recommendation> {
     let plans = new.iter().filter_map(|by| {
-        let plan = &by.index.as_ref()?.plan;
-        Some((by, plan, catalog.table(&plan.table)?))
+        let def = &by.index.as_ref()?.def;
+        Some((by, def, catalog.table(&def.table)?))
     });
-    plans.flat_map(move |(by, plan, table)| {
-        let old = table.indexes.iter().filter(|index| index.valid && plan.replaces(index));
+    plans.flat_map(move |(by, def, table)| {
+        let old = table.indexes.iter().filter(|index| index.valid && def.replaces(index));
         old.map(move |index| {
             let why = format!("{} does all that it does, once that is there", by.id);
             let requires = Some(by.id.clone());

@@ -33,7 +33,7 @@ pub fn with_planner(
             let purpose = served(input, &chosen);
             let serves = chosen.serves.iter();
             let serves = serves.map(|query| input.workload.queries[*query].fingerprint).collect();
-            let mut recommendation = create_index(input, chosen.plan, because, &mut taken);
+            let mut recommendation = create_index(input, chosen.def, because, &mut taken);
             recommendation.estimated = chosen.estimate;
             recommendation.takes = Some(chosen.takes);
             recommendation.purpose = Some(purpose);
@@ -44,8 +44,8 @@ pub fn with_planner(
             recommendation
         })
         .collect();
-    recommendations.extend(references.into_iter().map(|(plan, because, size_bytes)| {
-        let mut recommendation = create_index(input, plan, because, &mut taken);
+    recommendations.extend(references.into_iter().map(|(def, because, size_bytes)| {
+        let mut recommendation = create_index(input, def, because, &mut taken);
         recommendation.purpose = Some(REFERENCES.to_owned());
         recommendation.takes = Some(Takes { size_bytes, write_overhead_pct: None });
         recommendation
@@ -63,7 +63,7 @@ pub(crate) fn add_cautions(
     for recommendation in recommendations {
         let index = recommendation.index.as_ref();
         recommendation.cautions =
-            index.map_or(Vec::new(), |index| cautions(input, &index.plan, longest));
+            index.map_or(Vec::new(), |index| cautions(input, &index.def, longest));
     }
 }
 
@@ -76,24 +76,24 @@ fn references(input: &Input<'_>, chosen: &[Chosen]) -> Vec<(IndexDef, Vec<String
     let mut places = max_indexes.map(|most| most.saturating_sub(chosen.len()));
     foreign_keys(input)
         .into_iter()
-        .filter_map(|(plan, because)| {
+        .filter_map(|(def, because)| {
             let is_served = chosen.iter().any(|chosen| {
-                chosen.plan.table == plan.table
-                    && chosen.plan.predicate.is_none()
-                    && chosen.plan.keys.starts_with(&plan.keys)
+                chosen.def.table == def.table
+                    && chosen.def.predicate.is_none()
+                    && chosen.def.keys.starts_with(&def.keys)
             });
-            let table = input.catalog.table(&plan.table)?;
-            if is_served || is_there(table, &plan) {
+            let table = input.catalog.table(&def.table)?;
+            if is_served || is_there(table, &def) {
                 return None;
             }
-            let size = index_bytes(table, &plan, table.rows.unwrap_or(0.0)) as u64;
+            let size = index_bytes(table, &def, table.rows.unwrap_or(0.0)) as u64;
             let has_room =
                 places.is_none_or(|places| places > 0) && bytes.is_none_or(|bytes| bytes >= size);
             if has_room {
                 places = places.map(|places| places - 1);
                 bytes = bytes.map(|bytes| bytes - size);
             }
-            has_room.then_some((plan, because, size))
+            has_room.then_some((def, because, size))
         })
         .collect()
 }
@@ -116,7 +116,7 @@ pub(crate) fn because(input: &Input<'_>, chosen: &Chosen) -> Vec<String> {
         .findings
         .iter()
         .filter(|finding| {
-            finding.subject.table.as_ref() == Some(&chosen.plan.table)
+            finding.subject.table.as_ref() == Some(&chosen.def.table)
                 && (finding.rule.starts_with("unindexed-")
                     || finding.rule == "non-sargable-predicate")
                 && served.iter().any(|fingerprint| names(finding, fingerprint))
@@ -138,47 +138,46 @@ fn served(input: &Input<'_>, chosen: &Chosen) -> String {
 
 pub(crate) fn create_index(
     input: &Input<'_>,
-    plan: IndexDef,
+    def: IndexDef,
     because: Vec<String>,
     taken: &mut Vec<String>,
 ) -> Recommendation {
     let catalog = input.catalog;
-    let mut index = name(&plan);
+    let mut index = name(&def);
     // The same columns in other directions are another index, and need another name; so does one whose
     // name something else already has.
     let mut number = 2;
-    while taken.contains(&index) || is_taken(catalog, &plan.table.schema, &index) {
-        index = numbered(&name(&plan), number);
+    while taken.contains(&index) || is_taken(catalog, &def.table.schema, &index) {
+        index = numbered(&name(&def), number);
         number += 1;
     }
     taken.push(index.clone());
     let mut sql = Vec::new();
-    let trigrams =
-        plan.keys.iter().any(|key| key.operator_class.as_deref() == Some("gin_trgm_ops"));
+    let trigrams = def.keys.iter().any(|key| key.operator_class.as_deref() == Some("gin_trgm_ops"));
     if trigrams && !catalog.extensions.iter().any(|extension| extension == "pg_trgm") {
         sql.push("CREATE EXTENSION IF NOT EXISTS pg_trgm".to_owned());
     }
     // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
-    let whole = catalog.table(&plan.table).filter(|table| table.kind == TableKind::Partitioned);
+    let whole = catalog.table(&def.table).filter(|table| table.kind == TableKind::Partitioned);
     let build = if whole.is_some() { Build::Plain } else { Build::Concurrently };
     // What was there before is there again.
-    let taken_in = whole.map_or(Vec::new(), |table| taken_again(table, &plan));
-    sql.push(create(&with_schemas(&plan, &catalog.hidden_classes), &index, build));
+    let taken_in = whole.map_or(Vec::new(), |table| taken_again(table, &def));
+    sql.push(create(&with_schemas(&def, &catalog.hidden_classes), &index, build));
     let id = format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index));
-    let proposed = Recommendation::proposed(id, Kind::CreateIndex, &plan.table);
+    let proposed = Recommendation::proposed(id, Kind::CreateIndex, &def.table);
     Recommendation {
         sql,
         // The extension stays: something else may have come to need it.
-        undo: std::iter::once(drop(&plan.table.schema, &index, build)).chain(taken_in).collect(),
-        after: plan
+        undo: std::iter::once(drop(&def.table.schema, &index, build)).chain(taken_in).collect(),
+        after: def
             .keys
             .iter()
             .any(|key| !key.is_column)
-            .then(|| format!("ANALYZE {}", quote_table(&plan.table)))
+            .then(|| format!("ANALYZE {}", quote_table(&def.table)))
             .into_iter()
             .collect(),
         because,
-        index: Some(NewIndex { name: index, plan }),
+        index: Some(NewIndex { name: index, def }),
         ..proposed
     }
 }

@@ -94,7 +94,7 @@ impl<'w> Work<'w> {
         statements: &'w [Weighed],
         writes: &'w Writes<'w>,
     ) -> Work<'w> {
-        let table = |sized: &Sized| input.catalog.table(&sized.candidate.plan.table);
+        let table = |sized: &Sized| input.catalog.table(&sized.candidate.def.table);
         let tables: Vec<Option<&Table>> = sized.iter().map(table).collect();
         let mut concerned = vec![Concerned::default(); sized.len()];
         for (position, statement) in statements.iter().enumerate() {
@@ -152,12 +152,12 @@ impl<'w> Work<'w> {
         let priced = |((sized, concerned), rivals): ((&Sized, &Concerned), &Set)| {
             let (Sized { candidate, rows, .. }, writes) = (sized, self.writes);
             let (mut saved_bytes, mut saved_us, mut is_rebuild) = (0.0, 0.0, false);
-            for (old, bytes) in replaced(self.input.catalog, &candidate.plan) {
+            for (old, bytes) in replaced(self.input.catalog, &candidate.def) {
                 is_rebuild = true;
                 saved_bytes += bytes;
                 saved_us += writes.upkeep_us(&old, *rows);
             }
-            let upkeep = writes.upkeep_us(&candidate.plan, *rows);
+            let upkeep = writes.upkeep_us(&candidate.def, *rows);
             Priced {
                 is_rebuild,
                 size_bytes: sized.size_bytes,
@@ -194,18 +194,18 @@ pub fn bundles(
 fn rivals(sized: &[Sized]) -> Vec<Set> {
     let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, sized) in sized.iter().enumerate() {
-        let IndexDef { table, method, predicate, keys, .. } = &sized.candidate.plan;
+        let IndexDef { table, method, predicate, keys, .. } = &sized.candidate.def;
         let first =
             keys.first().filter(|_| *method != AccessMethod::Gin).map(|key| &key.expression);
         alike.entry((table, method, predicate, first)).or_default().push(at);
     }
-    let plan = |at: &usize| &sized[*at].candidate.plan;
+    let def = |at: &usize| &sized[*at].candidate.def;
     let mut rivals = vec![Set::new(); sized.len()];
     for (at, other) in alike
         .values()
         .flat_map(|all| all.iter().flat_map(|at| all.iter().map(move |other| (at, other))))
     {
-        if at != other && (plan(at).covers(plan(other)) || plan(other).covers(plan(at))) {
+        if at != other && (def(at).covers(def(other)) || def(other).covers(def(at))) {
             rivals[*at].push(*other);
         }
     }
@@ -221,15 +221,15 @@ fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
 /// The indexes whose place an index would take, with their bytes.
 fn replaced<'c>(
     catalog: &'c Catalog,
-    plan: &'c IndexDef,
+    def: &'c IndexDef,
 ) -> impl Iterator<Item = (IndexDef, f64)> + 'c {
-    let table = catalog.table(&plan.table).into_iter();
+    let table = catalog.table(&def.table).into_iter();
     let old = table.flat_map(|table| &table.indexes);
-    old.filter(|index| index.valid && plan.replaces(index)).map(|index| {
+    old.filter(|index| index.valid && def.replaces(index)).map(|index| {
         let own = IndexDef {
             keys: index.def.keys.clone(),
             include: index.def.include.clone(),
-            ..plan.clone()
+            ..def.clone()
         };
         (own, index.size_bytes.unwrap_or(0) as f64)
     })

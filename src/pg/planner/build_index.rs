@@ -23,21 +23,21 @@ pub struct Built {
 ///
 /// # Errors
 /// The server's error, or that this transaction cannot use what it built.
-pub fn build(connection: &Connection, plan: &IndexDef, name: &str) -> Result<Built, PgError> {
+pub fn build(connection: &Connection, def: &IndexDef, name: &str) -> Result<Built, PgError> {
     let started = Instant::now();
-    if needs_trigrams(plan) {
+    if needs_trigrams(def) {
         connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
     }
-    let has_class = plan.keys.iter().any(|key| key.operator_class.is_some());
+    let has_class = def.keys.iter().any(|key| key.operator_class.is_some());
     let hidden = if has_class { hidden_classes(connection)? } else { BTreeMap::new() };
-    connection.batch(&create(&with_schemas(plan, &hidden), name, Build::Plain))?;
+    connection.batch(&create(&with_schemas(def, &hidden), name, Build::Plain))?;
     let build_ms = started.elapsed().as_secs_f64() * 1e3;
-    let row = connection.row(include_str!("queries/built.sql"), &[&plan.table.schema, &name])?;
+    let row = connection.row(include_str!("queries/built.sql"), &[&def.table.schema, &name])?;
     if row.get::<_, bool>(1) {
         let holder =
             row.get::<_, Option<String>>(2).map(|who| format!(" in {who}")).unwrap_or_default();
         let cause =
-            format!("rows of {} were changed while an older snapshot is open{holder}", plan.table);
+            format!("rows of {} were changed while an older snapshot is open{holder}", def.table);
         let what = "cannot use the index in the transaction that built it";
         return Err(
             PgError::new(Kind::Statement, what, cause).with_help("end that session and try again")

@@ -41,7 +41,7 @@ fn inlined(connection: &Connection) -> Result<HashSet<String>, PgError> {
 }
 
 struct Pretended {
-    plan: IndexDef,
+    def: IndexDef,
     oid: u32,
     name: String,
 }
@@ -79,7 +79,7 @@ impl<'c> HypoPg<'c> {
     /// thousands of times.
     fn arrange(&mut self, wanted: &[&IndexDef]) -> Result<(), String> {
         let schema = &self.schema;
-        let is_wanted = |pretended: &Pretended| wanted.contains(&&pretended.plan);
+        let is_wanted = |pretended: &Pretended| wanted.contains(&&pretended.def);
         let (kept, gone): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.present).into_iter().partition(is_wanted);
         self.present = kept;
@@ -90,8 +90,8 @@ impl<'c> HypoPg<'c> {
             );
             self.planner.connection.row(&drop, &[&oids]).map_err(|error| error.to_string())?;
         }
-        let is_present = |plan: &IndexDef| self.present.iter().any(|known| known.plan == *plan);
-        let new: Vec<&IndexDef> = wanted.iter().copied().filter(|plan| !is_present(plan)).collect();
+        let is_present = |def: &IndexDef| self.present.iter().any(|known| known.def == *def);
+        let new: Vec<&IndexDef> = wanted.iter().copied().filter(|def| !is_present(def)).collect();
         if !new.is_empty() {
             let pretended = self.pretend(&new)?;
             self.present.extend(pretended);
@@ -101,7 +101,7 @@ impl<'c> HypoPg<'c> {
 
     fn pretend(&self, plans: &[&IndexDef]) -> Result<Vec<Pretended>, String> {
         let statements: Vec<String> =
-            plans.iter().map(|plan| create(plan, &name(plan), Build::Plain)).collect();
+            plans.iter().map(|def| create(def, &name(def), Build::Plain)).collect();
         let schema = &self.schema;
         let create = format!(
             "SELECT made.indexrelid, made.indexname::text FROM unnest($1::text[]) WITH ORDINALITY \
@@ -113,8 +113,8 @@ impl<'c> HypoPg<'c> {
             .connection
             .query(&create, &[&statements])
             .map_err(|error| error.to_string())?;
-        let pretended = |(plan, row): (&&IndexDef, &Row)| Pretended {
-            plan: (*plan).clone(),
+        let pretended = |(def, row): (&&IndexDef, &Row)| Pretended {
+            def: (*def).clone(),
             oid: row.get(0),
             name: row.get(1),
         };
@@ -169,7 +169,7 @@ impl WhatIf for HypoPg<'_> {
         let present = &self.present;
         let position = |name: &str| {
             let pretended = present.iter().find(|pretended| pretended.name == name)?;
-            indexes.iter().position(|index| **index == pretended.plan)
+            indexes.iter().position(|index| **index == pretended.def)
         };
         self.planner.planned(query, position)
     }

@@ -358,7 +358,7 @@ pub(crate) fn build_all(
             failed: None,
         };
         let index = change.index;
-        let made = |session: &mut Prepared| build(&session.connection, &index.plan, &index.name);
+        let made = |session: &mut Prepared| build(&session.connection, &index.def, &index.name);
         match in_savepoint(session, made)? {
             Ok(built) => {
                 tried.build_ms = built.build_ms;
@@ -374,8 +374,8 @@ pub(crate) fn build_all(
     }
     // An expression has no statistics until its index is analyzed.
     for change in changes {
-        if change.index.plan.keys.iter().any(|key| !key.is_column) {
-            let analyze = format!("ANALYZE {}", quote_table(&change.index.plan.table));
+        if change.index.def.keys.iter().any(|key| !key.is_column) {
+            let analyze = format!("ANALYZE {}", quote_table(&change.index.def.table));
             let _ = in_savepoint(session, |session| session.connection.batch(&analyze))?;
         }
     }

@@ -110,7 +110,7 @@ fn slowed_us(write: &WriteQuery) -> f64 {
 fn hangs_on(recommendation: &Recommendation, shape: &Shape, target: &Scan) -> bool {
     let index = recommendation.index.as_ref();
     index.is_some_and(|index| {
-        shape.kind != StatementKind::Update || index.plan.hangs_on(&target.written)
+        shape.kind != StatementKind::Update || index.def.hangs_on(&target.written)
     })
 }
 
@@ -169,8 +169,8 @@ mod tests {
         }
         let table = TableName::new("public", "t");
         let on = |column: &str| {
-            let plan = IndexDef::on(&table, AccessMethod::Btree, vec![IndexKey::column(column)]);
-            let index = Some(NewIndex { name: column.to_owned(), plan });
+            let def = IndexDef::on(&table, AccessMethod::Btree, vec![IndexKey::column(column)]);
+            let index = Some(NewIndex { name: column.to_owned(), def });
             Recommendation {
                 index,
                 ..Recommendation::proposed(column.to_owned(), Kind::CreateIndex, &table)

@@ -173,7 +173,7 @@ fn own_sides<'c, 'r>(
     }
     let of_table = |change: &NewlyBuilt<'_>| -> Vec<(usize, Side)> {
         let places = 0..replayables.len();
-        let writes = places.filter(|at| replayables[*at].target.table == change.index.plan.table);
+        let writes = places.filter(|at| replayables[*at].target.table == change.index.def.table);
         writes.map(|at| (at, Side::default())).collect()
     };
     let sides = changes.iter().map(|change| (change, of_table(change)));
@@ -243,7 +243,7 @@ fn plan<'w>(
     for (query, shape) in case.workload.queries.iter().zip(case.shapes) {
         let Some(shape) = shape else { continue };
         let is_target = |scan: &&Scan| {
-            scan.target && changes.iter().any(|change| change.index.plan.table == scan.table)
+            scan.target && changes.iter().any(|change| change.index.def.table == scan.table)
         };
         let Some(target) = shape.scans.iter().find(is_target) else { continue };
         let samples = guard
