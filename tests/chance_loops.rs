@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use pgassay::rules::Input;
+use pgassay::rules::input::Input;
 use pgassay::rules::loops::n_plus_one;
 use pgassay::source::collect::collector::Collector;
+use pgassay::source::collect::resolve_all::resolve_all;
 use pgassay::sql;
 use pgassay::stats::random::Random;
 
@@ -33,13 +34,9 @@ fn loops(parent: &str, choose: impl Fn(usize, &mut Random) -> bool) -> usize {
     }
     let mut collector = Collector::new();
     pgassay::source::read(log.as_bytes(), "log", &Default::default(), &mut collector).unwrap();
-    let workload = collector.finish();
-    let shapes: Vec<_> = workload
-        .queries
-        .iter()
-        .map(|query| sql::resolve::resolver::shape(&query.normalized, Some(&catalog)).ok())
-        .collect();
-    let input = Input::new(&workload, Some(&catalog), &shapes);
+    let mut workload = collector.finish();
+    resolve_all(&mut workload, Some(&catalog));
+    let input = Input::new(&workload, Some(&catalog));
     (n_plus_one::RULE.find)(&input).len()
 }
 

@@ -8,9 +8,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use pgassay::model::finding::Finding;
-use pgassay::rules::{self, Input};
+use pgassay::rules;
+use pgassay::rules::input::Input;
 use pgassay::source::collect::collector::Collector;
-use pgassay::source::collect::resolve_all::understand;
+use pgassay::source::collect::resolve_all::resolve_all;
 use pgassay::source::format::framer::Options;
 use pgassay::source::read;
 use pgassay::sql;
@@ -36,8 +37,8 @@ fn analyze_log(log: impl std::io::Read + Send, schema: Option<&Path>) -> Seen {
         let text = std::fs::read_to_string(schema).unwrap();
         sql::dump::catalog::catalog(&text).0
     });
-    let shapes = understand(&mut workload, catalog.as_ref());
-    let found = rules::find_all(&Input::new(&workload, catalog.as_ref(), &shapes));
+    resolve_all(&mut workload, catalog.as_ref());
+    let found = rules::find_all(&Input::new(&workload, catalog.as_ref()));
     let text = |fingerprint: Option<pgassay::model::workload::fingerprint::Fingerprint>| {
         let query = workload.queries.iter().find(|query| Some(query.fingerprint) == fingerprint);
         query.map(|query| query.normalized.clone()).unwrap_or_default()
@@ -326,8 +327,8 @@ fn instead(updates: &[String]) -> String {
     let mut workload = collector.finish();
     let schema = "CREATE TABLE ledger (id bigint PRIMARY KEY, balance numeric, note text)";
     let catalog = sql::dump::catalog::catalog(schema).0;
-    let shapes = understand(&mut workload, Some(&catalog));
-    let found = rules::find_all(&Input::new(&workload, Some(&catalog), &shapes));
+    resolve_all(&mut workload, Some(&catalog));
+    let found = rules::find_all(&Input::new(&workload, Some(&catalog)));
     let loops = found.into_iter().find(|finding| finding.rule == "write-loop");
     loops.and_then(|finding| finding.advice).unwrap()
 }

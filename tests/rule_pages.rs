@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use pgassay::rules::{Input, RULES, Rule};
+use pgassay::rules::RULES;
+use pgassay::rules::input::Input;
+use pgassay::rules::rule::Rule;
 use pgassay::source::collect::collector::Collector;
+use pgassay::source::collect::resolve_all::resolve_all;
 use pgassay::sql;
 
 const SECTIONS: [&str; 5] =
@@ -25,13 +28,9 @@ fn findings_of(rule: &Rule) -> Vec<String> {
     if let Some(log) = block(rule.page, "log") {
         pgassay::source::read(log.as_bytes(), "page", &Default::default(), &mut collector).unwrap();
     }
-    let workload = collector.finish();
-    let shapes: Vec<_> = workload
-        .queries
-        .iter()
-        .map(|query| sql::resolve::resolver::shape(&query.normalized, Some(&catalog)).ok())
-        .collect();
-    let input = Input::new(&workload, Some(&catalog), &shapes);
+    let mut workload = collector.finish();
+    resolve_all(&mut workload, Some(&catalog));
+    let input = Input::new(&workload, Some(&catalog));
     let mut found: Vec<String> = (rule.find)(&input)
         .iter()
         .map(|finding| {

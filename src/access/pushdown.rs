@@ -4,13 +4,11 @@
 //! Source: "Rules and Privileges" and "Row Security Policies" in the manual; `restriction_is_securely_promotable` of
 //! the planner.
 
-use crate::model::catalog::{Catalog, Column, Policy, Table};
+use crate::model::catalog::{Column, Policy, Table};
 use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate};
 use crate::sql::expression::immutability::Kind;
-use crate::sql::lex::identifier::quote_table;
-use crate::sql::resolve::resolver::shape;
 
 /// Policies of the table hold for every role that executed the statement, and leave it not all rows.
 pub fn is_guarded(query: &Query, table: &Table) -> bool {
@@ -59,19 +57,11 @@ pub fn compares_leakproof(column: &Column) -> bool {
 
 /// Columns that the policies compare with one value for every row that they leave: as far as indexes go, each statement
 /// of those they bind has these conditions as well.
-pub fn compared_by_policies(table: &Table, catalog: &Catalog) -> Vec<String> {
+pub fn compared_by_policies(table: &Table) -> Vec<String> {
     if !has_barrier(table) {
         return Vec::new();
     }
-    let compared = |policy: &Policy| -> Vec<String> {
-        let Some(using) = &policy.using else { return Vec::new() };
-        let sql = format!("SELECT 1 FROM {} WHERE {using}", quote_table(&table.name));
-        let found = shape(&sql, Some(catalog)).ok();
-        let scan = found.and_then(|found| found.scans.into_iter().find(|s| s.table == table.name));
-        let equal = scan.into_iter().flat_map(|scan| scan.filters);
-        let columns = equal.filter(|filter| filter.operator == Operator::Equal);
-        columns.filter_map(|filter| filter.key.column().map(str::to_owned)).collect()
-    };
+    let compared = |policy: &Policy| policy.compared.clone();
     let of_reads = table.policies.iter().filter(|policy| is_of_reads(policy));
     let (permissive, restrictive): (Vec<&Policy>, Vec<&Policy>) =
         of_reads.partition(|policy| policy.permissive);

@@ -7,41 +7,35 @@ use std::collections::BTreeMap;
 use super::advised::{Advised, Chosen};
 use super::input::Input;
 use crate::model::workload::literal::Literal;
-use crate::model::workload::shape::{Key, Shape};
+use crate::model::workload::shape::Shape;
 use crate::model::workload::values::{Kept, Values};
-use crate::model::workload::{Query, Workload};
-use crate::sql::lex::lexer::{Kind, tokens};
+use crate::model::workload::{Query, SPELLINGS, Spelling, Workload};
+use crate::sql::expression::member_names::member_parameters;
 use crate::sql::normalize::normalizer::normalize;
 
 /// Members of which each gets its own statement, at most; the rest stay together.
 const MOST_MEMBERS: usize = 8;
-/// Operators whose right side names a member.
-const NAMED_BY: [&str; 4] = ["->", "->>", "#>", "#>>"];
 
 /// The workload with a statement for each member.
 pub struct Members {
     pub workload: Workload,
-    pub shapes: Vec<Option<Shape>>,
     /// By position, that in the workload as it was.
     of: Vec<usize>,
 }
 
 /// The workload taken apart; `None` where nothing in it asks for several members.
 pub fn members(input: &Input<'_>) -> Option<Members> {
-    let all = input.workload.queries.iter().zip(input.shapes);
-    let parts: Vec<Vec<Query>> = all
-        .clone()
-        .map(|(query, shape)| shape.as_ref().map_or_else(Vec::new, |shape| parts(query, shape)))
-        .collect();
+    let queries = &input.workload.queries;
+    let of_each = |query: &Query| query.shape.as_ref().map_or_else(Vec::new, |s| parts(query, s));
+    let parts: Vec<Vec<Query>> = queries.iter().map(of_each).collect();
     // The workload is large, and seldom does it ask so.
     if parts.iter().all(Vec::is_empty) {
         return None;
     }
-    let mut apart = Members { workload: Workload::default(), shapes: Vec::new(), of: Vec::new() };
-    for (at, ((query, shape), parts)) in all.zip(parts).enumerate() {
+    let mut apart = Members { workload: Workload::default(), of: Vec::new() };
+    for (at, (query, parts)) in queries.iter().zip(parts).enumerate() {
         let parts = if parts.is_empty() { vec![query.clone()] } else { parts };
         apart.of.extend(parts.iter().map(|_| at));
-        apart.shapes.extend(parts.iter().map(|_| shape.clone()));
         apart.workload.queries.extend(parts);
     }
     apart.workload.window = input.workload.window;
@@ -51,7 +45,7 @@ pub fn members(input: &Input<'_>) -> Option<Members> {
 impl Members {
     /// The same question about the statements taken apart.
     pub fn input<'a>(&'a self, whole: &Input<'a>) -> Input<'a> {
-        Input { workload: &self.workload, shapes: &self.shapes, ..*whole }
+        Input { workload: &self.workload, ..*whole }
     }
 
     /// What was advised, of the statements as they were.
@@ -87,7 +81,7 @@ impl Members {
 
 /// A statement for each member that the kept executions ask for, and one for the rest; none where there is one alone.
 fn parts(query: &Query, shape: &Shape) -> Vec<Query> {
-    let named = named(shape);
+    let named = member_parameters(shape);
     if named.is_empty() || query.samples.is_empty() {
         return Vec::new();
     }
@@ -122,38 +116,21 @@ fn parts(query: &Query, shape: &Shape) -> Vec<Query> {
     each.chain((!rest.is_empty()).then(|| share(query, &rest))).collect()
 }
 
-/// Numbers of the parameters that name a member, of all expressions that the statement asks.
-fn named(shape: &Shape) -> Vec<usize> {
-    let mut named = Vec::new();
-    for scan in shape.with_alternatives() {
-        let keys = scan.filters.iter().map(|filter| &filter.key);
-        let keys = keys.chain(scan.lookups.iter().map(|lookup| &lookup.key));
-        for key in keys.chain(scan.sort.iter().map(|sort| &sort.key)).chain(&scan.extreme) {
-            let Key::Expression { sql, .. } = key else { continue };
-            let all: Vec<_> = tokens(sql).collect();
-            for pair in all.windows(2) {
-                let number = pair[1].text.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
-                let is_name = pair[1].kind == Kind::Parameter
-                    && NAMED_BY.iter().any(|operator| pair[0].is(operator));
-                named.extend(number.filter(|number| is_name && *number > 0));
-            }
-        }
-    }
-    named.sort_unstable();
-    named.dedup();
-    named
-}
-
 /// The statement with some of its executions, for as many of all as these are of those that were kept.
 fn share(query: &Query, samples: &[usize]) -> Query {
     let share = samples.len() as f64 / query.samples.len() as f64;
     let scaled = |count: u64| (count as f64 * share).round() as u64;
+    let spelling = |(sample, at): (usize, &usize)| {
+        let known = query.spellings.iter().find(|spelling| spelling.sample == *at)?;
+        Some(Spelling { sample, shape: known.shape.clone() })
+    };
     Query {
         calls: scaled(query.calls).max(1),
         total_us: scaled(query.total_us),
         rows: query.rows.map(scaled),
         blocks: query.blocks.map(scaled),
         samples: samples.iter().map(|at| query.samples[*at].clone()).collect(),
+        spellings: samples.iter().take(SPELLINGS).enumerate().filter_map(spelling).collect(),
         ..query.clone()
     }
 }

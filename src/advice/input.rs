@@ -3,14 +3,11 @@
 use crate::model::catalog::Catalog;
 use crate::model::finding::Finding;
 use crate::model::workload::Workload;
-use crate::model::workload::shape::Shape;
 
 /// What advice is made from.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     pub workload: &'a Workload,
-    /// One for each statement of the workload.
-    pub shapes: &'a [Option<Shape>],
     pub catalog: &'a Catalog,
     pub findings: &'a [Finding],
     pub limits: Limits,

@@ -46,7 +46,7 @@ fn advise_each(
     whatif: &mut dyn WhatIf,
     build: Option<&mut dyn Build>,
 ) -> Advised {
-    let found = candidates(input.workload, input.shapes, input.catalog);
+    let found = candidates(input.workload, input.catalog);
     let longest = longest(&found.all, input.catalog, whatif.statistics());
     let (found, too_long) = within_a_row(found, &longest, input.catalog);
     let Candidates { all, conditions, .. } = found;
@@ -69,7 +69,7 @@ fn advise_each(
         relevant.insert(*query, kept);
     }
     let statements = weighed(input.workload, &mut costs, &relevant);
-    let writes = Writes::of(input.workload, input.shapes, input.catalog);
+    let writes = Writes::of(input.workload, input.catalog);
     let work = Work::new(input, &mut costs, &sized, &relevant, &statements, &writes);
     let Choice { wanted, chosen } = choose(&work, &mut costs, &mut sized);
     let upkeep_us: f64 =

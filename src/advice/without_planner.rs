@@ -40,14 +40,12 @@ pub fn wanted(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
 
 fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
     let mut found: Vec<Candidate> = Vec::new();
-    for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
-        let Some(shape) = shape else { continue };
-        let texts = partial::spelled(query, shape, input.catalog);
+    for (query, shape) in input.workload.understood() {
         for (number, scan) in shape.with_alternatives().into_iter().enumerate() {
-            let spelled = partial::same_scan(&texts, number);
+            let spelled = partial::same_scan(query, number);
             from_scan(input, query, scan, &spelled, &mut found);
         }
-        for def in inverted_together(query, shape, &texts, input.catalog) {
+        for def in inverted_together(query, shape, input.catalog) {
             if let Some(because) = about(input, query, &def.table) {
                 let because = because.into_iter().map(|finding| finding.id.clone()).collect();
                 found.push(Candidate { def, pinned: 0, because, total_us: query.total_us });

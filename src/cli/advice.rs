@@ -92,8 +92,7 @@ pub fn recommend(
         max_indexes: limits.max_indexes,
         max_write_overhead_pct: limits.max_write_overhead,
     };
-    let (workload, shapes) = (&gathered.workload, &gathered.shapes[..]);
-    let input = Input { workload, shapes, catalog, findings, limits };
+    let input = Input { workload: &gathered.workload, catalog, findings, limits };
     let Some(live) = &gathered.live else {
         return Ok(offline(&input, "no database to ask, only a schema"));
     };

@@ -10,7 +10,7 @@ use crate::model::workload::Workload;
 use crate::model::workload::timeline::{SlotHash, Timeline};
 use crate::pg::connect::connection::Connection;
 use crate::pg::session::guard::Guard;
-use crate::rules::Input;
+use crate::rules::input::Input;
 use crate::rules::loops::detect::find::{Found, Parent};
 use crate::rules::loops::n_plus_one;
 use crate::trial::confirm_loop::{Claim, Confirmation, confirm};

@@ -20,6 +20,7 @@ use crate::pg::connect::settings::Settings;
 use crate::report::record;
 use crate::source;
 use crate::source::collect::collector::{By, Collector};
+use crate::source::collect::resolve_all::resolve_all;
 use crate::source::collect::statement::Counted;
 use crate::source::format::framer::Options;
 use crate::source::message::database;
@@ -33,7 +34,6 @@ const NOTICEABLE_PCT: f64 = 1.0;
 pub struct Gathered {
     pub workload: Workload,
     pub catalog: Option<Catalog>,
-    pub shapes: Vec<Option<Shape>>,
     pub live: Option<Live>,
     pub target: Option<Target>,
     pub warnings: Vec<String>,
@@ -146,21 +146,21 @@ pub fn gather(
         warnings.extend(look_up_as_they_do(live, &workload, catalog));
     }
     let phase = progress.phase("resolving statements", 0);
-    let shapes = source::collect::resolve_all::understand(&mut workload, catalog.as_ref());
+    resolve_all(&mut workload, catalog.as_ref());
     drop(phase);
     if !sources.files.is_empty() && workload.coverage.understood == 0 {
         return Err(nothing_understood(&workload));
     }
     warnings.append(&mut workload.warnings);
-    warnings.extend(catalog.as_ref().and_then(|catalog| views(&workload, &shapes, catalog)));
-    warnings.extend(catalog.as_ref().and_then(|catalog| elsewhere(&workload, &shapes, catalog)));
+    warnings.extend(catalog.as_ref().and_then(|catalog| views(&workload, catalog)));
+    warnings.extend(catalog.as_ref().and_then(|catalog| elsewhere(&workload, catalog)));
     if catalog.is_none() {
         warnings.push(
             "no catalog: rules about indexes and row-level security need a database (-d) or a schema (--schema FILE)"
                 .to_owned(),
         );
     }
-    Ok(Gathered { workload, catalog, shapes, live, target, warnings })
+    Ok(Gathered { workload, catalog, live, target, warnings })
 }
 
 /// Looks names up as the role does that takes most of the time, where the sources name it and it has a search path of
@@ -364,12 +364,12 @@ fn catalog(
 }
 
 /// Says which share of the time reads views: the tables behind them are not looked into.
-fn views(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Option<String> {
+fn views(workload: &Workload, catalog: &Catalog) -> Option<String> {
     let is_view =
         |scan: &Scan| catalog.table(&scan.table).is_some_and(|table| table.kind == TableKind::View);
     let (mut count, mut total_us) = (0, 0);
-    for (query, shape) in workload.queries.iter().zip(shapes) {
-        if shape.as_ref().is_some_and(|shape| shape.scans.iter().any(is_view)) {
+    for (query, shape) in workload.understood() {
+        if shape.scans.iter().any(is_view) {
             count += 1;
             total_us += query.total_us;
         }
@@ -384,14 +384,14 @@ fn views(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Op
 
 /// Says which share of the time reads tables that the catalog does not have: it may be that of another
 /// database.
-fn elsewhere(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Option<String> {
+fn elsewhere(workload: &Workload, catalog: &Catalog) -> Option<String> {
     let unknown = |shape: &Shape| {
         let mut tables = shape.tables().into_iter();
         tables.find(|table| catalog.table(table).is_none() && !is_of_the_system(table)).cloned()
     };
     let (mut first, mut total_us) = (None, 0);
-    for (query, shape) in workload.queries.iter().zip(shapes) {
-        if let Some(table) = shape.as_ref().and_then(unknown) {
+    for (query, shape) in workload.understood() {
+        if let Some(table) = unknown(shape) {
             first.get_or_insert(table);
             total_us += query.total_us;
         }
@@ -413,7 +413,7 @@ pub fn run_of(command: &str, gathered: &Gathered) -> Run {
     let mut run = record::empty(command, Some(jiff::Timestamp::now().to_string()));
     run.target.clone_from(&gathered.target);
     run.coverage = record::coverage(&gathered.workload.coverage);
-    run.queries = record::queries(&gathered.workload, &gathered.shapes);
+    run.queries = record::queries(&gathered.workload);
     run.warnings.clone_from(&gathered.warnings);
     run
 }

@@ -199,6 +199,9 @@ pub struct Policy {
     pub roles: Vec<String>,
     pub using: Option<String>,
     pub check: Option<String>,
+    /// Columns that `using` compares with one value by equality; empty until the policies are resolved.
+    #[serde(skip)]
+    pub compared: Vec<String>,
 }
 
 /// Reads tables, and tells their indexes the table that is not stored with them.

@@ -16,7 +16,6 @@ use crate::model::trial::{
 };
 use crate::model::workload::duration::Durations;
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::model::workload::shape::Shape;
 use crate::model::workload::{Coverage, Provenance, Query, Workload};
 use crate::stats::quantile::sample_quantile;
 
@@ -67,16 +66,12 @@ pub fn coverage(coverage: &Coverage) -> RunCoverage {
     }
 }
 
-pub fn queries(workload: &Workload, shapes: &[Option<Shape>]) -> Vec<RunQuery> {
-    workload
-        .queries
-        .iter()
-        .zip(shapes)
-        .map(|(query, shape)| run_query(workload, query, shape.as_ref()))
-        .collect()
+pub fn queries(workload: &Workload) -> Vec<RunQuery> {
+    workload.queries.iter().map(|query| run_query(workload, query)).collect()
 }
 
-fn run_query(workload: &Workload, query: &Query, shape: Option<&Shape>) -> RunQuery {
+fn run_query(workload: &Workload, query: &Query) -> RunQuery {
+    let shape = query.shape.as_ref();
     let durations = &query.durations;
     let quantile = |q: f64| (durations.count() > 0).then(|| durations.quantile_us(q));
     RunQuery {

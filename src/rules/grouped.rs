@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Input;
+use super::input::Input;
 use crate::model::catalog::Table;
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;

@@ -3,7 +3,6 @@
 use crate::model::catalog::Catalog;
 use crate::model::index::NewIndex;
 use crate::model::workload::Workload;
-use crate::model::workload::shape::Shape;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
 use crate::pg::session::guard::Writable;
@@ -38,7 +37,6 @@ pub struct Stage<'s> {
 pub struct Case<'c> {
     pub connection: &'c Connection,
     pub workload: &'c Workload,
-    pub shapes: &'c [Option<Shape>],
     pub catalog: Option<&'c Catalog>,
     pub stage: Stage<'c>,
     /// Replay what writes as well, to see what the accepted indexes cost it.

@@ -39,15 +39,10 @@ impl Origins {
     }
 
     /// Notes in a trial why statements took another time in the log.
-    pub fn explain(
-        &self,
-        trial: &mut Trial,
-        (workload, shapes): (&Workload, &[Option<Shape>]),
-        catalog: Option<&Catalog>,
-    ) {
+    pub fn explain(&self, trial: &mut Trial, workload: &Workload, catalog: Option<&Catalog>) {
         let known = |query: &QueryTrial| {
-            let at = workload.queries.iter().position(|q| q.fingerprint == query.fingerprint)?;
-            Some((&workload.queries[at], shapes.get(at)?.as_ref()))
+            let query = workload.query(query.fingerprint)?;
+            Some((query, query.shape.as_ref()))
         };
         let ratios: Vec<f64> = trial
             .queries

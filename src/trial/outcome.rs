@@ -4,7 +4,6 @@ use crate::model::recommendation::{Recommendation, State};
 use crate::model::trial::{Evidence, QueryTrial, Trial, Unreplayed, Verdict};
 use crate::model::workload::Workload;
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::model::workload::shape::Shape;
 
 /// What statements lose may be this part of what others gain before an index is rejected for it.
 const LOSS_FOR_GAIN: f64 = 0.05;
@@ -16,7 +15,6 @@ pub type Fate = (State, Option<String>);
 #[derive(Clone, Copy)]
 pub struct Matter<'m> {
     pub workload: &'m Workload,
-    pub shapes: &'m [Option<Shape>],
     pub recommendation: &'m Recommendation,
 }
 
@@ -24,8 +22,8 @@ impl Matter<'_> {
     /// Statements that read the table and could not be replayed for another reason than time.
     fn unseen(&self, trial: &Trial) -> usize {
         let reads = |fingerprint: &Fingerprint| {
-            let at = self.workload.queries.iter().position(|q| q.fingerprint == *fingerprint);
-            let shape = at.and_then(|at| self.shapes.get(at)).and_then(Option::as_ref);
+            let query = self.workload.query(*fingerprint);
+            let shape = query.and_then(|query| query.shape.as_ref());
             shape.is_some_and(|shape| {
                 shape
                     .scans
@@ -218,7 +216,7 @@ mod tests {
         let recommendation =
             Recommendation::proposed("first".to_owned(), Kind::CreateIndex, &table);
         let workload = Workload::default();
-        let matter = Matter { workload: &workload, shapes: &[], recommendation: &recommendation };
+        let matter = Matter { workload: &workload, recommendation: &recommendation };
         for change_pct in [-90.0, 90.0] {
             let mut trial = tried(&["first"], change_pct);
             trial.indexes[0].used_by.clear();
@@ -255,7 +253,7 @@ mod tests {
         let recommendation =
             Recommendation::proposed("first".to_owned(), Kind::CreateIndex, &games);
         let workload = Workload::default();
-        let matter = Matter { workload: &workload, shapes: &[], recommendation: &recommendation };
+        let matter = Matter { workload: &workload, recommendation: &recommendation };
         let mut trial = tried(&["first"], -90.0);
         assert_eq!(alone(&trial, matter, true).0, State::Accepted);
         let other = Fingerprint(2);

@@ -338,9 +338,9 @@ impl<'c> Procedure<'c, '_> {
         plans: &Trial,
     ) -> bool {
         let Some(index) = plans.index_of(&recommendations[at].id) else { return false };
-        let Case { workload, shapes, .. } = *self.case;
-        let tables = workload.queries.iter().zip(shapes).filter_map(|(query, shape)| {
-            shape.as_ref().filter(|_| index.used_by.contains(&query.fingerprint))
+        let understood = self.case.workload.understood();
+        let tables = understood.filter_map(|(query, shape)| {
+            index.used_by.contains(&query.fingerprint).then_some(shape)
         });
         let tables: Vec<&TableName> =
             tables.flat_map(|shape| shape.scans.iter().map(|scan| &scan.table)).collect();
@@ -412,8 +412,7 @@ impl<'c> Procedure<'c, '_> {
         let stage = self.case.stage;
         let rounds = &mut |done, of| tell(Step::Rounds { done, of });
         let mut trial = unless_stopped(try_indexes(stage, &changes, plan, detail, rounds))?;
-        let Case { workload, shapes, catalog, .. } = *self.case;
-        self.origins.explain(&mut trial, (workload, shapes), catalog);
+        self.origins.explain(&mut trial, self.case.workload, self.case.catalog);
         Ok(trial)
     }
 
@@ -486,14 +485,8 @@ impl<'c> Procedure<'c, '_> {
         tables.sort_unstable();
         tables.dedup();
         let case = self.case;
-        let plan = plan(
-            case.connection,
-            &mut self.planner,
-            case.workload,
-            case.shapes,
-            &tables,
-            &mut self.random,
-        );
+        let plan =
+            plan(case.connection, &mut self.planner, case.workload, &tables, &mut self.random);
         (changes, plan)
     }
 
@@ -542,8 +535,7 @@ impl<'c> Procedure<'c, '_> {
     }
 
     pub(super) fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> Matter<'m> {
-        let Case { workload, shapes, .. } = *self.case;
-        Matter { workload, shapes, recommendation }
+        Matter { workload: self.case.workload, recommendation }
     }
 
     pub(super) fn proposed(&self) -> &[usize] {

@@ -12,7 +12,7 @@ use pgassay::pg::catalog::load;
 use pgassay::pg::connect::connection::Connection;
 use pgassay::pg::session::guard;
 use pgassay::source::collect::collector::Collector;
-use pgassay::source::collect::resolve_all::understand;
+use pgassay::source::collect::resolve_all::resolve_all;
 use pgassay::trial::config::{Case, Effort, Stage};
 use pgassay::trial::procedure::{Held, verify};
 
@@ -103,7 +103,7 @@ fn tried_on(
     let connection = Connection::open(&shop.settings()).unwrap();
     let catalog = load::load(&connection).unwrap();
     let mut workload = workload(log);
-    let shapes = understand(&mut workload, Some(&catalog));
+    resolve_all(&mut workload, Some(&catalog));
     let settings = shop.settings();
     let consent = guard::consent(&connection, None).unwrap();
     let effort = Effort {
@@ -116,7 +116,6 @@ fn tried_on(
     let case = Case {
         connection: &connection,
         workload: &workload,
-        shapes: &shapes,
         catalog: Some(&catalog),
         stage: Stage { settings: &settings, consent: &consent, effort },
         with_writes: false,

@@ -13,7 +13,7 @@ use crate::model::catalog::{Catalog, Column, Table};
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
 use crate::model::workload::Workload;
-use crate::model::workload::shape::{Key, Operator, Predicate, Scan, Shape};
+use crate::model::workload::shape::{Key, Operator, Predicate, Scan};
 use crate::sql::expression::equivalence::bare;
 use crate::sql::lex::lexer::{Kind, tokens};
 
@@ -31,15 +31,15 @@ const ORDERLY: f32 = 0.95;
 const MOST_UNITED: usize = 24;
 
 /// Candidates over the whole workload.
-pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catalog) -> Candidates {
+pub fn candidates(workload: &Workload, catalog: &Catalog) -> Candidates {
     let mut found = Found::default();
     let mut asked = Conditions::new();
     let mut equal = HashSet::new();
     let mut spellings = Spellings::default();
-    for (at, (query, shape)) in workload.queries.iter().zip(shapes).enumerate() {
-        let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
-        let texts = partial::spelled(query, shape, catalog);
-        let mut conditions = partial::conditions(query, shape, &texts, catalog);
+    for (at, query) in workload.queries.iter().enumerate() {
+        let shape = query.shape.as_ref();
+        let Some(shape) = shape.filter(|shape| !shape.scans.is_empty()) else { continue };
+        let mut conditions = partial::conditions(query, shape, catalog);
         let scans = shape.with_alternatives();
         for (number, (scan, conditions)) in scans.into_iter().zip(&mut conditions).enumerate() {
             let Some(table) = catalog.table(&scan.table).filter(|table| is_worth_it(table)) else {
@@ -50,7 +50,7 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
             if !own.is_empty() {
                 asked.entry(at).or_default().push((table.name.clone(), own));
             }
-            let spelled = partial::same_scan(&texts, number);
+            let spelled = partial::same_scan(query, number);
             let functions = &catalog.functions;
             let asked = Asked { query, table, scan, functions, spelled: &spelled };
             let is_whole = number < shape.scans.len();
@@ -62,13 +62,13 @@ pub fn candidates(workload: &Workload, shapes: &[Option<Shape>], catalog: &Catal
                 found.add(def, at, is_whole);
             }
         }
-        for def in inverted_together(query, shape, &texts, catalog) {
+        for def in inverted_together(query, shape, catalog) {
             found.add(def, at, true);
         }
     }
     found.share_inverted();
     found.unite();
-    let of_table = |table: &'_ Table| (table.name.clone(), compared_by_policies(table, catalog));
+    let of_table = |table: &'_ Table| (table.name.clone(), compared_by_policies(table));
     let compared: HashMap<TableName, Vec<String>> = catalog.tables.iter().map(of_table).collect();
     found.candidates.retain(|candidate| {
         let def = &candidate.def;

@@ -89,12 +89,7 @@ pub fn served(asked: Asked<'_>, def: &IndexDef) -> Vec<usize> {
 
 /// For alternatives that GIN serves every one of, one index on all that they ask for: the look for each of them
 /// is into the same index.
-pub fn inverted_together(
-    query: &Query,
-    shape: &Shape,
-    texts: &[Shape],
-    catalog: &Catalog,
-) -> Vec<IndexDef> {
+pub fn inverted_together(query: &Query, shape: &Shape, catalog: &Catalog) -> Vec<IndexDef> {
     let mut number = shape.scans.len();
     let mut plans = Vec::new();
     for alternatives in shape.scans.iter().flat_map(|scan| &scan.alternatives) {
@@ -104,7 +99,7 @@ pub fn inverted_together(
             continue;
         };
         let of_each = alternatives.iter().enumerate().map(|(at, scan)| {
-            let spelled = partial::same_scan(texts, first + at);
+            let spelled = partial::same_scan(query, first + at);
             let all = all_inverted(Asked {
                 query,
                 table,

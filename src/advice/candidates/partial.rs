@@ -1,14 +1,11 @@
 //! Conditions that always compare with the same constant: what a partial index can be made for.
 
 use crate::model::catalog::{Catalog, Table};
+use crate::model::workload::Query;
 use crate::model::workload::shape::{Operator, Predicate, Scan, Shape};
-use crate::model::workload::{Query, Sample};
 use crate::sql::expression::immutability::Kind;
 use crate::sql::expression::implication::is_beside_zero;
-use crate::sql::resolve::resolver::shape;
 
-/// Samples of a statement that are looked at.
-const SAMPLES: usize = 8;
 /// Executions over which a constant has to have stayed while something else varied.
 const ENOUGH_EXECUTIONS: u64 = 10;
 /// Distinct values of a column that holds states; a constant on any other is one of many keys.
@@ -16,41 +13,18 @@ const MOST_STATES: f64 = 50.0;
 /// The same where nothing in the statement ever varied, so that the constant says little.
 const MOST_STATES_IF_NOTHING_VARIES: f64 = 10.0;
 
-/// The statement as some of its executions spelled it, with their constants.
-pub fn spelled(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Shape> {
-    executed(query, shape_of, catalog).map(|(spelled, _)| spelled).collect()
-}
-
-/// The same, each with its execution.
-pub fn executed<'q>(
-    query: &'q Query,
-    shape_of: &Shape,
-    catalog: &Catalog,
-) -> impl Iterator<Item = (Shape, &'q Sample)> {
-    query
-        .samples
-        .iter()
-        .take(SAMPLES)
-        .filter_map(|sample| Some((shape(&sample.text, Some(catalog)).ok()?, sample)))
-        .filter(|(spelled, _)| is_alike(spelled, shape_of))
-}
-
 /// One scan of a statement, by its place among those with alternatives, in each of its spellings.
-pub fn same_scan(texts: &[Shape], number: usize) -> Vec<&Scan> {
-    texts.iter().map(|text| text.with_alternatives()[number]).collect()
+pub fn same_scan(query: &Query, number: usize) -> Vec<&Scan> {
+    query.spellings.iter().map(|text| text.shape.with_alternatives()[number]).collect()
 }
 
 /// For each scan of a statement, alternatives included, and each of its filters, the condition as SQL where its
 /// constant is part of the statement itself.
 ///
 /// A parameter is none, however constant: a plan for any value cannot use a partial index.
-pub fn conditions(
-    query: &Query,
-    shape_of: &Shape,
-    texts: &[Shape],
-    catalog: &Catalog,
-) -> Vec<Vec<Option<String>>> {
-    let texts: Vec<Vec<&Scan>> = texts.iter().map(Shape::with_alternatives).collect();
+pub fn conditions(query: &Query, shape_of: &Shape, catalog: &Catalog) -> Vec<Vec<Option<String>>> {
+    let spellings = query.spellings.iter();
+    let texts: Vec<Vec<&Scan>> = spellings.map(|text| text.shape.with_alternatives()).collect();
     shape_of
         .with_alternatives()
         .into_iter()
@@ -74,12 +48,6 @@ fn constant<'t>(sql: &'t str, mut written: impl Iterator<Item = &'t str>) -> Opt
     }
     let first = written.next()?;
     (!first.contains('$') && written.all(|other| other == first)).then_some(first)
-}
-
-/// The same scans with the same filters.
-fn is_alike(a: &Shape, b: &Shape) -> bool {
-    let (a, b) = (a.with_alternatives(), b.with_alternatives());
-    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.filters.len() == b.filters.len())
 }
 
 /// The condition picks a state, and neither a key nor what a user happened to look for.

@@ -7,7 +7,6 @@ use super::scan_model::Look;
 use super::substitute::stand_ins;
 use super::what_if::Costs;
 use crate::advice::candidates::inverted::{is_nearest, served};
-use crate::advice::candidates::partial::executed;
 use crate::advice::candidates::scan_needs::Asked;
 use crate::advice::input::Input;
 use crate::model::catalog::Table;
@@ -68,7 +67,7 @@ pub fn price(
 /// All that the index does for the statement is to give the rows in the order of their distance.
 fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, def: &IndexDef) -> bool {
     let (query, functions) = (&input.workload.queries[at], &input.catalog.functions[..]);
-    input.shapes[at].as_ref().is_some_and(|shape| match &shape.scans[..] {
+    input.workload.shape(at).is_some_and(|shape| match &shape.scans[..] {
         [scan] => is_nearest(Asked { query, table, scan, functions, spelled: &[] }, def),
         _ => false,
     })
@@ -83,15 +82,16 @@ fn finds(
     table: &Table,
     def: &IndexDef,
 ) -> Option<f64> {
-    let (query, shape) = (&input.workload.queries[at], input.shapes[at].as_ref()?);
+    let (query, shape) = (&input.workload.queries[at], input.workload.shape(at)?);
     if !def.method.is_inverted() {
         return None;
     }
     let scan = only_scan(shape, &table.name)?;
     let functions = &input.catalog.functions;
     let mut found = Vec::new();
-    for (spelled, sample) in executed(query, shape, input.catalog).take(EXECUTIONS) {
-        let own = only_scan(&spelled, &table.name)?;
+    for spelling in query.spellings.iter().take(EXECUTIONS) {
+        let sample = &query.samples[spelling.sample];
+        let own = only_scan(&spelling.shape, &table.name)?;
         let served = served(Asked { query, table, scan, functions, spelled: &[own] }, def);
         if served.is_empty() {
             return None;
@@ -144,7 +144,7 @@ fn keep_unseen(
 ) -> Option<String> {
     let mut why = None;
     queries.retain(|query| {
-        let shape = input.shapes[*query].as_ref();
+        let shape = input.workload.shape(*query);
         let found = shape.and_then(|shape| costs.unseen(candidate, shape));
         let is_unseen = found.is_some();
         why = why.take().or(found);
@@ -164,7 +164,7 @@ fn keep_without_stand_in(
     // They differ in nothing but the order of their columns.
     let mut can_show = None;
     queries.retain(|query| {
-        let shape = input.shapes[*query].as_ref();
+        let shape = input.workload.shape(*query);
         let scan = shape.and_then(|shape| only_scan(shape, &def.table));
         let Some(indexes) = scan.and_then(|scan| stand_ins(def, scan, table)) else { return true };
         let can_show = *can_show.get_or_insert_with(|| costs.can_show(&indexes[0]));

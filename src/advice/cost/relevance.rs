@@ -75,8 +75,9 @@ pub fn relevant(
     };
     let mut tables: HashMap<&TableName, Vec<usize>> = HashMap::new();
     let mut relevant = HashMap::new();
-    for (query, shape) in input.shapes.iter().enumerate() {
-        let Some(shape) = shape.as_ref().filter(|shape| !shape.scans.is_empty()) else { continue };
+    for query in 0..input.workload.queries.len() {
+        let shape = input.workload.shape(query);
+        let Some(shape) = shape.filter(|shape| !shape.scans.is_empty()) else { continue };
         let mut of = Relevant { tested: Set::new(), bare: Set::new(), followers: Vec::new() };
         let scans = shape.with_alternatives();
         for table in shape.tables() {

@@ -7,7 +7,7 @@ use crate::model::catalog::{Catalog, Table};
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
 use crate::model::workload::Workload;
-use crate::model::workload::shape::{Shape, StatementKind};
+use crate::model::workload::shape::StatementKind;
 
 /// Time to put one row into a btree, microseconds: the mean over 18 indexes and 77,000 written rows of
 /// a marketplace, cached, WAL included.
@@ -64,11 +64,9 @@ pub struct Writes<'a> {
 }
 
 impl<'a> Writes<'a> {
-    pub fn of(workload: &Workload, shapes: &[Option<Shape>], catalog: &'a Catalog) -> Self {
-        let of = catalog
-            .tables
-            .iter()
-            .map(|table| (&table.name, written(workload, shapes, catalog, table)));
+    pub fn of(workload: &Workload, catalog: &'a Catalog) -> Self {
+        let of =
+            catalog.tables.iter().map(|table| (&table.name, written(workload, catalog, table)));
         Writes { catalog, of: of.collect() }
     }
 
@@ -103,15 +101,9 @@ impl<'a> Writes<'a> {
 
 /// What was written into a table during a workload: by its statements, or, where the server counted more
 /// in as much time, by others as well.
-fn written(
-    workload: &Workload,
-    shapes: &[Option<Shape>],
-    catalog: &Catalog,
-    table: &Table,
-) -> Written {
+fn written(workload: &Workload, catalog: &Catalog, table: &Table) -> Written {
     let mut written = Written { inserted: 0.0, updated: Vec::new(), hot_share: HOT_SHARE };
-    for (query, shape) in workload.queries.iter().zip(shapes) {
-        let Some(shape) = shape else { continue };
+    for (query, shape) in workload.understood() {
         let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
         let Some(target) = target else { continue };
         let rows = query.rows.map_or(query.calls as f64, |rows| rows as f64);

@@ -94,11 +94,10 @@ fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -> Op
 /// Columns that policies compare for those who ask, and that no index of the table begins with: no statement shows them.
 fn policies_without_index(input: &Input<'_>) -> Vec<String> {
     let of_table = |table: &Table| {
-        let is_asked = input.workload.queries.iter().zip(input.shapes).any(|(query, shape)| {
-            let mut scans = shape.iter().flat_map(|shape| &shape.scans);
-            scans.any(|scan| scan.table == table.name) && is_guarded(query, table)
+        let is_asked = input.workload.understood().any(|(query, shape)| {
+            shape.scans.iter().any(|scan| scan.table == table.name) && is_guarded(query, table)
         });
-        let columns = compared_by_policies(table, input.catalog);
+        let columns = compared_by_policies(table);
         let leads = |column: &String| {
             let mut first = table.indexes.iter().filter_map(|index| index.def.keys.first());
             first.any(|key| key.expression == *column)
@@ -124,10 +123,10 @@ fn lost_hot(input: &Input<'_>, def: &IndexDef, table: &Table) -> Option<String> 
         table.indexes.iter().any(|index| index.def.hangs_on(only))
     };
     let (mut updates, mut columns) = (0, Vec::new());
-    for (query, shape) in input.workload.queries.iter().zip(input.shapes) {
-        let Some(shape) = shape.as_ref().filter(|s| s.kind == StatementKind::Update) else {
+    for (query, shape) in input.workload.understood() {
+        if shape.kind != StatementKind::Update {
             continue;
-        };
+        }
         let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
         let Some(target) = target else { continue };
         let set = table.set_with(&target.written);

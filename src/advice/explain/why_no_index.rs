@@ -41,13 +41,12 @@ pub fn reasons(
         .workload
         .queries
         .iter()
-        .zip(input.shapes)
         .enumerate()
-        .filter(|(at, (query, _))| {
+        .filter(|(at, query)| {
             !found.served.contains(at) && input.workload.share_pct(query.total_us) >= EXPENSIVE_PCT
         })
-        .filter_map(|(at, (query, shape))| {
-            let reason = match shape {
+        .filter_map(|(at, query)| {
+            let reason = match &query.shape {
                 None => Some("it was not understood".to_owned()),
                 Some(shape) => reason(input, costs, found, at, query, shape),
             };

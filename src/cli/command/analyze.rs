@@ -67,7 +67,7 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
 /// Runs the rules, without those that the configuration silences. With a database, loops are held
 /// against the rows that gave their keys.
 pub fn find(gathered: &Gathered, config: &Config) -> Vec<Finding> {
-    let input = rules::Input::new(&gathered.workload, gathered.catalog.as_ref(), &gathered.shapes);
+    let input = rules::input::Input::new(&gathered.workload, gathered.catalog.as_ref());
     let mut findings = rules::find_all(&input);
     findings.retain(|finding| !config.analyze.ignore.iter().any(|rule| rule == finding.rule));
     if let Some(live) = &gathered.live {

@@ -64,10 +64,7 @@ fn statements(gathered: &Gathered, live: &Live, random: &mut Random) -> Vec<Base
     let mut guard = Guard::new();
     gathered
         .workload
-        .queries
-        .iter()
-        .zip(&gathered.shapes)
-        .filter_map(|(query, shape)| Some((query, shape.as_ref()?)))
+        .understood()
         // Only what reads a table is worth watching.
         .filter(|(_, shape)| shape.kind == StatementKind::Select && !shape.scans.is_empty())
         .filter(|(_, shape)| shape.scans.iter().any(|scan| scan.known))
@@ -326,10 +323,8 @@ fn checked(checked: &Checked) -> RunCheck {
 fn strangers(run: &mut Run, gathered: &Gathered, baseline: &Baseline) {
     let known =
         |fingerprint: &str| baseline.queries.iter().any(|query| query.fingerprint == fingerprint);
-    for (query, shape) in gathered.workload.queries.iter().zip(&gathered.shapes) {
-        let reads = shape.as_ref().is_some_and(|s| {
-            s.kind == StatementKind::Select && s.scans.iter().any(|scan| scan.known)
-        });
+    for (query, shape) in gathered.workload.understood() {
+        let reads = shape.kind == StatementKind::Select && shape.scans.iter().any(|s| s.known);
         let name = query.fingerprint.to_string();
         if reads && !known(&name) {
             let reason = "not in the baseline".to_owned();

@@ -146,7 +146,6 @@ pub fn hold(
     let case = Case {
         connection: &live.connection,
         workload: &gathered.workload,
-        shapes: &gathered.shapes,
         catalog: gathered.catalog.as_ref(),
         stage: Stage { settings: &live.settings, consent, effort },
         with_writes,

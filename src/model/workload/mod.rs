@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use duration::Durations;
 use fingerprint::Fingerprint;
 use literal::Literal;
+use shape::Shape;
 use timeline::Timeline;
 use values::Values;
 
@@ -50,6 +51,18 @@ pub struct ObservedPlan {
     pub text: String,
 }
 
+/// Executions of a statement whose spelling is resolved.
+pub const SPELLINGS: usize = 8;
+
+/// A statement as one of its executions wrote it, with the constants in it.
+#[derive(Debug, Clone)]
+pub struct Spelling {
+    /// Position of the execution in [`Query::samples`].
+    pub sample: usize,
+    /// It has the scans and filters of [`Query::shape`].
+    pub shape: Shape,
+}
+
 /// One distinct statement.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
@@ -75,6 +88,10 @@ pub struct Query {
     pub plan: Option<ObservedPlan>,
     /// The roles whose sessions executed it; empty where one of them is not known.
     pub users: Vec<String>,
+    /// `None` until it is resolved, and where it cannot be parsed.
+    pub shape: Option<Shape>,
+    /// Of some of the samples; none before they are resolved, and none without a catalog.
+    pub spellings: Vec<Spelling>,
 }
 
 impl Query {
@@ -146,6 +163,16 @@ impl Workload {
         *self.total_us.get_or_init(|| {
             self.queries.iter().fold(0, |sum: u64, query| sum.saturating_add(query.total_us))
         })
+    }
+
+    /// The statements that were understood, each with its shape.
+    pub fn understood(&self) -> impl Iterator<Item = (&Query, &Shape)> {
+        self.queries.iter().filter_map(|query| Some((query, query.shape.as_ref()?)))
+    }
+
+    /// The shape of the statement at a position.
+    pub fn shape(&self, at: usize) -> Option<&Shape> {
+        self.queries.get(at)?.shape.as_ref()
     }
 
     /// How often a statement ran; zero where it is not known.

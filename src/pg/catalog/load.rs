@@ -266,5 +266,6 @@ fn policy(row: &Row) -> Policy {
         roles: row.get(4),
         using: row.get(5),
         check: row.get(6),
+        compared: Vec::new(),
     }
 }

@@ -6,7 +6,8 @@ use crate::model::catalog::{Catalog, Table, TableKind};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
 use crate::model::workload::shape::{Operator, Scan, StatementKind};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "rls-disabled",

@@ -7,7 +7,8 @@ use crate::model::finding::{Finding, Level, Subject};
 use crate::model::workload::Query;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Operator, Shape};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 use crate::sql::lex::lexer::{Kind, Token, tokens};
 
 pub const RULE: Rule = Rule {
@@ -29,13 +30,12 @@ struct Place {
 }
 
 fn find(input: &Input<'_>) -> Vec<Finding> {
-    let queries = input.workload.queries.iter().zip(input.shapes);
+    let queries = input.workload.queries.iter();
     queries
-        .flat_map(|(query, shape)| {
-            places(query, shape.as_ref())
-                .into_iter()
-                .map(|place| finding(input, query, shape.as_ref(), place))
-                .collect::<Vec<_>>()
+        .flat_map(|query| {
+            let shape = query.shape.as_ref();
+            let places = places(query, shape).into_iter();
+            places.map(move |place| finding(input, query, shape, place))
         })
         .collect()
 }

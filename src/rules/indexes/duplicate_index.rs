@@ -5,7 +5,8 @@ use serde_json::json;
 use crate::model::catalog::{Table, TableKind};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::index::Index;
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "duplicate-index",

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::model::catalog::TableKind;
 use crate::model::finding::{Finding, Level, Subject};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "invalid-index",

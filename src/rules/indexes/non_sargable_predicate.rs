@@ -9,7 +9,9 @@ use crate::model::workload::Query;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Key, Operator, Predicate, StatementKind};
 use crate::rules::grouped::{FAST_MEAN_US, Grouped, is_worth_an_index};
-use crate::rules::{Input, Rule, ScanOf};
+use crate::rules::input::Input;
+use crate::rules::observed::ScanOf;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "non-sargable-predicate",

@@ -6,7 +6,9 @@ use super::non_sargable_predicate::is_cured_by_an_index;
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::{Key, StatementKind};
 use crate::rules::grouped::{Grouped, SUSPECT_BLOCKS_PER_ROW, SUSPECT_MEAN_US, is_worth_an_index};
-use crate::rules::{Input, Rule, ScanOf};
+use crate::rules::input::Input;
+use crate::rules::observed::ScanOf;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "unindexed-filter",

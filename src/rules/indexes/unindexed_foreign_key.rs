@@ -6,7 +6,8 @@ use crate::model::catalog::{ForeignKey, Table};
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::index::{AccessMethod, Index};
 use crate::rules::grouped::deletes;
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "unindexed-foreign-key",

@@ -3,7 +3,8 @@
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::Scan;
 use crate::rules::grouped::{Grouped, is_worth_an_index};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "unindexed-sort",

@@ -7,7 +7,8 @@ use crate::model::finding::{Finding, Level, Subject};
 use crate::model::index::Index;
 use crate::model::workload::shape::{Key, Scan};
 use crate::rules::grouped::deletes;
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "unused-index",
@@ -121,6 +122,7 @@ mod tests {
     use crate::model::workload::fingerprint::Fingerprint;
     use crate::model::workload::{Query, Workload};
     use crate::sql::dump::catalog;
+    use crate::sql::resolve::resolver::shape;
 
     #[test]
     fn of_two_that_do_the_same_one_stays_whichever_is_read() {
@@ -130,7 +132,7 @@ mod tests {
         );
         let workload = Workload::default();
         let unused = |catalog: &Catalog| -> Vec<String> {
-            let found = find(&Input::new(&workload, Some(catalog), &[]));
+            let found = find(&Input::new(&workload, Some(catalog)));
             found.into_iter().filter_map(|finding| finding.subject.index).collect()
         };
         let scans = |catalog: &mut Catalog, of: &str, scans: u64| {
@@ -166,15 +168,15 @@ mod tests {
         }
         catalog.statistics_days = Some(90.0);
         let unused = |statement: &str| -> Vec<String> {
-            let shapes = [crate::sql::resolve::resolver::shape(statement, Some(&catalog)).ok()];
             let query = Query {
                 fingerprint: Fingerprint(1),
                 normalized: statement.to_owned(),
                 calls: 1,
+                shape: shape(statement, Some(&catalog)).ok(),
                 ..Query::default()
             };
             let workload = Workload { queries: vec![query], ..Workload::default() };
-            let found = find(&Input::new(&workload, Some(&catalog), &shapes));
+            let found = find(&Input::new(&workload, Some(&catalog)));
             found.into_iter().filter_map(|finding| finding.subject.index).collect()
         };
         assert_eq!(unused("DELETE FROM p WHERE id = $1"), ["c_a_p"]);
@@ -193,7 +195,7 @@ mod tests {
         let mut level = |days, replicas| {
             (catalog.statistics_days, catalog.replicas) = (days, replicas);
             let workload = Workload::default();
-            let found = find(&Input::new(&workload, Some(&catalog), &[]));
+            let found = find(&Input::new(&workload, Some(&catalog)));
             assert_eq!(found.len(), 1, "{found:?}");
             assert_eq!(found[0].subject.index.as_deref(), Some("t_a"));
             found[0].level

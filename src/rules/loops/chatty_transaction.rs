@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::detect::episodes::writes;
 use crate::model::finding::{Finding, Level, Subject};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "chatty-transaction",
@@ -74,7 +75,7 @@ fn transactions(input: &Input<'_>) -> Vec<Transaction> {
 
 fn is_control(input: &Input<'_>, query: u32) -> bool {
     use crate::model::workload::shape::StatementKind;
-    input.shapes[query as usize].as_ref().is_none_or(|shape| shape.kind == StatementKind::Utility)
+    input.workload.shape(query as usize).is_none_or(|shape| shape.kind == StatementKind::Utility)
 }
 
 fn finding(
@@ -99,16 +100,14 @@ fn finding(
     let most = transactions.iter().map(|t| t.places.len()).max().unwrap_or(0);
     let in_loops = places().filter(|place| looped.contains(place)).count();
     let has_writes = places().any(|place| {
-        let shape = input.shapes[at(place).query as usize].as_ref();
+        let shape = workload.shape(at(place).query as usize);
         shape.is_some_and(|shape| writes(shape.kind) || shape.locks_rows)
     });
     // Rows that it wrote or locked stay locked while it waits for the application.
     let waits = open_us > 0 && server_us < open_us as u64 / 2;
     let query = &workload.queries[first];
-    let table = input.shapes[first]
-        .as_ref()
-        .and_then(|shape| shape.scans.first())
-        .map(|scan| scan.table.clone());
+    let table =
+        workload.shape(first).and_then(|shape| shape.scans.first()).map(|scan| scan.table.clone());
     let begins = table.as_ref().map(|t| format!(" that begins with {t}")).unwrap_or_default();
     Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::detect::find::Repeated;
 use crate::model::finding::{Finding, Level, Subject};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "duplicate-query",
@@ -21,8 +22,8 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 fn finding(input: &Input<'_>, repeated: &Repeated) -> Finding {
     let workload = input.workload;
     let query = &workload.queries[repeated.query];
-    let table = input.shapes[repeated.query]
-        .as_ref()
+    let table = workload
+        .shape(repeated.query)
         .and_then(|shape| shape.scans.first())
         .map(|scan| scan.table.clone());
     let duration_us =

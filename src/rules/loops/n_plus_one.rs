@@ -11,7 +11,8 @@ use super::orm::recognize;
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::workload::shape::StatementKind;
 use crate::model::workload::{Query, Workload};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 use crate::sql::rewrite::batch::batched;
 
 pub const RULE: Rule = Rule {
@@ -33,14 +34,13 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 /// Counters alone: a child whose calls are the parent's rows is a suspicion, never more.
 fn in_counters(input: &Input<'_>) -> Vec<Finding> {
     let queries = &input.workload.queries;
-    let joins = Joins::new(input);
-    let yields = |at: usize| {
-        input.shapes[at].as_ref().is_some_and(|shape| yields_rows(shape, input.catalog))
-    };
+    let joins = Joins::new(input.observed());
+    let yields =
+        |at: usize| input.workload.shape(at).is_some_and(|shape| yields_rows(shape, input.catalog));
     let parents: Vec<usize> = (0..queries.len()).filter(|at| yields(*at)).collect();
     let mut findings = Vec::new();
-    for (child, shape) in input.shapes.iter().enumerate() {
-        let Some(shape) = shape.as_ref() else { continue };
+    for child in 0..queries.len() {
+        let Some(shape) = input.workload.shape(child) else { continue };
         if shape.kind != StatementKind::Select || shape.locks_rows {
             continue;
         }
@@ -53,7 +53,7 @@ fn in_counters(input: &Input<'_>) -> Vec<Finding> {
             let fits = calls >= FEWEST_EXECUTIONS as u64 * above.calls.max(1)
                 && rows > 0
                 && (2 * rows / 3..=4 * rows / 3).contains(&calls);
-            let parent_shape = input.shapes[*parent].as_ref().filter(|_| fits)?;
+            let parent_shape = input.workload.shape(*parent).filter(|_| fits)?;
             slots.iter().find_map(|slot| {
                 let why = link(parent_shape, shape, slot, &joins, input.catalog)?;
                 Some((*parent, slot, why))

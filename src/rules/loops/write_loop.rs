@@ -7,7 +7,8 @@ use super::detect::time_span::Span;
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
 use crate::model::workload::shape::StatementKind;
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 use crate::sql::rewrite::batch::many_rows;
 
 pub const RULE: Rule = Rule {
@@ -25,7 +26,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
     let workload = input.workload;
     let query = &workload.queries[found.child];
-    let shape = input.shapes[found.child].as_ref()?;
+    let shape = workload.shape(found.child)?;
     let target = shape.scans.iter().find(|scan| scan.target)?;
     let parent = found.parent.as_ref().map(|parent| &workload.queries[parent.query]);
     let executions = found.executions();

@@ -6,7 +6,8 @@ use crate::model::finding::{Finding, Level, Subject};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Shape, StatementKind};
 use crate::rules::grouped::{SUSPECT_BLOCKS_PER_ROW, SUSPECT_MEAN_US};
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "deep-offset",
@@ -22,11 +23,9 @@ const DEEP_ROWS: u64 = 1_000;
 fn find(input: &Input<'_>) -> Vec<Finding> {
     input
         .workload
-        .queries
-        .iter()
-        .zip(input.shapes)
+        .understood()
+        .filter(|(_, shape)| shape.kind == StatementKind::Select)
         .filter_map(|(query, shape)| {
-            let shape = shape.as_ref().filter(|shape| shape.kind == StatementKind::Select)?;
             let offset = shape.offsets.first()?;
             match deepest(query, &shape.offsets) {
                 Some(rows) if rows >= DEEP_ROWS => Some(finding(input, query, shape, Some(rows))),

@@ -6,7 +6,8 @@ use crate::model::catalog::{Column, Table, TableKind};
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::StatementKind;
 use crate::rules::grouped::Grouped;
-use crate::rules::{Input, Rule};
+use crate::rules::input::Input;
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "select-star-wide",

@@ -6,8 +6,9 @@ use crate::model::finding::{Finding, Level, Subject};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Shape, StatementKind};
 use crate::rules::grouped::SUSPECT_MEAN_US;
+use crate::rules::input::Input;
 use crate::rules::loops::detect::key_origin::yields_rows;
-use crate::rules::{Input, Rule};
+use crate::rules::rule::Rule;
 
 pub const RULE: Rule = Rule {
     id: "unbounded-select",
@@ -21,10 +22,9 @@ pub const RULE: Rule = Rule {
 const MANY_ROWS: u64 = 1_000;
 
 fn find(input: &Input<'_>) -> Vec<Finding> {
-    let queries = input.workload.queries.iter().zip(input.shapes);
+    let queries = input.workload.understood();
     queries
         .filter_map(|(query, shape)| {
-            let shape = shape.as_ref()?;
             let is_open = shape.kind == StatementKind::Select
                 && !shape.limited
                 && !shape.single_row

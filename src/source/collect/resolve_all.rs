@@ -1,8 +1,9 @@
-//! Every distinct statement parsed once, and what that says of the coverage.
+//! Resolves every distinct statement, and some of its executions as they were written.
 
 use crate::model::catalog::Catalog;
-use crate::model::workload::Workload;
 use crate::model::workload::shape::Shape;
+use crate::model::workload::{Query, SPELLINGS, Sample, Spelling, Workload};
+use crate::sql::expression::member_names::member_parameters;
 use crate::sql::parse::parser::ParseError;
 use crate::sql::resolve::resolver::shape;
 
@@ -11,16 +12,38 @@ const WORTH_A_THREAD: usize = 2_000;
 /// Stack of a thread that parses, bytes: a parser recurses as deep as the statement is nested.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// The shape of each query, `None` where the statement is not understood; the coverage says how many
-/// executions that concerns, and why.
-pub fn understand(workload: &mut Workload, catalog: Option<&Catalog>) -> Vec<Option<Shape>> {
-    let queries = &workload.queries;
-    let read = |part: &[crate::model::workload::Query]| -> Vec<Result<Shape, ParseError>> {
-        part.iter().map(|query| shape(&query.normalized, catalog)).collect()
+/// Gives each query its shape, and its spellings where there is a catalog. The coverage says how many executions are of
+/// statements that cannot be parsed, and why.
+pub fn resolve_all(workload: &mut Workload, catalog: Option<&Catalog>) {
+    let resolved = resolve_each(&workload.queries, catalog);
+    for (query, resolved) in workload.queries.iter_mut().zip(resolved) {
+        match resolved {
+            Ok((shape, spellings)) => {
+                (query.shape, query.spellings) = (Some(shape), spellings);
+                let understood = &mut workload.coverage.understood;
+                *understood = understood.saturating_add(query.calls);
+            }
+            Err(error) => {
+                let reason = match error {
+                    ParseError::Syntax(_) => "statement not parsed".to_owned(),
+                    other => other.to_string(),
+                };
+                workload.coverage.skip(&reason, query.calls, || shorten(&query.normalized));
+            }
+        }
+    }
+}
+
+type Resolved = Result<(Shape, Vec<Spelling>), ParseError>;
+
+/// Shares many statements among threads.
+fn resolve_each(queries: &[Query], catalog: Option<&Catalog>) -> Vec<Resolved> {
+    let read = |part: &[Query]| -> Vec<Resolved> {
+        part.iter().map(|query| resolve(query, catalog)).collect()
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = queries.len().div_ceil(threads).max(WORTH_A_THREAD);
-    let shapes: Vec<Result<Shape, ParseError>> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let spawn = |part| {
             let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
             builder.spawn_scoped(scope, move || read(part))
@@ -36,23 +59,33 @@ pub fn understand(workload: &mut Workload, catalog: Option<&Catalog>) -> Vec<Opt
                 Err(_) => read(part),
             })
             .collect()
-    });
-    for (query, shape) in queries.iter().zip(&shapes) {
-        match shape {
-            Ok(_) => {
-                let understood = &mut workload.coverage.understood;
-                *understood = understood.saturating_add(query.calls);
-            }
-            Err(error) => {
-                let reason = match error {
-                    ParseError::Syntax(_) => "statement not parsed".to_owned(),
-                    other => other.to_string(),
-                };
-                workload.coverage.skip(&reason, query.calls, || shorten(&query.normalized));
-            }
-        }
-    }
-    shapes.into_iter().map(Result::ok).collect()
+    })
+}
+
+fn resolve(query: &Query, catalog: Option<&Catalog>) -> Resolved {
+    let found = shape(&query.normalized, catalog)?;
+    let spellings = match catalog.is_some() && !found.scans.is_empty() {
+        true => spellings(&query.samples, &found, catalog),
+        false => Vec::new(),
+    };
+    Ok((found, spellings))
+}
+
+/// The shapes of executions as they were written, where they are alike that of the statement.
+fn spellings(samples: &[Sample], found: &Shape, catalog: Option<&Catalog>) -> Vec<Spelling> {
+    // A statement that names members of documents is advised apart for each of them.
+    let most = if member_parameters(found).is_empty() { SPELLINGS } else { usize::MAX };
+    let spelling = |(sample, of): (usize, &Sample)| {
+        let shape = shape(&of.text, catalog).ok()?;
+        is_alike(&shape, found).then_some(Spelling { sample, shape })
+    };
+    samples.iter().take(most).enumerate().filter_map(spelling).collect()
+}
+
+/// The same scans with the same filters.
+fn is_alike(a: &Shape, b: &Shape) -> bool {
+    let (a, b) = (a.with_alternatives(), b.with_alternatives());
+    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.filters.len() == b.filters.len())
 }
 
 /// Enough of a normalized statement to recognise it.

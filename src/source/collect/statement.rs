@@ -223,6 +223,8 @@ impl Statement {
             slots: self.slots,
             plan: self.plan,
             users: self.lanes.users(users),
+            shape: None,
+            spellings: Vec::new(),
         }
     }
 }

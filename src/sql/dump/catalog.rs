@@ -403,6 +403,7 @@ fn create_policy(catalog: &mut Catalog, create: &CreatePolicy) {
         roles: create.to.iter().flatten().map(ToString::to_string).collect(),
         using: create.using.as_ref().map(ToString::to_string),
         check: create.with_check.as_ref().map(ToString::to_string),
+        compared: Vec::new(),
     });
 }
 

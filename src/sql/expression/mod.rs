@@ -7,3 +7,4 @@ pub mod equivalence;
 pub mod fallible;
 pub mod immutability;
 pub mod implication;
+pub mod member_names;

@@ -8,6 +8,7 @@ pub(crate) mod dml;
 pub(crate) mod expr_walk;
 pub(crate) mod from_clause;
 pub mod operator;
+pub mod policies;
 pub mod predicate;
 pub mod resolver;
 pub mod scope;

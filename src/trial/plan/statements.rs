@@ -61,14 +61,12 @@ pub fn plan<'w>(
     connection: &Connection,
     planner: &mut Planner,
     workload: &'w Workload,
-    shapes: &[Option<Shape>],
     tables: &[&TableName],
     random: &mut Random,
 ) -> Plan<'w> {
     let mut plan = Plan { queries: Vec::new(), left_out: Vec::new() };
     // The workload is in the order of time already.
-    for (query, shape) in workload.queries.iter().zip(shapes) {
-        let Some(shape) = shape else { continue };
+    for (query, shape) in workload.understood() {
         // The rows that an INSERT adds are not looked for.
         let reads = |scan: &Scan| {
             tables.contains(&&scan.table) && !(scan.target && shape.kind == StatementKind::Insert)

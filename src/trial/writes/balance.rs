@@ -23,7 +23,6 @@ const LEAST_BLOCK_US: f64 = 0.5;
 /// What was measured of accepted recommendations.
 pub struct Books<'b> {
     pub workload: &'b Workload,
-    pub shapes: &'b [Option<Shape>],
     pub accepted: &'b [&'b Recommendation],
     /// The trial that proves a recommendation, by its id.
     pub proof: &'b dyn Fn(&str) -> Option<&'b Trial>,
@@ -87,8 +86,8 @@ impl Books<'_> {
     }
 
     fn query(&self, fingerprint: Fingerprint) -> Option<(&Query, &Shape)> {
-        let at = self.workload.queries.iter().position(|q| q.fingerprint == fingerprint)?;
-        Some((&self.workload.queries[at], self.shapes.get(at)?.as_ref()?))
+        let query = self.workload.query(fingerprint)?;
+        Some((query, query.shape.as_ref()?))
     }
 }
 
@@ -157,15 +156,14 @@ mod tests {
         let (catalog, _) =
             sql::dump::catalog::catalog("CREATE TABLE t (id int PRIMARY KEY, a int, b int)");
         let mut workload = Workload::default();
-        let mut shapes = Vec::new();
         for (number, (sql, calls)) in [READ, SET_B, INSERT].iter().zip(calls).enumerate() {
             workload.queries.push(Query {
                 fingerprint: Fingerprint(number as u64),
                 normalized: (*sql).to_owned(),
                 calls,
+                shape: sql::resolve::resolver::shape(sql, Some(&catalog)).ok(),
                 ..Query::default()
             });
-            shapes.push(sql::resolve::resolver::shape(sql, Some(&catalog)).ok());
         }
         let table = TableName::new("public", "t");
         let on = |column: &str| {
@@ -194,7 +192,6 @@ mod tests {
         let accepted: Vec<&Recommendation> = recommendations.iter().collect();
         let books = Books {
             workload: &workload,
-            shapes: &shapes,
             accepted: &accepted,
             proof: &|_| Some(&set),
             writes: &writes,

@@ -240,8 +240,7 @@ fn plan<'w>(
 ) -> Result<Vec<Replayable<'w>>, PgError> {
     let mut guard = Guard::new();
     let mut planned = Vec::new();
-    for (query, shape) in case.workload.queries.iter().zip(case.shapes) {
-        let Some(shape) = shape else { continue };
+    for (query, shape) in case.workload.understood() {
         let is_target = |scan: &&Scan| {
             scan.target && changes.iter().any(|change| change.index.def.table == scan.table)
         };

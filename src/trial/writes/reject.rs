@@ -5,7 +5,6 @@ use super::measure::try_writes;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::trial::{Trial, WriteTrial};
 use crate::pg::connect::error::PgError;
-use crate::trial::config::Case;
 use crate::trial::forecast::Step as ForecastStep;
 use crate::trial::procedure::{MOST_SETS, Procedure, Step, newly_built, unless_stopped};
 
@@ -55,10 +54,10 @@ impl Procedure<'_, '_> {
         accepted: &[usize],
         writes: &WriteTrial,
     ) -> Option<(usize, Balance)> {
-        let Case { workload, shapes, .. } = *self.case;
+        let workload = self.case.workload;
         let all: Vec<&Recommendation> = accepted.iter().map(|at| &recommendations[*at]).collect();
         let proof = |id: &str| self.proof(id);
-        let books = Books { workload, shapes, accepted: &all, proof: &proof, writes };
+        let books = Books { workload, accepted: &all, proof: &proof, writes };
         let (id, balance) = books.worst()?;
         let at = accepted.iter().find(|at| recommendations[**at].id == id)?;
         Some((*at, balance))

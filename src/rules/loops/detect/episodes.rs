@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::model::workload::shape::StatementKind;
 use crate::model::workload::timeline::{Execution, Group};
-use crate::rules::Input;
+use crate::rules::observed::Observed;
 
 /// A pause of this length ends an episode, microseconds. Applications take milliseconds between the
 /// statements of one request.
@@ -25,7 +25,7 @@ pub struct Episode {
 pub struct Transactions(Vec<u32>);
 
 /// Cuts the timeline.
-pub fn cut(input: &Input<'_>) -> (Vec<Episode>, Transactions) {
+pub fn cut(input: Observed<'_>) -> (Vec<Episode>, Transactions) {
     let timeline = &input.workload.timeline.executions;
     let roles: Vec<Control> =
         input.workload.queries.iter().map(|query| Control::of(&query.normalized)).collect();
@@ -71,7 +71,7 @@ fn key(execution: &Execution) -> (bool, u32) {
 impl Transactions {
     /// Whether two executions of one episode can belong to one unit of work: no transaction ended
     /// between them. What began outside of a transaction may go on inside of one.
-    pub fn are_together(&self, input: &Input<'_>, earlier: u32, later: u32) -> bool {
+    pub fn are_together(&self, input: Observed<'_>, earlier: u32, later: u32) -> bool {
         let timeline = &input.workload.timeline.executions;
         let (a, b) = (&timeline[earlier as usize], &timeline[later as usize]);
         if a.group != Group::UNKNOWN && a.group == b.group {

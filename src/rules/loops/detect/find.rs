@@ -8,7 +8,7 @@ use super::key_origin::{Joins, KeySlot, key_slots, link, yields_rows};
 use crate::model::workload::Workload;
 use crate::model::workload::shape::{Operator, Shape, StatementKind};
 use crate::model::workload::timeline::{Execution, SlotHash};
-use crate::rules::Input;
+use crate::rules::observed::Observed;
 
 /// Executions from which on a repetition is a loop. Sentry and others draw the line here, too: below
 /// it the time lost is not worth a change.
@@ -99,8 +99,8 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn of(input: &Input<'_>, query: usize) -> Part {
-        let Some(shape) = &input.shapes[query] else {
+    fn of(input: Observed<'_>, query: usize) -> Part {
+        let Some(shape) = input.workload.shape(query) else {
             return Part::default();
         };
         let mut keys = key_slots(shape);
@@ -136,7 +136,7 @@ fn reads_user_function(shape: &Shape) -> bool {
 }
 
 /// An `INSERT` of one row of values, or an `UPDATE` or `DELETE` by a single key.
-fn writes_one_row(input: &Input<'_>, query: usize, shape: &Shape) -> bool {
+fn writes_one_row(input: Observed<'_>, query: usize, shape: &Shape) -> bool {
     let lists = input.workload.queries[query].slots.iter().map(|slot| slot.lists).max();
     let Some(target) = shape.scans.iter().find(|scan| scan.target) else { return false };
     match shape.kind {
@@ -157,11 +157,11 @@ fn reads_user_tables(shape: &Shape) -> bool {
 }
 
 /// Finds all loops.
-pub fn find(input: &Input<'_>) -> Loops {
+pub fn find(input: Observed<'_>) -> Loops {
     let (episodes, transactions) = cut(input);
     let mut search = Search {
         input,
-        parts: (0..input.shapes.len()).map(|query| Part::of(input, query)).collect(),
+        parts: (0..input.workload.queries.len()).map(|query| Part::of(input, query)).collect(),
         joins: Joins::new(input),
         links: HashMap::new(),
         transactions,
@@ -187,8 +187,8 @@ pub fn find(input: &Input<'_>) -> Loops {
     loops
 }
 
-fn runs(input: &Input<'_>) -> Vec<usize> {
-    let mut runs = vec![0; input.shapes.len()];
+fn runs(input: Observed<'_>) -> Vec<usize> {
+    let mut runs = vec![0; input.workload.queries.len()];
     for execution in &input.workload.timeline.executions {
         runs[execution.query as usize] += 1;
     }
@@ -225,7 +225,7 @@ impl Owned {
 }
 
 pub(super) struct Search<'a> {
-    pub input: &'a Input<'a>,
+    pub input: Observed<'a>,
     pub parts: Vec<Part>,
     joins: Joins<'a>,
     /// How rows of a parent could give keys to a child, for the pairs that were asked about.
@@ -258,7 +258,7 @@ impl<'a> Search<'a> {
                 if parent == child || !parts[parent as usize].yields {
                     return None;
                 }
-                let shape = |at: u32| input.shapes[at as usize].as_ref();
+                let shape = |at: u32| input.workload.shape(at as usize);
                 let (above, below) = (shape(parent)?, shape(child)?);
                 parts[child as usize].keys.iter().find_map(|slot| {
                     let why = link(above, below, slot, joins, input.catalog)?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::model::catalog::{Catalog, ForeignKey};
 use crate::model::name::TableName;
 use crate::model::workload::shape::{Operator, Scan, Shape, StatementKind};
-use crate::rules::Input;
+use crate::rules::observed::Observed;
 
 /// A position of a statement that a loop could fill: `column = $n` on a base table.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +70,7 @@ pub fn yields_rows(shape: &Shape, catalog: Option<&Catalog>) -> bool {
 pub struct Joins<'a>(HashMap<(&'a TableName, &'a str), Vec<(&'a TableName, &'a str)>>);
 
 impl<'a> Joins<'a> {
-    pub fn new(input: &Input<'a>) -> Self {
+    pub fn new(input: Observed<'a>) -> Self {
         let mut ends: HashMap<_, Vec<_>> = HashMap::new();
         for found in input.scans() {
             for join in &found.scan.joins {

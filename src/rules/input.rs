@@ -1,0 +1,38 @@
+//! What a rule may look at.
+
+use std::cell::OnceCell;
+
+use super::loops::detect::find::{Loops, find};
+use super::observed::{Observed, ScanOf};
+use crate::model::catalog::Catalog;
+use crate::model::workload::Workload;
+
+/// What a rule may look at. Same input, same findings, same order.
+pub struct Input<'a> {
+    pub workload: &'a Workload,
+    pub catalog: Option<&'a Catalog>,
+    /// Found when the first rule asks: four rules look at the same loops.
+    loops: OnceCell<Loops>,
+}
+
+impl<'a> Input<'a> {
+    /// The statements of `workload` have to be resolved.
+    pub fn new(workload: &'a Workload, catalog: Option<&'a Catalog>) -> Self {
+        Input { workload, catalog, loops: OnceCell::new() }
+    }
+
+    /// The statements and the catalog alone.
+    pub fn observed(&self) -> Observed<'a> {
+        Observed { workload: self.workload, catalog: self.catalog }
+    }
+
+    /// The loops in the timeline.
+    pub fn loops(&self) -> &Loops {
+        self.loops.get_or_init(|| find(self.observed()))
+    }
+
+    /// Every scan of every statement that was understood.
+    pub fn scans(&self) -> impl Iterator<Item = ScanOf<'a>> {
+        self.observed().scans()
+    }
+}

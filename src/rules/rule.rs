@@ -1,0 +1,17 @@
+//! What every rule gives.
+
+use super::input::Input;
+use crate::model::finding::Finding;
+
+/// A detector.
+pub struct Rule {
+    /// Kebab-case; names the pattern, not the cure.
+    pub id: &'static str,
+    /// One line for the list of rules.
+    pub summary: &'static str,
+    /// What it cannot do without, in words.
+    pub needs: &'static str,
+    /// The page: text of `explain`, handbook and test at once.
+    pub page: &'static str,
+    pub find: fn(&Input<'_>) -> Vec<Finding>,
+}
