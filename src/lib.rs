@@ -25,6 +25,7 @@ pub mod cli;
 pub mod index;
 pub mod model;
 pub mod pg;
+pub mod pipeline;
 pub mod report;
 pub mod rules;
 pub mod source;

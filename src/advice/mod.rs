@@ -1,5 +1,7 @@
-//! Findings and planner costs to recommendations, each with its undo. Pure: costs come in through
-//! [`crate::model::whatif`].
+//! Findings and planner costs to recommendations.
+//!
+//! In: statements, catalog, findings, limits; costs through `model::whatif`. Out: recommendations, each with its undo.
+//! Never: a connection. Who has one implements the traits.
 
 pub mod advised;
 pub mod candidates;

@@ -1,7 +1,7 @@
-//! Accepted recommendations, made real: executed, or written down as migrations.
+//! Accepted recommendations, executed or written as migrations.
 //!
-//! Nothing is remembered between two runs: what is there already is seen in the catalog, so a run that
-//! was cut short is repeated and goes on where it stopped.
+//! In: recommendations of a run. Out: steps on a server, or files.
+//! Never: a memory of its own. What is done already is seen in the catalog, so an interrupted run can be repeated.
 
 pub mod execute;
 pub mod file;

@@ -1,4 +1,7 @@
-//! The nightly question: did anything get worse since the baseline?
+//! Compares a measurement with a baseline.
+//!
+//! In: a baseline, and statements to measure. Out: a status for each statement.
+//! Never: a write to the database.
 
 pub mod baseline;
 pub mod gate;

@@ -177,6 +177,16 @@ pub struct Limits {
     pub max_write_overhead: Option<f64>,
 }
 
+impl Limits {
+    pub fn limits(&self) -> crate::advice::input::Limits {
+        crate::advice::input::Limits {
+            budget_bytes: self.budget.as_ref().map(|size| size.0),
+            max_indexes: self.max_indexes,
+            max_write_overhead_pct: self.max_write_overhead,
+        }
+    }
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim().trim_end_matches('%').trim_end().parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),

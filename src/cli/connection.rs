@@ -84,19 +84,6 @@ pub fn open(settings: &Settings, args: &args::Connection) -> Result<Connection, 
     Ok(connection)
 }
 
-/// The target in words: where, as whom, and who said so. Never a password.
-pub fn describe(settings: &Settings, version: Option<&str>) -> String {
-    format!(
-        "{} on {}:{} as {}, PostgreSQL {}  (from {})",
-        settings.database,
-        settings.host,
-        settings.port,
-        settings.user,
-        version.unwrap_or("unknown"),
-        settings.origin
-    )
-}
-
 /// Flags that lead to the same place again, in the words of a shell. Never a password.
 pub fn flags_again(settings: &Settings) -> String {
     if !settings.origin.starts_with("flags") {

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::pg::connect::error::{Kind, PgError};
-use crate::source::error::SourceError;
+use crate::pg::connect::error::PgError;
+use crate::pipeline::error::{Error, Kind};
 
 /// How the program ends. A public contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,42 +109,19 @@ impl Failure {
     }
 }
 
-impl From<PgError> for Failure {
-    fn from(error: PgError) -> Self {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
         let exit = match error.kind {
-            Kind::Settings | Kind::Consent => Exit::Usage,
-            Kind::Connection | Kind::Statement => Exit::Unreadable,
+            Kind::Usage => Exit::Usage,
+            Kind::Unreadable => Exit::Unreadable,
             Kind::Interrupted => Exit::Interrupted,
         };
-        let cause = match &error.sqlstate {
-            _ if exit == Exit::Interrupted => "everything was rolled back".to_owned(),
-            Some(state) => format!("{} (SQLSTATE {state})", error.cause),
-            None => error.cause,
-        };
-        Failure { exit, error: error.what, cause, help: error.help }
+        Failure { exit, error: error.what, cause: error.cause, help: error.help }
     }
 }
 
-impl Failure {
-    /// An input that gave nothing, with its name.
-    pub fn source(name: &str, error: &SourceError) -> Self {
-        let (exit, help) = match error {
-            SourceError::Empty => (Exit::Unreadable, "was the log written to another file?".to_owned()),
-            SourceError::UnknownFormat => (
-                Exit::Unreadable,
-                "give a stderr log, csvlog, jsonlog, or an export of pg_stat_statements with a header".to_owned(),
-            ),
-            SourceError::Prefix(_) => (
-                Exit::Unreadable,
-                "give the server's setting: --log-line-prefix \"$(psql -Atc 'SHOW log_line_prefix')\"".to_owned(),
-            ),
-            SourceError::Capture(_) => (
-                Exit::Unreadable,
-                "was it written by another version of pgassay? capture again from the logs".to_owned(),
-            ),
-            SourceError::BadPrefix(_) => (Exit::Usage, "compare it with SHOW log_line_prefix".to_owned()),
-            SourceError::Io(_) => (Exit::Unreadable, "check that the file is there and readable".to_owned()),
-        };
-        Failure::new(exit, format!("cannot read {name}"), error.to_string()).with_help(help)
+impl From<PgError> for Failure {
+    fn from(error: PgError) -> Self {
+        Failure::from(Error::from(error))
     }
 }

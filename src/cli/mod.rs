@@ -1,16 +1,17 @@
-//! The command line. Alone prints, reads the environment and knows exit codes.
+//! The command line.
+//!
+//! In: arguments, environment, configuration. Out: output and exit codes.
+//! Never: work that a library user would need; that is in `pipeline`. No other module prints or reads the environment.
 
-pub mod advice;
 pub mod args;
 pub mod command;
 pub mod config;
-mod confirm;
 pub mod connection;
 pub mod demo;
 pub mod exit;
-pub mod gather;
 pub mod output;
 pub mod progress;
+pub mod sources;
 mod stored;
 
 use std::process::ExitCode;

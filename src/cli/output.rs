@@ -45,6 +45,11 @@ pub fn write_stored(run: &Run, output: &args::Output) {
     }
 }
 
+/// The present time, as RFC 3339 has it.
+pub fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
 /// What was cut short is no result: steps that note an error and go on end here.
 ///
 /// # Errors

@@ -1,20 +1,26 @@
 //! Bars on a terminal, one line a phase elsewhere, nothing when asked for quiet. All on stderr.
 
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::pipeline;
+
 /// Says what is going on.
 pub struct Progress {
     quiet: bool,
     terminal: bool,
+    /// The step of a pipeline that is under way.
+    step: RefCell<Option<Phase>>,
 }
 
 impl Progress {
     pub fn new(quiet: bool) -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Progress { quiet, terminal: std::io::stderr().is_terminal() && !dumb }
+        let terminal = std::io::stderr().is_terminal() && !dumb;
+        Progress { quiet, terminal, step: RefCell::default() }
     }
 
     /// A line of its own, when no bar is shown.
@@ -43,6 +49,21 @@ impl Progress {
         bar.set_message(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         Phase(bar)
+    }
+}
+
+impl pipeline::progress::Progress for Progress {
+    fn begin(&self, step: &str) {
+        self.end();
+        *self.step.borrow_mut() = Some(self.phase(step, 0));
+    }
+
+    fn end(&self) {
+        self.step.borrow_mut().take();
+    }
+
+    fn note(&self, line: &str) {
+        self.say(line);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The nouns of the tool: plain data, no behaviour beyond themselves.
+//! The data that all modules share.
 //!
-//! Nothing here reads a file, a clock or a database, and nothing here imports another module of
-//! the crate.
+//! In: nothing. Out: plain types, with methods about themselves alone.
+//! Never: a file, a clock, a database, or another module of the crate.
 
 pub mod catalog;
 pub mod finding;

@@ -1,7 +1,7 @@
-//! The only module that talks to PostgreSQL.
+//! Everything that talks to PostgreSQL.
 //!
-//! Every connection is owned by one thread, with a runtime of its own: latencies are those of the
-//! server and not of a scheduler, and the rest of the program stays free of `async`.
+//! In: settings and statements. Out: plain data of `model`, and errors with their SQLSTATE.
+//! Never: `async` outside. One thread owns each connection with a runtime of its own, so that a latency is the server's.
 
 pub mod catalog;
 pub mod cluster;

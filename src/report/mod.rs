@@ -1,5 +1,7 @@
-//! A run to bytes, in every format. Knows a run and nothing else, so that a stored run can be
-//! rendered again, offline.
+//! A run to text, in every format.
+//!
+//! In: `model::run::Run`. Out: one string for each format of [`FORMATS`].
+//! Never: anything that the run file does not hold, so that a stored run can be rendered again offline.
 
 pub mod error;
 pub mod escape;

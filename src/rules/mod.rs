@@ -1,4 +1,7 @@
-//! Detectors. One a file, its page beside it; each sees plain data and nothing else.
+//! Detectors: one a file, its page beside it.
+//!
+//! In: statements with their shapes, and the catalog. Out: findings.
+//! Never: a database, a file, a clock or a random number.
 
 pub mod access;
 pub mod grouped;

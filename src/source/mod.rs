@@ -1,10 +1,11 @@
-//! Bytes to a workload. Takes readers, knows no database.
+//! Bytes to a workload.
 //!
-//! Reading never fails as a whole: what was understood is returned with what was skipped.
+//! In: readers. Out: a `Workload`, with what was skipped and why.
+//! Never: a database, or failure as a whole while something was understood.
 //!
 //! ```text
-//!  input ─► compressed ─► blocks ─┬► framer ─► message ─► assemble ─► event ─► collect ─┐
-//!                                 └► framer ─► …  one for each core                    ─┴► merge
+//!  input ─► compressed ─► blocks ─┬► framer ─► message ─► assembler ─► event ─► collector ─┐
+//!                                 └► framer ─► …  one for each core                       ─┴► merge
 //! ```
 
 pub mod assembler;

@@ -1,7 +1,8 @@
-//! Text to meaning. The only module that names `sqlparser`.
+//! SQL text to meaning.
 //!
-//! The lexer and the normalizer are our own and work on any text; the parser is asked once for each
-//! distinct statement, and a statement that it cannot read still has a fingerprint.
+//! In: text, and the catalog where there is one. Out: tokens, normalized text, shapes, statements made from statements.
+//! Never: a server. No other module names `sqlparser`; each distinct statement is parsed once, and one that cannot be
+//! parsed still has a fingerprint.
 
 pub mod dump;
 pub mod expression;

@@ -1,4 +1,7 @@
-//! The maths of measuring: quantiles, resampling, verdicts. Pure, and no other module of the crate.
+//! Statistics of measurements: quantiles, resampling, verdicts, and random numbers that repeat.
+//!
+//! In: numbers. Out: numbers with their intervals.
+//! Never: a clock, a random source of the system, or another module of the crate.
 
 pub mod bootstrap;
 pub mod quantile;

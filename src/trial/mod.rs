@@ -1,4 +1,7 @@
 //! Replays statements with and without a change, and judges the difference.
+//!
+//! In: a workload, recommendations, and consent to write. Out: trials, and what becomes of each recommendation.
+//! Never: a commit. Every transaction ends in a rollback.
 
 pub mod config;
 pub mod confirm_loop;

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use crate::cli::advice::{Building, recommend};
-use crate::cli::config::Config;
-use crate::cli::confirm::confirm_loops;
 use crate::cli::connection::{consent, flags_again, sources_again};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::gather::{Gathered, Wanted, gather, run_of};
+use crate::cli::output::now;
 use crate::cli::progress::Progress;
+use crate::cli::sources::{Wanted, gather};
 use crate::cli::{args, config, output};
-use crate::model::finding::{Finding, Level};
+use crate::model::finding::Level;
 use crate::model::recommendation::Recommendation;
 use crate::pg::planner::hypopg::BuildRoom;
+use crate::pipeline::find::find;
+use crate::pipeline::gather::{Gathered, run_of};
+use crate::pipeline::recommend::{Building, recommend};
 use crate::report::record;
 use crate::report::words::bytes;
-use crate::rules;
 
 /// # Errors
 /// When a source cannot be read, or nothing was understood.
@@ -25,7 +25,7 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let progress = Progress::new(args.output.quiet);
     let wanted = if args.build { Wanted::Database } else { Wanted::Anything };
     let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
-    let findings = find(&gathered, &config);
+    let findings = find(&gathered, &config.analyze.ignore);
     let writable = match &gathered.live {
         Some(live) if args.build => {
             let what = "This builds indexes, inside a transaction that is rolled back.";
@@ -47,9 +47,9 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
             size_bytes: args.build_size.0,
         },
     });
-    let advice = recommend(&gathered, &findings, &args.limits, building, &progress)?;
+    let advice = recommend(&gathered, &findings, args.limits.limits(), building, &progress)?;
     let recommendations = &advice.recommendations;
-    let mut run = run_of("analyze", &gathered);
+    let mut run = run_of("analyze", now(), &gathered);
     run.findings = findings.iter().map(record::finding).collect();
     run.recommendations = recommendations.iter().map(|r| record::recommendation(r, &[])).collect();
     advice.explain(&mut run);
@@ -62,18 +62,6 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
         args::FailOn::Error => Level::Error,
     });
     Ok(if limit.is_some() && worst >= limit { Exit::Gate } else { Exit::Done })
-}
-
-/// Runs the rules, without those that the configuration silences. With a database, loops are held
-/// against the rows that gave their keys.
-pub fn find(gathered: &Gathered, config: &Config) -> Vec<Finding> {
-    let input = rules::input::Input::new(&gathered.workload, gathered.catalog.as_ref());
-    let mut findings = rules::find_all(&input);
-    findings.retain(|finding| !config.analyze.ignore.iter().any(|rule| rule == finding.rule));
-    if let Some(live) = &gathered.live {
-        confirm_loops(&live.connection, &input, &mut findings);
-    }
-    findings
 }
 
 fn next(

@@ -4,7 +4,7 @@ use super::migrations;
 use crate::apply::execute::{Event, Outcome, Patience, Report, execute};
 use crate::apply::file::comment;
 use crate::apply::steps::{Step, backward, forward};
-use crate::cli::connection::{consent, describe, flags_again, is_given, settings};
+use crate::cli::connection::{consent, flags_again, is_given, settings};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::{Phase, Progress};
 use crate::cli::{args, config, output, stored};
@@ -144,7 +144,7 @@ fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Resu
     let connection = Connection::open(&settings)?;
     let writable = allowed(args, &connection)?;
     let version = connection.version_text();
-    output::print(&format!("target   {}\n", describe(&settings, Some(&version))))?;
+    output::print(&format!("target   {}\n", settings.describe(Some(&version))))?;
     if let Some(of) = made_for(run).filter(|of| *of != connection.database) {
         output::print(&format!("advice   made for the database {of}\n"))?;
     }

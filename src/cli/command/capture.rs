@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::gather::{Collected, Wanted, collect, one_database};
 use crate::cli::progress::Progress;
+use crate::cli::sources::{Wanted, collect, sources};
 use crate::cli::{args, config, output};
+use crate::pipeline::gather::{Collected, one_database};
 
 /// # Errors
 /// When a source cannot be read, nothing was in it, or the capture cannot be written.
@@ -20,7 +21,11 @@ pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
     }
     // A capture holds all databases: whose statements are wanted is settled when it is read.
     if args.sources.log_database.is_some() {
-        warnings.extend(one_database(&args.sources, None, &mut collector)?);
+        warnings.extend(one_database(
+            &sources(&args.sources, Wanted::Anything),
+            None,
+            &mut collector,
+        )?);
     }
     let executions = collector.executions();
     if executions == 0 {

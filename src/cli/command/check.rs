@@ -8,13 +8,15 @@ use crate::check::measure::{Limits, Look, Night, PASSES, look_again, measure};
 use crate::check::{baseline, gate};
 use crate::cli::connection::flags_again;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::gather::{Gathered, Live, Wanted, gather, run_of};
+use crate::cli::output::now;
 use crate::cli::progress::Progress;
+use crate::cli::sources::{Wanted, gather};
 use crate::cli::{args, config, output};
 use crate::model::run::{Run, RunCheck};
 use crate::model::workload::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Sample};
 use crate::pg::session::guard::Guard;
+use crate::pipeline::gather::{Gathered, Live, run_of};
 use crate::stats::random::Random;
 use crate::trial::plan::parameters::readable;
 
@@ -155,7 +157,7 @@ fn save(
         .map_err(|error| {
             Failure::usage(format!("cannot write {}", path.display()), error.to_string())
         })?;
-    let mut run = run_of("check", gathered);
+    let mut run = run_of("check", now(), gathered);
     run.checks = baseline.queries.iter().map(saved).collect();
     run.warnings
         .push(format!("{} holds parameters of your statements; its mode is 0600", path.display()));
@@ -223,7 +225,7 @@ fn compare(
     let mut compared =
         gate::compare(&baseline.queries, outcomes, &baseline.table_rows, &rows_now, machine);
     second_look(args, live, &baseline, &night, &mut compared, progress)?;
-    let mut run = run_of("check", gathered);
+    let mut run = run_of("check", now(), gathered);
     warn(&mut run, &baseline, gathered, &compared);
     run.checks = compared.checked.iter().map(checked).collect();
     if !args.sources.files.is_empty() || args.sources.pg_stat_statements {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::cli::connection::{describe, flags_again, open, settings};
+use crate::cli::connection::{flags_again, open, settings};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::print;
 use crate::cli::{args, config};
@@ -16,7 +16,7 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
     let connection = open(&settings, &args.connection)?;
     let checks = examine(&connection)?;
     let version = connection.version_text();
-    let mut out = format!("target   {}\n\n", describe(&settings, Some(&version)));
+    let mut out = format!("target   {}\n\n", settings.describe(Some(&version)));
     for check in &checks {
         let mark = match check.mark {
             Mark::Good => '✓',

@@ -1,23 +1,22 @@
 //! `trial`: the proof.
 
-use super::analyze::find;
-use crate::cli::advice::recommend;
 use crate::cli::connection::consent;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::gather::{Gathered, Live, Wanted, gather, run_of};
+use crate::cli::output::now;
 use crate::cli::progress::Progress;
+use crate::cli::sources::{Wanted, gather};
 use crate::cli::{args, config, output};
-use crate::model::finding::Finding;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;
 use crate::model::trial::{Arm, Trial};
 use crate::pg::connect::error::Kind;
-use crate::pg::session::guard::Writable;
-use crate::report::record;
+use crate::pipeline::find::find;
+use crate::pipeline::prove::{Outcome, prove, record_run};
+use crate::pipeline::recommend::recommend;
 use crate::report::words::{interval, milliseconds, plural};
-use crate::trial::config::{Case, Effort, Stage};
+use crate::trial::config::Effort;
 use crate::trial::forecast;
-use crate::trial::procedure::{Held, Step, verify};
+use crate::trial::procedure::{Held, Step};
 
 /// What a run file says that was written before the trials ended.
 pub const UNDER_WAY: &str = "the trials were still under way when this was written";
@@ -29,8 +28,8 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
     let gathered = gather(&args.sources, &args.connection, &config, Wanted::Database, &progress)?;
-    let findings = find(&gathered, &config);
-    let advice = recommend(&gathered, &findings, &args.limits, None, &progress)?;
+    let findings = find(&gathered, &config.analyze.ignore);
+    let advice = recommend(&gathered, &findings, args.limits.limits(), None, &progress)?;
     let mut recommendations = advice.recommendations.clone();
     select(&mut recommendations, &args.only)?;
     let Some(live) = &gathered.live else {
@@ -49,19 +48,19 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         seed: args.seed,
     };
     let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
-        let mut run = record_run("trial", &gathered, &findings, recommendations, trials, args.seed);
+        let outcome = Outcome { findings: &findings, recommendations, trials };
+        let mut run = record_run("trial", now(), &gathered, outcome, args.seed);
         advice.explain(&mut run);
         run.warnings.push(UNDER_WAY.to_owned());
         output::write_stored(&run, &args.output);
     };
-    let Held { trials, stopped } = hold(
+    let Held { trials, stopped } = prove(
         &gathered,
         live,
         &writable,
         &mut recommendations,
         (effort, args.writes),
-        &progress,
-        &mut save,
+        &mut show(&progress, effort, &mut save),
     );
     let stopped = match stopped {
         Some(error) if trials.is_empty() && error.kind != Kind::Interrupted => {
@@ -70,7 +69,8 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         stopped => stopped,
     };
     let all: Vec<&Trial> = trials.iter().collect();
-    let mut run = record_run("trial", &gathered, &findings, &recommendations, &all, args.seed);
+    let outcome = Outcome { findings: &findings, recommendations: &recommendations, trials: &all };
+    let mut run = record_run("trial", now(), &gathered, outcome, args.seed);
     advice.explain(&mut run);
     run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));
     let stored = args
@@ -133,25 +133,14 @@ fn select(recommendations: &mut Vec<Recommendation>, only: &[String]) -> Result<
     Ok(())
 }
 
-/// Tries every index that is proposed, alone and all together, and records what came of it.
-pub fn hold(
-    gathered: &Gathered,
-    live: &Live,
-    consent: &Writable,
-    recommendations: &mut [Recommendation],
-    (effort, with_writes): (Effort, bool),
-    progress: &Progress,
-    so_far: &mut dyn FnMut(&[Recommendation], &[&Trial]),
-) -> Held {
-    let case = Case {
-        connection: &live.connection,
-        workload: &gathered.workload,
-        catalog: gathered.catalog.as_ref(),
-        stage: Stage { settings: &live.settings, consent, effort },
-        with_writes,
-    };
+/// Shows the steps of a trial, and hands on what is known so far.
+pub fn show<'s>(
+    progress: &'s Progress,
+    effort: Effort,
+    so_far: &'s mut dyn FnMut(&[Recommendation], &[&Trial]),
+) -> impl FnMut(Step<'_>) + 's {
     let mut phase = None;
-    verify(&case, recommendations, &mut |step| match step {
+    move |step| match step {
         Step::Begin { what, left_s } => {
             phase = None;
             let name = format!("{what} (about {} left)", forecast::duration(left_s));
@@ -167,7 +156,7 @@ pub fn hold(
             progress.say(&judged(recommendation, trial));
         }
         Step::SoFar { recommendations, trials } => so_far(recommendations, trials),
-    })
+    }
 }
 
 /// What came of one recommendation, in a line.
@@ -192,21 +181,4 @@ fn judged(recommendation: &Recommendation, trial: Option<&Trial>) -> String {
             format!("  {id}: {}{why}", state.word())
         }
     }
-}
-
-pub fn record_run(
-    command: &str,
-    gathered: &Gathered,
-    findings: &[Finding],
-    recommendations: &[Recommendation],
-    trials: &[&Trial],
-    seed: u64,
-) -> Run {
-    let mut run = run_of(command, gathered);
-    run.findings = findings.iter().map(record::finding).collect();
-    run.recommendations =
-        recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
-    run.trials = trials.iter().map(|trial| record::trial(trial, trials)).collect();
-    run.seed = Some(seed);
-    run
 }

@@ -1,4 +1,7 @@
 //! `demo`: the main job from end to end, on a server of its own.
+//!
+//! In: flags. Out: a folder with logs, run file and handover.
+//! Never: a server that outlives the command.
 
 mod traffic;
 
@@ -7,19 +10,24 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::cli::advice::recommend;
-use crate::cli::command::analyze::find;
-use crate::cli::command::trial::{UNDER_WAY, hold, record_run};
+use crate::advice::input::Limits;
+use crate::cli::command::trial::{UNDER_WAY, show};
 use crate::cli::config::Config;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::gather::{Gathered, Wanted, gather};
+use crate::cli::output::now;
 use crate::cli::progress::Progress;
+use crate::cli::sources::{Wanted, gather};
 use crate::cli::{args, output};
+use crate::model::recommendation::Recommendation;
 use crate::model::trial::Trial;
 use crate::pg::cluster::{Throwaway, find_server};
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
 use crate::pg::session::guard;
+use crate::pipeline::find::find;
+use crate::pipeline::gather::Gathered;
+use crate::pipeline::prove::{Outcome, prove, record_run};
+use crate::pipeline::recommend::recommend;
 use crate::trial::config::Effort;
 use crate::trial::procedure::Held;
 
@@ -46,7 +54,7 @@ pub fn run(args: &args::Demo) -> Result<Exit, Failure> {
     traffic::drive(&application(&cluster), args.seed, &|| phase.step())?;
     drop(phase);
     let files = keep(&cluster, &programs, &args.dir)?;
-    let run = prove(&cluster, &files, args, &progress)?;
+    let run = find_and_prove(&cluster, &files, args, &progress)?;
     for name in ["run.json", "handover.md", "handover.html", "before_after.csv"] {
         output::write_file(&run, &args.dir.join(name))?;
     }
@@ -174,7 +182,7 @@ fn dump_schema(cluster: &Throwaway, programs: &Path, file: &Path) -> Result<(), 
 }
 
 /// Analyze, try, and record: the same steps as the commands of these names.
-fn prove(
+fn find_and_prove(
     cluster: &Throwaway,
     files: &Kept,
     args: &args::Demo,
@@ -192,9 +200,8 @@ fn prove(
     let sources = args::Sources { files: vec![files.log.clone()], ..args::Sources::default() };
     let config = Config::default();
     let gathered: Gathered = gather(&sources, &connection, &config, Wanted::Database, progress)?;
-    let findings = find(&gathered, &config);
-    let limits = args::Limits::default();
-    let advice = recommend(&gathered, &findings, &limits, None, progress)?;
+    let findings = find(&gathered, &config.analyze.ignore);
+    let advice = recommend(&gathered, &findings, Limits::default(), None, progress)?;
     let mut recommendations = advice.recommendations.clone();
     let Some(live) = &gathered.live else {
         return Err(Failure::unreadable("cannot hold a trial", "the throwaway server went away"));
@@ -207,26 +214,27 @@ fn prove(
         statement_timeout_ms: connection.statement_timeout,
         seed: args.seed,
     };
-    let Held { trials, stopped } = hold(
+    let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
+        let outcome = Outcome { findings: &findings, recommendations, trials };
+        let mut run = record_run("demo", now(), &gathered, outcome, args.seed);
+        run.warnings.push(UNDER_WAY.to_owned());
+        // That it cannot be written is told at the end, when it is tried again.
+        let _ = output::write_file(&run, &args.dir.join("run.json"));
+    };
+    let Held { trials, stopped } = prove(
         &gathered,
         live,
         &writable,
         &mut recommendations,
         (effort, true),
-        progress,
-        &mut |recommendations, trials| {
-            let mut run =
-                record_run("demo", &gathered, &findings, recommendations, trials, args.seed);
-            run.warnings.push(UNDER_WAY.to_owned());
-            // That it cannot be written is told at the end, when it is tried again.
-            let _ = output::write_file(&run, &args.dir.join("run.json"));
-        },
+        &mut show(progress, effort, &mut save),
     );
     if let Some(error) = stopped {
         return Err(error.into());
     }
     let all: Vec<&Trial> = trials.iter().collect();
-    let mut run = record_run("demo", &gathered, &findings, &recommendations, &all, args.seed);
+    let outcome = Outcome { findings: &findings, recommendations: &recommendations, trials: &all };
+    let mut run = record_run("demo", now(), &gathered, outcome, args.seed);
     advice.explain(&mut run);
     if let Some(target) = &mut run.target {
         // The socket is gone when anybody reads this.

@@ -1,4 +1,7 @@
 //! A workload: every distinct statement with what was observed of it, and the order of executions.
+//!
+//! In: nothing. Out: plain types.
+//! Never: reading. `source` makes workloads.
 
 pub mod duration;
 pub mod fingerprint;

@@ -35,6 +35,15 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
+impl Settings {
+    /// The target in words: where, as whom, and who said so. Never a password.
+    pub fn describe(&self, version: Option<&str>) -> String {
+        let Settings { database, host, port, user, origin, .. } = self;
+        let version = version.unwrap_or("unknown");
+        format!("{database} on {host}:{port} as {user}, PostgreSQL {version}  (from {origin})")
+    }
+}
+
 /// Where settings are looked for. Arguments, so that a test needs no environment of its own.
 pub struct Places<'e> {
     /// From `-h -p -U -d`, with a connection string in `-d` taken apart.

@@ -1,7 +1,7 @@
-//! What `sqlparser` misreads or cannot read, written as something it reads and that means the same
-//! for tables, predicates and order. Works on tokens; what needs no help comes out as it was.
+//! Rewrites PostgreSQL syntax that `sqlparser` cannot read, or misreads, into syntax that it reads.
 //!
-//! The text that comes out is for the parser alone: nobody is shown it, and nobody runs it.
+//! In: tokens. Out: a text for the parser, with the same tables, predicates and order. All else stays as it was.
+//! Never: a text that is shown to anybody, or executed.
 
 pub(crate) mod calls;
 pub(crate) mod clauses;

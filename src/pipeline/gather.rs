@@ -1,13 +1,10 @@
-//! Reads all sources of a command into one workload, and the catalog beside it.
+//! Reads all sources into one workload, and the catalog beside it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::args;
-use super::config::Config;
-use super::connection::{describe, is_flagged, is_given, open, settings};
-use super::exit::Failure;
+use super::error::Error;
 use super::progress::Progress;
 use crate::model::catalog::{Catalog, TableKind};
 use crate::model::name::TableName;
@@ -26,6 +23,7 @@ use crate::source::format::framer::Options;
 use crate::source::message::database;
 use crate::source::message::database::{Database, choose};
 use crate::sql;
+use crate::sql::resolve::policies::resolve_policies;
 
 /// Share of the time on unknown tables from which on it is said, percent.
 const NOTICEABLE_PCT: f64 = 1.0;
@@ -45,15 +43,29 @@ pub struct Live {
     pub connection: Connection,
 }
 
-/// What a command cannot do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// A workload or a catalog, whatever is given.
-    Anything,
-    /// A database, and a workload from it where no file gives one.
-    Database,
-    /// A database and nothing else; counters only where they are asked for.
-    DatabaseAlone,
+/// Where a workload and its catalog come from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Logs, exports of `pg_stat_statements` and captures; `-` is standard input.
+    pub files: Vec<PathBuf>,
+    pub counters: Counters,
+    /// A schema dump, where there is no database.
+    pub schema: Option<PathBuf>,
+    /// The `log_line_prefix` of stderr logs, where it is not detected.
+    pub log_line_prefix: Option<String>,
+    /// Only what ran on this database, as a log or an export names it.
+    pub log_database: Option<String>,
+}
+
+/// Whether `pg_stat_statements` is read over the connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Counters {
+    #[default]
+    No,
+    /// Where no file gives a workload. That they cannot be read is a warning.
+    IfNoFile,
+    /// That they cannot be read is an error.
+    Yes,
 }
 
 /// What was read, before anything is made of it.
@@ -63,76 +75,39 @@ pub struct Collected {
     pub warnings: Vec<String>,
 }
 
-/// Reads files and counters.
+/// Reads files, and counters over the connection.
 ///
 /// # Errors
 /// When a source cannot be read at all.
 pub fn collect(
-    sources: &args::Sources,
-    connection: &args::Connection,
-    config: &Config,
-    wanted: Wanted,
-    progress: &Progress,
-) -> Result<Collected, Failure> {
-    let wants_live = wanted != Wanted::Anything
-        || sources.pg_stat_statements
-        || (sources.schema.is_none() && is_given(connection, config));
-    if !wants_live && sources.files.is_empty() && sources.schema.is_none() {
-        return Err(Failure::usage(
-            "nothing to read",
-            "neither a file, nor a schema, nor a database was given",
-        )
-        .with_help(
-            "pgassay analyze server.log   or   pgassay analyze -d postgresql://user@host/database",
-        ));
-    }
-    let live = if wants_live {
-        let settings = settings(connection, config)?;
-        let connection = open(&settings, connection)?;
-        Some(Live { settings, connection })
-    } else {
-        None
-    };
-    let mut warnings: Vec<String> =
-        passed_over(sources, connection, live.is_some()).map(str::to_owned).into_iter().collect();
+    sources: &Sources,
+    live: Option<Live>,
+    progress: &dyn Progress,
+) -> Result<Collected, Error> {
+    let mut warnings = Vec::new();
     let mut collector = Collector::new();
     read_files(sources, &mut collector, progress)?;
-    let tries_counters = sources.files.is_empty() && wanted != Wanted::DatabaseAlone;
-    if let Some(live) = live.as_ref().filter(|_| tries_counters || sources.pg_stat_statements) {
+    let wants_counters = match sources.counters {
+        Counters::No => false,
+        Counters::IfNoFile => sources.files.is_empty(),
+        Counters::Yes => true,
+    };
+    if let Some(live) = live.as_ref().filter(|_| wants_counters) {
         read_counters(sources, live, &mut collector, &mut warnings)?;
     }
     Ok(Collected { collector, live, warnings })
 }
 
-/// Which of a schema and a database is passed over, where flags name both.
-fn passed_over(
-    sources: &args::Sources,
-    connection: &args::Connection,
-    is_live: bool,
-) -> Option<&'static str> {
-    sources.schema.as_ref()?;
-    match is_live {
-        true => Some("the catalog comes from the database; --schema is not read"),
-        false if is_flagged(connection) => {
-            Some("the catalog comes from --schema; the database that the flags name is not asked")
-        }
-        false => None,
-    }
-}
-
-/// Reads files, counters and catalog.
+/// Reads files, counters and catalog, and resolves every statement.
 ///
 /// # Errors
 /// When a source cannot be read at all, or nothing in any of them was understood.
 pub fn gather(
-    sources: &args::Sources,
-    connection: &args::Connection,
-    config: &Config,
-    wanted: Wanted,
-    progress: &Progress,
-) -> Result<Gathered, Failure> {
-    let Collected { mut collector, live, mut warnings } =
-        collect(sources, connection, config, wanted, progress)?;
+    sources: &Sources,
+    live: Option<Live>,
+    progress: &dyn Progress,
+) -> Result<Gathered, Error> {
+    let Collected { mut collector, live, mut warnings } = collect(sources, live, progress)?;
     let captured = collector.catalog().cloned();
     collector.settle();
     let advised = match &live {
@@ -145,9 +120,12 @@ pub fn gather(
     if let (Some(live), Some(catalog)) = (&live, &mut catalog) {
         warnings.extend(look_up_as_they_do(live, &workload, catalog));
     }
-    let phase = progress.phase("resolving statements", 0);
+    progress.begin("resolving statements");
+    if let Some(catalog) = &mut catalog {
+        resolve_policies(catalog);
+    }
     resolve_all(&mut workload, catalog.as_ref());
-    drop(phase);
+    progress.end();
     if !sources.files.is_empty() && workload.coverage.understood == 0 {
         return Err(nothing_understood(&workload));
     }
@@ -190,10 +168,10 @@ fn look_up_as_they_do(live: &Live, workload: &Workload, catalog: &mut Catalog) -
 /// # Errors
 /// When a database was asked for that no source names.
 pub fn one_database(
-    sources: &args::Sources,
+    sources: &Sources,
     advised: Option<&str>,
     collector: &mut Collector,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, Error> {
     let wanted = match (&sources.log_database, advised) {
         (Some(name), _) => database::Wanted::Only(name),
         (None, Some(name)) => database::Wanted::For(name),
@@ -202,7 +180,7 @@ pub fn one_database(
     let (read, all) = collector.shares();
     let choice = choose(&read, all, wanted).map_err(|cause| {
         let name = sources.log_database.as_deref().unwrap_or_default();
-        Failure::unreadable(format!("no statement of the database {name}"), cause).with_help(
+        Error::unreadable(format!("no statement of the database {name}"), cause).with_help(
             "log_line_prefix has %d where a log names databases; an export needs datname",
         )
     })?;
@@ -211,10 +189,10 @@ pub fn one_database(
 }
 
 fn read_files(
-    sources: &args::Sources,
+    sources: &Sources,
     collector: &mut Collector,
-    progress: &Progress,
-) -> Result<(), Failure> {
+    progress: &dyn Progress,
+) -> Result<(), Error> {
     let options =
         Options { log_line_prefix: sources.log_line_prefix.clone(), ..Options::default() };
     let mut files = Vec::new();
@@ -229,13 +207,14 @@ fn read_files(
         } else {
             file.display().to_string()
         };
-        let _phase = progress.phase(&format!("reading {name}"), 0);
+        progress.begin(&format!("reading {name}"));
         let outcome = if file.as_os_str() == "-" {
             source::read(std::io::stdin(), &name, &options, collector)
         } else {
             source::read(open_file(file)?, &name, &options, collector)
         };
-        outcome.map_err(|error| Failure::source(&name, &error))?;
+        progress.end();
+        outcome.map_err(|error| Error::source(&name, &error))?;
     }
     Ok(())
 }
@@ -261,9 +240,9 @@ fn begins(path: &Path) -> Option<(i64, i64)> {
     source::begins(file)
 }
 
-fn open_file(path: &Path) -> Result<File, Failure> {
+fn open_file(path: &Path) -> Result<File, Error> {
     let fail = |cause: String| {
-        Failure::unreadable(format!("cannot read {}", path.display()), cause)
+        Error::unreadable(format!("cannot read {}", path.display()), cause)
             .with_help("check the path, and that you may read the file")
     };
     let file = File::open(path).map_err(|error| fail(error.to_string()))?;
@@ -276,11 +255,11 @@ fn open_file(path: &Path) -> Result<File, Failure> {
 
 /// Counters are read when asked for, and tried when there is nothing else to read.
 fn read_counters(
-    sources: &args::Sources,
+    sources: &Sources,
     live: &Live,
     collector: &mut Collector,
     warnings: &mut Vec<String>,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     match crate::pg::catalog::pg_stat_statements::read(&live.connection) {
         Ok(rows) => {
             collector.begin("pg_stat_statements");
@@ -301,7 +280,7 @@ fn read_counters(
             }
             Ok(())
         }
-        Err(error) if sources.pg_stat_statements => Err(error.into()),
+        Err(error) if sources.counters == Counters::Yes => Err(error.into()),
         Err(error) => {
             let help = error.help.clone().map(|help| format!("; {help}")).unwrap_or_default();
             warnings.push(format!("no workload was read: {error}{help}"));
@@ -310,7 +289,7 @@ fn read_counters(
     }
 }
 
-fn nothing_understood(workload: &Workload) -> Failure {
+fn nothing_understood(workload: &Workload) -> Error {
     let coverage = &workload.coverage;
     let cause = match coverage.skipped.first() {
         Some(skipped) => {
@@ -318,20 +297,20 @@ fn nothing_understood(workload: &Workload) -> Failure {
         }
         None => format!("{} lines, and none of them holds a statement", coverage.lines),
     };
-    Failure::unreadable("nothing in the input was understood", cause).with_help(
+    Error::unreadable("nothing in the input was understood", cause).with_help(
         "does the server log statements? log_min_duration_statement = 0, or log_statement = 'all'",
     )
 }
 
 fn catalog(
-    sources: &args::Sources,
+    sources: &Sources,
     live: Option<&Live>,
     captured: Option<Catalog>,
     workload: &mut Workload,
-) -> Result<(Option<Catalog>, Option<Target>), Failure> {
+) -> Result<(Option<Catalog>, Option<Target>), Error> {
     if let Some(live) = live {
         let catalog = crate::pg::catalog::load::load(&live.connection)?;
-        let description = describe(&live.settings, catalog.server_version.as_deref());
+        let description = live.settings.describe(catalog.server_version.as_deref());
         let target = record::target(&catalog, Some(description));
         return Ok((Some(catalog), Some(target)));
     }
@@ -342,12 +321,12 @@ fn catalog(
         return Ok((captured, target));
     };
     let bytes = std::fs::read(path).map_err(|error| {
-        Failure::unreadable(format!("cannot read {}", path.display()), error.to_string())
+        Error::unreadable(format!("cannot read {}", path.display()), error.to_string())
             .with_help("pg_dump --schema-only makes a schema")
     })?;
     let (catalog, coverage) = sql::dump::catalog::catalog(&String::from_utf8_lossy(&bytes));
     if catalog.tables.is_empty() {
-        return Err(Failure::unreadable(
+        return Err(Error::unreadable(
             format!("cannot use {}", path.display()),
             "it creates no table",
         )
@@ -408,9 +387,9 @@ fn is_of_the_system(table: &TableName) -> bool {
     table.name.starts_with("pg_") || matches!(&*table.schema, "pg_catalog" | "information_schema")
 }
 
-/// A run with what was gathered in it.
-pub fn run_of(command: &str, gathered: &Gathered) -> Run {
-    let mut run = record::empty(command, Some(jiff::Timestamp::now().to_string()));
+/// A run with what was gathered in it. `at` is the present time, as RFC 3339 has it.
+pub fn run_of(command: &str, at: String, gathered: &Gathered) -> Run {
+    let mut run = record::empty(command, Some(at));
     run.target.clone_from(&gathered.target);
     run.coverage = record::coverage(&gathered.workload.coverage);
     run.queries = record::queries(&gathered.workload);

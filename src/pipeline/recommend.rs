@@ -1,9 +1,8 @@
 //! Recommendations for what was gathered: with HypoPG, by building, or from a schema alone.
 
-use super::exit::Failure;
+use super::error::Error;
 use super::gather::{Gathered, Live};
 use super::progress::Progress;
-use super::{args, output};
 use crate::advice::candidates::key_length::Longest;
 use crate::advice::explain::cautions::to_know;
 use crate::advice::explain::recommendation::with_planner;
@@ -15,6 +14,7 @@ use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::Run;
 use crate::model::whatif::{Build, WhatIf};
 use crate::model::workload::fingerprint::Fingerprint;
+use crate::pg::connect::error::PgError;
 use crate::pg::planner::hypopg::{BuildRoom, HypoPg, RolledBackBuild};
 use crate::pg::planner::planner_costs::Planner;
 use crate::pg::planner::representative::Typicals;
@@ -82,27 +82,22 @@ fn offline(input: &Input<'_>, why: &str) -> Advice {
 pub fn recommend(
     gathered: &Gathered,
     findings: &[Finding],
-    limits: &args::Limits,
+    limits: Limits,
     building: Option<Building<'_>>,
-    progress: &Progress,
-) -> Result<Advice, Failure> {
+    progress: &dyn Progress,
+) -> Result<Advice, Error> {
     let Some(catalog) = &gathered.catalog else { return Ok(Advice::default()) };
-    let limits = Limits {
-        budget_bytes: limits.budget.map(|size| size.0),
-        max_indexes: limits.max_indexes,
-        max_write_overhead_pct: limits.max_write_overhead,
-    };
     let input = Input { workload: &gathered.workload, catalog, findings, limits };
     let Some(live) = &gathered.live else {
         return Ok(offline(&input, "no database to ask, only a schema"));
     };
-    let phase = progress.phase("asking the planner", 0);
+    progress.begin("asking the planner");
     let advice = with_server(&input, live, building)?;
-    drop(phase);
+    progress.end();
     if let Some(planner) = &advice.planner {
-        progress.say(planner);
+        progress.note(planner);
     }
-    output::unless_interrupted()?;
+    PgError::unless_interrupted()?;
     Ok(advice)
 }
 
@@ -128,7 +123,7 @@ fn with_server(
     input: &Input<'_>,
     live: &Live,
     building: Option<Building<'_>>,
-) -> Result<Advice, Failure> {
+) -> Result<Advice, Error> {
     let connection = &live.connection;
     let typicals = Typicals::default();
     let mut builds = building.map(|building| {

@@ -1,0 +1,80 @@
+//! Why a step could not be done, in three parts.
+
+use crate::pg::connect::error::{Kind as PgKind, PgError};
+use crate::source::error::SourceError;
+
+/// Whose fault an error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was asked for, or how.
+    Usage,
+    /// A database or an input that cannot be reached, read or understood.
+    Unreadable,
+    /// The user interrupted.
+    Interrupted,
+}
+
+/// Why a step could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {cause}")]
+pub struct Error {
+    pub kind: Kind,
+    pub what: String,
+    pub cause: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Error {
+    pub fn new(kind: Kind, what: impl Into<String>, cause: impl Into<String>) -> Error {
+        Error { kind, what: what.into(), cause: cause.into(), help: None }
+    }
+
+    pub fn unreadable(what: impl Into<String>, cause: impl Into<String>) -> Error {
+        Error::new(Kind::Unreadable, what, cause)
+    }
+
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Error {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// An input that gave nothing, with its name.
+    pub fn source(name: &str, error: &SourceError) -> Error {
+        let (kind, help) = match error {
+            SourceError::Empty => (Kind::Unreadable, "was the log written to another file?"),
+            SourceError::UnknownFormat => (
+                Kind::Unreadable,
+                "give a stderr log, csvlog, jsonlog, or an export of pg_stat_statements with a header",
+            ),
+            SourceError::Prefix(_) => (
+                Kind::Unreadable,
+                "give the server's setting: --log-line-prefix \"$(psql -Atc 'SHOW log_line_prefix')\"",
+            ),
+            SourceError::Capture(_) => (
+                Kind::Unreadable,
+                "was it written by another version of pgassay? capture again from the logs",
+            ),
+            SourceError::BadPrefix(_) => (Kind::Usage, "compare it with SHOW log_line_prefix"),
+            SourceError::Io(_) => (Kind::Unreadable, "check that the file is there and readable"),
+        };
+        Error::new(kind, format!("cannot read {name}"), error.to_string()).with_help(help)
+    }
+}
+
+impl From<PgError> for Error {
+    fn from(error: PgError) -> Error {
+        let kind = match error.kind {
+            PgKind::Settings | PgKind::Consent => Kind::Usage,
+            PgKind::Connection | PgKind::Statement => Kind::Unreadable,
+            PgKind::Interrupted => Kind::Interrupted,
+        };
+        let cause = match &error.sqlstate {
+            _ if kind == Kind::Interrupted => "everything was rolled back".to_owned(),
+            Some(state) => format!("{} (SQLSTATE {state})", error.cause),
+            None => error.cause,
+        };
+        Error { kind, what: error.what, cause, help: error.help }
+    }
+}

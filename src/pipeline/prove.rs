@@ -1,0 +1,56 @@
+//! Tries recommendations, and records what came of it.
+
+use super::gather::{Gathered, Live, run_of};
+use crate::model::finding::Finding;
+use crate::model::recommendation::Recommendation;
+use crate::model::run::Run;
+use crate::model::trial::Trial;
+use crate::pg::session::guard::Writable;
+use crate::report::record;
+use crate::trial::config::{Case, Effort, Stage};
+use crate::trial::procedure::{Held, Step, verify};
+
+/// Tries every index that is proposed, alone and all together. `tell` hears of each step.
+pub fn prove(
+    gathered: &Gathered,
+    live: &Live,
+    consent: &Writable,
+    recommendations: &mut [Recommendation],
+    (effort, with_writes): (Effort, bool),
+    tell: &mut dyn FnMut(Step<'_>),
+) -> Held {
+    let case = Case {
+        connection: &live.connection,
+        workload: &gathered.workload,
+        catalog: gathered.catalog.as_ref(),
+        stage: Stage { settings: &live.settings, consent, effort },
+        with_writes,
+    };
+    verify(&case, recommendations, tell)
+}
+
+/// What a run found, proposed and measured.
+#[derive(Clone, Copy)]
+pub struct Outcome<'o> {
+    pub findings: &'o [Finding],
+    pub recommendations: &'o [Recommendation],
+    pub trials: &'o [&'o Trial],
+}
+
+/// The run file of a command. `at` is the present time, as RFC 3339 has it.
+pub fn record_run(
+    command: &str,
+    at: String,
+    gathered: &Gathered,
+    outcome: Outcome<'_>,
+    seed: u64,
+) -> Run {
+    let Outcome { findings, recommendations, trials } = outcome;
+    let mut run = run_of(command, at, gathered);
+    run.findings = findings.iter().map(record::finding).collect();
+    run.recommendations =
+        recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
+    run.trials = trials.iter().map(|trial| record::trial(trial, trials)).collect();
+    run.seed = Some(seed);
+    run
+}
