@@ -244,10 +244,11 @@ fn every_folder_names_only_those_before_it() {
                 let (_, all) = FOLDERS.iter().find(|(name, _)| *name == room)?;
                 Some((room.to_owned(), all.iter().position(|known| *known == folder)?))
             };
-            if let (Some((room, own)), Some((of, theirs))) = (place(&own), place(&theirs)) {
-                if room == of && theirs > own {
-                    upwards.push(format!("{file} names {other}"));
-                }
+            if let (Some((room, own)), Some((of, theirs))) = (place(&own), place(&theirs))
+                && room == of
+                && theirs > own
+            {
+                upwards.push(format!("{file} names {other}"));
             }
             units.entry(own).or_default().insert(theirs);
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::name::TableName;
+use super::name::TableName;
 
 /// How an index finds its rows. Its name is that of the server: `btree`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

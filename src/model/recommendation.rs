@@ -1,9 +1,9 @@
 //! A change we propose, with its undo.
 
+use super::index::NewIndex;
 use super::name::TableName;
 use super::trial::WithoutIndex;
 use super::workload::fingerprint::Fingerprint;
-use crate::model::index::NewIndex;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {

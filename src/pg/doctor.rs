@@ -30,49 +30,71 @@ fn counted(tables: usize) -> String {
 /// # Errors
 /// When the server goes away.
 pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
-    let mut checks = Vec::new();
     let row = connection.row(include_str!("queries/doctor.sql"), &[])?;
-    let good = |name, text: String| Check { mark: Mark::Good, name, text, help: None };
-    let lack = |mark, name, text: &str, help: &str| Check {
-        mark,
-        name,
-        text: text.to_owned(),
-        help: Some(help.to_owned()),
-    };
     let encrypted = if row.get::<_, bool>(7) { "encrypted" } else { "not encrypted" };
-    checks.push(good("connection", format!("PostgreSQL {}, {encrypted}", row.get::<_, &str>(0))));
-    checks.push(if connection.version >= 130_000 {
-        good("version", "supported".to_owned())
-    } else {
-        lack(Mark::Partly, "version", "older than 13: not tested", "upgrade the server")
-    });
-    let statements: Option<&str> = row.get(1);
-    checks.push(match (statements, row.get::<_, bool>(2)) {
-        (Some(version), true) => good("pg_stat_statements", format!("version {version}")),
+    Ok(vec![
+        good("connection", format!("PostgreSQL {}, {encrypted}", row.get::<_, &str>(0))),
+        version(connection.version),
+        counters(row.get(1), row.get(2)),
+        visibility(row.get(3)),
+        hypopg(row.get(4)),
+        statistics(row.get(5)),
+        statement_log(row.get(8), row.get(9)),
+        ownership(row.get(10)),
+        reading(row.get(11), connection.version),
+        staging_marker(row.get(6)),
+    ])
+}
+
+fn good(name: &'static str, text: impl Into<String>) -> Check {
+    Check { mark: Mark::Good, name, text: text.into(), help: None }
+}
+
+fn lack(mark: Mark, name: &'static str, text: impl Into<String>, help: &str) -> Check {
+    Check { mark, name, text: text.into(), help: Some(help.to_owned()) }
+}
+
+fn version(version: u32) -> Check {
+    match version {
+        130_000.. => good("version", "supported"),
+        _ => lack(Mark::Partly, "version", "older than 13: not tested", "upgrade the server"),
+    }
+}
+
+fn counters(version: Option<&str>, is_loaded: bool) -> Check {
+    let name = "pg_stat_statements";
+    match (version, is_loaded) {
+        (Some(version), true) => good(name, format!("version {version}")),
         (Some(_), false) => lack(
             Mark::Missing,
-            "pg_stat_statements",
+            name,
             "installed, but the server does not load it: no counters",
             "add it to shared_preload_libraries and restart",
         ),
         (None, _) => lack(
             Mark::Missing,
-            "pg_stat_statements",
+            name,
             "not installed: only logs show the workload",
             "CREATE EXTENSION pg_stat_statements;",
         ),
-    });
-    checks.push(if row.get::<_, bool>(3) {
-        good("statistics of others", "visible".to_owned())
-    } else {
-        lack(
+    }
+}
+
+fn visibility(sees_others: bool) -> Check {
+    let name = "statistics of others";
+    match sees_others {
+        true => good(name, "visible"),
+        false => lack(
             Mark::Partly,
-            "statistics of others",
+            name,
             "statements of other roles are hidden",
             "GRANT pg_read_all_stats TO your role;",
-        )
-    });
-    checks.push(match row.get::<_, Option<&str>>(4) {
+        ),
+    }
+}
+
+fn hypopg(version: Option<&str>) -> Check {
+    match version {
         Some(version) => good("hypopg", format!("version {version}")),
         None => lack(
             Mark::Partly,
@@ -80,86 +102,76 @@ pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
             "not installed: index candidates have no estimate, unless analyze --build may build them",
             "CREATE EXTENSION hypopg;",
         ),
-    });
-    let never: Vec<String> = row.get(5);
-    checks.push(match never.first() {
-        None => good("statistics", "every table was analyzed".to_owned()),
-        Some(first) => Check {
-            mark: Mark::Partly,
-            name: "statistics",
-            text: match never.len() {
-                1 => format!("{first} was never analyzed: its plans are guesses"),
-                count => {
-                    format!(
-                        "{count} tables were never analyzed, {first} among them: plans are guesses"
-                    )
-                }
-            },
-            help: Some("ANALYZE;".to_owned()),
+    }
+}
+
+fn statistics(never_analyzed: Vec<String>) -> Check {
+    let text = match &never_analyzed[..] {
+        [] => return good("statistics", "every table was analyzed"),
+        [one] => format!("{one} was never analyzed: its plans are guesses"),
+        [first, ..] => {
+            let count = never_analyzed.len();
+            format!("{count} tables were never analyzed, {first} among them: plans are guesses")
+        }
+    };
+    lack(Mark::Partly, "statistics", text, "ANALYZE;")
+}
+
+fn statement_log(from_ms: i32, prefix: &str) -> Check {
+    let text = match from_ms {
+        0 => {
+            let text = format!("every statement, log_line_prefix = '{prefix}'");
+            return good("statement log", text);
+        }
+        -1 => "statements are not logged: no percentiles, no parameters, no loops".to_owned(),
+        from_ms => {
+            format!("only statements from {from_ms} ms on: loops of quick statements are not seen")
+        }
+    };
+    let help = "ALTER SYSTEM SET log_min_duration_statement = 0; SELECT pg_reload_conf();";
+    lack(Mark::Partly, "statement log", text, help)
+}
+
+fn ownership(foreign: i64) -> Check {
+    if foreign == 0 {
+        return good("ownership", "every table's owner is a role of yours");
+    }
+    let tables = counted(usize::try_from(foreign).unwrap_or(0));
+    lack(
+        Mark::Partly,
+        "ownership",
+        format!("{tables} of other owners: trial and --build cannot index them"),
+        "connect as their owner, or be granted the owner's role",
+    )
+}
+
+fn reading(unreadable: Vec<String>, version: u32) -> Check {
+    let Some(first) = unreadable.first() else {
+        return good("reading", "every table may be read");
+    };
+    let tables = counted(unreadable.len());
+    lack(
+        Mark::Partly,
+        "reading",
+        format!(
+            "{tables} that this role may not read, such as {first}: their statements have no plan"
+        ),
+        // Version 14 has a role for it.
+        match version {
+            140_000.. => "GRANT pg_read_all_data TO your role;",
+            _ => "GRANT SELECT ON ALL TABLES IN SCHEMA … TO your role;",
         },
-    });
-    let from_ms: i32 = row.get(8);
-    checks.push(match from_ms {
-        0 => good(
-            "statement log",
-            format!("every statement, log_line_prefix = '{}'", row.get::<_, &str>(9)),
-        ),
-        -1 => lack(
-            Mark::Partly,
-            "statement log",
-            "statements are not logged: no percentiles, no parameters, no loops",
-            "ALTER SYSTEM SET log_min_duration_statement = 0; SELECT pg_reload_conf();",
-        ),
-        from_ms => lack(
-            Mark::Partly,
-            "statement log",
-            &format!(
-                "only statements from {from_ms} ms on: loops of quick statements are not seen"
-            ),
-            "ALTER SYSTEM SET log_min_duration_statement = 0; SELECT pg_reload_conf();",
-        ),
-    });
-    let foreign: i64 = row.get(10);
-    checks.push(if foreign == 0 {
-        good("ownership", "every table's owner is a role of yours".to_owned())
-    } else {
-        lack(
-            Mark::Partly,
-            "ownership",
-            &format!(
-                "{} of other owners: trial and --build cannot index them",
-                counted(usize::try_from(foreign).unwrap_or(0))
-            ),
-            "connect as their owner, or be granted the owner's role",
-        )
-    });
-    let unreadable: Vec<String> = row.get(11);
-    checks.push(match unreadable.first() {
-        None => good("reading", "every table may be read".to_owned()),
-        Some(first) => lack(
-            Mark::Partly,
-            "reading",
-            &format!(
-                "{} that this role may not read, such as {first}: their statements have no plan",
-                counted(unreadable.len())
-            ),
-            // Version 14 has a role for it.
-            match connection.version {
-                140_000.. => "GRANT pg_read_all_data TO your role;",
-                _ => "GRANT SELECT ON ALL TABLES IN SCHEMA … TO your role;",
-            },
-        ),
-    });
-    let environment: &str = row.get(6);
-    checks.push(if environment.is_empty() {
-        lack(
+    )
+}
+
+fn staging_marker(environment: &str) -> Check {
+    match environment {
+        "" => lack(
             Mark::Partly,
             "staging marker",
             "nothing says that this is staging: trial and --build ask first",
             "ALTER DATABASE … SET pgassay.environment = 'staging';",
-        )
-    } else {
-        good("staging marker", environment.to_owned())
-    });
-    Ok(checks)
+        ),
+        environment => good("staging marker", environment),
+    }
 }

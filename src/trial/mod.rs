@@ -13,4 +13,5 @@ pub mod plan;
 pub mod procedure;
 mod retry_in_set;
 pub mod run;
+mod thin_out;
 pub mod writes;

@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::model::workload::literal::Literal;
 use crate::sql::lex::literal::word;
 use crate::sql::normalize::literal_scan::Span;
-use crate::sql::normalize::normalizer::{Normalized, Source};
+use crate::sql::normalize::normalizer::Normalized;
+use crate::sql::normalize::slot::Source;
 
 /// Forms remembered. Beyond that all are forgotten and met again.
 const MOST: usize = 100_000;

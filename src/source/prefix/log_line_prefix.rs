@@ -1,7 +1,8 @@
 //! `log_line_prefix`: what stands before the severity of each line of a stderr log.
 
-use super::severity::{Fields, severity, severity_at};
-use super::timestamp::looks_like_time;
+use super::derive::{derive, stopping};
+use super::severity::{Fields, severity};
+use crate::source::prefix::timestamp::time_ends;
 
 /// Prefixes in wide use, the most telling first. Each was seen in a distribution's default, a
 /// provider's documentation or another tool's advice.
@@ -158,95 +159,6 @@ impl Prefix {
     }
 }
 
-/// A prefix read off one line, by what its parts look like.
-fn derive(line: &str) -> Option<String> {
-    let head = &line[..severity_at(line)?];
-    let mut out = String::new();
-    let mut at = 0;
-    while at < head.len() {
-        let rest = &head[at..];
-        let (escape, length) = part_at(rest, &out).unwrap_or_else(|| {
-            let c = rest.chars().next().unwrap_or(' ');
-            (if c == '%' { "%%".to_owned() } else { c.to_string() }, c.len_utf8())
-        });
-        out.push_str(&escape);
-        at += length;
-    }
-    Some(out)
-}
-
-/// The same, where lines of background processes have nothing from the user on.
-fn stopping(source: &str) -> Option<String> {
-    let user = source.find("%u").filter(|_| !source.contains("%q"))?;
-    let from = source[..user].rfind(' ')? + 1;
-    Some(format!("{}%q{}", &source[..from], &source[from..]))
-}
-
-/// The escape that the beginning of `rest` looks like, and its length; `before` is what was derived
-/// so far.
-fn part_at(rest: &str, before: &str) -> Option<(String, usize)> {
-    let run = |allowed: fn(char) -> bool| rest.find(|c: char| !allowed(c)).unwrap_or(rest.len());
-    let has = |escape: &str| before.contains(escape);
-    if let Some(end) = looks_like_time(rest.as_bytes()) {
-        let escape = if rest[..end].contains('.') {
-            "%m"
-        } else if has("%m") || has("%t") {
-            "%s"
-        } else {
-            "%t"
-        };
-        let length = time_ends(rest.as_bytes()).map_or(end, |(likely, _)| likely);
-        return Some((escape.to_owned(), length));
-    }
-    for (key, escape) in [
-        ("user=", "%u"),
-        ("db=", "%d"),
-        ("database=", "%d"),
-        ("app=", "%a"),
-        ("application=", "%a"),
-        ("client=", "%h"),
-        ("host=", "%h"),
-    ] {
-        if let Some(value) = rest.strip_prefix(key) {
-            let end = value.find([',', ' ', ']', '|', ';']).unwrap_or(value.len());
-            return Some((format!("{key}{escape}"), key.len() + end));
-        }
-    }
-    let digits = run(|c| c.is_ascii_digit());
-    let after = rest[digits..].chars().next().unwrap_or(' ');
-    let hex = run(|c| c.is_ascii_hexdigit());
-    let session = rest[hex..]
-        .strip_prefix('.')
-        .map(|pid| hex + 1 + pid.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(pid.len()));
-    if let Some(length) = session.filter(|length| hex >= 8 && *length > hex + 1) {
-        // An epoch with milliseconds has ten digits; a session id has eight, hexadecimal.
-        return Some((if digits == 10 { "%n" } else { "%c" }.to_owned(), length));
-    }
-    if digits > 0 && after == '/' {
-        let length = run(|c| c.is_ascii_digit() || c == '/');
-        return Some(("%v".to_owned(), length));
-    }
-    if digits == 5 && rest.starts_with("00000") {
-        return Some(("%e".to_owned(), 5));
-    }
-    if digits > 0 && !after.is_alphanumeric() && after != '.' {
-        let escape = ["%p", "%l", "%x"].into_iter().find(|escape| !has(escape))?;
-        return Some((escape.to_owned(), digits));
-    }
-    let word = run(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '[' | ']'));
-    if word > 0 && rest[word..].starts_with('@') && !has("%u") {
-        let ends = |text: &str| text.find([' ', ':', '|', ',', '/', ']']).unwrap_or(text.len());
-        let database = word + 1 + ends(&rest[word + 1..]);
-        return Some(match rest[database..].strip_prefix('/') {
-            Some(application) if !has("%a") => {
-                ("%u@%d/%a".to_owned(), database + 1 + ends(application))
-            }
-            _ => ("%u@%d".to_owned(), database),
-        });
-    }
-    None
-}
-
 /// What is left of `line` behind the prefix, taking the likeliest end of each value: nearly every
 /// line is as it seems.
 fn straight<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Option<&'a [u8]> {
@@ -326,7 +238,7 @@ fn ends(letter: char, line: &[u8], next: Option<&Part>) -> Vec<usize> {
 }
 
 /// Bytes that the value of an escape is made of; `None` where it may hold anything.
-fn allowed(letter: char) -> Option<fn(&u8) -> bool> {
+pub(crate) fn allowed(letter: char) -> Option<fn(&u8) -> bool> {
     Some(match letter {
         'n' => |b| b.is_ascii_digit() || *b == b'.',
         'p' | 'P' | 'l' | 'x' => u8::is_ascii_digit,
@@ -357,28 +269,6 @@ fn next_text(line: &[u8], next: &Part, from: usize) -> Option<usize> {
         text => memchr::memmem::find(rest, text),
     };
     found.map(|at| from + at)
-}
-
-/// End of a time with its zone, and the other end it may have.
-fn time_ends(line: &[u8]) -> Option<(usize, Option<usize>)> {
-    let padding = line.iter().take_while(|byte| **byte == b' ').count();
-    let end = padding + looks_like_time(&line[padding..])?;
-    let zone = &line[end..];
-    let length = match zone.strip_prefix(b" ") {
-        Some(zone) => {
-            let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-_/<>".contains(byte);
-            1 + zone.iter().take_while(|byte| is_part(byte)).count()
-        }
-        None => 0,
-    };
-    // An offset may carry minutes behind a colon, and a colon may also follow the time.
-    let minutes = zone.get(length..length + 3).is_some_and(|minutes| {
-        minutes[0] == b':'
-            && minutes[1..].iter().all(u8::is_ascii_digit)
-            && zone[..length].iter().any(|byte| b"+-".contains(byte))
-    });
-    let plain = end + length;
-    Some(if minutes { (plain + 3, Some(plain)) } else { (plain, None) })
 }
 
 fn store<'a>(letter: char, value: &'a [u8], fields: &mut Fields<'a>) {

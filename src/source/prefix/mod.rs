@@ -3,6 +3,7 @@
 //! In: a line. Out: its fields and the rest of the line.
 //! Never: the text of the message.
 
+pub mod derive;
 pub mod log_line_prefix;
 pub(crate) mod loose_prefix;
 pub(crate) mod severity;

@@ -145,6 +145,28 @@ fn offset_seconds(zone: &[u8]) -> i64 {
     sign * (hours * 3600 + minutes * 60)
 }
 
+/// End of a time with its zone, and the other end it may have.
+pub(super) fn time_ends(line: &[u8]) -> Option<(usize, Option<usize>)> {
+    let padding = line.iter().take_while(|byte| **byte == b' ').count();
+    let end = padding + looks_like_time(&line[padding..])?;
+    let zone = &line[end..];
+    let length = match zone.strip_prefix(b" ") {
+        Some(zone) => {
+            let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-_/<>".contains(byte);
+            1 + zone.iter().take_while(|byte| is_part(byte)).count()
+        }
+        None => 0,
+    };
+    // An offset may carry minutes behind a colon, and a colon may also follow the time.
+    let minutes = zone.get(length..length + 3).is_some_and(|minutes| {
+        minutes[0] == b':'
+            && minutes[1..].iter().all(u8::is_ascii_digit)
+            && zone[..length].iter().any(|byte| b"+-".contains(byte))
+    });
+    let plain = end + length;
+    Some(if minutes { (plain + 3, Some(plain)) } else { (plain, None) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,4 +6,6 @@
 pub mod fingerprint;
 pub mod literal_scan;
 pub mod normalizer;
+mod output;
 pub mod redact;
+pub mod slot;

@@ -3,11 +3,11 @@
 //!
 //! Works on tokens, so that it never fails. Normalizing a normalized text changes nothing.
 
-use crate::model::workload::literal::Literal;
+use super::output::{Last, Output};
+use super::slot::Slot;
 use crate::sql::lex::identifier::is_plain;
 use crate::sql::lex::keyword::is_shown_in_capitals;
 use crate::sql::lex::lexer::{Kind, Token, tokens};
-use crate::sql::lex::literal::{unquote, word};
 
 /// A statement without its literals, and where each `$n` of it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,35 +19,6 @@ pub struct Normalized<'a> {
     pub kept: Vec<usize>,
 }
 
-/// What stood in the place of one `$n`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Slot<'a> {
-    pub source: Source<'a>,
-    /// Elements of the list that shrank to this position; 1 for a scalar.
-    pub elements: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Source<'a> {
-    /// A literal in the text, or one of the words `TRUE`, `FALSE` and `NULL`.
-    Constant { token: Token<'a>, negative: bool },
-    /// `$n` in the text as sent, from 1.
-    Parameter(usize),
-}
-
-impl Slot<'_> {
-    /// The value, with `parameters` as they came with the execution; `None` when it is not known.
-    pub fn value(&self, parameters: &[Literal]) -> Option<Literal> {
-        match self.source {
-            Source::Parameter(number) => parameters.get(number.checked_sub(1)?).cloned(),
-            Source::Constant { token, negative } => Some(word(token.text).unwrap_or_else(|| {
-                let value = unquote(token.text.as_bytes(), negative);
-                Literal::text(String::from_utf8_lossy(&value))
-            })),
-        }
-    }
-}
-
 /// Normalizes one statement.
 pub fn normalize(sql: &str) -> Normalized<'_> {
     let mut tokens: Vec<Token<'_>> = tokens(sql).collect();
@@ -56,22 +27,18 @@ pub fn normalize(sql: &str) -> Normalized<'_> {
     }
     let mut writer = Writer {
         tokens: &tokens,
-        out: String::with_capacity(sql.len().min(4096)),
-        slots: Vec::new(),
+        output: Output::with_capacity(sql.len().min(4096)),
         kept: Vec::new(),
         depth: 0,
         by_list_depth: None,
-        last: Last::Start,
     };
     writer.run();
-    Normalized { text: writer.out, slots: writer.slots, kept: writer.kept }
+    let Writer { output, kept, .. } = writer;
+    Normalized { text: output.text, slots: output.slots, kept }
 }
 
-/// Words that may follow a position in an `ORDER BY` or `GROUP BY` list.
-const AFTER_POSITION: &[&str] = &[
-    "asc",
-    "desc",
-    "nulls",
+/// Words that end an `ORDER BY` or `GROUP BY` list.
+const AFTER_LIST: [&str; 12] = [
     "limit",
     "offset",
     "having",
@@ -81,35 +48,20 @@ const AFTER_POSITION: &[&str] = &[
     "fetch",
     "for",
     "window",
-    "order",
     "rows",
     "range",
     "groups",
 ];
-
-/// What was written last, as far as spacing and meaning depend on it.
-#[derive(Clone, Copy, PartialEq)]
-enum Last {
-    Start,
-    Word { capital: bool },
-    Value,
-    Open,
-    Close,
-    Dot,
-    Cast,
-    Comma,
-    Operator,
-}
+/// Other words that may follow a position in such a list.
+const AFTER_POSITION: [&str; 4] = ["asc", "desc", "nulls", "order"];
 
 struct Writer<'t, 'a> {
     tokens: &'t [Token<'a>],
-    out: String,
-    slots: Vec<Slot<'a>>,
+    output: Output<'a>,
     kept: Vec<usize>,
     depth: usize,
     /// Depth of the `ORDER BY` or `GROUP BY` list we are in: a bare integer there is a position.
     by_list_depth: Option<usize>,
-    last: Last,
 }
 
 impl<'t, 'a> Writer<'t, 'a> {
@@ -135,7 +87,7 @@ impl<'t, 'a> Writer<'t, 'a> {
         let Some(verb) = NAMED.iter().find(|verb| first.is_word(verb)) else {
             return self.rollback_to();
         };
-        self.out = format!("{} $1", verb.to_uppercase());
+        self.output.text = format!("{} $1", verb.to_uppercase());
         true
     }
 
@@ -153,7 +105,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             let Some(kind) = kind.map(|token| token.text.to_ascii_uppercase()) else {
                 return false;
             };
-            self.out = format!("SET {kind} $1");
+            self.output.text = format!("SET {kind} $1");
             return true;
         };
         let is_name = |t: &Token<'_>| matches!(t.kind, Kind::Word | Kind::QuotedIdent) || t.is(".");
@@ -161,7 +113,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             return false;
         }
         self.copy(0, at);
-        self.out.push_str(" = $1");
+        self.output.text.push_str(" = $1");
         true
     }
 
@@ -170,7 +122,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             && self.tokens[0].is_word("rollback")
             && self.tokens.iter().any(|token| token.is_word("to"));
         if is {
-            self.out.push_str("ROLLBACK TO $1");
+            self.output.text.push_str("ROLLBACK TO $1");
         }
         is
     }
@@ -184,11 +136,11 @@ impl<'t, 'a> Writer<'t, 'a> {
                 // What is cut short stays as it is.
                 let inner = token.text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
                 let plain = inner.filter(|name| is_plain(name) && !is_shown_in_capitals(name));
-                self.emit(plain.unwrap_or(token.text), Last::Word { capital: false });
+                self.output.emit(plain.unwrap_or(token.text), Last::Word { capital: false });
                 at + 1
             }
             Kind::String | Kind::Parameter => {
-                self.value(token, false, 1);
+                self.output.value(token, false, 1);
                 at + 1
             }
             Kind::Number => self.number(at),
@@ -204,13 +156,13 @@ impl<'t, 'a> Writer<'t, 'a> {
         let next = self.tokens.get(at + 1);
         let is_constant = matches!(lower.as_str(), "true" | "false" | "null");
         if is_constant && !self.is_no_value(at) {
-            self.value(token, false, 1);
+            self.output.value(token, false, 1);
             return at + 1;
         }
         self.note_by_list(at, &lower);
         // After a dot every word is a name.
-        let capital = self.last != Last::Dot && is_shown_in_capitals(&lower);
-        self.emit(
+        let capital = self.output.last != Last::Dot && is_shown_in_capitals(&lower);
+        self.output.emit(
             if capital { lower.to_uppercase() } else { lower.clone() }.as_str(),
             Last::Word { capital },
         );
@@ -230,7 +182,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             self.tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
         };
         self.follows(at, &["is", "not", "nulls", "default", "as"])
-            || self.last == Last::Dot
+            || self.output.last == Last::Dot
             || (is(at + 1, &["on"]) && is(at + 2, &["null", "empty", "error"]))
             || (self.follows(at, &["on"]) && at > 1 && is(at - 2, &["null", "absent"]))
     }
@@ -243,22 +195,7 @@ impl<'t, 'a> Writer<'t, 'a> {
     fn note_by_list(&mut self, at: usize, lower: &str) {
         if lower == "by" && self.follows(at, &["order", "group"]) {
             self.by_list_depth = Some(self.depth);
-        } else if matches!(
-            lower,
-            "limit"
-                | "offset"
-                | "having"
-                | "union"
-                | "except"
-                | "intersect"
-                | "fetch"
-                | "for"
-                | "window"
-                | "rows"
-                | "range"
-                | "groups"
-        ) && self.by_list_depth == Some(self.depth)
-        {
+        } else if AFTER_LIST.contains(&lower) && self.by_list_depth == Some(self.depth) {
             self.by_list_depth = None;
         }
     }
@@ -266,15 +203,17 @@ impl<'t, 'a> Writer<'t, 'a> {
     fn number(&mut self, at: usize) -> usize {
         let token = self.tokens[at];
         let in_by_list = self.by_list_depth == Some(self.depth)
-            && (self.follows(at, &["by"]) || self.last == Last::Comma);
+            && (self.follows(at, &["by"]) || self.output.last == Last::Comma);
         let alone = self.tokens.get(at + 1).is_none_or(|next| {
-            next.is(",") || next.is(")") || AFTER_POSITION.iter().any(|word| next.is_word(word))
+            next.is(",")
+                || next.is(")")
+                || AFTER_LIST.iter().chain(&AFTER_POSITION).any(|word| next.is_word(word))
         });
         if in_by_list && alone && token.text.bytes().all(|byte| byte.is_ascii_digit()) {
             self.kept.push(token.start);
-            self.emit(token.text, Last::Value);
+            self.output.emit(token.text, Last::Value);
         } else {
-            self.value(token, false, 1);
+            self.output.value(token, false, 1);
         }
         at + 1
     }
@@ -313,7 +252,7 @@ impl<'t, 'a> Writer<'t, 'a> {
                 "," => Last::Comma,
                 _ => Last::Value,
             };
-            self.emit(token.text, last);
+            self.output.emit(token.text, last);
         }
         close + 1
     }
@@ -341,12 +280,12 @@ impl<'t, 'a> Writer<'t, 'a> {
                 _ => return open,
             }
         }
-        self.emit(opener, Last::Open);
+        self.output.emit(opener, Last::Open);
         if let (Some((token, negative)), Some((from, to))) = (first, cast_end) {
-            self.value(token, negative, elements);
+            self.output.value(token, negative, elements);
             self.copy(from, to);
         }
-        self.emit(closer, Last::Close);
+        self.output.emit(closer, Last::Close);
         at + 1
     }
 
@@ -394,7 +333,7 @@ impl<'t, 'a> Writer<'t, 'a> {
     /// The rows behind `VALUES`: only the first is written.
     fn values(&mut self, open: usize) -> usize {
         let mut end = self.close_of(open);
-        let first_slot = self.slots.len();
+        let first_slot = self.output.slots.len();
         self.copy(open, end);
         let mut rows = 1;
         while self.tokens.get(end).is_some_and(|t| t.is(","))
@@ -403,7 +342,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             end = self.close_of(end + 1);
             rows += 1;
         }
-        for slot in &mut self.slots[first_slot..] {
+        for slot in &mut self.output.slots[first_slot..] {
             slot.elements *= rows;
         }
         end
@@ -443,7 +382,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             "." => Last::Dot,
             _ => Last::Operator,
         };
-        self.emit(token.text, last);
+        self.output.emit(token.text, last);
         at + 1
     }
 
@@ -453,66 +392,27 @@ impl<'t, 'a> Writer<'t, 'a> {
         // same and so does this: `=-` before a number is `=` and a sign.
         let (operator, sign) = match token.text.strip_suffix('-') {
             Some(rest) if self.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Number) => {
-                (rest, self.expects_operand() || !rest.is_empty())
+                (rest, self.output.expects_operand() || !rest.is_empty())
             }
             _ => (token.text, false),
         };
         if !sign {
             let last = if token.text == "::" { Last::Cast } else { Last::Operator };
-            self.emit(token.text, last);
+            self.output.emit(token.text, last);
             return at + 1;
         }
         if !operator.is_empty() {
-            self.emit(operator, Last::Operator);
+            self.output.emit(operator, Last::Operator);
         }
-        self.value(self.tokens[at + 1], true, 1);
+        self.output.value(self.tokens[at + 1], true, 1);
         at + 2
-    }
-
-    /// An operand must come next, so a minus is a sign.
-    fn expects_operand(&self) -> bool {
-        match self.last {
-            Last::Value | Last::Close | Last::Dot => false,
-            Last::Word { capital } => capital,
-            Last::Start | Last::Open | Last::Cast | Last::Comma | Last::Operator => true,
-        }
-    }
-
-    fn value(&mut self, token: Token<'a>, negative: bool, elements: usize) {
-        let source = match token.kind {
-            Kind::Parameter => Source::Parameter(token.text[1..].parse().unwrap_or(0)),
-            _ => Source::Constant { token, negative },
-        };
-        self.slots.push(Slot { source, elements });
-        let number = self.slots.len();
-        self.emit(&format!("${number}"), Last::Value);
-    }
-
-    fn emit(&mut self, text: &str, last: Last) {
-        if self.needs_space(last) {
-            self.out.push(' ');
-        }
-        self.out.push_str(text);
-        self.last = last;
-    }
-
-    fn needs_space(&self, next: Last) -> bool {
-        match (self.last, next) {
-            (Last::Start | Last::Open | Last::Dot | Last::Cast, _) => false,
-            // Two operators must not grow together into a third.
-            (Last::Operator, Last::Cast) => true,
-            (_, Last::Comma | Last::Close | Last::Dot | Last::Cast) => false,
-            // A call binds to its name; a keyword stands off.
-            (Last::Word { capital }, Last::Open) => capital,
-            (Last::Value | Last::Close, Last::Open) => false,
-            _ => true,
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::workload::literal::Literal;
 
     fn text(sql: &str) -> String {
         normalize(sql).text
@@ -586,15 +486,5 @@ mod tests {
             let once = text(sql);
             assert_eq!(text(&once), once, "of {sql}");
         }
-    }
-
-    #[test]
-    fn values_come_from_the_text_or_from_the_parameters() {
-        let normalized = normalize("SELECT 1 WHERE a = $2 AND b = 'it''s' AND c = $1");
-        let parameters = [Literal::text("one"), Literal::text("two")];
-        let values: Vec<_> = normalized.slots.iter().map(|slot| slot.value(&parameters)).collect();
-        assert_eq!(values[1], Some(Literal::text("two")));
-        assert_eq!(values[2], Some(Literal::text("it's")));
-        assert_eq!(values[3], Some(Literal::text("one")));
     }
 }

@@ -1,6 +1,6 @@
 //! One condition at a time: what it says about which column.
 
-use sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, Expr, Function, Query, UnaryOperator};
 
 use super::expr_walk::{conjuncts, is_name, joined_by, names, slots, unqualified};
 use super::operator::{condition_call, operator, turned};
@@ -59,46 +59,7 @@ pub fn classify<'e>(
     };
     match expr {
         Expr::BinaryOp { left, op, right } => {
-            let operator = match op {
-                BinaryOperator::Or if let Some(wanted) = if_given(left, right) => {
-                    return match classify(wanted, scope, scans, catalog) {
-                        Conjunct::Filter { scan, predicate } => {
-                            Conjunct::Alternatives { scan, filters: vec![vec![predicate]] }
-                        }
-                        _ => Conjunct::Other,
-                    };
-                }
-                BinaryOperator::Or => {
-                    return any_of(expr, scope, scans, catalog)
-                        .or_else(|| alternatives(expr, scope, scans, catalog))
-                        .unwrap_or(Conjunct::Other);
-                }
-                // An AND inside of an OR says nothing that holds for every row.
-                BinaryOperator::And => return Conjunct::Other,
-                op => operator(op),
-            };
-            if let (Expr::Tuple(left), Expr::Tuple(right)) = (&**left, &**right) {
-                return rows(operator, left, &[right], &key_of);
-            }
-            if operator == Operator::Equal {
-                let (l, r) =
-                    (scope.column(left, scans, catalog), scope.column(right, scans, catalog));
-                if let (Some(left), Some(right)) = (l, r) {
-                    return Conjunct::Join { left, right };
-                }
-            }
-            let found = filter(left, operator, &[right]);
-            let found = match turned(op) {
-                Some(turned) => found.or(|| filter(right, turned, &[left])),
-                None => found,
-            };
-            match operator {
-                Operator::Equal => {
-                    let pairs = [(&**left, &**right), (right, left)];
-                    found.or(|| lookups(&pairs, scope, scans, catalog))
-                }
-                _ => found,
-            }
+            comparison(expr, (left, op, right), &filter, (scope, scans, catalog))
         }
         Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
             filter(left, Operator::In, &[right])
@@ -129,24 +90,7 @@ pub fn classify<'e>(
         | Expr::SimilarTo { negated: false, expr, pattern, .. } => {
             filter(expr, Operator::ILike, &[pattern])
         }
-        Expr::Function(function) => {
-            let Some((operator, arguments)) = condition_call(function) else {
-                return Conjunct::Other;
-            };
-            let own = |at: usize| {
-                let others: Vec<&Expr> = arguments
-                    .iter()
-                    .enumerate()
-                    .filter(|(n, _)| *n != at)
-                    .map(|(_, e)| *e)
-                    .collect();
-                filter(arguments[at], operator, &others)
-            };
-            match operator {
-                Operator::Contains => own(0).or(|| own(1)),
-                _ => own(0),
-            }
-        }
+        Expr::Function(function) => call(function, &filter),
         Expr::IsNull(inner) => filter(inner, Operator::IsNull, &[]),
         Expr::IsNotNull(inner) => filter(inner, Operator::IsNotNull, &[]),
         Expr::IsTrue(inner) | Expr::IsFalse(inner) => filter(inner, Operator::Equal, &[]),
@@ -155,6 +99,71 @@ pub fn classify<'e>(
         }
         expr if is_name(expr) => filter(expr, Operator::Equal, &[]),
         _ => Conjunct::Other,
+    }
+}
+
+/// Makes a filter of a key, an operator and the values beside it, where it is one.
+type Filter<'f, 'e> = dyn Fn(&Expr, Operator, &[&Expr]) -> Conjunct<'e> + 'f;
+
+fn comparison<'e>(
+    expr: &'e Expr,
+    (left, op, right): (&'e Expr, &BinaryOperator, &'e Expr),
+    filter: &Filter<'_, 'e>,
+    (scope, scans, catalog): (&Scope<'_>, &[Scan], Option<&Catalog>),
+) -> Conjunct<'e> {
+    let operator = match op {
+        BinaryOperator::Or if let Some(wanted) = if_given(left, right) => {
+            return match classify(wanted, scope, scans, catalog) {
+                Conjunct::Filter { scan, predicate } => {
+                    Conjunct::Alternatives { scan, filters: vec![vec![predicate]] }
+                }
+                _ => Conjunct::Other,
+            };
+        }
+        BinaryOperator::Or => {
+            return any_of(expr, scope, scans, catalog)
+                .or_else(|| alternatives(expr, scope, scans, catalog))
+                .unwrap_or(Conjunct::Other);
+        }
+        // An AND inside of an OR says nothing that holds for every row.
+        BinaryOperator::And => return Conjunct::Other,
+        op => operator(op),
+    };
+    if let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) {
+        return rows(operator, left, &[right], &|expr| key(expr, scope, scans, catalog));
+    }
+    if operator == Operator::Equal {
+        let (l, r) = (scope.column(left, scans, catalog), scope.column(right, scans, catalog));
+        if let (Some(left), Some(right)) = (l, r) {
+            return Conjunct::Join { left, right };
+        }
+    }
+    let found = filter(left, operator, &[right]);
+    let found = match turned(op) {
+        Some(turned) => found.or(|| filter(right, turned, &[left])),
+        None => found,
+    };
+    match operator {
+        Operator::Equal => {
+            found.or(|| lookups(&[(left, right), (right, left)], scope, scans, catalog))
+        }
+        _ => found,
+    }
+}
+
+/// A function that is a condition, such as `starts_with(a, $1)`.
+fn call<'e>(function: &'e Function, filter: &Filter<'_, 'e>) -> Conjunct<'e> {
+    let Some((operator, arguments)) = condition_call(function) else {
+        return Conjunct::Other;
+    };
+    let own = |at: usize| {
+        let others = arguments.iter().enumerate().filter(|(number, _)| *number != at);
+        let others: Vec<&Expr> = others.map(|(_, argument)| *argument).collect();
+        filter(arguments[at], operator, &others)
+    };
+    match operator {
+        Operator::Contains => own(0).or(|| own(1)),
+        _ => own(0),
     }
 }
 
