@@ -28,7 +28,6 @@ pub struct Subject {
     pub table: Option<TableName>,
     pub columns: Vec<String>,
     pub index: Option<String>,
-    pub policy: Option<String>,
     pub query: Option<Fingerprint>,
     pub parent_query: Option<Fingerprint>,
 }

@@ -9,10 +9,6 @@ use super::workload::fingerprint::Fingerprint;
 pub enum Kind {
     CreateIndex,
     DropIndex,
-    Policy,
-    Grant,
-    Rewrite,
-    Batch,
 }
 
 impl Kind {
@@ -20,10 +16,6 @@ impl Kind {
         match self {
             Kind::CreateIndex => "create-index",
             Kind::DropIndex => "drop-index",
-            Kind::Policy => "policy",
-            Kind::Grant => "grant",
-            Kind::Rewrite => "rewrite",
-            Kind::Batch => "batch",
         }
     }
 }

@@ -113,7 +113,7 @@ fn subject(subject: &Subject) -> RunSubject {
         table: subject.table.as_ref().map(ToString::to_string),
         columns: subject.columns.clone(),
         index: subject.index.clone(),
-        policy: subject.policy.clone(),
+        policy: None,
         query: subject.query.map(|fingerprint| fingerprint.to_string()),
         parent_query: subject.parent_query.map(|fingerprint| fingerprint.to_string()),
     }

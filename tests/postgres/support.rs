@@ -11,18 +11,11 @@ use pgassay::pg::cluster::{Throwaway, find_server};
 use pgassay::pg::connect::connection::Connection;
 use pgassay::pg::connect::settings::Settings;
 
-/// Where the programs of a server are; `None` is a loud pass, or a failure where one is required.
+/// Where the programs of a server are. Without them a test on a server has nothing to do and passes;
+/// `a_server_is_installed` fails for all of them.
 pub fn programs() -> Option<PathBuf> {
     let given = std::env::var_os("PGASSAY_POSTGRES_BIN").map(PathBuf::from);
-    let found = find_server(given.as_deref(), &std::env::var("PATH").unwrap_or_default());
-    if found.is_none() {
-        assert!(
-            std::env::var_os("PGASSAY_REQUIRE_POSTGRES").is_none(),
-            "PGASSAY_REQUIRE_POSTGRES is set and no PostgreSQL server is installed"
-        );
-        eprintln!("NOT TESTED: no PostgreSQL server is installed");
-    }
-    found
+    find_server(given.as_deref(), &std::env::var("PATH").unwrap_or_default())
 }
 
 /// The server that the tests share. Its watchdog stops it when the test process ends.

@@ -120,5 +120,7 @@ mod tests {
     fn what_is_not_partial_or_not_understood_has_none() {
         assert_eq!(of("(seller)", "true"), None);
         assert_eq!(of("(seller) WHERE paid > total", "true"), None);
+        assert_eq!(of("USING hash (seller) WHERE deleted IS NULL", "seller = 7"), None);
+        assert_eq!(of("(lower(status)) WHERE deleted IS NULL", "status > 'a'"), None);
     }
 }

@@ -223,5 +223,8 @@ mod tests {
         let mut out = Vec::new();
         unescape(b"a#011b#012c #1 #999", &mut out);
         assert_eq!(out, b"a\tb\nc #1 #999");
+        // Octal digits alone are text: only control characters are escaped, and their first digit is 0.
+        unescape(b"order #123#011", &mut out);
+        assert_eq!(out, b"order #123\t");
     }
 }
