@@ -6,9 +6,9 @@ use pgassay::pg::connect::error::PgError;
 use pgassay::pg::session::execute::Answer;
 use pgassay::stats::random::Random;
 use pgassay::trial::plan::schedule::round;
-use pgassay::trial::plan::statements::Replayed;
+use pgassay::trial::plan::statements::ReplayedStatement;
 use pgassay::trial::run::compare::compare;
-use pgassay::trial::run::replay::{Executed, Outcome, Session, Sessions, run_round};
+use pgassay::trial::run::replay::{Executed, ReplayedArms, Session, Sessions, run_round};
 
 /// A session whose latencies are log-normal around a scale; nothing sleeps.
 struct Scripted {
@@ -49,11 +49,11 @@ fn trial_of(
 ) -> Verdict {
     let mut random = Random::new(seed);
     let all = std::iter::once(0..executions).collect::<Vec<_>>();
-    let queries = vec![Replayed {
+    let queries = vec![ReplayedStatement {
         samples: vec![Sample { text: "SELECT 1".into(), parameters: Vec::new() }; SETS],
         limit_ms,
     }];
-    let mut outcomes = vec![Outcome::default()];
+    let mut outcomes = vec![ReplayedArms::default()];
     for block in 0..4 {
         let mut session = |scale: f64, digest| Scripted {
             random: Random::new(random.next_u64()),

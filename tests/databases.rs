@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pgassay::model::workload::Workload;
 use pgassay::source::collect::collector::Collector;
 use pgassay::source::format::framer::Options;
-use pgassay::source::message::database::{Wanted, choose};
+use pgassay::source::message::database::{DatabaseFilter, choose};
 use pgassay::source::{capture, read};
 
 /// Executions of the extended protocol, whose time is apart from parse and bind, of two databases that
@@ -54,7 +54,7 @@ fn of(mut collector: Collector, database: Option<&str>) -> Workload {
 
 fn only(collector: &mut Collector, name: &str) {
     let (read, all) = collector.shares();
-    let choice = choose(&read, all, Wanted::Only(name)).unwrap();
+    let choice = choose(&read, all, DatabaseFilter::Only(name)).unwrap();
     collector.leave_out(&choice.left_out);
 }
 

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use pgassay::sql::lex::lexer::{Kind, Token, tokens};
+use pgassay::sql::lex::lexer::{Token, TokenKind, tokens};
 use pgassay::sql::normalize::fingerprint::fingerprint;
 use pgassay::sql::normalize::normalizer::normalize;
 use pgassay::sql::resolve::resolver;
@@ -114,9 +114,9 @@ fn looser(normalized: &str, steps: usize) -> String {
     while at < list.len() {
         let token = list[at];
         let before = words.last().map(String::as_str);
-        let is_type = token.kind == Kind::Word
+        let is_type = token.kind == TokenKind::Word
             && list.get(at + 1).is_some_and(|next| {
-                next.kind == Kind::Parameter && token.text.chars().all(|c| !c.is_uppercase())
+                next.kind == TokenKind::Parameter && token.text.chars().all(|c| !c.is_uppercase())
             });
         if steps > 0 && (is_type || token.is_word("interval")) {
             at += 1;
@@ -140,10 +140,10 @@ fn looser(normalized: &str, steps: usize) -> String {
                 continue;
             }
             words.push(match token.kind {
-                Kind::Word if steps > 4 && token.is_word("in") => "=".to_owned(),
-                Kind::Word if steps > 4 && token.is_word("default") => "$".to_owned(),
-                Kind::Parameter => "$".to_owned(),
-                Kind::Word | Kind::QuotedIdent if steps > 1 => {
+                TokenKind::Word if steps > 4 && token.is_word("in") => "=".to_owned(),
+                TokenKind::Word if steps > 4 && token.is_word("default") => "$".to_owned(),
+                TokenKind::Parameter => "$".to_owned(),
+                TokenKind::Word | TokenKind::QuotedIdent if steps > 1 => {
                     token.text.replace(|c: char| c.is_ascii_digit(), "")
                 }
                 _ => token.text.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use pgassay::index::ddl::{Build, create, name};
+use pgassay::index::ddl::{BuildMode, create, name};
 use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
 use pgassay::source::collect::collector::Collector;
@@ -125,7 +125,7 @@ proptest! {
         };
         let made = name(&plan);
         prop_assert!(made.len() <= 63);
-        let sql = create(&plan, &made, Build::Concurrently);
+        let sql = create(&plan, &made, BuildMode::Concurrently);
         prop_assert!(parser::parse(&sql).is_ok(), "{}", sql);
     }
 }

@@ -1,14 +1,14 @@
 //! The choice among candidates, held against the best of all choices.
 
-use pgassay::advice::cost::statement_weight::Weighed;
+use pgassay::advice::cost::statement_weight::WeightedStatement;
 use pgassay::advice::cost::what_if::Costs;
 use pgassay::advice::input::Limits;
-use pgassay::advice::select::budget::{Priced, Room};
+use pgassay::advice::select::budget::{Budget, Priced};
 use pgassay::advice::select::iterate::bundles;
 use pgassay::advice::select::selection::Selection;
 use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::model::whatif::{Planned, Statistics, WhatIf};
+use pgassay::model::whatif::{PlanCost, Statistics, WhatIf};
 use pgassay::model::workload::{Query, Workload};
 use pgassay::source::collect::collector::Collector;
 use pgassay::source::format::framer::Options;
@@ -85,13 +85,13 @@ impl WhatIf for Joins {
         Ok(())
     }
 
-    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<Planned, String> {
+    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<PlanCost, String> {
         self.asked += 1;
         let statement = query.normalized.trim_start_matches("SELECT s").parse().unwrap();
         let set: Vec<usize> = indexes.iter().map(|plan| number(plan)).collect();
         let (cost, used) = self.planned(statement, &set);
         let used = used.iter().map(|at| set.iter().position(|own| own == at).unwrap()).collect();
-        Ok(Planned { cost, full_cost: cost, used, ..Planned::default() })
+        Ok(PlanCost { cost, full_cost: cost, used, ..PlanCost::default() })
     }
 
     fn statistics(&mut self) -> &mut dyn Statistics {
@@ -185,7 +185,7 @@ impl Instance {
     /// What all statements and all writes take with a set; infinite where that has no room, or has two of which only
     /// one may be there.
     fn whole(&self, set: &[usize]) -> f64 {
-        let room = Room::of(self.limits, 0.0);
+        let room = Budget::of(self.limits, 0.0);
         let bytes = set.iter().map(|at| self.sizes[*at]).sum::<f64>();
         if room.bytes.is_some_and(|most| bytes > most)
             || room.indexes.is_some_and(|most| set.len() > most)
@@ -214,10 +214,10 @@ impl Instance {
         let mut costs = Costs::new(workload, plans(), &mut joins);
         assert!(costs.check().is_empty());
         (0..STATEMENTS).for_each(|statement| costs.concerns(statement, all.clone()));
-        let statements: Vec<Weighed> = (0..STATEMENTS)
+        let statements: Vec<WeightedStatement> = (0..STATEMENTS)
             .map(|query| {
                 let cost = costs.cost(query, &[]).unwrap();
-                Weighed { query, weight: self.weights[query], cost, least_change: 0.0 }
+                WeightedStatement { query, weight: self.weights[query], cost, least_change: 0.0 }
             })
             .collect();
         let candidates: Vec<Priced> = (0..CANDIDATES)
@@ -236,10 +236,10 @@ impl Instance {
         let relevant = (0..STATEMENTS).map(|statement| (statement, all.clone())).collect();
         let bundles = bundles(&mut costs, &relevant, &statements);
         let prices = (self.weights.iter().sum(), 0.0);
-        let unlimited = Room::default();
+        let unlimited = Budget::default();
         let (first, same) = (statements.clone(), candidates.clone());
         let wanted = Selection::new(&mut costs, first, same, &bundles, unlimited, prices).from(&[]);
-        let room = Room::of(self.limits, 0.0);
+        let room = Budget::of(self.limits, 0.0);
         Selection::new(&mut costs, statements, candidates, &bundles, room, prices)
             .of(&wanted.candidates)
             .candidates

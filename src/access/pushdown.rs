@@ -8,7 +8,7 @@ use crate::model::catalog::{Column, Policy, Table};
 use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate};
-use crate::sql::expression::immutability::Kind;
+use crate::sql::expression::immutability::TypeClass;
 
 /// Policies of the table hold for every role that executed the statement, and leave it not all rows.
 pub fn is_guarded(query: &Query, table: &Table) -> bool {
@@ -51,7 +51,7 @@ pub fn is_leakproof(table: &Table, key: &Key, operator: Operator) -> bool {
 /// The comparisons of the column's values are LEAKPROOF, as the server says or, without one, by the type.
 pub fn compares_leakproof(column: &Column) -> bool {
     let by_type =
-        || Kind::of(&column.type_name).is_leakproof() && !column.type_name.contains("citext");
+        || TypeClass::of(&column.type_name).is_leakproof() && !column.type_name.contains("citext");
     column.storage.map_or_else(by_type, |storage| storage.leakproof)
 }
 

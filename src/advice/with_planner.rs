@@ -9,18 +9,18 @@ use super::candidates::generate::candidates;
 use super::candidates::key_length::{longest, within_a_row};
 use super::cost::counted_size::counted;
 use super::cost::not_offerable::price;
-use super::cost::relevance::{Sized, relevant};
+use super::cost::relevance::{SizedCandidate, relevant};
 use super::cost::statement_weight::weighed;
 use super::cost::what_if::{Costs, Set};
 use super::cost::write_overhead::Writes;
 use super::document_members::members;
-use super::explain::why_no_index::{Found, reasons};
+use super::explain::why_no_index::{ChoiceSummary, reasons};
 use super::input::Input;
-use super::select::iterate::{Choice, Work, choose};
+use super::select::iterate::{Selected, SelectionInput, choose};
 use crate::index::size::index_bytes;
 use crate::model::catalog::Catalog;
 use crate::model::recommendation::{Estimate, Takes};
-use crate::model::whatif::{Build, Statistics, WhatIf};
+use crate::model::whatif::{IndexBuilder, Statistics, WhatIf};
 
 /// A condition that most rows meet leaves an index as large as it was.
 const MOST_OF_THE_ROWS: f64 = 0.7;
@@ -33,7 +33,7 @@ const UNCHANGED: f64 = 0.99;
 pub fn advise(
     input: &Input<'_>,
     whatif: &mut dyn WhatIf,
-    build: Option<&mut dyn Build>,
+    build: Option<&mut dyn IndexBuilder>,
 ) -> Advised {
     match members(input) {
         Some(apart) => apart.whole(advise_each(&apart.input(input), whatif, build)),
@@ -44,7 +44,7 @@ pub fn advise(
 fn advise_each(
     input: &Input<'_>,
     whatif: &mut dyn WhatIf,
-    build: Option<&mut dyn Build>,
+    build: Option<&mut dyn IndexBuilder>,
 ) -> Advised {
     let found = candidates(input.workload, input.catalog);
     let longest = longest(&found.all, input.catalog, whatif.statistics());
@@ -70,16 +70,20 @@ fn advise_each(
     }
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.catalog);
-    let work = Work::new(input, &mut costs, &sized, &relevant, &statements, &writes);
-    let Choice { wanted, chosen } = choose(&work, &mut costs, &mut sized);
+    let work = SelectionInput::new(input, &mut costs, &sized, &relevant, &statements, &writes);
+    let Selected { wanted, chosen } = choose(&work, &mut costs, &mut sized);
     let upkeep_us: f64 =
         chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.def, sized[*at].rows)).sum();
     let writes_us = writes.time_us();
     let write_overhead_pct = (writes_us > 0.0).then(|| 100.0 * upkeep_us / writes_us);
     let chosen = explain(input, &mut costs, &sized, &relevant, &chosen, &writes);
     let served: Vec<usize> = chosen.iter().flat_map(|chosen| chosen.serves.clone()).collect();
-    let found =
-        Found { relevant: &relevant, wanted: &wanted, served: &served, too_long: &too_long };
+    let found = ChoiceSummary {
+        relevant: &relevant,
+        wanted: &wanted,
+        served: &served,
+        too_long: &too_long,
+    };
     let no_index = reasons(input, &mut costs, &found);
     let mut unplanned: Vec<(usize, String)> = costs.failed.into_iter().collect();
     unplanned.sort();
@@ -87,7 +91,11 @@ fn advise_each(
 }
 
 /// The candidates that are worth a look, each with the rows and the bytes it would take.
-fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statistics) -> Vec<Sized> {
+fn sized(
+    found: Vec<Candidate>,
+    catalog: &Catalog,
+    statistics: &mut dyn Statistics,
+) -> Vec<SizedCandidate> {
     let expressions = measured(&found, catalog, statistics);
     let found = without_coarse(found, &expressions, catalog);
     let mut counted = counted(&found, catalog, statistics);
@@ -119,7 +127,7 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statisti
                 return None;
             }
             let size_bytes = index_bytes(table, &candidate.def, rows);
-            Some(Sized { candidate, rows, size_bytes, is_counted: false, why_not: None })
+            Some(SizedCandidate { candidate, rows, size_bytes, is_counted: false, why_not: None })
         })
         .collect()
 }
@@ -128,7 +136,7 @@ fn sized(found: Vec<Candidate>, catalog: &Catalog, statistics: &mut dyn Statisti
 fn explain(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    sized: &[Sized],
+    sized: &[SizedCandidate],
     relevant: &HashMap<usize, Set>,
     chosen: &[usize],
     writes: &Writes<'_>,
@@ -144,9 +152,9 @@ fn explain(
     let mut out: Vec<(u64, Chosen)> = chosen
         .iter()
         .map(|at| {
-            let Sized { candidate, rows, size_bytes, why_not, .. } = &sized[*at];
+            let SizedCandidate { candidate, rows, size_bytes, why_not, .. } = &sized[*at];
             let used_by = serves.remove(at).unwrap_or_default();
-            let Merit { serves, cost_before, cost_after, total_us } =
+            let IndexBenefit { serves, cost_before, cost_after, total_us } =
                 merit(input, costs, chosen, *at, used_by);
             // A model gives no figure that a reader could take for the planner's.
             let is_priced = !serves.iter().any(|query| costs.is_modelled(*query, *at));
@@ -165,7 +173,7 @@ fn explain(
 }
 
 /// What an index does beside the others.
-struct Merit {
+struct IndexBenefit {
     serves: Vec<usize>,
     cost_before: f64,
     cost_after: f64,
@@ -180,7 +188,7 @@ fn merit(
     chosen: &[usize],
     at: usize,
     used_by: Vec<usize>,
-) -> Merit {
+) -> IndexBenefit {
     let others: Vec<usize> = chosen.iter().filter(|other| **other != at).copied().collect();
     let mut all: Vec<(usize, f64, f64)> = Vec::new();
     for query in used_by {
@@ -197,7 +205,8 @@ fn merit(
     if all.iter().any(is_cheaper) {
         all.retain(is_cheaper);
     }
-    let mut merit = Merit { serves: Vec::new(), cost_before: 0.0, cost_after: 0.0, total_us: 0 };
+    let mut merit =
+        IndexBenefit { serves: Vec::new(), cost_before: 0.0, cost_after: 0.0, total_us: 0 };
     for (query, before, after) in all {
         let of = &input.workload.queries[query];
         merit.serves.push(query);

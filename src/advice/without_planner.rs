@@ -6,7 +6,7 @@ use super::candidates::generate::{is_there, simplest};
 use super::candidates::inverted::inverted_together;
 use super::candidates::key_length::Longest;
 use super::candidates::partial;
-use super::candidates::scan_needs::Asked;
+use super::candidates::scan_needs::ScanContext;
 use super::document_members::members;
 use super::explain::drop_index::drops;
 use super::explain::recommendation::{add_cautions, add_reason, create_index};
@@ -21,7 +21,7 @@ use crate::model::workload::Query;
 use crate::model::workload::shape::Scan;
 
 /// A candidate with the findings behind it and the time of the statements it would serve.
-struct Candidate {
+struct WantedIndex {
     def: IndexDef,
     /// Its first keys, as many as are compared with one value: they find the same rows in any order.
     pinned: usize,
@@ -39,7 +39,7 @@ pub fn wanted(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
 }
 
 fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
-    let mut found: Vec<Candidate> = Vec::new();
+    let mut found: Vec<WantedIndex> = Vec::new();
     for (query, shape) in input.workload.understood() {
         for (number, scan) in shape.with_alternatives().into_iter().enumerate() {
             let spelled = partial::same_scan(query, number);
@@ -48,11 +48,11 @@ fn wanted_by_each(input: &Input<'_>) -> Vec<(IndexDef, Vec<String>)> {
         for def in inverted_together(query, shape, input.catalog) {
             if let Some(because) = about(input, query, &def.table) {
                 let because = because.into_iter().map(|finding| finding.id.clone()).collect();
-                found.push(Candidate { def, pinned: 0, because, total_us: query.total_us });
+                found.push(WantedIndex { def, pinned: 0, because, total_us: query.total_us });
             }
         }
     }
-    found.extend(foreign_keys(input).into_iter().map(|(def, because)| Candidate {
+    found.extend(foreign_keys(input).into_iter().map(|(def, because)| WantedIndex {
         pinned: def.keys.len(),
         def,
         because,
@@ -74,7 +74,7 @@ fn from_scan(
     query: &Query,
     scan: &Scan,
     spelled: &[&Scan],
-    found: &mut Vec<Candidate>,
+    found: &mut Vec<WantedIndex>,
 ) {
     // What inherits from a table has most of the rows, and an index of the table holds none of those.
     let table = input.catalog.table(&scan.table);
@@ -87,14 +87,14 @@ fn from_scan(
         .find(|finding| finding.rule == "unindexed-join")
         .and_then(|finding| finding.subject.columns.first())
         .filter(|column| scan.is_joined_by(column));
-    let asked = Asked { query, table, scan, functions: &input.catalog.functions, spelled };
+    let asked = ScanContext { query, table, scan, functions: &input.catalog.functions, spelled };
     for def in simplest(asked, join_column.map(String::as_str)) {
         let is_pinned = |key: &&IndexKey| {
             scan.is_joined_by(&key.expression)
                 || scan.fixed().any(|fixed| fixed.sql() == key.expression)
         };
         let pinned = def.keys.iter().take_while(is_pinned).count();
-        found.push(Candidate {
+        found.push(WantedIndex {
             def,
             pinned,
             because: about.iter().map(|finding| finding.id.clone()).collect(),
@@ -120,8 +120,8 @@ fn about<'f>(input: &Input<'f>, query: &Query, table: &TableName) -> Option<Vec<
 }
 
 /// Folds equal candidates together, and btree candidates into those that begin with their keys.
-fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
-    let mut kept: Vec<Candidate> = Vec::new();
+fn merge(found: Vec<WantedIndex>) -> Vec<WantedIndex> {
+    let mut kept: Vec<WantedIndex> = Vec::new();
     // Longest first, so that whatever could take a candidate in is there already.
     let mut ordered = found;
     ordered.sort_by_key(|candidate| std::cmp::Reverse(candidate.def.keys.len()));
@@ -151,7 +151,7 @@ fn merge(found: Vec<Candidate>) -> Vec<Candidate> {
 }
 
 /// An index of the table gives the same, read from its other end.
-fn is_read_backwards(table: &Table, candidate: &Candidate) -> bool {
+fn is_read_backwards(table: &Table, candidate: &WantedIndex) -> bool {
     let def = &candidate.def;
     let is_plain =
         def.method == AccessMethod::Btree && def.predicate.is_none() && def.include.is_empty();

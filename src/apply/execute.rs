@@ -11,7 +11,7 @@ use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::pg::catalog::load;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::session::guard::Writable;
 use crate::sql::lex::identifier::quote_table;
 
@@ -121,7 +121,7 @@ fn alone(connection: &Connection) -> Result<(), PgError> {
     let pid: Option<i32> = connection.row(&holder, &[])?.get(0);
     let who = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     Err(PgError::new(
-        Kind::Consent,
+        PgErrorKind::Consent,
         "will not apply",
         format!("another apply is at work in this database{who}"),
     )
@@ -134,7 +134,7 @@ fn done(took_ms: f64) -> Outcome {
 }
 
 /// An index by its name.
-pub(super) struct Found {
+pub(super) struct ExistingIndex {
     pub(super) is_valid: bool,
     pub(super) table: TableName,
     built_by: Option<i32>,
@@ -161,7 +161,9 @@ impl Execution<'_> {
             (self.tell)(Event::Begin(step));
             let outcome = self.step(step);
             let fatal = match &outcome {
-                Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => {
+                Err(error)
+                    if matches!(error.kind, PgErrorKind::Interrupted | PgErrorKind::Connection) =>
+                {
                     Some(error.clone())
                 }
                 _ => None,
@@ -180,7 +182,7 @@ impl Execution<'_> {
         {
             let cause = "the index that takes its place is not there";
             return Err(PgError::new(
-                Kind::Statement,
+                PgErrorKind::Statement,
                 format!("will not {}", step.summary()),
                 cause,
             )
@@ -214,13 +216,21 @@ impl Execution<'_> {
         let took_ms = self.build(sql, table, name)?;
         let Some(made) = self.find(&table.schema, name)? else {
             let cause = "the statement succeeded, and the index is not there";
-            return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause));
+            return Err(PgError::new(
+                PgErrorKind::Statement,
+                format!("cannot create {name}"),
+                cause,
+            ));
         };
         if !made.is_valid {
             self.clean(table, name, true)?;
             let cause = "the server built it and left it not valid; it was dropped again";
-            return Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause)
-                .with_help("look for the reason in the server's log, and apply again"));
+            return Err(PgError::new(
+                PgErrorKind::Statement,
+                format!("cannot create {name}"),
+                cause,
+            )
+            .with_help("look for the reason in the server's log, and apply again"));
         }
         Ok(Outcome::Done { took_ms, size_bytes: made.size_bytes })
     }
@@ -236,7 +246,7 @@ impl Execution<'_> {
         self.clean(table, name, false)?;
         self.probe(table)?;
         let error = match self.run_among_others(sql) {
-            Err(error) if error.kind != Kind::Connection => error,
+            Err(error) if error.kind != PgErrorKind::Connection => error,
             other => return other,
         };
         Err(match self.clean(table, name, true) {
@@ -343,7 +353,7 @@ impl Execution<'_> {
             return Ok(());
         }
         let cause = "the index of this name is another than the one that was proposed";
-        Err(PgError::new(Kind::Statement, format!("cannot drop {name}"), cause)
+        Err(PgError::new(PgErrorKind::Statement, format!("cannot drop {name}"), cause)
             .with_help("drop it by hand if nobody needs it"))
     }
 
@@ -359,12 +369,12 @@ impl Execution<'_> {
         let what = format!("cannot create {name}");
         if let Some(pid) = found.built_by {
             let cause = format!("another session is building it (pid {pid})");
-            return Err(PgError::new(Kind::Statement, what, cause)
+            return Err(PgError::new(PgErrorKind::Statement, what, cause)
                 .with_help("wait for its end, and apply again"));
         }
         if found.is_valid || found.table != *table {
             let cause = format!("another index of {} has this name", found.table);
-            return Err(PgError::new(Kind::Statement, what, cause)
+            return Err(PgError::new(PgErrorKind::Statement, what, cause)
                 .with_help("rename that one, or drop it if nobody needs it"));
         }
         let index = quote_table(&TableName::new(&table.schema, name));
@@ -391,10 +401,10 @@ impl Execution<'_> {
         Ok(known.map(|index| index.name))
     }
 
-    pub(super) fn find(&self, schema: &str, name: &str) -> Result<Option<Found>, PgError> {
+    pub(super) fn find(&self, schema: &str, name: &str) -> Result<Option<ExistingIndex>, PgError> {
         let sql = include_str!("queries/index_state.sql");
         let rows = self.connection.query_cleaning_up(sql, &[&schema, &name])?;
-        Ok(rows.first().map(|row| Found {
+        Ok(rows.first().map(|row| ExistingIndex {
             is_valid: row.get(0),
             table: TableName::new(row.get::<_, String>(1), row.get::<_, String>(2)),
             built_by: row.get(3),

@@ -21,7 +21,7 @@ pub struct Existing {
 
 /// Where the files go.
 #[derive(Debug, Clone)]
-pub struct Place<'p> {
+pub struct MigrationPlace<'p> {
     /// Name of the directory above that of the migrations: Django's application.
     pub application: &'p str,
     pub existing: &'p [Existing],

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{Existing, File, Migration, Place, comment, on_failure, script};
+use super::file::{Existing, File, Migration, MigrationPlace, comment, on_failure, script};
 
 /// What a migration without a way back says of it.
 const NO_UNDO: &str = "nothing to undo: what it made stays, for others may have come to need it";
@@ -138,7 +138,11 @@ pub(super) mod django {
     }
 
     /// The migration that follows `before`, with its name.
-    pub fn file(migration: &Migration, before: Option<&str>, place: &Place<'_>) -> (String, File) {
+    pub fn file(
+        migration: &Migration,
+        before: Option<&str>,
+        place: &MigrationPlace<'_>,
+    ) -> (String, File) {
         let next = before.and_then(number).unwrap_or(0) + 1;
         let name = format!("{next:04}_{}", migration.slug);
         let dependencies = match before {
@@ -163,7 +167,7 @@ pub(super) mod django {
 
     /// What the application is called by its own migrations where they depend on one another, which need not be
     /// the name of its directory; that name where they do not tell.
-    fn label<'p>(place: &Place<'p>) -> &'p str {
+    fn label<'p>(place: &MigrationPlace<'p>) -> &'p str {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for migration in place.existing {
             // One of the same name as the file itself is another application's.

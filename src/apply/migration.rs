@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use jiff::ToSpan;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::file::{File, Migration, Place};
+use super::file::{File, Migration, MigrationPlace};
 use super::framework::{django, flyway, plain, prisma, rails};
 use super::steps::{Action, Step, backward, forward};
 use crate::index::ddl::{blocking, is_concurrent};
@@ -50,7 +50,7 @@ impl Framework {
 
 /// What came of a recommendation's migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub struct MigrationFile {
     pub files: Vec<File>,
     /// Migrations that were there already, by the name of their file.
     pub known: Vec<String>,
@@ -62,9 +62,9 @@ pub fn migrations(
     framework: Framework,
     recommendations: &[&RunRecommendation],
     notes: &dyn Fn(&RunRecommendation) -> Vec<String>,
-    place: &Place<'_>,
-) -> Written {
-    let mut written = Written { files: Vec::new(), known: Vec::new() };
+    place: &MigrationPlace<'_>,
+) -> MigrationFile {
+    let mut written = MigrationFile { files: Vec::new(), known: Vec::new() };
     let mut slugs = HashSet::new();
     let mut number = 0;
     let mut before = django::last(place.existing);
@@ -199,13 +199,17 @@ mod tests {
         }
     }
 
-    fn written(framework: Framework, of: &RunRecommendation, existing: &[Existing]) -> Written {
+    fn written(
+        framework: Framework,
+        of: &RunRecommendation,
+        existing: &[Existing],
+    ) -> MigrationFile {
         let now = date(2026, 1, 31).at(23, 59, 59, 0);
-        let place = Place { application: "shop", existing, now };
+        let place = MigrationPlace { application: "shop", existing, now };
         migrations(framework, &[of], &|_| vec!["why\nnot".to_owned()], &place)
     }
 
-    fn paths(written: &Written) -> Vec<&str> {
+    fn paths(written: &MigrationFile) -> Vec<&str> {
         written.files.iter().map(|file| file.path.as_str()).collect()
     }
 

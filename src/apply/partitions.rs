@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::execute::{Event, Execution, Outcome};
-use crate::index::ddl::{Build, create};
+use crate::index::ddl::{BuildMode, create};
 use crate::index::partitioned::is_alike;
 use crate::model::catalog::PartIndex;
 use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::pg::catalog::load;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::sql::lex::identifier::{object_name, quote_table};
 
 /// One relation of the tree.
@@ -90,7 +90,7 @@ impl Execution<'_> {
             }),
             _ => {
                 let cause = "a partition came or went meanwhile, so the index is not complete";
-                Err(PgError::new(Kind::Statement, format!("cannot create {name}"), cause)
+                Err(PgError::new(PgErrorKind::Statement, format!("cannot create {name}"), cause)
                     .with_help("apply again: what is there is not done twice"))
             }
         }
@@ -120,7 +120,8 @@ impl Execution<'_> {
         if is_on_it && is_done {
             return Ok(());
         }
-        let build = if node.is_partitioned() { Build::OnlyParent } else { Build::Concurrently };
+        let build =
+            if node.is_partitioned() { BuildMode::OnlyParent } else { BuildMode::Concurrently };
         self.build(&create(&def, index, build), &node.table, index).map(drop)
     }
 

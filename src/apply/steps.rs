@@ -1,6 +1,6 @@
 //! Recommendations to single statements, in the order they are executed.
 
-use crate::index::ddl::{Change, change};
+use crate::index::ddl::{IndexChange, change};
 use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::model::run::RunRecommendation;
@@ -102,11 +102,13 @@ fn steps(recommendation: &RunRecommendation, statements: &[String]) -> Vec<Step>
             sql: sql.clone(),
             requires: None,
             action: match change(sql) {
-                Some(Change::Create { table, name }) => {
+                Some(IndexChange::Create { table, name }) => {
                     let def = index_plan(sql, &table);
                     Action::Create { table, name, def, comes_back: false }
                 }
-                Some(Change::Drop { schema, name }) => Action::Drop { schema, name, made: None },
+                Some(IndexChange::Drop { schema, name }) => {
+                    Action::Drop { schema, name, made: None }
+                }
                 None => Action::Other,
             },
         })

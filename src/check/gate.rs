@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::baseline::{BaselineQuery, Measured};
-use super::measure::Outcome;
+use super::measure::MeasuredStatement;
 use crate::stats::quantile::median;
 
 /// Buffers may grow this much beyond the growth of the data, as a factor.
@@ -101,7 +101,7 @@ pub fn machine_shift(before_us: &[f64], now_us: &[f64]) -> Option<f64> {
 /// [`machine_shift`].
 pub fn compare(
     baseline: &[BaselineQuery],
-    tonight: &[Outcome],
+    tonight: &[MeasuredStatement],
     rows_before: &BTreeMap<String, f64>,
     rows_now: &BTreeMap<String, f64>,
     machine: Option<f64>,
@@ -174,7 +174,12 @@ fn growth(tables: &[String], before: &BTreeMap<String, f64>, now: &BTreeMap<Stri
         .fold(1.0, f64::max)
 }
 
-fn check(query: &BaselineQuery, outcome: &Outcome, effect: Option<f64>, limit: Limit) -> Checked {
+fn check(
+    query: &BaselineQuery,
+    outcome: &MeasuredStatement,
+    effect: Option<f64>,
+    limit: Limit,
+) -> Checked {
     let growth = limit.growth;
     let done = |status, reason: String| Checked {
         fingerprint: query.fingerprint.clone(),
@@ -294,7 +299,7 @@ mod tests {
     }
 
     fn statuses(before: &[BaselineQuery], now: Vec<Measured>, growth: f64) -> Vec<Status> {
-        let tonight: Vec<Outcome> = now.into_iter().map(|m| Ok(vec![m])).collect();
+        let tonight: Vec<MeasuredStatement> = now.into_iter().map(|m| Ok(vec![m])).collect();
         let rows = |n: f64| BTreeMap::from([("t".to_owned(), n)]);
         compare(before, &tonight, &rows(1_000.0), &rows(1_000.0 * growth), None)
             .checked
@@ -341,7 +346,7 @@ mod tests {
         let before = [query("a", "p", 10, 1_000.0)];
         let rows = BTreeMap::new();
         let status = |floor_us, machine: [f64; 3]| {
-            let now: Vec<Outcome> = vec![Ok(vec![measured("p", 10, floor_us)])];
+            let now: Vec<MeasuredStatement> = vec![Ok(vec![measured("p", 10, floor_us)])];
             let shift = machine_shift(&[100.0, 200.0, 300.0], &machine);
             compare(&before, &now, &rows, &rows, shift).checked[0].status
         };
@@ -354,7 +359,7 @@ mod tests {
     #[test]
     fn a_flag_of_time_alone_needs_a_second_look() {
         let before = [query("a", "p", 10, 1_000.0)];
-        let slow: Vec<Outcome> = vec![Ok(vec![measured("p", 10, 1_600.0)])];
+        let slow: Vec<MeasuredStatement> = vec![Ok(vec![measured("p", 10, 1_600.0)])];
         let rows = BTreeMap::new();
         let checked = &compare(&before, &slow, &rows, &rows, None).checked[0];
         assert_eq!(checked.status, Status::Regressed);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::baseline::Measured;
 use crate::model::workload::Sample;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::connect::settings::Settings;
 use crate::pg::planner::explain;
 use crate::stats::random::Random;
@@ -26,18 +26,18 @@ const MACHINE: [&str; 3] = [
 ];
 
 /// Parameter sets of one statement, and what they cost or why they cannot be measured.
-pub type Outcome = Result<Vec<Measured>, String>;
+pub type MeasuredStatement = Result<Vec<Measured>, String>;
 
 /// Limits of the sessions that measure.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Timeouts {
     pub statement_timeout_ms: u64,
     pub lock_timeout_ms: u64,
 }
 
 /// What was measured, and how fast the machine was meanwhile.
 pub struct Night {
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<MeasuredStatement>,
     /// Shortest time of each of the statements that read no table of the user, microseconds.
     pub machine_us: Vec<f64>,
 }
@@ -49,7 +49,7 @@ pub struct Night {
 pub fn measure(
     settings: &Settings,
     statements: &[Vec<Sample>],
-    limits: Limits,
+    limits: Timeouts,
     random: &mut Random,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Night, PgError> {
@@ -101,7 +101,7 @@ const SECOND_LOOK: std::ops::RangeInclusive<usize> = 6..=60;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What a second look has seen so far.
-pub struct Look {
+pub struct SecondLook {
     /// Of each statement, its parameter sets with the shortest times.
     pub measured: Vec<Vec<Measured>>,
     /// As in [`Night`].
@@ -120,11 +120,11 @@ pub fn look_again(
     settings: &Settings,
     statements: &[Vec<Sample>],
     first: &[&[Measured]],
-    limits: Limits,
-    is_cleared: &dyn Fn(&Look) -> bool,
-) -> Result<Look, PgError> {
+    limits: Timeouts,
+    is_cleared: &dyn Fn(&SecondLook) -> bool,
+) -> Result<SecondLook, PgError> {
     let unmeasured = |measured: &Measured| Measured { floor_us: f64::INFINITY, ..measured.clone() };
-    let mut look = Look {
+    let mut look = SecondLook {
         measured: first.iter().map(|list| list.iter().map(unmeasured).collect()).collect(),
         machine_us: vec![f64::INFINITY; MACHINE.len()],
     };
@@ -158,18 +158,18 @@ fn reason(error: &PgError) -> String {
 }
 
 fn ends_the_run(error: &PgError) -> bool {
-    matches!(error.kind, Kind::Interrupted | Kind::Connection)
+    matches!(error.kind, PgErrorKind::Interrupted | PgErrorKind::Connection)
 }
 
 /// A session whose times are compared. It has no parallel workers: how many a statement gets, and how
 /// fast they are, says how busy the machine is and not what the statement costs.
-fn timed_session(settings: &Settings, limits: Limits) -> Result<Prepared, PgError> {
+fn timed_session(settings: &Settings, limits: Timeouts) -> Result<Prepared, PgError> {
     let connection = open(settings, limits)?;
     connection.batch("SET max_parallel_workers_per_gather = 0")?;
     Ok(Prepared::new(connection))
 }
 
-fn open(settings: &Settings, limits: Limits) -> Result<Connection, PgError> {
+fn open(settings: &Settings, limits: Timeouts) -> Result<Connection, PgError> {
     let connection = Connection::open(settings)?;
     connection.read_only(limits.statement_timeout_ms, limits.lock_timeout_ms)?;
     connection.batch("SET plan_cache_mode = force_custom_plan")?;
@@ -181,8 +181,8 @@ fn open(settings: &Settings, limits: Limits) -> Result<Connection, PgError> {
 fn plans(
     settings: &Settings,
     statements: &[Vec<Sample>],
-    limits: Limits,
-) -> Result<Vec<Outcome>, PgError> {
+    limits: Timeouts,
+) -> Result<Vec<MeasuredStatement>, PgError> {
     let connection = open(settings, limits)?;
     let mut outcomes = Vec::with_capacity(statements.len());
     for samples in statements {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::pg::connect::error::PgError;
-use crate::pipeline::error::{Error, Kind};
+use crate::pipeline::error::{Error, ErrorKind};
 
 /// How the program ends. A public contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,9 +112,9 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match error.kind {
-            Kind::Usage => Exit::Usage,
-            Kind::Unreadable => Exit::Unreadable,
-            Kind::Interrupted => Exit::Interrupted,
+            ErrorKind::Usage => Exit::Usage,
+            ErrorKind::Unreadable => Exit::Unreadable,
+            ErrorKind::Interrupted => Exit::Interrupted,
         };
         Failure { exit, error: error.what, cause: error.cause, help: error.help }
     }

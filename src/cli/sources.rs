@@ -10,7 +10,7 @@ use crate::pipeline::gather::{Collected, Counters, Gathered, Live, Sources};
 
 /// What a command cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Needs {
     /// A workload or a catalog, whatever is given.
     Anything,
     /// A database, and a workload from it where no file gives one.
@@ -27,7 +27,7 @@ pub fn gather(
     args: &args::Sources,
     connection: &args::Connection,
     config: &Config,
-    wanted: Wanted,
+    wanted: Needs,
     progress: &Progress,
 ) -> Result<Gathered, Failure> {
     let live = live(args, connection, config, wanted)?;
@@ -45,7 +45,7 @@ pub fn collect(
     args: &args::Sources,
     connection: &args::Connection,
     config: &Config,
-    wanted: Wanted,
+    wanted: Needs,
     progress: &Progress,
 ) -> Result<Collected, Failure> {
     let live = live(args, connection, config, wanted)?;
@@ -56,11 +56,11 @@ pub fn collect(
 }
 
 /// The sources that flags name.
-pub fn sources(args: &args::Sources, wanted: Wanted) -> Sources {
+pub fn sources(args: &args::Sources, wanted: Needs) -> Sources {
     let counters = match wanted {
         _ if args.pg_stat_statements => Counters::Yes,
-        Wanted::DatabaseAlone => Counters::No,
-        Wanted::Anything | Wanted::Database => Counters::IfNoFile,
+        Needs::DatabaseAlone => Counters::No,
+        Needs::Anything | Needs::Database => Counters::IfNoFile,
     };
     Sources {
         files: args.files.clone(),
@@ -76,9 +76,9 @@ fn live(
     args: &args::Sources,
     connection: &args::Connection,
     config: &Config,
-    wanted: Wanted,
+    wanted: Needs,
 ) -> Result<Option<Live>, Failure> {
-    let is_live = wanted != Wanted::Anything
+    let is_live = wanted != Needs::Anything
         || args.pg_stat_statements
         || (args.schema.is_none() && is_given(connection, config));
     if is_live {

@@ -10,7 +10,7 @@ use crate::sql::lex::lexer::{Token, tokens};
 
 /// Words of the DDL around the plan itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Build {
+pub enum BuildMode {
     /// `CREATE INDEX CONCURRENTLY`: for a database in use.
     Concurrently,
     /// `CREATE INDEX`: inside a transaction.
@@ -48,15 +48,15 @@ pub fn with_schemas(def: &IndexDef, hidden: &BTreeMap<String, String>) -> IndexD
 }
 
 /// The statement that makes the index under `name`.
-pub fn create(def: &IndexDef, name: &str, build: Build) -> String {
-    let concurrently = if build == Build::Concurrently { "CONCURRENTLY " } else { "" };
+pub fn create(def: &IndexDef, name: &str, build: BuildMode) -> String {
+    let concurrently = if build == BuildMode::Concurrently { "CONCURRENTLY " } else { "" };
     let keys: Vec<String> = def.keys.iter().map(key).collect();
     let method = if def.method == AccessMethod::Btree {
         String::new()
     } else {
         format!(" USING {}", def.method)
     };
-    let only = if build == Build::OnlyParent { "ONLY " } else { "" };
+    let only = if build == BuildMode::OnlyParent { "ONLY " } else { "" };
     let mut sql = format!(
         "CREATE INDEX {concurrently}{} ON {only}{}{method} ({})",
         quote(name),
@@ -74,21 +74,21 @@ pub fn create(def: &IndexDef, name: &str, build: Build) -> String {
 }
 
 /// The statement that takes an index away again. An index lives in the schema of its table.
-pub fn drop(schema: &str, name: &str, build: Build) -> String {
-    let concurrently = if build == Build::Concurrently { "CONCURRENTLY " } else { "" };
+pub fn drop(schema: &str, name: &str, build: BuildMode) -> String {
+    let concurrently = if build == BuildMode::Concurrently { "CONCURRENTLY " } else { "" };
     format!("DROP INDEX {concurrently}IF EXISTS {}.{}", quote(schema), quote(name))
 }
 
 /// What a statement does to an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum IndexChange {
     Create { table: TableName, name: String },
     Drop { schema: String, name: String },
 }
 
 /// Reads a statement that makes or drops one index; `None` for everything else. Names without a schema
 /// are those of `public`.
-pub fn change(sql: &str) -> Option<Change> {
+pub fn change(sql: &str) -> Option<IndexChange> {
     let all: Vec<Token<'_>> = tokens(sql).collect();
     let mut rest = &all[..];
     let is_create = take(&mut rest, &["create"]);
@@ -104,13 +104,16 @@ pub fn change(sql: &str) -> Option<Change> {
     let named = qualified(&mut rest)?;
     if !is_create {
         let (schema, name) = (named.schema, named.name);
-        return rest.iter().all(|token| token.is(";")).then_some(Change::Drop { schema, name });
+        return rest
+            .iter()
+            .all(|token| token.is(";"))
+            .then_some(IndexChange::Drop { schema, name });
     }
     if !take(&mut rest, &["on"]) {
         return None;
     }
     take(&mut rest, &["only"]);
-    Some(Change::Create { table: qualified(&mut rest)?, name: named.name })
+    Some(IndexChange::Create { table: qualified(&mut rest)?, name: named.name })
 }
 
 /// The statement builds or drops an index without blocking writers, which no transaction may do.
@@ -168,7 +171,7 @@ mod tests {
             include: vec!["id".into()],
             predicate: Some("deleted_at IS NULL".into()),
         };
-        let sql = create(&def, &name(&def), Build::Concurrently);
+        let sql = create(&def, &name(&def), BuildMode::Concurrently);
         assert_eq!(
             sql,
             "CREATE INDEX CONCURRENTLY \"Order_user_lower_email_created_at_idx\" ON public.\"Order\" \
@@ -176,14 +179,15 @@ mod tests {
         );
         assert!(parse(&sql).is_ok());
         assert_eq!(
-            drop("public", &name(&def), Build::Concurrently),
+            drop("public", &name(&def), BuildMode::Concurrently),
             "DROP INDEX CONCURRENTLY IF EXISTS public.\"Order_user_lower_email_created_at_idx\""
         );
     }
 
     #[test]
     fn a_statement_says_which_index_it_makes_or_drops() {
-        let made = |table: TableName, name: &str| Some(Change::Create { table, name: name.into() });
+        let made =
+            |table: TableName, name: &str| Some(IndexChange::Create { table, name: name.into() });
         let orders = || TableName::new("public", "orders");
         assert_eq!(
             change("CREATE INDEX CONCURRENTLY a_idx ON public.orders (a) WHERE b"),
@@ -199,7 +203,7 @@ mod tests {
             change("CREATE INDEX \"\"\"a\"\"\" ON public.orders (a)"),
             made(orders(), "\"a\"")
         );
-        let dropped = Some(Change::Drop { schema: "s".into(), name: "i".into() });
+        let dropped = Some(IndexChange::Drop { schema: "s".into(), name: "i".into() });
         assert_eq!(change("DROP INDEX CONCURRENTLY IF EXISTS s.i;"), dropped);
         for other in ["CREATE EXTENSION pg_trgm", "DROP INDEX a, b", "CREATE TABLE t (a int)", ""] {
             assert_eq!(change(other), None, "{other}");

@@ -3,7 +3,7 @@
 
 use super::size::{LINE_POINTER, PAGE, TUPLE_HEADER, align};
 use crate::model::catalog::Table;
-use crate::model::whatif::Keys;
+use crate::model::whatif::KeyGroups;
 
 /// Room for tuples in a page of keys, bytes.
 const KEY_ROOM: f64 = 8_160.0;
@@ -21,7 +21,7 @@ const THREE_BYTES_PAGES: f64 = 1_024.0;
 const ROWS_A_PAGE: f64 = 40.0;
 
 /// Bytes of a new index with these keys, each of one partition.
-pub fn gin_bytes(table: &Table, keys: &[Keys]) -> f64 {
+pub fn gin_bytes(table: &Table, keys: &[KeyGroups]) -> f64 {
     let partitions = table.partitions.len().max(1) as f64;
     let rows = (table.rows.unwrap_or(1.0) / partitions).max(1.0);
     let bytes = table.size_bytes.map(|bytes| bytes as f64 / partitions);
@@ -59,7 +59,7 @@ fn left_bytes(tuple: f64) -> f64 {
 }
 
 /// Bytes of the list of the rows that hold one key, as steps from each to the next. `part` of all rows hold it.
-fn list_bytes(keys: &Keys, part: f64, rows_a_page: f64) -> f64 {
+fn list_bytes(keys: &KeyGroups, part: f64, rows_a_page: f64) -> f64 {
     let part = part.min(1.0);
     let no_row_in_a_page = (1.0 - part).powf(rows_a_page);
     let evenly = || 1.0 - (1.0 - no_row_in_a_page) / (rows_a_page * part);

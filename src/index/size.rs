@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::model::catalog::{Column, Table};
 use crate::model::index::{AccessMethod, IndexDef, IndexKey, mentions};
-use crate::model::whatif::Groups;
+use crate::model::whatif::RowGroups;
 
 pub(super) const PAGE: f64 = 8_192.0;
 /// Page header and the special space of a btree page.
@@ -31,7 +31,7 @@ const INNER_FREE: f64 = 0.30;
 
 /// One key or one included column of an index to be.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct SizedColumn {
     /// Mean bytes of a value that is not null, headers of its own included.
     pub width_bytes: f64,
     pub alignment_bytes: f64,
@@ -48,14 +48,14 @@ pub struct Part {
     pub deduplicates: bool,
 }
 
-impl Part {
+impl SizedColumn {
     /// A column of a table, by its statistics; what they do not say counts as eight bytes, all distinct.
-    pub fn column(table: &Table, column: &Column) -> Part {
+    pub fn column(table: &Table, column: &Column) -> SizedColumn {
         let storage = column.storage;
         let length = storage.and_then(|storage| storage.length_bytes).map(f64::from);
         let rows = table.rows.unwrap_or(0.0);
         let (width_bytes, deviation_bytes) = length_of(column);
-        Part {
+        SizedColumn {
             width_bytes,
             deviation_bytes,
             // Short values of varying length are kept without padding.
@@ -90,7 +90,7 @@ fn length_of(column: &Column) -> (f64, f64) {
 }
 
 /// Bytes of a new btree over `rows` rows.
-pub fn btree(rows: f64, keys: &[Part], include: &[Part]) -> f64 {
+pub fn btree(rows: f64, keys: &[SizedColumn], include: &[SizedColumn]) -> f64 {
     match is_shared(keys, include) {
         true => shared_btree(&groups(rows, keys), keys),
         false => {
@@ -101,14 +101,14 @@ pub fn btree(rows: f64, keys: &[Part], include: &[Part]) -> f64 {
 }
 
 /// Equal keys share a tuple.
-fn is_shared(keys: &[Part], include: &[Part]) -> bool {
+fn is_shared(keys: &[SizedColumn], include: &[SizedColumn]) -> bool {
     include.is_empty() && keys.iter().all(|key| key.deduplicates)
 }
 
 /// Bytes of a new btree in which rows of equal keys share a tuple.
-fn shared_btree(groups: &[Groups], keys: &[Part]) -> f64 {
+fn shared_btree(groups: &[RowGroups], keys: &[SizedColumn]) -> f64 {
     let tuple = tuple_bytes(keys.iter());
-    let of = |groups: &Groups| groups.count * group_bytes(tuple, groups.rows);
+    let of = |groups: &RowGroups| groups.count * group_bytes(tuple, groups.rows);
     pages_bytes(groups.iter().map(of).sum(), tuple)
 }
 
@@ -130,7 +130,7 @@ fn pages_bytes(leaf_bytes: f64, pivot: f64) -> f64 {
 
 /// Mean size of a tuple that holds these values. Alignment makes steps of what varies, so the mean of the sizes
 /// is not the size of the mean: all places that a value can begin at are followed.
-fn tuple_bytes<'p>(parts: impl Iterator<Item = &'p Part>) -> f64 {
+fn tuple_bytes<'p>(parts: impl Iterator<Item = &'p SizedColumn>) -> f64 {
     // Of tuples that are so long up to here, with a null in them or without: their share.
     let mut tuples: BTreeMap<(bool, u32), f64> = BTreeMap::from([((false, 0), 1.0)]);
     for part in parts {
@@ -157,7 +157,7 @@ fn tuple_bytes<'p>(parts: impl Iterator<Item = &'p Part>) -> f64 {
 }
 
 /// Lengths of the values, bytes, with their shares: spread evenly around the mean as far as they deviate.
-fn lengths(part: &Part) -> BTreeMap<u32, f64> {
+fn lengths(part: &SizedColumn) -> BTreeMap<u32, f64> {
     const STEPS: i32 = 16;
     let spread = part.deviation_bytes * f64::sqrt(3.0);
     let mut lengths = BTreeMap::new();
@@ -192,12 +192,12 @@ fn group_bytes(tuple: f64, size: f64) -> f64 {
 ///
 /// Columns count as independent. A group of the first keys meets a value of the next with the value's
 /// share, so that a frequent value fills every group and a rare one few of them.
-fn groups(rows: f64, keys: &[Part]) -> Vec<Groups> {
-    let mut groups = vec![Groups { count: 1.0, rows }];
+fn groups(rows: f64, keys: &[SizedColumn]) -> Vec<RowGroups> {
+    let mut groups = vec![RowGroups { count: 1.0, rows }];
     for (at, key) in keys.iter().enumerate() {
         let shares = shares(rows, key);
         let mut finer: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
-        for Groups { count, rows: size } in groups {
+        for RowGroups { count, rows: size } in groups {
             for (values, share) in &shares {
                 let expected = size * share;
                 // Every value of the first key is there. Of its pairs with those of the next, as many as some
@@ -214,8 +214,10 @@ fn groups(rows: f64, keys: &[Part]) -> Vec<Groups> {
                 *rows += pairs * size;
             }
         }
-        groups =
-            finer.into_values().map(|(count, rows)| Groups { count, rows: rows / count }).collect();
+        groups = finer
+            .into_values()
+            .map(|(count, rows)| RowGroups { count, rows: rows / count })
+            .collect();
     }
     groups
 }
@@ -228,7 +230,7 @@ fn present(rows: f64, one: f64, other: f64) -> f64 {
 }
 
 /// How many values have which share of the rows; null is one of them.
-fn shares(rows: f64, key: &Part) -> Vec<(f64, f64)> {
+fn shares(rows: f64, key: &SizedColumn) -> Vec<(f64, f64)> {
     let mut shares: Vec<(f64, f64)> = key.frequencies.iter().map(|share| (1.0, *share)).collect();
     if key.null_fraction > 0.0 {
         shares.push((1.0, key.null_fraction));
@@ -301,8 +303,8 @@ fn gist_row_bytes(table: &Table, key: &IndexKey) -> f64 {
 }
 
 /// Rows of one partition share nothing with those of another, as if what tells them apart were a key.
-fn partition(table: &Table) -> Option<Part> {
-    (table.partitions.len() > 1).then(|| Part {
+fn partition(table: &Table) -> Option<SizedColumn> {
+    (table.partitions.len() > 1).then(|| SizedColumn {
         width_bytes: 0.0,
         alignment_bytes: 1.0,
         deviation_bytes: 0.0,
@@ -322,7 +324,7 @@ fn begun_pages(table: &Table) -> f64 {
 
 /// Bytes a btree would take over the rows of these groups, each of which agrees in all keys and lies in one
 /// partition.
-pub fn btree_bytes(table: &Table, def: &IndexDef, groups: &[Groups]) -> f64 {
+pub fn btree_bytes(table: &Table, def: &IndexDef, groups: &[RowGroups]) -> f64 {
     let rows = groups.iter().map(|groups| groups.count * groups.rows).sum();
     let (keys, include) = parts(table, def, rows);
     let of_rows = match is_shared(&keys, &include) {
@@ -333,10 +335,10 @@ pub fn btree_bytes(table: &Table, def: &IndexDef, groups: &[Groups]) -> f64 {
 }
 
 /// Keys and included columns of an index over `rows` rows of its table.
-fn parts(table: &Table, def: &IndexDef, rows: f64) -> (Vec<Part>, Vec<Part>) {
-    let part = |name: &str| table.column(name).map(|column| Part::column(table, column));
+fn parts(table: &Table, def: &IndexDef, rows: f64) -> (Vec<SizedColumn>, Vec<SizedColumn>) {
+    let part = |name: &str| table.column(name).map(|column| SizedColumn::column(table, column));
     let all = table.rows.unwrap_or(rows).max(rows).max(1.0);
-    let of_rows = |mut part: Part| {
+    let of_rows = |mut part: SizedColumn| {
         // Of a value with several rows, one is enough for it to be among these.
         let rows_a_value = all / part.distinct.max(1.0);
         let present = -(rows_a_value * f64::ln_1p(-(rows / all).min(1.0))).exp_m1();
@@ -361,12 +363,12 @@ pub fn key_width(table: &Table, key: &IndexKey) -> f64 {
 
 /// An expression has no statistics before it is indexed; the column in it stands for one that was not
 /// measured.
-fn expression_part(table: &Table, expression: &str) -> Part {
+fn expression_part(table: &Table, expression: &str) -> SizedColumn {
     let column = table.columns.iter().find(|column| mentions(expression, &column.name));
     let document = column.is_some_and(|column| column.type_name == "jsonb");
     match column {
-        Some(column) if !document => Part::column(table, column),
-        _ => Part {
+        Some(column) if !document => SizedColumn::column(table, column),
+        _ => SizedColumn {
             width_bytes: 9.0,
             alignment_bytes: 1.0,
             deviation_bytes: 1.0,

@@ -6,16 +6,16 @@ use super::trial::WithoutIndex;
 use super::workload::fingerprint::Fingerprint;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RecommendationKind {
     CreateIndex,
     DropIndex,
 }
 
-impl Kind {
+impl RecommendationKind {
     pub fn word(self) -> &'static str {
         match self {
-            Kind::CreateIndex => "create-index",
-            Kind::DropIndex => "drop-index",
+            RecommendationKind::CreateIndex => "create-index",
+            RecommendationKind::DropIndex => "drop-index",
         }
     }
 }
@@ -59,7 +59,7 @@ pub struct Takes {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recommendation {
     pub id: String,
-    pub kind: Kind,
+    pub kind: RecommendationKind,
     pub table: Option<TableName>,
     pub sql: Vec<String>,
     pub undo: Vec<String>,
@@ -90,7 +90,7 @@ pub struct Recommendation {
 
 impl Recommendation {
     /// A proposal of which nothing more is known yet.
-    pub fn proposed(id: String, kind: Kind, table: &TableName) -> Recommendation {
+    pub fn proposed(id: String, kind: RecommendationKind, table: &TableName) -> Recommendation {
         Recommendation {
             id,
             kind,

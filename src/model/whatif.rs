@@ -31,7 +31,7 @@ pub trait WhatIf {
     ///
     /// # Errors
     /// A sentence when the server cannot plan the statement.
-    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<Planned, String>;
+    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<PlanCost, String>;
 
     /// What the data is like.
     fn statistics(&mut self) -> &mut dyn Statistics;
@@ -75,11 +75,11 @@ pub trait Statistics {
         table: &Table,
         columns: &[&str],
         condition: Option<&str>,
-    ) -> Option<Vec<Groups>>;
+    ) -> Option<Vec<RowGroups>>;
 
     /// Keys that a GIN index would have, by the number of rows that hold them, estimated from some of the
     /// rows. `None` where that would take too long, or what is indexed is nothing whose keys are known.
-    fn keys(&mut self, table: &Table, index: &IndexDef) -> Option<Vec<Keys>>;
+    fn keys(&mut self, table: &Table, index: &IndexDef) -> Option<Vec<KeyGroups>>;
 }
 
 /// How many values a column has.
@@ -92,7 +92,7 @@ pub struct Distinct {
 
 /// Groups of rows that are of one size.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Groups {
+pub struct RowGroups {
     pub count: f64,
     /// Rows in each of them.
     pub rows: f64,
@@ -100,7 +100,7 @@ pub struct Groups {
 
 /// Keys of an inverted index that equally many rows hold.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Keys {
+pub struct KeyGroups {
     pub count: f64,
     /// Rows that hold each of them.
     pub rows: f64,
@@ -112,7 +112,7 @@ pub struct Keys {
 }
 
 /// Builds indexes and takes them away again: for those that cannot be pretended.
-pub trait Build {
+pub trait IndexBuilder {
     /// Builds `index`, of an estimated size, alone, plans each of `queries` with it, and rolls back.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ pub trait Build {
 
 /// What a planner said of one statement.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Planned {
+pub struct PlanCost {
     /// Total cost, in the planner's unit: the mean over the executions that were planned.
     pub cost: f64,
     /// The same if nothing stopped early: what the chosen plan costs when the rows that a `LIMIT` waits
@@ -150,5 +150,5 @@ pub struct Built {
     pub build_ms: f64,
     /// One for each statement asked for; `None` where it could not be planned. `used` is empty, or
     /// holds the index.
-    pub plans: Vec<Option<Planned>>,
+    pub plans: Vec<Option<PlanCost>>,
 }

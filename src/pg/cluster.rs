@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{Pid, Uid, User};
 
 use super::connect::connection::Connection;
-use super::connect::error::{Kind, PgError};
+use super::connect::error::{PgError, PgErrorKind};
 use super::connect::settings::Settings;
 use super::connect::tls::{Files, SslMode};
 
@@ -190,7 +190,7 @@ impl Throwaway {
             }
             match Connection::open(&settings) {
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind == Kind::Interrupted => return Err(error),
+                Err(error) if error.kind == PgErrorKind::Interrupted => return Err(error),
                 Err(error) if started.elapsed() > START_TIMEOUT => return Err(error),
                 Err(_) => sleep(Duration::from_millis(50)),
             }
@@ -255,7 +255,7 @@ fn settings(directory: &Path, port: u16, database: &str) -> Settings {
 }
 
 fn failed(cause: impl Into<String>) -> PgError {
-    PgError::new(Kind::Connection, "cannot start a throwaway PostgreSQL", cause)
+    PgError::new(PgErrorKind::Connection, "cannot start a throwaway PostgreSQL", cause)
 }
 
 /// The user the server runs as when we are root, which it refuses to be.

@@ -11,7 +11,7 @@ use crate::model::workload::timeline::{SlotHash, Timeline};
 use crate::pg::connect::connection::Connection;
 use crate::pg::session::guard::Guard;
 use crate::rules::input::Input;
-use crate::rules::loops::detect::find::{Found, Parent};
+use crate::rules::loops::detect::find::{Parent, StatementLoops};
 use crate::rules::loops::n_plus_one;
 use crate::trial::confirm_loop::{Claim, Confirmation, confirm};
 
@@ -45,7 +45,7 @@ pub fn confirm_loops(connection: &Connection, input: &Input<'_>, findings: &mut 
     }
 }
 
-fn claims<'a>(workload: &'a Workload, found: &Found, parent: &Parent) -> Vec<Claim<'a>> {
+fn claims<'a>(workload: &'a Workload, found: &StatementLoops, parent: &Parent) -> Vec<Claim<'a>> {
     let timeline: &Timeline = &workload.timeline;
     let slots = |place: u32| -> &'a [SlotHash] {
         let execution = &workload.timeline.executions[place as usize];

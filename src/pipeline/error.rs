@@ -1,11 +1,11 @@
 //! Why a step could not be done, in three parts.
 
-use crate::pg::connect::error::{Kind as PgKind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::source::error::SourceError;
 
 /// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// What was asked for, or how.
     Usage,
     /// A database or an input that cannot be reached, read or understood.
@@ -18,7 +18,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {cause}")]
 pub struct Error {
-    pub kind: Kind,
+    pub kind: ErrorKind,
     pub what: String,
     pub cause: String,
     /// What to do about it.
@@ -26,12 +26,12 @@ pub struct Error {
 }
 
 impl Error {
-    pub fn new(kind: Kind, what: impl Into<String>, cause: impl Into<String>) -> Error {
+    pub fn new(kind: ErrorKind, what: impl Into<String>, cause: impl Into<String>) -> Error {
         Error { kind, what: what.into(), cause: cause.into(), help: None }
     }
 
     pub fn unreadable(what: impl Into<String>, cause: impl Into<String>) -> Error {
-        Error::new(Kind::Unreadable, what, cause)
+        Error::new(ErrorKind::Unreadable, what, cause)
     }
 
     #[must_use]
@@ -43,21 +43,23 @@ impl Error {
     /// An input that gave nothing, with its name.
     pub fn source(name: &str, error: &SourceError) -> Error {
         let (kind, help) = match error {
-            SourceError::Empty => (Kind::Unreadable, "was the log written to another file?"),
+            SourceError::Empty => (ErrorKind::Unreadable, "was the log written to another file?"),
             SourceError::UnknownFormat => (
-                Kind::Unreadable,
+                ErrorKind::Unreadable,
                 "give a stderr log, csvlog, jsonlog, or an export of pg_stat_statements with a header",
             ),
             SourceError::Prefix(_) => (
-                Kind::Unreadable,
+                ErrorKind::Unreadable,
                 "give the server's setting: --log-line-prefix \"$(psql -Atc 'SHOW log_line_prefix')\"",
             ),
             SourceError::Capture(_) => (
-                Kind::Unreadable,
+                ErrorKind::Unreadable,
                 "was it written by another version of pgassay? capture again from the logs",
             ),
-            SourceError::BadPrefix(_) => (Kind::Usage, "compare it with SHOW log_line_prefix"),
-            SourceError::Io(_) => (Kind::Unreadable, "check that the file is there and readable"),
+            SourceError::BadPrefix(_) => (ErrorKind::Usage, "compare it with SHOW log_line_prefix"),
+            SourceError::Io(_) => {
+                (ErrorKind::Unreadable, "check that the file is there and readable")
+            }
         };
         Error::new(kind, format!("cannot read {name}"), error.to_string()).with_help(help)
     }
@@ -66,12 +68,12 @@ impl Error {
 impl From<PgError> for Error {
     fn from(error: PgError) -> Error {
         let kind = match error.kind {
-            PgKind::Settings | PgKind::Consent => Kind::Usage,
-            PgKind::Connection | PgKind::Statement => Kind::Unreadable,
-            PgKind::Interrupted => Kind::Interrupted,
+            PgErrorKind::Settings | PgErrorKind::Consent => ErrorKind::Usage,
+            PgErrorKind::Connection | PgErrorKind::Statement => ErrorKind::Unreadable,
+            PgErrorKind::Interrupted => ErrorKind::Interrupted,
         };
         let cause = match &error.sqlstate {
-            _ if kind == Kind::Interrupted => "everything was rolled back".to_owned(),
+            _ if kind == ErrorKind::Interrupted => "everything was rolled back".to_owned(),
             Some(state) => format!("{} (SQLSTATE {state})", error.cause),
             None => error.cause,
         };

@@ -16,9 +16,9 @@ use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
 use crate::report::record;
 use crate::source;
-use crate::source::collect::collector::{By, Collector};
+use crate::source::collect::collector::{Collector, CounterKey};
 use crate::source::collect::resolve_all::resolve_all;
-use crate::source::collect::statement::Counted;
+use crate::source::collect::statement::CountedCalls;
 use crate::source::format::framer::Options;
 use crate::source::message::database;
 use crate::source::message::database::{Database, choose};
@@ -173,9 +173,9 @@ pub fn one_database(
     collector: &mut Collector,
 ) -> Result<Option<String>, Error> {
     let wanted = match (&sources.log_database, advised) {
-        (Some(name), _) => database::Wanted::Only(name),
-        (None, Some(name)) => database::Wanted::For(name),
-        (None, None) => database::Wanted::Any,
+        (Some(name), _) => database::DatabaseFilter::Only(name),
+        (None, Some(name)) => database::DatabaseFilter::For(name),
+        (None, None) => database::DatabaseFilter::Any,
     };
     let (read, all) = collector.shares();
     let choice = choose(&read, all, wanted).map_err(|cause| {
@@ -264,14 +264,14 @@ fn read_counters(
         Ok(rows) => {
             collector.begin("pg_stat_statements");
             for row in rows {
-                let counted = Counted {
+                let counted = CountedCalls {
                     calls: row.calls,
                     total_us: row.total_us,
                     rows: row.rows,
                     blocks: Some(row.blocks),
                 };
                 // They are of the database that the connection is to, whatever a log calls it.
-                let of = By {
+                let of = CounterKey {
                     queryid: row.queryid,
                     database: Database::UNKNOWN,
                     user: row.user.as_bytes(),

@@ -7,8 +7,8 @@ use crate::model::run::Run;
 use crate::model::trial::Trial;
 use crate::pg::session::guard::Writable;
 use crate::report::record;
-use crate::trial::config::{Case, Effort, Stage};
-use crate::trial::procedure::{Held, Step, verify};
+use crate::trial::config::{Effort, TrialInput, TrialTarget};
+use crate::trial::procedure::{TrialResults, TrialStep, verify};
 
 /// Tries every index that is proposed, alone and all together. `tell` hears of each step.
 pub fn prove(
@@ -17,13 +17,13 @@ pub fn prove(
     consent: &Writable,
     recommendations: &mut [Recommendation],
     (effort, with_writes): (Effort, bool),
-    tell: &mut dyn FnMut(Step<'_>),
-) -> Held {
-    let case = Case {
+    tell: &mut dyn FnMut(TrialStep<'_>),
+) -> TrialResults {
+    let case = TrialInput {
         connection: &live.connection,
         workload: &gathered.workload,
         catalog: gathered.catalog.as_ref(),
-        stage: Stage { settings: &live.settings, consent, effort },
+        stage: TrialTarget { settings: &live.settings, consent, effort },
         with_writes,
     };
     verify(&case, recommendations, tell)
@@ -31,7 +31,7 @@ pub fn prove(
 
 /// What a run found, proposed and measured.
 #[derive(Clone, Copy)]
-pub struct Outcome<'o> {
+pub struct RunParts<'o> {
     pub findings: &'o [Finding],
     pub recommendations: &'o [Recommendation],
     pub trials: &'o [&'o Trial],
@@ -42,10 +42,10 @@ pub fn record_run(
     command: &str,
     at: String,
     gathered: &Gathered,
-    outcome: Outcome<'_>,
+    outcome: RunParts<'_>,
     seed: u64,
 ) -> Run {
-    let Outcome { findings, recommendations, trials } = outcome;
+    let RunParts { findings, recommendations, trials } = outcome;
     let mut run = run_of(command, at, gathered);
     run.findings = findings.iter().map(record::finding).collect();
     run.recommendations =

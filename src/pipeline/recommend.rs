@@ -12,12 +12,12 @@ use crate::advice::without_planner::without_planner;
 use crate::model::finding::Finding;
 use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::Run;
-use crate::model::whatif::{Build, WhatIf};
+use crate::model::whatif::{IndexBuilder, WhatIf};
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::pg::connect::error::PgError;
-use crate::pg::planner::hypopg::{BuildRoom, HypoPg, RolledBackBuild};
-use crate::pg::planner::planner_costs::Planner;
-use crate::pg::planner::representative::Typicals;
+use crate::pg::planner::hypopg::{BuildBudget, HypoPg, RolledBackBuild};
+use crate::pg::planner::planner_costs::PlannerCosts;
+use crate::pg::planner::representative::Representatives;
 use crate::pg::session::guard::Writable;
 use crate::report::record;
 use crate::report::words::{count, plural};
@@ -26,7 +26,7 @@ use crate::report::words::{count, plural};
 #[derive(Clone, Copy)]
 pub struct Building<'w> {
     pub writable: &'w Writable,
-    pub room: BuildRoom,
+    pub room: BuildBudget,
 }
 
 /// What is recommended, and why some statements get nothing.
@@ -125,12 +125,12 @@ fn with_server(
     building: Option<Building<'_>>,
 ) -> Result<Advice, Error> {
     let connection = &live.connection;
-    let typicals = Typicals::default();
+    let typicals = Representatives::default();
     let mut builds = building.map(|building| {
         RolledBackBuild::new(connection, &typicals, building.writable, building.room)
     });
-    let build = builds.as_mut().map(|builds| builds as &mut dyn Build);
-    let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn Build>| {
+    let build = builds.as_mut().map(|builds| builds as &mut dyn IndexBuilder);
+    let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn IndexBuilder>| {
         let advised = advise(input, whatif, build);
         let fingerprint = |at: usize| input.workload.queries[at].fingerprint;
         let planner = format!("asked {} for {} plans", whatif.name(), count(whatif.asked()));
@@ -151,7 +151,7 @@ fn with_server(
     let mut advice = if let Some(mut hypopg) = HypoPg::open(connection, &typicals)? {
         chosen(&mut hypopg, build)
     } else if build.is_some() {
-        chosen(&mut Planner::new(connection, &typicals), build)
+        chosen(&mut PlannerCosts::new(connection, &typicals), build)
     } else {
         return Ok(offline(input, NO_HYPOPG));
     };

@@ -6,18 +6,18 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::collect::collector::Collector;
-use super::collect::open_ends::{Loose, Stretch, Waiting};
+use super::collect::open_ends::{ChunkEnds, LooseEnd, PendingExecution};
 use super::collect::roles;
 use super::message::auto_explain;
 use super::message::database::Database;
 use super::message::execute::is_execute;
-use super::message::log_text::{Executed, Said, said};
-use super::message::record::{Event, Message, Severity};
+use super::message::log_text::{LogText, LoggedExecution, said};
+use super::message::record::{LogRecord, Message, Severity};
 
 /// Joins the messages of one piece of a log to events and hands them to a collector.
 pub struct Assembler<'c> {
     collector: &'c mut Collector,
-    stretch: Stretch,
+    stretch: ChunkEnds,
     /// Number of the piece, in the upper bits of the order of its events.
     piece: u64,
     events: u64,
@@ -42,7 +42,7 @@ impl<'c> Assembler<'c> {
     pub fn new(collector: &'c mut Collector, piece: u64) -> Self {
         Assembler {
             collector,
-            stretch: Stretch::default(),
+            stretch: ChunkEnds::default(),
             piece,
             events: 0,
             last: None,
@@ -55,7 +55,7 @@ impl<'c> Assembler<'c> {
     }
 
     /// What the piece leaves open.
-    pub fn finish(self) -> Stretch {
+    pub fn finish(self) -> ChunkEnds {
         self.stretch
     }
 
@@ -69,13 +69,13 @@ impl<'c> Assembler<'c> {
             Severity::Detail => {
                 self.stretch.note(message.at_us, 0);
                 let session = self.session(message.session);
-                self.take(session, Loose::Detail(message.text.into()));
+                self.take(session, LooseEnd::Detail(message.text.into()));
             }
             Severity::Error => {
                 self.stretch.note(message.at_us, 0);
                 let session = self.session(message.session);
                 if !self.stretch.settled.contains(&session) {
-                    self.take(session, Loose::Failed);
+                    self.take(session, LooseEnd::Failed);
                 }
             }
             Severity::Other => {}
@@ -85,19 +85,19 @@ impl<'c> Assembler<'c> {
     fn log(&mut self, message: &Message<'_>) {
         let said = said(without_sqlstate(message.text));
         self.stretch.note(message.at_us, said.duration_us());
-        self.stretch.has_parts |= matches!(said, Said::Prepared { .. } | Said::Took { .. });
+        self.stretch.has_parts |= matches!(said, LogText::Prepared { .. } | LogText::Took { .. });
         match said {
-            Said::Executed(executed) => self.executed(message, &executed),
-            Said::Prepared { duration_us } => {
+            LogText::LoggedExecution(executed) => self.executed(message, &executed),
+            LogText::Prepared { duration_us } => {
                 let session = self.session(message.session);
-                self.take(session, Loose::Prepared(duration_us));
+                self.take(session, LooseEnd::Prepared(duration_us));
             }
-            Said::Took { duration_us } => {
+            LogText::Took { duration_us } => {
                 let session = self.session(message.session);
-                let took = Loose::Took { duration_us, at_us: message.at_us };
+                let took = LooseEnd::Took { duration_us, at_us: message.at_us };
                 self.take(session, took);
             }
-            Said::Plan { duration_us, text } => match auto_explain::read(text) {
+            LogText::Plan { duration_us, text } => match auto_explain::read(text) {
                 Some(explained) => {
                     let Lane { of, hash, .. } = *self.lane(message);
                     self.collector.planned(&explained, duration_us, (of, hash));
@@ -108,15 +108,15 @@ impl<'c> Assembler<'c> {
                     message.line,
                 ),
             },
-            Said::Audit => self.collector.skip_at("pgaudit record", 1, message.line),
-            Said::Other => {}
+            LogText::Audit => self.collector.skip_at("pgaudit record", 1, message.line),
+            LogText::Other => {}
         }
     }
 
-    fn executed(&mut self, message: &Message<'_>, executed: &Executed<'_>) {
+    fn executed(&mut self, message: &Message<'_>, executed: &LoggedExecution<'_>) {
         let session = self.session(message.session);
         let Lane { hash: lane, of: database, .. } = *self.lane(message);
-        let event = Event {
+        let event = LogRecord {
             at_us: message.at_us,
             session,
             lane,
@@ -136,15 +136,15 @@ impl<'c> Assembler<'c> {
         let complete = executed.duration_us.is_some()
             && (message.is_whole || !message.detail.is_empty() || !has_detail);
         let collector = &mut *self.collector;
-        let mut count = |event: &Event<'_>| collector.event(event);
+        let mut count = |event: &LogRecord<'_>| collector.event(event);
         if complete && self.stretch.passes(session, executed.is_extended, &mut count, &event) {
             return;
         }
-        let waiting = Waiting::of(&event, executed.is_extended, complete);
-        self.take(session, Loose::Executed(Box::new(waiting)));
+        let waiting = PendingExecution::of(&event, executed.is_extended, complete);
+        self.take(session, LooseEnd::Executed(Box::new(waiting)));
     }
 
-    fn take(&mut self, session: u64, item: Loose) {
+    fn take(&mut self, session: u64, item: LooseEnd) {
         let Assembler { stretch, collector, .. } = self;
         stretch.take(session, item, &mut |event| collector.event(event));
     }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::collect::captured_catalog::Captured;
 use super::collect::collector::Collector;
 use super::collect::merge::Parts;
-use super::collect::open_ends::Stretch;
-use super::collect::statement::{Counted, Statement};
+use super::collect::open_ends::ChunkEnds;
+use super::collect::statement::{CountedCalls, Statement};
 use super::message::database::Database;
 use crate::model::workload::duration::Durations;
 use crate::model::workload::literal::Literal;
@@ -51,7 +51,7 @@ struct File {
     executions_seen: u64,
     /// Executions of windows from this hash on are left out.
     windows_below: u64,
-    stretches: Vec<Stretch>,
+    stretches: Vec<ChunkEnds>,
     catalog: Option<Captured>,
 }
 
@@ -65,7 +65,7 @@ struct StoredStatement {
     /// Microseconds with their counts, and the exact total.
     durations: Vec<(u64, u64)>,
     total_us: u128,
-    counted: Counted,
+    counted: CountedCalls,
     /// Rank, text, parameters; `null` is NULL.
     samples: Vec<(u64, String, Vec<Option<String>>)>,
     slots: Vec<StoredValues>,
@@ -154,9 +154,9 @@ fn restore(stored: StoredStatement) -> Statement {
 const GAP_BITS: u32 = 10;
 
 /// Numbers loose executions by their place among the others.
-fn place_loose(stretches: &mut [Stretch], executions: &[Execution]) {
+fn place_loose(stretches: &mut [ChunkEnds], executions: &[Execution]) {
     let mut loose: Vec<(Option<i64>, &mut u64)> =
-        stretches.iter_mut().flat_map(Stretch::loose_orders).collect();
+        stretches.iter_mut().flat_map(ChunkEnds::loose_orders).collect();
     loose.sort_by_key(|(at_us, order)| (*at_us, **order));
     let mut last = (usize::MAX, 0);
     for (at_us, order) in loose {
@@ -221,7 +221,7 @@ pub fn write(collector: &mut Collector) -> std::io::Result<Vec<u8>> {
 }
 
 fn span(parts: &Parts<'_>) -> Option<(i64, i64)> {
-    let stretches = parts.stretches.iter().filter_map(Stretch::order);
+    let stretches = parts.stretches.iter().filter_map(ChunkEnds::order);
     stretches.chain(parts.window).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
@@ -287,7 +287,7 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
         other.adopt_execution(execution, &slots);
     }
     let mut stretches = file.stretches;
-    for (at_us, order) in stretches.iter_mut().flat_map(Stretch::loose_orders) {
+    for (at_us, order) in stretches.iter_mut().flat_map(ChunkEnds::loose_orders) {
         *order = ordered(at_us.unwrap_or(i64::MIN), *order);
     }
     other.adopt_rest(

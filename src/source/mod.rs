@@ -23,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use assembler::Assembler;
 use collect::collector::Collector;
-use collect::open_ends::Stretch;
+use collect::open_ends::ChunkEnds;
 use format::detect::Format;
 use format::wrapped_log::{WrappedLog, Wrapping};
 use input::blocks::Blocks;
@@ -140,14 +140,14 @@ fn report_break(
 /// What the threads hand in: pieces in any order, joined in the order of the log.
 struct Joined<'c> {
     collector: &'c mut Collector,
-    waiting: BTreeMap<u64, Stretch>,
+    waiting: BTreeMap<u64, ChunkEnds>,
     next: u64,
-    whole: Stretch,
+    whole: ChunkEnds,
     lines: Vec<u64>,
 }
 
 impl Joined<'_> {
-    fn add(&mut self, piece: u64, stretch: Stretch, lines: u64) {
+    fn add(&mut self, piece: u64, stretch: ChunkEnds, lines: u64) {
         self.waiting.insert(piece, stretch);
         let place = piece as usize;
         if self.lines.len() <= place {
@@ -177,7 +177,7 @@ fn read_log(
         collector,
         waiting: BTreeMap::new(),
         next: 0,
-        whole: Stretch::default(),
+        whole: ChunkEnds::default(),
         lines: Vec::new(),
     });
     let work = |mut part: Collector| {

@@ -27,18 +27,18 @@ pub struct NewlyBuilt<'r> {
 
 /// Where a trial is held, and how.
 #[derive(Clone, Copy)]
-pub struct Stage<'s> {
+pub struct TrialTarget<'s> {
     pub settings: &'s Settings,
     pub consent: &'s Writable,
     pub effort: Effort,
 }
 
 /// What trials are held of.
-pub struct Case<'c> {
+pub struct TrialInput<'c> {
     pub connection: &'c Connection,
     pub workload: &'c Workload,
     pub catalog: Option<&'c Catalog>,
-    pub stage: Stage<'c>,
+    pub stage: TrialTarget<'c>,
     /// Replay what writes as well, to see what the accepted indexes cost it.
     pub with_writes: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::config::{Case, Effort};
+use super::config::{Effort, TrialInput};
 use super::plan::time_budget::{ENOUGH, FEWEST_ROUNDS, STRETCH};
 use super::run::transaction::{FOR_MEDIAN, MOST_REPLAYED};
 use crate::model::recommendation::Recommendation;
@@ -21,7 +21,7 @@ const TRUST_S: f64 = 5.0;
 
 /// One step of the trials.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum ForecastStep {
     /// Plans with the whole set.
     Plans,
     /// The trial of one recommendation.
@@ -37,10 +37,10 @@ pub enum Step {
 /// The steps of the trials of `proposed`, with the seconds that each is expected to take: where statements take as
 /// long as they did in the log and the first set stands.
 pub fn steps(
-    case: &Case<'_>,
+    case: &TrialInput<'_>,
     recommendations: &[Recommendation],
     proposed: &[usize],
-) -> Vec<(Step, f64)> {
+) -> Vec<(ForecastStep, f64)> {
     let effort = case.stage.effort;
     let builds: Vec<f64> = proposed.iter().map(|at| build_s(&recommendations[*at])).collect();
     let replayed = |executions: usize| -> Vec<f64> {
@@ -50,20 +50,20 @@ pub fn steps(
     let singles = alone.iter().zip(&builds).map(|(replay_s, build_s)| TRIAL_S + build_s + replay_s);
     let all_builds: f64 = builds.iter().sum();
     let count = proposed.len() as f64;
-    let mut steps: Vec<(Step, f64)> = Vec::new();
+    let mut steps: Vec<(ForecastStep, f64)> = Vec::new();
     if proposed.len() > 1 {
-        steps.push((Step::Plans, TRIAL_S + all_builds));
+        steps.push((ForecastStep::Plans, TRIAL_S + all_builds));
     }
-    let ids = proposed.iter().map(|at| Step::Single(recommendations[*at].id.clone()));
+    let ids = proposed.iter().map(|at| ForecastStep::Single(recommendations[*at].id.clone()));
     steps.extend(ids.zip(singles));
     if proposed.len() > 1 {
         let builds = all_builds * (1.0 + count.log2());
-        steps.push((Step::LeaveOneOut, builds + LEFT_OUT_S * count));
+        steps.push((ForecastStep::LeaveOneOut, builds + LEFT_OUT_S * count));
         let together_s: f64 = replayed(ENOUGH).iter().sum();
-        steps.push((Step::Set, TRIAL_S + all_builds + together_s));
+        steps.push((ForecastStep::Set, TRIAL_S + all_builds + together_s));
     }
     if case.with_writes && !proposed.is_empty() {
-        steps.push((Step::Writes, effort.budget_s + 4.0 * all_builds));
+        steps.push((ForecastStep::Writes, effort.budget_s + 4.0 * all_builds));
     }
     steps
 }
@@ -74,7 +74,7 @@ fn build_s(recommendation: &Recommendation) -> f64 {
 }
 
 /// Time of the executions of the statements that one index serves.
-fn replay_s(case: &Case<'_>, recommendation: &Recommendation, executions: usize) -> f64 {
+fn replay_s(case: &TrialInput<'_>, recommendation: &Recommendation, executions: usize) -> f64 {
     let served = recommendation.serves.iter().take(MOST_REPLAYED);
     let served = served.filter_map(|fingerprint| case.workload.query(*fingerprint));
     let each: f64 = served
@@ -96,21 +96,21 @@ fn of_one(mean_us: f64, executions: usize, effort: Effort) -> f64 {
 
 /// What is left of the trials.
 pub struct Forecast {
-    left: Vec<(Step, f64)>,
+    left: Vec<(ForecastStep, f64)>,
     /// The step under way, what it is expected to take, and since when.
-    under_way: Option<(Step, f64, Instant)>,
+    under_way: Option<(ForecastStep, f64, Instant)>,
     /// Of the steps that are done: expected, and taken, seconds.
     expected_s: f64,
     taken_s: f64,
 }
 
 impl Forecast {
-    pub fn new(steps: Vec<(Step, f64)>) -> Forecast {
+    pub fn new(steps: Vec<(ForecastStep, f64)>) -> Forecast {
         Forecast { left: steps, under_way: None, expected_s: TRUST_S, taken_s: TRUST_S }
     }
 
     /// A step begins. One that was not foreseen counts as taking no time.
-    pub fn begin(&mut self, step: Step) {
+    pub fn begin(&mut self, step: ForecastStep) {
         self.end();
         let at = self.left.iter().position(|(known, _)| *known == step);
         let expected_s = at.map_or(0.0, |at| self.left.remove(at).1);
@@ -147,9 +147,12 @@ mod tests {
 
     #[test]
     fn what_is_left_is_what_was_expected_until_a_step_took_longer() {
-        let single = |name: &str| Step::Single(name.to_owned());
-        let mut forecast =
-            Forecast::new(vec![(single("a"), 10.0), (single("b"), 20.0), (Step::Set, 30.0)]);
+        let single = |name: &str| ForecastStep::Single(name.to_owned());
+        let mut forecast = Forecast::new(vec![
+            (single("a"), 10.0),
+            (single("b"), 20.0),
+            (ForecastStep::Set, 30.0),
+        ]);
         assert_eq!(forecast.left_s(), 60.0);
         forecast.begin(single("a"));
         assert_eq!(forecast.left_s(), 60.0);

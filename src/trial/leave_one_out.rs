@@ -7,15 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::config::{NewlyBuilt, Stage};
-use super::plan::statements::{Planned, Replayed};
+use super::config::{NewlyBuilt, TrialTarget};
+use super::plan::statements::{PlannedStatement, ReplayedStatement};
 use super::run::compare::BAND_PCT;
 use super::run::replay::{Executed, Prepared, REPLAY_SAVEPOINT, Session};
 use super::run::sessions::{build_all, connect, work_of};
 use super::run::work::{WorkChange, is_less_for_some, work_change};
 use crate::model::trial::{Arm, NOTICEABLE_US, WithoutIndex, WithoutQuery, Work, WorkPairs};
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain;
 use crate::stats::quantile::median;
 
@@ -41,14 +41,14 @@ const SHORTEST_LIMIT_MS: f64 = 500.0;
 /// One index that is left out, and the statements that use it in the set.
 pub struct LeftOut<'c, 'w> {
     pub change: NewlyBuilt<'c>,
-    pub statements: Vec<&'c Planned<'w>>,
+    pub statements: Vec<&'c PlannedStatement<'w>>,
     /// The shortest median that each statement had with one of the indexes, microseconds.
     pub latencies_us: Vec<f64>,
 }
 
 /// What became of leaving one index out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct LeftOutOutcome {
     pub without: WithoutIndex,
     pub pays: Pays,
 }
@@ -72,12 +72,12 @@ pub enum Pays {
 /// # Errors
 /// When the server goes away, or the user interrupts.
 pub fn leave_one_out(
-    stage: Stage<'_>,
+    stage: TrialTarget<'_>,
     others: &[NewlyBuilt<'_>],
     left_out: &[LeftOut<'_, '_>],
     (workload_us, calls): (f64, &dyn Fn(Fingerprint) -> u64),
     step: &mut dyn FnMut(usize),
-) -> Result<Vec<Outcome>, PgError> {
+) -> Result<Vec<LeftOutOutcome>, PgError> {
     let mut session = Prepared::new(connect(stage.settings, stage.effort)?);
     session.connection.batch(&format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET LOCAL lock_timeout = {}",
@@ -117,10 +117,10 @@ fn failed_builds(
 }
 
 struct Visit<'v, 'c, 'w> {
-    stage: Stage<'v>,
+    stage: TrialTarget<'v>,
     session: Prepared,
     left_out: &'v [LeftOut<'c, 'w>],
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<LeftOutOutcome>>,
     workload_us: f64,
     calls: &'v dyn Fn(Fingerprint) -> u64,
     /// Name of an index in a plan, and its recommendation.
@@ -133,7 +133,7 @@ struct Visit<'v, 'c, 'w> {
 
 /// What one state of the indexes gave of one statement.
 #[derive(Default)]
-struct Seen {
+struct ObservedStatement {
     /// Work and nodes of the plan for each parameter set that was explained, in their order; `None` where it failed.
     touched: Vec<Option<(Work, u64)>>,
     indexes: Vec<String>,
@@ -142,7 +142,7 @@ struct Seen {
     is_stopped: bool,
 }
 
-impl Seen {
+impl ObservedStatement {
     fn latencies_us(&self) -> Vec<f64> {
         self.executions.iter().map(|(_, latency_us)| *latency_us).collect()
     }
@@ -156,7 +156,7 @@ struct Shortest {
 }
 
 impl Shortest {
-    fn note(&mut self, without: &Seen, with: &Seen) {
+    fn note(&mut self, without: &ObservedStatement, with: &ObservedStatement) {
         for (shortest, seen) in [(&mut self.without_us, without), (&mut self.with_us, with)] {
             for (set, latency_us) in &seen.executions {
                 let known = shortest.entry(*set).or_insert(*latency_us);
@@ -218,7 +218,8 @@ impl Visit<'_, '_, '_> {
             failed = failed_builds(&mut self.session, &[left_out.change], &mut self.names)?;
             let own = self.names.split_off(known);
             let with = self.look(left_out)?;
-            let uses = |seen: &Seen| own.iter().any(|(name, _)| seen.indexes.contains(name));
+            let uses =
+                |seen: &ObservedStatement| own.iter().any(|(name, _)| seen.indexes.contains(name));
             is_used |= with.iter().any(uses);
             self.session
                 .connection
@@ -247,14 +248,20 @@ impl Visit<'_, '_, '_> {
             None if !is_used => Pays::Failed("no statement used it once it was built".to_owned()),
             None => self.pays(&queries),
         };
-        self.outcomes[at] = Some(Outcome { without: WithoutIndex { queries, served_by }, pays });
+        self.outcomes[at] =
+            Some(LeftOutOutcome { without: WithoutIndex { queries, served_by }, pays });
         self.done += 1;
         (self.step)(self.done);
         Ok(())
     }
 
     /// Notes the indexes that a statement uses without the index and not with it.
-    fn note_substitutes(&self, without: &Seen, with: &Seen, served_by: &mut Vec<String>) {
+    fn note_substitutes(
+        &self,
+        without: &ObservedStatement,
+        with: &ObservedStatement,
+        served_by: &mut Vec<String>,
+    ) {
         for name in without.indexes.iter().filter(|name| !with.indexes.contains(name)) {
             let new = self.names.iter().find(|(known, _)| known == name);
             let substitute = new.map_or(name, |(_, recommendation)| recommendation);
@@ -266,7 +273,7 @@ impl Visit<'_, '_, '_> {
 
     /// Runs the statements of one index as things stand, in a part of the transaction that may not write and that is
     /// taken back.
-    fn look(&mut self, left_out: &LeftOut<'_, '_>) -> Result<Vec<Seen>, PgError> {
+    fn look(&mut self, left_out: &LeftOut<'_, '_>) -> Result<Vec<ObservedStatement>, PgError> {
         let session = &mut self.session;
         session.connection.batch(&format!(
             "SAVEPOINT pgassay_look; SET TRANSACTION READ ONLY; SAVEPOINT {REPLAY_SAVEPOINT}"
@@ -321,7 +328,11 @@ impl Visit<'_, '_, '_> {
 }
 
 /// What the first round gave of a statement.
-fn first(fingerprint: Fingerprint, without: &Seen, with: &Seen) -> WithoutQuery {
+fn first(
+    fingerprint: Fingerprint,
+    without: &ObservedStatement,
+    with: &ObservedStatement,
+) -> WithoutQuery {
     let both = without.touched.iter().zip(&with.touched);
     let both: Vec<_> = both.filter_map(|(without, with)| Some(((*without)?, (*with)?))).collect();
     let work = WorkPairs {
@@ -358,8 +369,12 @@ fn is_faster(query: &WithoutQuery) -> bool {
 }
 
 /// Explains and executes one statement; a limit ends what takes too long, and with it the looking.
-fn see(session: &mut Prepared, query: &Replayed, limit_ms: u64) -> Result<Seen, PgError> {
-    let mut seen = Seen::default();
+fn see(
+    session: &mut Prepared,
+    query: &ReplayedStatement,
+    limit_ms: u64,
+) -> Result<ObservedStatement, PgError> {
+    let mut seen = ObservedStatement::default();
     let started = Instant::now();
     for (set, sample) in query.samples.iter().take(EXPLAINED).enumerate() {
         session.connection.batch(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
@@ -368,7 +383,7 @@ fn see(session: &mut Prepared, query: &Replayed, limit_ms: u64) -> Result<Seen, 
                 seen.touched.push(work_of(&plan).map(|work| (work, plan.nodes)));
                 seen.indexes.extend(plan.indexes);
             }
-            Err(error) if error.kind != Kind::Statement => return Err(error),
+            Err(error) if error.kind != PgErrorKind::Statement => return Err(error),
             Err(error) => {
                 session.go_back()?;
                 if error.is_timeout() {

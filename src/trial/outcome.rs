@@ -9,16 +9,16 @@ use crate::model::workload::fingerprint::Fingerprint;
 const LOSS_FOR_GAIN: f64 = 0.05;
 
 /// A fate with its reason.
-pub type Fate = (State, Option<String>);
+pub type Decision = (State, Option<String>);
 
 /// What was tried a recommendation for: the statements, and which of them read its table.
 #[derive(Clone, Copy)]
-pub struct Matter<'m> {
+pub struct TrialSubject<'m> {
     pub workload: &'m Workload,
     pub recommendation: &'m Recommendation,
 }
 
-impl Matter<'_> {
+impl TrialSubject<'_> {
     /// Statements that read the table and could not be replayed for another reason than time.
     fn unseen(&self, trial: &Trial) -> usize {
         let reads = |fingerprint: &Fingerprint| {
@@ -42,17 +42,17 @@ impl Matter<'_> {
     }
 }
 
-fn rejected(why: impl Into<String>) -> Fate {
+fn rejected(why: impl Into<String>) -> Decision {
     (State::Rejected, Some(why.into()))
 }
 
-fn undecided(why: impl Into<String>) -> Fate {
+fn undecided(why: impl Into<String>) -> Decision {
     (State::Undecided, Some(why.into()))
 }
 
 /// What the trial of one recommendation alone says of it. `is_used_in_set` tells that some statement uses it
 /// beside the others, as those of `a = 1 OR b = 2` are used together or not at all.
-pub fn alone(trial: &Trial, matter: Matter<'_>, is_used_in_set: bool) -> Fate {
+pub fn alone(trial: &Trial, matter: TrialSubject<'_>, is_used_in_set: bool) -> Decision {
     if let Some(why) = &trial.failed {
         return undecided(format!("the trial could not be held: {why}"));
     }
@@ -100,7 +100,7 @@ fn touched<'t>(trial: &'t Trial, id: &str) -> Vec<&'t QueryTrial> {
 
 /// Nothing speaks against it but that some statement became slower by it alone, where the planner had nothing
 /// better: beside others it may take another way. Comes with that statement.
-pub fn slower_alone(trial: &Trial, matter: Matter<'_>) -> Option<Fingerprint> {
+pub fn slower_alone(trial: &Trial, matter: TrialSubject<'_>) -> Option<Fingerprint> {
     let touched = touched(trial, &matter.recommendation.id);
     let same_rows = touched.iter().all(|query| query.rows_identical != Some(false));
     let is_slow = trial.failed.is_none() && same_rows && harm(&touched, matter).is_some();
@@ -127,7 +127,7 @@ pub fn improves_set(with: &Trial, without: Option<&Trial>, id: &str) -> Option<F
 }
 
 /// What the trial of a set says of one recommendation in it: `None` where nothing speaks against it.
-pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
+pub fn in_set(trial: &Trial, matter: TrialSubject<'_>) -> Option<Decision> {
     let index = trial.index_of(&matter.recommendation.id)?;
     if let Some(why) = &index.failed {
         return Some(undecided(format!("the trial could not be held: {why}")));
@@ -144,7 +144,7 @@ pub fn in_set(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
 }
 
 /// No statement uses it, in the words `why`; not so sure where some could not even be planned.
-fn unused(trial: &Trial, matter: Matter<'_>, why: &str) -> Option<Fate> {
+fn unused(trial: &Trial, matter: TrialSubject<'_>, why: &str) -> Option<Decision> {
     trial.index_of(&matter.recommendation.id)?.used_by.is_empty().then(|| {
         match matter.unseen(trial) {
             0 => rejected(why),
@@ -156,7 +156,7 @@ fn unused(trial: &Trial, matter: Matter<'_>, why: &str) -> Option<Fate> {
 }
 
 /// A statement that uses it took a multiple of its time when it was executed once, and there was no time to be sure.
-fn may_harm(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
+fn may_harm(trial: &Trial, matter: TrialSubject<'_>) -> Option<Decision> {
     let used_by = &trial.index_of(&matter.recommendation.id)?.used_by;
     let slower = |(fingerprint, why): &&(Fingerprint, Unreplayed)| {
         *why == Unreplayed::SlowerOnce && used_by.contains(fingerprint)
@@ -169,7 +169,7 @@ fn may_harm(trial: &Trial, matter: Matter<'_>) -> Option<Fate> {
 
 /// Other rows, or more time lost than a little of what is gained. How much is lost is not known of what was stopped
 /// before its end.
-fn harm(queries: &[&QueryTrial], matter: Matter<'_>) -> Option<Fate> {
+fn harm(queries: &[&QueryTrial], matter: TrialSubject<'_>) -> Option<Decision> {
     if queries.iter().any(|query| query.rows_identical == Some(false)) {
         return Some(rejected("a statement returned other rows with it"));
     }
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn what_an_index_that_is_not_used_cannot_do_is_neither_gain_nor_harm() {
         use crate::model::name::TableName;
-        use crate::model::recommendation::Kind;
+        use crate::model::recommendation::RecommendationKind;
         let table = TableName::new("public", "games");
         let recommendation =
-            Recommendation::proposed("first".to_owned(), Kind::CreateIndex, &table);
+            Recommendation::proposed("first".to_owned(), RecommendationKind::CreateIndex, &table);
         let workload = Workload::default();
-        let matter = Matter { workload: &workload, recommendation: &recommendation };
+        let matter = TrialSubject { workload: &workload, recommendation: &recommendation };
         for change_pct in [-90.0, 90.0] {
             let mut trial = tried(&["first"], change_pct);
             trial.indexes[0].used_by.clear();
@@ -248,12 +248,12 @@ mod tests {
     #[test]
     fn what_may_make_a_statement_endless_is_never_accepted() {
         use crate::model::name::TableName;
-        use crate::model::recommendation::Kind;
+        use crate::model::recommendation::RecommendationKind;
         let games = TableName::new("public", "games");
         let recommendation =
-            Recommendation::proposed("first".to_owned(), Kind::CreateIndex, &games);
+            Recommendation::proposed("first".to_owned(), RecommendationKind::CreateIndex, &games);
         let workload = Workload::default();
-        let matter = Matter { workload: &workload, recommendation: &recommendation };
+        let matter = TrialSubject { workload: &workload, recommendation: &recommendation };
         let mut trial = tried(&["first"], -90.0);
         assert_eq!(alone(&trial, matter, true).0, State::Accepted);
         let other = Fingerprint(2);

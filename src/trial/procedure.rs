@@ -6,15 +6,15 @@
 //! left is tried together, so that what is accepted is exactly what was measured.
 //! Last, those that only made some statement slower alone are tried beside what stands.
 
-use super::config::{Case, NewlyBuilt};
-use super::forecast::{Forecast, Step as ForecastStep, steps};
+use super::config::{NewlyBuilt, TrialInput};
+use super::forecast::{Forecast, ForecastStep, steps};
 use super::log_gap::Origins;
-use super::outcome::{Fate, Matter, alone, in_set};
-use super::plan::statements::{Plan, Planner, plan};
+use super::outcome::{Decision, TrialSubject, alone, in_set};
+use super::plan::statements::{ReplayPlan, StatementPlanner, plan};
 use super::run::transaction::{Detail, look_at_plans, try_indexes};
 use super::run::work::{WorkChange, work_change};
 use crate::model::name::TableName;
-use crate::model::recommendation::{Kind, Recommendation, State};
+use crate::model::recommendation::{Recommendation, RecommendationKind, State};
 use crate::model::trial::{QueryTrial, Trial, Verdict};
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::pg::connect::error::PgError;
@@ -24,7 +24,7 @@ use crate::stats::random::Random;
 pub(super) const MOST_SETS: usize = 4;
 
 /// How far the trials are.
-pub enum Step<'s> {
+pub enum TrialStep<'s> {
     /// A step begins; about so many seconds are left, this one included.
     Begin { what: &'s str, left_s: f64 },
     /// Rounds done, and to do.
@@ -36,7 +36,7 @@ pub enum Step<'s> {
 }
 
 /// What came of the trials.
-pub struct Held {
+pub struct TrialResults {
     /// Those of single recommendations come first, that of the set they make last.
     pub trials: Vec<Trial>,
     /// Why not all of them were held: the user interrupted, or the server went away.
@@ -45,15 +45,15 @@ pub struct Held {
 
 /// Holds the trials, and writes into the recommendations what came of them.
 pub fn verify(
-    case: &Case<'_>,
+    case: &TrialInput<'_>,
     recommendations: &mut [Recommendation],
-    tell: &mut dyn FnMut(Step<'_>),
-) -> Held {
+    tell: &mut dyn FnMut(TrialStep<'_>),
+) -> TrialResults {
     let proposed = best_first(case, recommendations);
     let forecast = Forecast::new(steps(case, recommendations, &proposed));
     let mut procedure = Procedure {
         case,
-        planner: Planner::default(),
+        planner: StatementPlanner::default(),
         random: Random::new(case.stage.effort.seed),
         origins: Origins::of(case.connection, &case.stage.settings.user, case.workload),
         singles: Vec::new(),
@@ -79,14 +79,14 @@ pub fn verify(
     procedure.name_more_work(recommendations);
     let mut trials = procedure.singles;
     trials.extend(procedure.set);
-    Held { trials, stopped }
+    TrialResults { trials, stopped }
 }
 
 /// Places of the indexes that are proposed: those first whose statements take the most time that the planner expects
 /// to go away.
-fn best_first(case: &Case<'_>, recommendations: &[Recommendation]) -> Vec<usize> {
+fn best_first(case: &TrialInput<'_>, recommendations: &[Recommendation]) -> Vec<usize> {
     let is_proposed = |recommendation: &Recommendation| {
-        recommendation.kind == Kind::CreateIndex
+        recommendation.kind == RecommendationKind::CreateIndex
             && recommendation.state == State::Proposed
             && recommendation.index.is_some()
     };
@@ -123,8 +123,8 @@ fn reject_with_what_they_require(recommendations: &mut [Recommendation]) {
 }
 
 pub(super) struct Procedure<'c, 'w> {
-    pub(super) case: &'c Case<'c>,
-    planner: Planner,
+    pub(super) case: &'c TrialInput<'c>,
+    planner: StatementPlanner,
     random: Random,
     origins: Origins,
     pub(super) singles: Vec<Trial>,
@@ -139,7 +139,7 @@ pub(super) struct Procedure<'c, 'w> {
     /// Places of the indexes on trial, best first.
     proposed: Vec<usize>,
     pub(super) forecast: Forecast,
-    pub(super) tell: &'w mut dyn FnMut(Step<'_>),
+    pub(super) tell: &'w mut dyn FnMut(TrialStep<'_>),
 }
 
 impl<'c> Procedure<'c, '_> {
@@ -177,7 +177,7 @@ impl<'c> Procedure<'c, '_> {
     /// A step of the trials begins.
     pub(super) fn begin(&mut self, step: ForecastStep, what: &str) {
         self.forecast.begin(step);
-        (self.tell)(Step::Begin { what, left_s: self.forecast.left_s() });
+        (self.tell)(TrialStep::Begin { what, left_s: self.forecast.left_s() });
     }
 
     /// Tells of a recommendation that was judged, and of all that is known so far.
@@ -186,7 +186,7 @@ impl<'c> Procedure<'c, '_> {
         let recommendation = &recommendations[at];
         let trial = self.singles.iter().find(|trial| trial.is_of(&recommendation.id));
         let left_s = self.forecast.left_s();
-        (self.tell)(Step::Judged { recommendation, trial, left_s });
+        (self.tell)(TrialStep::Judged { recommendation, trial, left_s });
         self.so_far(recommendations);
     }
 
@@ -195,7 +195,7 @@ impl<'c> Procedure<'c, '_> {
         let mut now = recommendations.to_vec();
         self.leave_open(&mut now);
         let trials: Vec<&Trial> = self.singles.iter().chain(&self.set).collect();
-        (self.tell)(Step::SoFar { recommendations: &now, trials: &trials });
+        (self.tell)(TrialStep::SoFar { recommendations: &now, trials: &trials });
     }
 
     /// Tries each recommendation alone that a statement would use beside the others. Those that are
@@ -288,7 +288,7 @@ impl<'c> Procedure<'c, '_> {
         let (changes, plan) = self.prepare(recommendations, members);
         let tell = &mut *self.tell;
         let stage = self.case.stage;
-        let rounds = &mut |done, of| tell(Step::Rounds { done, of });
+        let rounds = &mut |done, of| tell(TrialStep::Rounds { done, of });
         let mut trial = unless_stopped(try_indexes(stage, &changes, plan, detail, rounds))?;
         self.origins.explain(&mut trial, self.case.workload, self.case.catalog);
         Ok(trial)
@@ -356,7 +356,7 @@ impl<'c> Procedure<'c, '_> {
         &mut self,
         recommendations: &'r [Recommendation],
         members: &[usize],
-    ) -> (Vec<NewlyBuilt<'r>>, Plan<'c>) {
+    ) -> (Vec<NewlyBuilt<'r>>, ReplayPlan<'c>) {
         let changes = newly_built(recommendations, members);
         let mut tables: Vec<&TableName> =
             changes.iter().map(|change| &change.index.def.table).collect();
@@ -395,7 +395,7 @@ impl<'c> Procedure<'c, '_> {
     }
 
     /// The fate of a recommendation by itself.
-    pub(super) fn alone(&self, recommendation: &Recommendation, is_used_in_set: bool) -> Fate {
+    pub(super) fn alone(&self, recommendation: &Recommendation, is_used_in_set: bool) -> Decision {
         match self.single(&recommendation.id) {
             Some(single) => alone(single, self.matter(recommendation), is_used_in_set),
             None => (State::Undecided, None),
@@ -412,8 +412,8 @@ impl<'c> Procedure<'c, '_> {
         in_set.or_else(|| self.single(id))
     }
 
-    pub(super) fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> Matter<'m> {
-        Matter { workload: self.case.workload, recommendation }
+    pub(super) fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> TrialSubject<'m> {
+        TrialSubject { workload: self.case.workload, recommendation }
     }
 
     pub(super) fn proposed(&self) -> &[usize] {
@@ -441,7 +441,7 @@ impl<'c> Procedure<'c, '_> {
     }
 }
 
-pub(super) fn set_fate(recommendation: &mut Recommendation, (state, why): Fate) {
+pub(super) fn set_fate(recommendation: &mut Recommendation, (state, why): Decision) {
     recommendation.state = state;
     recommendation.why = why;
 }

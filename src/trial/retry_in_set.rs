@@ -1,6 +1,6 @@
 //! What was slower alone, tried beside what stands.
 
-use super::forecast::Step;
+use super::forecast::ForecastStep;
 use super::outcome::{improves_set, slower_alone};
 use super::procedure::{MOST_SETS, Procedure};
 use super::run::transaction::Detail;
@@ -27,7 +27,8 @@ impl Procedure<'_, '_> {
                 break;
             }
             let what = "beside the others what was slower alone";
-            let trial = self.hold((Step::Set, what), Detail::Tail, recommendations, &members)?;
+            let trial =
+                self.hold((ForecastStep::Set, what), Detail::Tail, recommendations, &members)?;
             let first = standing.first().and_then(|at| self.single(&recommendations[*at].id));
             let base = self.set.as_ref().or(first);
             let gains: Vec<Option<Fingerprint>> = doubtful

@@ -1,10 +1,10 @@
 //! Rejects what does not pay beside the others, by leaving each index out of the set.
 
-use super::forecast::Step as ForecastStep;
-use super::leave_one_out::{LeftOut, Outcome, Pays, leave_one_out};
-use super::outcome::Fate;
-use super::plan::statements::Planned;
-use super::procedure::{Procedure, Step, newly_built, set_fate, unless_stopped};
+use super::forecast::ForecastStep;
+use super::leave_one_out::{LeftOut, LeftOutOutcome, Pays, leave_one_out};
+use super::outcome::Decision;
+use super::plan::statements::PlannedStatement;
+use super::procedure::{Procedure, TrialStep, newly_built, set_fate, unless_stopped};
 use super::run::transaction::MOST_REPLAYED;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Recommendation, State};
@@ -92,7 +92,7 @@ impl Procedure<'_, '_> {
         standing: &[usize],
         open: &[usize],
         plans: &Trial,
-    ) -> Result<Vec<Outcome>, PgError> {
+    ) -> Result<Vec<LeftOutOutcome>, PgError> {
         self.begin(ForecastStep::LeaveOneOut, "leaving each out of the set");
         let (_, plan) = self.prepare(recommendations, standing);
         let others: Vec<usize> = standing.iter().copied().filter(|at| !open.contains(at)).collect();
@@ -102,8 +102,9 @@ impl Procedure<'_, '_> {
             .filter_map(|at| {
                 let change = newly_built(recommendations, &[*at]).pop()?;
                 let used_by = &plans.index_of(&recommendations[*at].id)?.used_by;
-                let uses = |planned: &&Planned<'_>| used_by.contains(&planned.query.fingerprint);
-                let statements: Vec<&Planned<'_>> =
+                let uses =
+                    |planned: &&PlannedStatement<'_>| used_by.contains(&planned.query.fingerprint);
+                let statements: Vec<&PlannedStatement<'_>> =
                     plan.queries.iter().filter(uses).take(MOST_REPLAYED).collect();
                 let latencies_us = statements
                     .iter()
@@ -121,7 +122,7 @@ impl Procedure<'_, '_> {
             &others,
             &left_out,
             (workload.total_us() as f64, &calls),
-            &mut |done| tell(Step::Rounds { done, of }),
+            &mut |done| tell(TrialStep::Rounds { done, of }),
         ));
         self.forecast.end();
         outcomes
@@ -138,9 +139,9 @@ impl Procedure<'_, '_> {
 /// What leaving an index out says of it, and what it is worth.
 fn fate_beside(
     recommendation: &Recommendation,
-    outcome: &Outcome,
+    outcome: &LeftOutOutcome,
     worth_us: impl Fn(&WithoutQuery) -> f64,
-) -> (f64, Fate) {
+) -> (f64, Decision) {
     let worth: f64 = outcome.without.queries.iter().map(worth_us).sum();
     let fate = match &outcome.pays {
         Pays::Yes(_) if recommendation.state == State::Accepted => {
@@ -163,7 +164,7 @@ fn fate_beside(
 }
 
 /// Why an index does not pay beside the others, with the figures of the statement that misses it most.
-fn why_not(outcome: &Outcome) -> String {
+fn why_not(outcome: &LeftOutOutcome) -> String {
     let served_by = &outcome.without.served_by;
     let job = match &served_by[..] {
         [] => "its statements do as well without it".to_owned(),

@@ -7,7 +7,7 @@ use pgassay::model::whatif::WhatIf;
 use pgassay::pg::catalog::load;
 use pgassay::pg::connect::connection::Connection;
 use pgassay::pg::planner::hypopg::HypoPg;
-use pgassay::pg::planner::representative::Typicals;
+use pgassay::pg::planner::representative::Representatives;
 use pgassay::sql::dump::catalog;
 use pgassay::sql::expression::immutability::indexable;
 use pgassay::sql::resolve::resolver::shape;
@@ -350,7 +350,7 @@ fn an_expression_on_a_joined_table_is_advised_and_its_figure_is_not_made_up() {
 fn hypopg_is_shown_what_it_numbers_wrong_only_at_the_first_place() {
     let Some((_, owner)) = bazaar("first_place") else { return };
     let catalog = load::load(&owner).unwrap();
-    let typicals = Typicals::default();
+    let typicals = Representatives::default();
     let hypopg = HypoPg::open(&owner, &typicals).unwrap().unwrap();
     let plan = |key: IndexKey, predicate: Option<&str>| IndexDef {
         table: TableName::new("public", "people"),

@@ -1,7 +1,7 @@
 //! How large indexes are said to become, beside how large they are.
 
 use pgassay::index::gin_size::gin_bytes;
-use pgassay::index::size::{Part, btree, btree_bytes};
+use pgassay::index::size::{SizedColumn, btree, btree_bytes};
 use pgassay::model::catalog::Catalog;
 use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
@@ -49,7 +49,7 @@ fn error_of(
     include: &[&str],
 ) -> f64 {
     let table = catalog.tables.iter().find(|known| known.name.name == table).unwrap();
-    let part = |name: &&str| Part::column(table, table.column(name).unwrap());
+    let part = |name: &&str| SizedColumn::column(table, table.column(name).unwrap());
     let parts = |names: &[&str]| names.iter().map(part).collect::<Vec<_>>();
     let estimated = btree(table.rows.unwrap(), &parts(keys), &parts(include));
     let quoted = |names: &[&str]| {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use pgassay::index::ddl::{Build, create, drop, name};
+use pgassay::index::ddl::{BuildMode, create, drop, name};
 use pgassay::model::index::{AccessMethod, IndexDef, IndexKey, NewIndex};
 use pgassay::model::name::TableName;
-use pgassay::model::recommendation::{Kind, Recommendation};
+use pgassay::model::recommendation::{Recommendation, RecommendationKind};
 use pgassay::model::trial::{QueryTrial, Trial};
 use pgassay::model::workload::Workload;
 use pgassay::pg::catalog::load;
@@ -13,8 +13,8 @@ use pgassay::pg::connect::connection::Connection;
 use pgassay::pg::session::guard;
 use pgassay::source::collect::collector::Collector;
 use pgassay::source::collect::resolve_all::resolve_all;
-use pgassay::trial::config::{Case, Effort, Stage};
-use pgassay::trial::procedure::{Held, verify};
+use pgassay::trial::config::{Effort, TrialInput, TrialTarget};
+use pgassay::trial::procedure::{TrialResults, verify};
 
 use crate::support::{Shop, code, json, run, server, server_of_its_own, stderr, write_log};
 
@@ -57,10 +57,14 @@ fn index_on(table: &str, keys: &[&str]) -> Recommendation {
         predicate: None,
     };
     let name = name(&plan);
-    let proposed = Recommendation::proposed(format!("ix-{name}"), Kind::CreateIndex, &plan.table);
+    let proposed = Recommendation::proposed(
+        format!("ix-{name}"),
+        RecommendationKind::CreateIndex,
+        &plan.table,
+    );
     Recommendation {
-        sql: vec![create(&plan, &name, Build::Concurrently)],
-        undo: vec![drop("public", &name, Build::Concurrently)],
+        sql: vec![create(&plan, &name, BuildMode::Concurrently)],
+        undo: vec![drop("public", &name, BuildMode::Concurrently)],
         index: Some(NewIndex { name, def: plan }),
         ..proposed
     }
@@ -113,14 +117,14 @@ fn tried_on(
         statement_timeout_ms,
         seed: 7,
     };
-    let case = Case {
+    let case = TrialInput {
         connection: &connection,
         workload: &workload,
         catalog: Some(&catalog),
-        stage: Stage { settings: &settings, consent: &consent, effort },
+        stage: TrialTarget { settings: &settings, consent: &consent, effort },
         with_writes: false,
     };
-    let Held { trials, stopped } = verify(&case, recommendations, &mut |_| {});
+    let TrialResults { trials, stopped } = verify(&case, recommendations, &mut |_| {});
     assert!(stopped.is_none());
     for trial in &trials {
         for query in &trial.queries {

@@ -6,16 +6,16 @@ use super::candidate::{Candidate, Candidates, Conditions};
 use super::inverted::{all_inverted, does_as_well, inverted_together};
 use super::key_length::{fit_together, stays_short};
 use super::partial;
-use super::scan_needs::{Asked, Wanted, Wants, wants};
+use super::scan_needs::{IndexableFilter, ScanContext, ScanNeeds, wants};
 use crate::access::pushdown::{compared_by_policies, is_guarded, is_served_through_policies};
-use crate::index::ddl::{Build, create};
+use crate::index::ddl::{BuildMode, create};
 use crate::model::catalog::{Catalog, Column, Table};
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::name::TableName;
 use crate::model::workload::Workload;
 use crate::model::workload::shape::{Key, Operator, Predicate, Scan};
 use crate::sql::expression::equivalence::bare;
-use crate::sql::lex::lexer::{Kind, tokens};
+use crate::sql::lex::lexer::{TokenKind, tokens};
 
 /// Columns that an index may carry beyond its keys, at most, and their bytes: beyond, it becomes a
 /// second table.
@@ -32,7 +32,7 @@ const MOST_UNITED: usize = 24;
 
 /// Candidates over the whole workload.
 pub fn candidates(workload: &Workload, catalog: &Catalog) -> Candidates {
-    let mut found = Found::default();
+    let mut found = FoundCandidates::default();
     let mut asked = Conditions::new();
     let mut equal = HashSet::new();
     let mut spellings = Spellings::default();
@@ -52,7 +52,7 @@ pub fn candidates(workload: &Workload, catalog: &Catalog) -> Candidates {
             }
             let spelled = partial::same_scan(query, number);
             let functions = &catalog.functions;
-            let asked = Asked { query, table, scan, functions, spelled: &spelled };
+            let asked = ScanContext { query, table, scan, functions, spelled: &spelled };
             let is_whole = number < shape.scans.len();
             let wants = wants(asked, conditions);
             let for_one =
@@ -96,15 +96,15 @@ impl<'a> Spellings<'a> {
 }
 
 #[derive(Default)]
-struct Found {
+struct FoundCandidates {
     candidates: Vec<Candidate>,
     places: HashMap<String, usize>,
 }
 
-impl Found {
+impl FoundCandidates {
     fn add(&mut self, def: IndexDef, query: usize, is_whole: bool) {
         let keys = def.keys.iter().map(spelled_alike).collect();
-        let name = create(&IndexDef { keys, ..def.clone() }, "", Build::Plain);
+        let name = create(&IndexDef { keys, ..def.clone() }, "", BuildMode::Plain);
         let at = *self.places.entry(name).or_insert_with(|| {
             self.candidates.push(Candidate::new(def));
             self.candidates.len() - 1
@@ -173,8 +173,8 @@ fn spelled_alike(key: &IndexKey) -> IndexKey {
     const BY_ARGUMENT: [&str; 3] = ["coalesce", "greatest", "least"];
     let is_chain = !key.is_column
         && tokens(&key.expression).all(|token| {
-            let is_word =
-                token.kind == Kind::Word && !BY_ARGUMENT.iter().any(|name| token.is_word(name));
+            let is_word = token.kind == TokenKind::Word
+                && !BY_ARGUMENT.iter().any(|name| token.is_word(name));
             is_word || ["(", ")", "::"].iter().any(|sign| token.is(sign))
         });
     match is_chain {
@@ -204,8 +204,12 @@ pub fn is_there(table: &Table, def: &IndexDef) -> bool {
 }
 
 /// Every index that could serve one scan.
-fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Vec<IndexDef> {
-    let Asked { table, scan, .. } = asked;
+fn of_scan(
+    asked: ScanContext<'_>,
+    wants: &ScanNeeds,
+    conditions: &[Option<String>],
+) -> Vec<IndexDef> {
+    let ScanContext { table, scan, .. } = asked;
     let mut plans = Vec::new();
     for partial in partials(wants) {
         // The scan on its own, and looked up by the rows of each other scan that it is joined to.
@@ -246,7 +250,7 @@ fn of_scan(asked: Asked<'_>, wants: &Wants, conditions: &[Option<String>]) -> Ve
 
 /// One key for a part of what the scan asks: its most selective equality, one range, or its order alone.
 /// They do less for it than the others, and the same for many statements that ask for the rest otherwise.
-fn short(wants: &Wants, scan: &Scan) -> Vec<Vec<IndexKey>> {
+fn short(wants: &ScanNeeds, scan: &Scan) -> Vec<Vec<IndexKey>> {
     let first = wants.equal.first().into_iter().chain(&wants.ranges);
     let mut short: Vec<Vec<IndexKey>> = first.map(|wanted| vec![wanted.key.clone()]).collect();
     if scan.limited || scan.extreme.is_some() {
@@ -257,10 +261,10 @@ fn short(wants: &Wants, scan: &Scan) -> Vec<Vec<IndexKey>> {
 
 /// The index that serves one scan best as far as can be told without a planner, and those for what a
 /// btree cannot find. `join` is set when the scan is looked up by the rows of another.
-pub fn simplest(asked: Asked<'_>, join: Option<&str>) -> Vec<IndexDef> {
-    let Asked { table, scan, .. } = asked;
+pub fn simplest(asked: ScanContext<'_>, join: Option<&str>) -> Vec<IndexDef> {
+    let ScanContext { table, scan, .. } = asked;
     let wants = wants(asked, &vec![None; scan.filters.len()]);
-    let is_by = |columns: &&Vec<Wanted>| {
+    let is_by = |columns: &&Vec<IndexableFilter>| {
         join.is_some_and(|name| columns.iter().any(|wanted| wanted.key.expression == name))
     };
     // Of the columns that join the same scan, all.
@@ -295,7 +299,7 @@ struct Partial {
 }
 
 impl Partial {
-    fn holds(&self, wanted: &Wanted) -> bool {
+    fn holds(&self, wanted: &IndexableFilter) -> bool {
         wanted.condition.as_ref().is_some_and(|condition| self.conditions.contains(condition))
     }
 
@@ -305,7 +309,7 @@ impl Partial {
 }
 
 /// No condition, all that there are, and each alone.
-fn partials(wants: &Wants) -> Vec<Partial> {
+fn partials(wants: &ScanNeeds) -> Vec<Partial> {
     let all: Vec<String> = wants
         .equal
         .iter()
@@ -336,17 +340,22 @@ impl Tail {
     }
 
     /// The keys before it, each compared with one value.
-    fn before(&self, wants: &Wants, join: &[Wanted], partial: &Partial) -> Vec<IndexKey> {
+    fn before(
+        &self,
+        wants: &ScanNeeds,
+        join: &[IndexableFilter],
+        partial: &Partial,
+    ) -> Vec<IndexKey> {
         let is_before =
-            |wanted: &&Wanted| !(partial.holds(wanted) || self.is_order && wanted.is_null);
+            |wanted: &&IndexableFilter| !(partial.holds(wanted) || self.is_order && wanted.is_null);
         let own = wants.equal.iter().filter(is_before);
         joined(&[], join.iter().chain(own).map(|wanted| wanted.key.clone()).collect())
     }
 }
 
 /// What may follow the keys that are compared with one value; the one that does most first.
-fn tails(wants: &Wants, is_joined: bool, partial: &Partial) -> Vec<Tail> {
-    let others = |wanted: &[Wanted]| -> Vec<IndexKey> {
+fn tails(wants: &ScanNeeds, is_joined: bool, partial: &Partial) -> Vec<Tail> {
+    let others = |wanted: &[IndexableFilter]| -> Vec<IndexKey> {
         let left = wanted.iter().filter(|wanted| !partial.holds(wanted));
         left.map(|wanted| wanted.key.clone()).collect()
     };

@@ -1,33 +1,33 @@
 //! Indexes for what a btree cannot find: parts of text, words, elements, ranges that overlap, what is nearest.
 
 use super::partial;
-use super::scan_needs::{Asked, expression_key, values};
+use super::scan_needs::{ScanContext, expression_key, values};
 use crate::model::catalog::Catalog;
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate, Shape};
-use crate::sql::expression::immutability::Kind;
+use crate::sql::expression::immutability::TypeClass;
 use crate::sql::resolve::operator::is_distance;
 
 /// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that
 /// overlap; and the few rows that are nearest to something.
-pub fn all_inverted(asked: Asked<'_>) -> Vec<IndexDef> {
+pub fn all_inverted(asked: ScanContext<'_>) -> Vec<IndexDef> {
     let of_filters = (0..asked.scan.filters.len()).filter_map(|number| of_filter(asked, number));
     of_filters.chain(nearest(asked)).collect()
 }
 
 /// The index that gives the rows in the order of their distance from a constant, where the first few are all that
 /// is asked for: `ORDER BY place <-> $1 LIMIT 10`. Source: "Ordering operators" of GiST in the manual.
-fn nearest(asked: Asked<'_>) -> Option<IndexDef> {
+fn nearest(asked: ScanContext<'_>) -> Option<IndexDef> {
     let [by] = &asked.scan.sort[..] else { return None };
     let Key::Expression { sql, columns } = &by.key else { return None };
     let ([name], true, false) = (&columns[..], asked.scan.limited, by.descending) else {
         return None;
     };
     let column = asked.table.column(name)?;
-    let operator_class = match Kind::of(&column.type_name) {
-        Kind::Geometry => None,
-        Kind::Text if has_trigrams(&column.type_name) => Some("gist_trgm_ops".to_owned()),
+    let operator_class = match TypeClass::of(&column.type_name) {
+        TypeClass::Geometry => None,
+        TypeClass::Text if has_trigrams(&column.type_name) => Some("gist_trgm_ops".to_owned()),
         _ => return None,
     };
     is_distance(sql, name).then(|| {
@@ -37,12 +37,12 @@ fn nearest(asked: Asked<'_>) -> Option<IndexDef> {
 }
 
 /// The index gives the order of the scan, and finds nothing that its conditions ask for.
-pub fn is_nearest(asked: Asked<'_>, def: &IndexDef) -> bool {
+pub fn is_nearest(asked: ScanContext<'_>, def: &IndexDef) -> bool {
     nearest(asked).as_ref() == Some(def) && served(asked, def).is_empty()
 }
 
 /// The index that finds what one filter asks for.
-fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexDef> {
+fn of_filter(asked: ScanContext<'_>, number: usize) -> Option<IndexDef> {
     let filter = &asked.scan.filters[number];
     if !asked.is_open(filter) {
         return None;
@@ -50,8 +50,8 @@ fn of_filter(asked: Asked<'_>, number: usize) -> Option<IndexDef> {
     let (key, kind, is_jsonb) = match &filter.key {
         Key::Column(name) => {
             let column = asked.table.column(name)?;
-            let kind = match Kind::of(&column.type_name) {
-                Kind::Text if !has_trigrams(&column.type_name) => Kind::Other,
+            let kind = match TypeClass::of(&column.type_name) {
+                TypeClass::Text if !has_trigrams(&column.type_name) => TypeClass::Other,
                 kind => kind,
             };
             (IndexKey::column(name), kind, column.type_name == "jsonb")
@@ -77,7 +77,7 @@ pub fn does_as_well(wide: &IndexKey, key: &IndexKey) -> bool {
 }
 
 /// Numbers of the filters that an index serves.
-pub fn served(asked: Asked<'_>, def: &IndexDef) -> Vec<usize> {
+pub fn served(asked: ScanContext<'_>, def: &IndexDef) -> Vec<usize> {
     let is_served = |number: &usize| {
         of_filter(asked, *number).is_some_and(|own| {
             own.method == def.method
@@ -100,7 +100,7 @@ pub fn inverted_together(query: &Query, shape: &Shape, catalog: &Catalog) -> Vec
         };
         let of_each = alternatives.iter().enumerate().map(|(at, scan)| {
             let spelled = partial::same_scan(query, first + at);
-            let all = all_inverted(Asked {
+            let all = all_inverted(ScanContext {
                 query,
                 table,
                 scan,
@@ -131,37 +131,37 @@ fn has_trigrams(type_name: &str) -> bool {
 fn inverted(
     query: &Query,
     filter: &Predicate,
-    kind: Kind,
+    kind: TypeClass,
     is_jsonb: bool,
 ) -> Option<(AccessMethod, Option<&'static str>)> {
     let by_part = || values(query, filter).iter().any(|value| value.starts_with(['%', '_']));
     match (filter.operator, kind) {
-        (Operator::Like | Operator::ILike, Kind::Text) if is_too_short(query, filter) => None,
-        (Operator::ILike | Operator::Similar, Kind::Text) => {
+        (Operator::Like | Operator::ILike, TypeClass::Text) if is_too_short(query, filter) => None,
+        (Operator::ILike | Operator::Similar, TypeClass::Text) => {
             Some((AccessMethod::Gin, Some("gin_trgm_ops")))
         }
-        (Operator::Like, Kind::Text) if by_part() => {
+        (Operator::Like, TypeClass::Text) if by_part() => {
             Some((AccessMethod::Gin, Some("gin_trgm_ops")))
         }
         // Smaller and quicker, and knows nothing but containment and paths.
-        (Operator::Contains, Kind::Document) if is_jsonb && is_path(filter) => {
+        (Operator::Contains, TypeClass::Document) if is_jsonb && is_path(filter) => {
             Some((AccessMethod::Gin, Some("jsonb_path_ops")))
         }
-        (Operator::Contains, Kind::Document) if is_jsonb => Some((AccessMethod::Gin, None)),
-        (Operator::Contains, Kind::Words | Kind::Array | Kind::Pairs) => {
+        (Operator::Contains, TypeClass::Document) if is_jsonb => Some((AccessMethod::Gin, None)),
+        (Operator::Contains, TypeClass::Words | TypeClass::Array | TypeClass::Pairs) => {
             Some((AccessMethod::Gin, None))
         }
         // What is part of a constant no operator class for documents and pairs finds.
-        (Operator::Contained, Kind::Array) => Some((AccessMethod::Gin, None)),
+        (Operator::Contained, TypeClass::Array) => Some((AccessMethod::Gin, None)),
         (
             Operator::Contains | Operator::Contained | Operator::Within,
-            Kind::Range | Kind::Geometry,
+            TypeClass::Range | TypeClass::Geometry,
         ) => Some((AccessMethod::Gist, None)),
         // `~` asks whether a path fits a pattern of its labels.
-        (Operator::Contains | Operator::Contained | Operator::ILike, Kind::Path) => {
+        (Operator::Contains | Operator::Contained | Operator::ILike, TypeClass::Path) => {
             Some((AccessMethod::Gist, None))
         }
-        (Operator::Contains, Kind::Network) => Some((AccessMethod::Gist, Some("inet_ops"))),
+        (Operator::Contains, TypeClass::Network) => Some((AccessMethod::Gist, Some("inet_ops"))),
         _ => None,
     }
 }

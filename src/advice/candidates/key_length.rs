@@ -10,7 +10,7 @@ use crate::model::catalog::{Catalog, Column, Table, UserFunction};
 use crate::model::index::{AccessMethod, IndexDef, IndexKey, mentions};
 use crate::model::name::TableName;
 use crate::model::whatif::Statistics;
-use crate::sql::expression::immutability::{Kind, indexable};
+use crate::sql::expression::immutability::{TypeClass, indexable};
 use crate::sql::lex::identifier::quote;
 
 /// Values of a type without a limit count as short while none is known to be longer than this, bytes: a tenth of
@@ -41,14 +41,20 @@ pub fn stays_short(column: &Column) -> bool {
     if storage.is_some_and(|storage| storage.length_bytes.is_some()) {
         return true;
     }
-    match Kind::of(&column.type_name) {
-        Kind::Text => match limit(&column.type_name) {
+    match TypeClass::of(&column.type_name) {
+        TypeClass::Text => match limit(&column.type_name) {
             Some(characters) => characters <= SHORT_CHARACTERS,
             // What has few values are words for a state or a kind; anything else may be of any length tomorrow.
             None => seen_short(column) && has_few_values(column),
         },
-        Kind::Integer | Kind::Bigint | Kind::Decimal | Kind::Boolean | Kind::Uuid => true,
-        Kind::Date | Kind::Timestamp | Kind::TimestampTz | Kind::Network => true,
+        TypeClass::Integer
+        | TypeClass::Bigint
+        | TypeClass::Decimal
+        | TypeClass::Boolean
+        | TypeClass::Uuid => true,
+        TypeClass::Date | TypeClass::Timestamp | TypeClass::TimestampTz | TypeClass::Network => {
+            true
+        }
         _ => false,
     }
 }
@@ -64,7 +70,7 @@ fn has_few_values(column: &Column) -> bool {
 /// What the type of the columns allows fits into a row of a btree, as far as it has a limit: a character has up to
 /// four bytes.
 pub fn fit_together<'c>(columns: impl Iterator<Item = &'c Column>) -> bool {
-    let of_text = columns.filter(|column| Kind::of(&column.type_name) == Kind::Text);
+    let of_text = columns.filter(|column| TypeClass::of(&column.type_name) == TypeClass::Text);
     let bytes =
         of_text.filter_map(|column| limit(&column.type_name)).map(|most| most.saturating_mul(4));
     bytes.fold(0_u32, u32::saturating_add) <= ROW_BYTES
@@ -233,8 +239,9 @@ fn unlimited(def: &IndexDef, table: &Table, functions: &[UserFunction]) -> Vec<S
     let is_long_column = |name: &str| table.column(name).is_some_and(has_no_limit);
     let keys = def.keys.iter().filter(|key| match key.is_column {
         true => is_long_column(&key.expression),
-        false => indexable(&key.expression, table, functions, &|_| None)
-            .is_some_and(|found| found.kind == Kind::Text && has_long_part(&key.expression, table)),
+        false => indexable(&key.expression, table, functions, &|_| None).is_some_and(|found| {
+            found.kind == TypeClass::Text && has_long_part(&key.expression, table)
+        }),
     });
     let carried = def.include.iter().filter(|name| is_long_column(name));
     keys.map(sql_of).chain(carried.map(|name| quote(name))).collect()
@@ -243,13 +250,17 @@ fn unlimited(def: &IndexDef, table: &Table, functions: &[UserFunction]) -> Vec<S
 /// The expression is made of something that has no limit itself.
 fn has_long_part(expression: &str, table: &Table) -> bool {
     let mut parts = table.columns.iter().filter(|column| mentions(expression, &column.name));
-    parts.any(|column| has_no_limit(column) || Kind::of(&column.type_name) == Kind::Document)
+    parts.any(|column| {
+        has_no_limit(column) || TypeClass::of(&column.type_name) == TypeClass::Document
+    })
 }
 
 fn has_no_limit(column: &Column) -> bool {
-    match Kind::of(&column.type_name) {
-        Kind::Text => limit(&column.type_name).is_none_or(|characters| 4 * characters > ROW_BYTES),
-        Kind::Array => true,
+    match TypeClass::of(&column.type_name) {
+        TypeClass::Text => {
+            limit(&column.type_name).is_none_or(|characters| 4 * characters > ROW_BYTES)
+        }
+        TypeClass::Array => true,
         _ => column.type_name == "bytea",
     }
 }

@@ -3,7 +3,7 @@
 use crate::model::catalog::{Catalog, Table};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Operator, Predicate, Scan, Shape};
-use crate::sql::expression::immutability::Kind;
+use crate::sql::expression::immutability::TypeClass;
 use crate::sql::expression::implication::is_beside_zero;
 
 /// Executions over which a constant has to have stayed while something else varied.
@@ -69,7 +69,7 @@ fn is_state(query: &Query, filter: &Predicate, condition: &str, table: Option<&T
     let has_few = |most: f64| distinct.is_some_and(|distinct| distinct <= most);
     if filter.operator == Operator::Range {
         let is_number =
-            table.column(column).is_some_and(|own| Kind::of(&own.type_name).is_number());
+            table.column(column).is_some_and(|own| TypeClass::of(&own.type_name).is_number());
         let is_bound = stays || is_beside_zero(condition) || has_few(MOST_STATES_IF_NOTHING_VARIES);
         return is_number && !table.has_unique(&[column]) && is_bound;
     }

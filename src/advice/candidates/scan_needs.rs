@@ -8,7 +8,7 @@ use crate::model::index::IndexKey;
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Lookup, Operator, Predicate, Scan};
 use crate::sql::expression::immutability::{
-    Indexable, Kind, column_name, indexable, without_collation,
+    Indexable, TypeClass, column_name, indexable, without_collation,
 };
 use crate::sql::lex::identifier::quote_literal;
 
@@ -31,7 +31,7 @@ const WITHOUT_BTREE: &[&str] = &[
 
 /// A filter that an index key can serve.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
+pub struct IndexableFilter {
     pub key: IndexKey,
     /// Columns the key is made of.
     pub columns: Vec<String>,
@@ -46,25 +46,25 @@ pub struct Wanted {
 
 /// What one scan asks of a btree.
 #[derive(Debug, Clone, Default)]
-pub struct Wants {
+pub struct ScanNeeds {
     /// Compared with one value, most selective first.
-    pub equal: Vec<Wanted>,
+    pub equal: Vec<IndexableFilter>,
     /// Compared with a list of values.
-    pub lists: Vec<Wanted>,
+    pub lists: Vec<IndexableFilter>,
     /// Compared by `<` and its kin, or by a prefix.
-    pub ranges: Vec<Wanted>,
+    pub ranges: Vec<IndexableFilter>,
     /// All keys of the order that is asked for, or none; what the least or greatest is asked of.
     pub sort: Vec<IndexKey>,
     /// Conditions that only a partial index can serve: `<>`, `IS NOT NULL`.
     pub only_conditions: Vec<String>,
     /// Columns that the rows of another scan are joined by: each alone, and all that join the same scan
     /// together, most selective first.
-    pub joins: Vec<Vec<Wanted>>,
+    pub joins: Vec<Vec<IndexableFilter>>,
 }
 
 /// One scan of a statement, as the keys of its indexes are read from it.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
+pub struct ScanContext<'a> {
     pub query: &'a Query,
     pub table: &'a Table,
     pub scan: &'a Scan,
@@ -75,12 +75,12 @@ pub struct Asked<'a> {
 }
 
 /// What a scan asks for. `conditions` are those of [`super::partial::conditions`], one a filter.
-pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
-    let Asked { query, table, scan, .. } = asked;
-    let mut wants = Wants::default();
+pub fn wants(asked: ScanContext<'_>, conditions: &[Option<String>]) -> ScanNeeds {
+    let ScanContext { query, table, scan, .. } = asked;
+    let mut wants = ScanNeeds::default();
     for (number, (filter, condition)) in scan.filters.iter().zip(conditions).enumerate() {
         let wanted = |distinct: f64| {
-            Some(Wanted {
+            Some(IndexableFilter {
                 key: asked.index_key(&filter.key, |scan| Some(&scan.filters.get(number)?.key))?,
                 columns: filter.key.columns().into_iter().map(str::to_owned).collect(),
                 condition: condition.clone(),
@@ -99,7 +99,7 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
             Operator::In => wants.lists.extend(wanted(distinct(table, &filter.key))),
             Operator::Range => wants.ranges.extend(wanted(0.0)),
             // The addresses of a network follow each other in a btree.
-            Operator::Within if asked.kind_of(&filter.key) == Some(Kind::Network) => {
+            Operator::Within if asked.kind_of(&filter.key) == Some(TypeClass::Network) => {
                 wants.ranges.extend(wanted(0.0));
             }
             Operator::Like if is_prefix(query, filter) => {
@@ -118,7 +118,7 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
     wants.joins = joins(table, scan);
     wants.joins.extend(asked.lookups());
     if is_guarded(query, table) {
-        let is_open = |wanted: &Wanted| {
+        let is_open = |wanted: &IndexableFilter| {
             let column = table.column(&wanted.key.expression);
             wanted.key.is_column && column.is_some_and(compares_leakproof)
         };
@@ -128,12 +128,12 @@ pub fn wants(asked: Asked<'_>, conditions: &[Option<String>]) -> Wants {
 }
 
 /// What the rows of other scans look this one up by.
-fn joins(table: &Table, scan: &Scan) -> Vec<Vec<Wanted>> {
-    let mut joins: Vec<Vec<Wanted>> = Vec::new();
-    let mut together: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
+fn joins(table: &Table, scan: &Scan) -> Vec<Vec<IndexableFilter>> {
+    let mut joins: Vec<Vec<IndexableFilter>> = Vec::new();
+    let mut together: BTreeMap<usize, Vec<IndexableFilter>> = BTreeMap::new();
     for join in &scan.joins {
         let Some(key) = column_key(table, &join.column) else { continue };
-        let wanted = Wanted {
+        let wanted = IndexableFilter {
             key,
             columns: vec![join.column.clone()],
             condition: None,
@@ -158,7 +158,7 @@ fn joins(table: &Table, scan: &Scan) -> Vec<Vec<Wanted>> {
     joins
 }
 
-impl Asked<'_> {
+impl ScanContext<'_> {
     /// No policy keeps an index from finding rows by the condition.
     pub fn is_open(self, filter: &Predicate) -> bool {
         !is_kept_back(self.query, self.table, filter)
@@ -166,13 +166,13 @@ impl Asked<'_> {
 
     /// What the rows are looked up by for those of something that is no table, each alone. An expression only
     /// where it is looked up for few: mostly the planner cannot be asked about it.
-    fn lookups(self) -> Vec<Vec<Wanted>> {
+    fn lookups(self) -> Vec<Vec<IndexableFilter>> {
         let wanted = |(number, lookup): (usize, &Lookup)| {
             let Lookup { key, for_few } = lookup;
             if key.column().is_none() && !for_few {
                 return None;
             }
-            let wanted = Wanted {
+            let wanted = IndexableFilter {
                 key: self.index_key(key, |scan| Some(&scan.lookups.get(number)?.key))?,
                 columns: key.columns().into_iter().map(str::to_owned).collect(),
                 condition: None,
@@ -215,7 +215,7 @@ impl Asked<'_> {
                 let found = self.expression(sql, same)?;
                 let is_ordered = !matches!(
                     found.kind,
-                    Kind::Document | Kind::Words | Kind::Geometry | Kind::Pairs
+                    TypeClass::Document | TypeClass::Words | TypeClass::Geometry | TypeClass::Pairs
                 );
                 is_ordered.then(|| expression_key(found))
             }
@@ -223,8 +223,8 @@ impl Asked<'_> {
     }
 
     /// The kind of the values of a key that is a column.
-    fn kind_of(self, key: &Key) -> Option<Kind> {
-        Some(Kind::of(&self.table.column(key.column()?)?.type_name))
+    fn kind_of(self, key: &Key) -> Option<TypeClass> {
+        Some(TypeClass::of(&self.table.column(key.column()?)?.type_name))
     }
 
     /// The expression as an index can hold it: immutable, and with its constants in place.
@@ -287,10 +287,10 @@ pub fn values<'q>(query: &'q Query, filter: &Predicate) -> Vec<&'q str> {
 
 /// A prefix is found by the order of bytes: another operator class is needed where the column is
 /// ordered as a dictionary is, or may be. `None` for a type that has none, as `citext`.
-fn by_pattern(table: &Table, wanted: Wanted) -> Option<Wanted> {
+fn by_pattern(table: &Table, wanted: IndexableFilter) -> Option<IndexableFilter> {
     let column = wanted.columns.first().and_then(|name| table.column(name));
     // What is made of something else than text is ordered as the database orders text, which may be either way.
-    let is_text = |column: &&Column| Kind::of(&column.type_name) == Kind::Text;
+    let is_text = |column: &&Column| TypeClass::of(&column.type_name) == TypeClass::Text;
     if column.filter(is_text).is_some_and(Column::is_bytewise) {
         return Some(wanted);
     }
@@ -306,7 +306,7 @@ fn by_pattern(table: &Table, wanted: Wanted) -> Option<Wanted> {
         }
         Some(_) => return None,
     };
-    Some(Wanted {
+    Some(IndexableFilter {
         key: IndexKey { operator_class: Some(class.to_owned()), ..wanted.key },
         ..wanted
     })

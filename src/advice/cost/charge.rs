@@ -1,6 +1,6 @@
 //! What an execution counts for, by what the planner says of it.
 
-use crate::model::whatif::Planned;
+use crate::model::whatif::PlanCost;
 
 /// Part of what a statement would cost without stopping early that counts as its cost: the planner takes
 /// the rows that a `LIMIT` waits for to lie evenly, and where they do not, the whole is paid.
@@ -12,7 +12,7 @@ pub const EACH_EXECUTION: f64 = 25.0;
 
 /// What an execution is charged with: its plan's cost with the doubt about early stops in it, and what every
 /// execution takes.
-pub fn charged(planned: &Planned) -> f64 {
+pub fn charged(planned: &PlanCost) -> f64 {
     let doubt = EARLY_STOP_DOUBT * (planned.full_cost - planned.cost).max(0.0);
     EACH_EXECUTION + planned.cost + doubt
 }

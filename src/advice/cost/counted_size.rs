@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::relevance::Sized;
+use super::relevance::SizedCandidate;
 use crate::advice::candidates::candidate::Candidate;
 use crate::index::gin_size::gin_bytes;
 use crate::index::size::btree_bytes;
 use crate::model::catalog::{Catalog, Column, Table};
 use crate::model::index::{AccessMethod, IndexDef, mentions};
 use crate::model::name::TableName;
-use crate::model::whatif::{Groups, Statistics};
+use crate::model::whatif::{RowGroups, Statistics};
 
 /// Rows that `ANALYZE` looks at by default.
 const ANALYZED_ROWS: f64 = 30_000.0;
@@ -65,14 +65,14 @@ pub fn counted(
 /// values of columns: their sizes, and whether any is larger, or smaller by more than an estimate may be off.
 /// Each is looked at once.
 pub fn resized(
-    sized: &mut [Sized],
+    sized: &mut [SizedCandidate],
     chosen: &[usize],
     catalog: &Catalog,
     statistics: &mut dyn Statistics,
 ) -> bool {
     let mut has_changed = false;
     for at in chosen {
-        let Sized { candidate, rows, size_bytes, is_counted, .. } = &mut sized[*at];
+        let SizedCandidate { candidate, rows, size_bytes, is_counted, .. } = &mut sized[*at];
         let Some(table) = catalog.table(&candidate.def.table) else { continue };
         if std::mem::replace(is_counted, true) {
             continue;
@@ -122,7 +122,7 @@ fn joint<'p>(table: &Table, def: &'p IndexDef, rows: f64, size_bytes: f64) -> Op
     });
     // At the most the others say no more than the one with most values.
     let values = distinct(columns[0]).min(rows).max(1.0);
-    let fewest = [Groups { count: values, rows: rows / values }];
+    let fewest = [RowGroups { count: values, rows: rows / values }];
     let is_certain = btree_bytes(table, def, &fewest) >= size_bytes * (1.0 - NOT_WORTH_IT);
     // Where a value's rows lie in several partitions, each has it once.
     let is_spread = table.partitions.len() > 1;

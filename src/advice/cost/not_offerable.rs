@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::relevance::{Relevant, Sized};
-use super::scan_model::Look;
+use super::relevance::{Relevant, SizedCandidate};
+use super::scan_model::IndexScanModel;
 use super::substitute::stand_ins;
 use super::what_if::Costs;
 use crate::advice::candidates::inverted::{is_nearest, served};
-use crate::advice::candidates::scan_needs::Asked;
+use crate::advice::candidates::scan_needs::ScanContext;
 use crate::advice::input::Input;
 use crate::model::catalog::Table;
 use crate::model::index::IndexDef;
 use crate::model::name::TableName;
-use crate::model::whatif::Build;
+use crate::model::whatif::IndexBuilder;
 use crate::model::workload::shape::{Scan, Shape};
 use crate::sql::rewrite::for_replay::on_its_own;
 
@@ -20,7 +20,7 @@ use crate::sql::rewrite::for_replay::on_its_own;
 const EXECUTIONS: usize = 4;
 
 /// A candidate that the planner cannot be offered for some statements, or for any.
-struct Apart {
+struct NotOfferable {
     candidate: usize,
     /// Those that it could matter to; ascending.
     queries: Vec<usize>,
@@ -34,11 +34,13 @@ struct Apart {
 pub fn price(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    sized: &mut [Sized],
+    sized: &mut [SizedCandidate],
     relevant: &mut HashMap<usize, Relevant>,
-    mut build: Option<&mut dyn Build>,
+    mut build: Option<&mut dyn IndexBuilder>,
 ) {
-    for Apart { candidate: at, queries, why, has_model } in apart(input, costs, sized, relevant) {
+    for NotOfferable { candidate: at, queries, why, has_model } in
+        apart(input, costs, sized, relevant)
+    {
         let sized = &mut sized[at];
         let built = build.as_mut().map(|build| built(input, costs, at, sized, &queries, *build));
         sized.why_not = match built {
@@ -47,7 +49,9 @@ pub fn price(
             None => Some(why),
         };
         let table = input.catalog.table(&sized.candidate.def.table);
-        let look = table.filter(|_| has_model && sized.why_not.is_some()).and_then(Look::modelled);
+        let look = table
+            .filter(|_| has_model && sized.why_not.is_some())
+            .and_then(IndexScanModel::modelled);
         // What serves one of several alternatives has no model: alone it serves nothing.
         for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
             let Some((table, look)) = table.zip(look.clone()) else { break };
@@ -68,7 +72,7 @@ pub fn price(
 fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, def: &IndexDef) -> bool {
     let (query, functions) = (&input.workload.queries[at], &input.catalog.functions[..]);
     input.workload.shape(at).is_some_and(|shape| match &shape.scans[..] {
-        [scan] => is_nearest(Asked { query, table, scan, functions, spelled: &[] }, def),
+        [scan] => is_nearest(ScanContext { query, table, scan, functions, spelled: &[] }, def),
         _ => false,
     })
 }
@@ -92,7 +96,7 @@ fn finds(
     for spelling in query.spellings.iter().take(EXECUTIONS) {
         let sample = &query.samples[spelling.sample];
         let own = only_scan(&spelling.shape, &table.name)?;
-        let served = served(Asked { query, table, scan, functions, spelled: &[own] }, def);
+        let served = served(ScanContext { query, table, scan, functions, spelled: &[own] }, def);
         if served.is_empty() {
             return None;
         }
@@ -107,9 +111,9 @@ fn finds(
 fn apart(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    sized: &[Sized],
+    sized: &[SizedCandidate],
     relevant: &HashMap<usize, Relevant>,
-) -> Vec<Apart> {
+) -> Vec<NotOfferable> {
     let mut concerned = vec![Vec::new(); sized.len()];
     for (query, of) in relevant {
         of.all().into_iter().for_each(|at| concerned[at].push(*query));
@@ -120,14 +124,19 @@ fn apart(
     for (candidate, mut queries) in concerned.into_iter().enumerate() {
         let def = &sized[candidate].candidate.def;
         if let Some(why) = refused.get(&candidate).cloned() {
-            apart.push(Apart { candidate, queries, why, has_model: def.method.is_inverted() });
+            apart.push(NotOfferable {
+                candidate,
+                queries,
+                why,
+                has_model: def.method.is_inverted(),
+            });
             continue;
         }
         let has_model = def.keys.iter().any(|key| !key.is_column);
         let Some(why) = keep_unseen(input, costs, candidate, &mut queries) else { continue };
         keep_without_stand_in(input, costs, (candidate, def), &mut queries);
         if !queries.is_empty() {
-            unseen.push(Apart { candidate, queries, why, has_model });
+            unseen.push(NotOfferable { candidate, queries, why, has_model });
         }
     }
     apart.append(&mut unseen);
@@ -186,9 +195,9 @@ fn built(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
     at: usize,
-    sized: &mut Sized,
+    sized: &mut SizedCandidate,
     concerned: &[usize],
-    build: &mut dyn Build,
+    build: &mut dyn IndexBuilder,
 ) -> Result<(), String> {
     // What cannot be planned without it is not planned with it; and which executions are typical is to be known
     // before something is built: a refused one would take the others with it.
@@ -202,7 +211,7 @@ fn built(
     for (query, planned) in concerned.iter().zip(built.plans) {
         let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) else { continue };
         let Some(before) = costs.planned(*query, &[]) else { continue };
-        let look = Look::built(table, planned, before);
+        let look = IndexScanModel::built(table, planned, before);
         costs.with_look(*query, at, look);
     }
     Ok(())

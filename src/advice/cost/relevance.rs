@@ -6,7 +6,7 @@ use super::what_if::Set;
 use crate::advice::candidates::candidate::{Candidate, Conditions};
 use crate::advice::candidates::generate::holds_rows;
 use crate::advice::input::Input;
-use crate::index::ddl::{Build, create};
+use crate::index::ddl::{BuildMode, create};
 use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::model::workload::shape::{Key, Scan};
@@ -15,7 +15,7 @@ use crate::model::workload::shape::{Key, Scan};
 const FEW_ROWS: f64 = 0.05;
 
 /// A candidate with what it would take.
-pub struct Sized {
+pub struct SizedCandidate {
     pub candidate: Candidate,
     /// Rows it would hold.
     pub rows: f64,
@@ -56,7 +56,7 @@ impl Relevant {
 /// For each statement, the candidates that its plan could use.
 pub fn relevant(
     input: &Input<'_>,
-    sized: &[Sized],
+    sized: &[SizedCandidate],
     asked: &Conditions,
 ) -> HashMap<usize, Relevant> {
     // Those of the same keys, the one that carries the least first.
@@ -116,14 +116,14 @@ pub fn relevant(
 }
 
 /// It holds few of the rows of its table.
-fn holds_few(input: &Input<'_>, sized: &Sized) -> bool {
+fn holds_few(input: &Input<'_>, sized: &SizedCandidate) -> bool {
     let all = input.catalog.table(&sized.candidate.def.table).and_then(|table| table.rows);
     all.is_some_and(|all| sized.rows < all * FEW_ROWS)
 }
 
 /// An index but for what it carries beside its keys.
 fn bare(def: &IndexDef) -> String {
-    create(&IndexDef { include: Vec::new(), ..def.clone() }, "", Build::Plain)
+    create(&IndexDef { include: Vec::new(), ..def.clone() }, "", BuildMode::Plain)
 }
 
 /// The index holds all that the statement reads of the table.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::charge::charged;
 use crate::model::catalog::Table;
 use crate::model::plan::PlannedScan;
-use crate::model::whatif::Planned;
+use crate::model::whatif::PlanCost;
 
 /// Cost of a page read out of order, of one read in order, and of a row whose condition is checked again:
 /// the planner's defaults.
@@ -17,7 +17,7 @@ const LOOK_COST: f64 = 30.0;
 
 /// One statement with one such index.
 #[derive(Debug, Clone)]
-pub struct Look {
+pub struct IndexScanModel {
     /// As [`relations`] gives them.
     relations: Rc<[String]>,
     /// Pages of the table.
@@ -27,7 +27,7 @@ pub struct Look {
     /// Rows of the table, where it gives them by their distance, nearest first, until there are enough.
     nearest_of: Option<f64>,
     /// Where it was built: the plan with it and nothing else, and what its scan costs.
-    built: Option<(Planned, f64)>,
+    built: Option<(PlanCost, f64)>,
 }
 
 /// What plans call a table: its name, or those of its partitions.
@@ -41,39 +41,44 @@ pub fn relations(table: &Table) -> impl Iterator<Item = &str> {
 
 /// What a statement is charged with, and whether with this index alone.
 #[derive(Debug, Clone, Copy)]
-pub struct Looked {
+pub struct ModelledCost {
     pub charged: f64,
     pub is_alone: bool,
 }
 
-impl Look {
+impl IndexScanModel {
     /// By a model; `None` where the size of the table is not known.
-    pub fn modelled(table: &Table) -> Option<Look> {
+    pub fn modelled(table: &Table) -> Option<IndexScanModel> {
         let relations = relations(table).map(str::to_owned).collect();
         let pages = (table.size_bytes? as f64 / 8_192.0).max(1.0);
-        Some(Look { relations, pages, finds: 0.0, nearest_of: None, built: None })
+        Some(IndexScanModel { relations, pages, finds: 0.0, nearest_of: None, built: None })
     }
 
     /// The same where the index itself finds so many rows.
-    pub fn finding(self, rows: f64) -> Look {
-        Look { finds: rows, ..self }
+    pub fn finding(self, rows: f64) -> IndexScanModel {
+        IndexScanModel { finds: rows, ..self }
     }
 
     /// The same where it gives the rows that are nearest to something, one after the other.
-    pub fn nearest(self, table: &Table) -> Look {
-        Look { nearest_of: table.rows, ..self }
+    pub fn nearest(self, table: &Table) -> IndexScanModel {
+        IndexScanModel { nearest_of: table.rows, ..self }
     }
 
     /// As the planner saw it: `built` with the index and nothing else, `before` without it.
-    pub fn built(table: &Table, built: Planned, before: &Planned) -> Look {
-        let none =
-            Look { relations: Rc::new([]), pages: 1.0, finds: 0.0, nearest_of: None, built: None };
-        let look = Look::modelled(table).unwrap_or(none);
-        let of = |planned: &Planned| look.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
+    pub fn built(table: &Table, built: PlanCost, before: &PlanCost) -> IndexScanModel {
+        let none = IndexScanModel {
+            relations: Rc::new([]),
+            pages: 1.0,
+            finds: 0.0,
+            nearest_of: None,
+            built: None,
+        };
+        let look = IndexScanModel::modelled(table).unwrap_or(none);
+        let of = |planned: &PlanCost| look.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
         // Where it is looked into for each row of something else, its scan costs as often.
         let rest = (before.full_cost - of(before)).max(0.0);
         let scan_cost = of(&built).max(built.full_cost - rest);
-        Look { built: Some((built, scan_cost)), ..look }
+        IndexScanModel { built: Some((built, scan_cost)), ..look }
     }
 
     /// No planner said so.
@@ -87,22 +92,22 @@ impl Look {
     }
 
     /// What a statement of this plan would be charged with; `None` where the plan does not scan the table.
-    pub fn charged(&self, planned: &Planned) -> Option<Looked> {
+    pub fn charged(&self, planned: &PlanCost) -> Option<ModelledCost> {
         let instead = self.instead(planned).map(|cost| {
-            let planned = Planned { cost, full_cost: cost, ..Planned::default() };
-            Looked { charged: charged(&planned), is_alone: false }
+            let planned = PlanCost { cost, full_cost: cost, ..PlanCost::default() };
+            ModelledCost { charged: charged(&planned), is_alone: false }
         });
         let alone = self
             .built
             .as_ref()
-            .map(|(built, _)| Looked { charged: charged(built), is_alone: true });
+            .map(|(built, _)| ModelledCost { charged: charged(built), is_alone: true });
         alone.into_iter().chain(instead).min_by(|a, b| a.charged.total_cmp(&b.charged))
     }
 
     /// Cost of the plan when its scan of the table is a look into the index: as it was built, or else that of a
     /// bitmap scan, whose pages are the cheaper the closer they lie (`cost_bitmap_heap_scan` in PostgreSQL's
     /// `costsize.c`).
-    fn instead(&self, planned: &Planned) -> Option<f64> {
+    fn instead(&self, planned: &PlanCost) -> Option<f64> {
         let (rows, cost, scans) = self.scanned(planned)?;
         let rest = (planned.full_cost - cost).max(0.0);
         if let Some((_, scan_cost)) = &self.built {
@@ -121,7 +126,7 @@ impl Look {
 
     /// Rows and cost of the scans of the table, and how many there are: one, or one of each partition that the
     /// planner did not leave out.
-    fn scanned(&self, planned: &Planned) -> Option<(f64, f64, f64)> {
+    fn scanned(&self, planned: &PlanCost) -> Option<(f64, f64, f64)> {
         let is_of_table = |scan: &&PlannedScan| self.relations.contains(&scan.relation);
         let seen: Vec<&PlannedScan> = planned.scans.iter().filter(is_of_table).collect();
         let sum = |of: fn(&PlannedScan) -> f64| seen.iter().map(|scan| of(scan)).sum::<f64>();

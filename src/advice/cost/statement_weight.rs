@@ -20,7 +20,7 @@ pub fn weighed(
     workload: &Workload,
     costs: &mut Costs<'_>,
     relevant: &HashMap<usize, Set>,
-) -> Vec<Weighed> {
+) -> Vec<WeightedStatement> {
     let mut queries: Vec<usize> = relevant.keys().copied().collect();
     queries.sort_unstable();
     let costed: Vec<(usize, f64)> =
@@ -34,7 +34,7 @@ pub fn weighed(
         let (calls, mean_us) = observed(query);
         let believed_us = believed_us(calls, mean_us, cost * pace);
         let weight = calls * believed_us.min(cost * MOST_UNIT_US);
-        Weighed { query, weight, cost, least_change: calls * LEAST_CHANGE_US }
+        WeightedStatement { query, weight, cost, least_change: calls * LEAST_CHANGE_US }
     };
     costed.into_iter().map(weigh).collect()
 }
@@ -73,7 +73,7 @@ pub fn evened(weights: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
 
 /// A statement as the selection sees it.
 #[derive(Debug, Clone)]
-pub struct Weighed {
+pub struct WeightedStatement {
     /// Position in the workload.
     pub query: usize,
     /// What it takes now, in units that all statements share.

@@ -3,7 +3,7 @@
 use crate::model::catalog::Table;
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::workload::shape::{Operator, Scan};
-use crate::sql::expression::implication::{Said, said};
+use crate::sql::expression::implication::{ColumnCondition, said};
 
 /// Indexes over all rows of which the better one costs a scan which asks for the rows of `partial` about what
 /// `partial` would, and rather more than less: the columns that its condition pins stand among the first, so that its rows lie together
@@ -17,13 +17,13 @@ pub fn stand_ins(partial: &IndexDef, scan: &Scan, table: &Table) -> Option<Vec<I
         return None;
     }
     let is_own = |column: &str| partial.keys.iter().any(|key| key.expression == column);
-    let (pinned, bounded): (Vec<Said>, Vec<Said>) =
+    let (pinned, bounded): (Vec<ColumnCondition>, Vec<ColumnCondition>) =
         said.into_iter().filter(|said| !is_own(&said.column)).partition(|said| said.is_pinned);
     let order = |column: &str| table.column(column)?.correlation.map(f32::abs);
     // The planner takes the rows to lie on disk in the order of the first key.
     let is_behind =
         pins(scan, first) || pinned.first().is_some_and(|said| order(&said.column) > order(first));
-    let of = |said: &[Said]| -> Vec<IndexKey> {
+    let of = |said: &[ColumnCondition]| -> Vec<IndexKey> {
         said.iter().map(|said| IndexKey::column(said.column.clone())).collect()
     };
     let with_keys = |keys: Vec<IndexKey>| {
@@ -57,7 +57,7 @@ fn pins(scan: &Scan, column: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{IndexDef, stand_ins};
-    use crate::index::ddl::{Build, create};
+    use crate::index::ddl::{BuildMode, create};
     use crate::model::name::TableName;
     use crate::sql::dump::catalog;
     use crate::sql::resolve::resolver::shape;
@@ -75,7 +75,7 @@ mod tests {
         let partial = catalog::index_plan(&sql, &TableName::new("public", "orders")).unwrap();
         let shape = shape(&format!("SELECT id FROM orders WHERE {asked}"), None).unwrap();
         let indexes = stand_ins(&partial, &shape.scans[0], &table)?;
-        let ddl = create(&indexes[0], "i", Build::Plain);
+        let ddl = create(&indexes[0], "i", BuildMode::Plain);
         Some(ddl.trim_start_matches("CREATE INDEX i ON public.orders ").to_owned())
     }
 
@@ -104,7 +104,7 @@ mod tests {
         let sql = "SELECT id FROM unnest($1::int[]) AS few(seller) JOIN orders USING (seller)";
         let shape = shape(sql, Some(&catalog)).unwrap();
         let indexes = stand_ins(&partial, &shape.scans[0], &catalog.tables[0]).unwrap();
-        let ddl = |index: &IndexDef| create(index, "i", Build::Plain);
+        let ddl = |index: &IndexDef| create(index, "i", BuildMode::Plain);
         let ddl: Vec<String> = indexes.iter().map(ddl).collect();
         assert!(ddl[0].ends_with("(seller, deleted)"), "{ddl:?}");
         assert!(ddl[1].ends_with("(deleted) INCLUDE (seller)"), "{ddl:?}");

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use super::charge::charged;
-use super::scan_model::{Look, Looked};
+use super::scan_model::{IndexScanModel, ModelledCost};
 use crate::model::index::IndexDef;
-use crate::model::whatif::{Planned, Statistics, WhatIf};
+use crate::model::whatif::{PlanCost, Statistics, WhatIf};
 use crate::model::workload::Workload;
 use crate::model::workload::shape::Shape;
 
@@ -34,7 +34,7 @@ pub type Set = Vec<usize>;
 struct Answer {
     offered: Set,
     used: Set,
-    planned: Planned,
+    planned: PlanCost,
 }
 
 impl Answer {
@@ -88,7 +88,7 @@ pub struct Costs<'a> {
     /// For a statement and a candidate, all that the planner is shown in its place.
     stand_ins: HashMap<(usize, usize), Vec<IndexDef>>,
     /// For each statement, the candidates that the planner cannot be offered for it; ascending.
-    looks: HashMap<usize, Vec<(usize, Look)>>,
+    looks: HashMap<usize, Vec<(usize, IndexScanModel)>>,
     /// Statements that cannot be planned, with the reason.
     pub failed: HashMap<usize, String>,
     whatif: &'a mut dyn WhatIf,
@@ -149,7 +149,7 @@ impl<'a> Costs<'a> {
     }
 
     /// Says what a candidate that the planner cannot be offered for a statement makes of its plans.
-    pub fn with_look(&mut self, query: usize, candidate: usize, look: Look) {
+    pub fn with_look(&mut self, query: usize, candidate: usize, look: IndexScanModel) {
         let looks = self.looks.entry(query).or_default();
         match looks.binary_search_by_key(&candidate, |(at, _)| *at) {
             Ok(place) => looks[place].1 = look,
@@ -157,7 +157,7 @@ impl<'a> Costs<'a> {
         }
     }
 
-    fn look(&self, query: usize, candidate: usize) -> Option<&Look> {
+    fn look(&self, query: usize, candidate: usize) -> Option<&IndexScanModel> {
         let looks = self.looks.get(&query)?;
         let place = looks.binary_search_by_key(&candidate, |(at, _)| *at).ok()?;
         Some(&looks[place].1)
@@ -170,11 +170,11 @@ impl<'a> Costs<'a> {
 
     /// The same, and no planner said so.
     pub fn is_modelled(&self, query: usize, candidate: usize) -> bool {
-        self.look(query, candidate).is_some_and(Look::is_modelled)
+        self.look(query, candidate).is_some_and(IndexScanModel::is_modelled)
     }
 
     /// The plan of a statement when all of `set` is there that can matter to it.
-    pub fn planned(&mut self, query: usize, set: &[usize]) -> Option<&Planned> {
+    pub fn planned(&mut self, query: usize, set: &[usize]) -> Option<&PlanCost> {
         self.answer(query, set, Precision::Exact).map(|answer| &answer.planned)
     }
 
@@ -326,7 +326,12 @@ impl<'a> Costs<'a> {
     }
 
     /// The candidate of `set` that makes the most of a plan without being offered.
-    fn best_look(&self, query: usize, set: &[usize], plan: &Planned) -> Option<(usize, Looked)> {
+    fn best_look(
+        &self,
+        query: usize,
+        set: &[usize],
+        plan: &PlanCost,
+    ) -> Option<(usize, ModelledCost)> {
         set.iter()
             .filter_map(|at| Some((*at, self.look(query, *at)?.charged(plan)?)))
             .min_by(|a, b| a.1.charged.total_cmp(&b.1.charged))

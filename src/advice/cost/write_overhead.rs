@@ -40,7 +40,7 @@ const ENOUGH_UPDATES: u64 = 1_000;
 
 /// Rows written into one table.
 #[derive(Debug, Clone)]
-struct Written {
+struct TableWrites {
     inserted: f64,
     /// By each statement that updates.
     updated: Vec<Updated>,
@@ -60,7 +60,7 @@ struct Updated {
 /// What a workload writes, table by table, and what indexes add to it.
 pub struct Writes<'a> {
     pub catalog: &'a Catalog,
-    of: HashMap<&'a TableName, Written>,
+    of: HashMap<&'a TableName, TableWrites>,
 }
 
 impl<'a> Writes<'a> {
@@ -101,8 +101,8 @@ impl<'a> Writes<'a> {
 
 /// What was written into a table during a workload: by its statements, or, where the server counted more
 /// in as much time, by others as well.
-fn written(workload: &Workload, catalog: &Catalog, table: &Table) -> Written {
-    let mut written = Written { inserted: 0.0, updated: Vec::new(), hot_share: HOT_SHARE };
+fn written(workload: &Workload, catalog: &Catalog, table: &Table) -> TableWrites {
+    let mut written = TableWrites { inserted: 0.0, updated: Vec::new(), hot_share: HOT_SHARE };
     for (query, shape) in workload.understood() {
         let target = shape.scans.iter().find(|scan| scan.target && scan.table == table.name);
         let Some(target) = target else { continue };
@@ -139,7 +139,7 @@ fn part_of_the_counters(workload: &Workload, catalog: &Catalog) -> Option<f64> {
     (counted_us > 0.0).then(|| ((last_us - first_us) as f64 / counted_us).min(1.0))
 }
 
-impl Written {
+impl TableWrites {
     fn updates(&self) -> f64 {
         self.updated.iter().map(|updated| updated.rows).sum()
     }
@@ -152,7 +152,7 @@ impl Written {
 
 /// Time that an index adds to the writes of a workload, microseconds. `fraction` is the part of the rows
 /// that the index holds.
-fn upkeep_us(table: &Table, def: &IndexDef, fraction: f64, written: &Written) -> f64 {
+fn upkeep_us(table: &Table, def: &IndexDef, fraction: f64, written: &TableWrites) -> f64 {
     let entry = entry_us(table, def) * fraction;
     let mut upkeep = written.inserted * entry;
     for Updated { rows, executions, columns } in &written.updated {

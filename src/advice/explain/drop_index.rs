@@ -2,12 +2,12 @@
 //! makes superfluous.
 
 use crate::advice::input::Input;
-use crate::index::ddl::{Build, drop};
+use crate::index::ddl::{BuildMode, drop};
 use crate::index::partitioned::again;
 use crate::model::catalog::{Catalog, Table, TableKind};
 use crate::model::finding::Finding;
 use crate::model::index::Index;
-use crate::model::recommendation::{Kind, Recommendation};
+use crate::model::recommendation::{Recommendation, RecommendationKind};
 use crate::sql::expression::equivalence::is_same;
 use crate::sql::lex::identifier::quote_table;
 
@@ -67,7 +67,7 @@ fn replaced(catalog: &Catalog, new: &[Recommendation]) -> impl Iterator<Item = R
 fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) -> Recommendation {
     // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
     let partitioned = table.kind == TableKind::Partitioned;
-    let build = if partitioned { Build::Plain } else { Build::Concurrently };
+    let build = if partitioned { BuildMode::Plain } else { BuildMode::Concurrently };
     let mut others = catalog.tables.iter().flat_map(|table| &table.indexes);
     // A name is one of its schema only.
     let id = match others.any(|own| own.name == index.name && own.schema != index.schema) {
@@ -82,7 +82,7 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
         undo: again(table, index).into_iter().chain(analyze).collect(),
         why: Some(why),
         cautions: cautions(table, index),
-        ..Recommendation::proposed(id, Kind::DropIndex, &table.name)
+        ..Recommendation::proposed(id, RecommendationKind::DropIndex, &table.name)
     }
 }
 

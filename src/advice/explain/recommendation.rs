@@ -7,12 +7,12 @@ use crate::advice::candidates::foreign_key::{foreign_keys, names};
 use crate::advice::candidates::generate::is_there;
 use crate::advice::candidates::key_length::Longest;
 use crate::advice::input::{Input, Limits};
-use crate::index::ddl::{Build, create, drop, name, with_schemas};
+use crate::index::ddl::{BuildMode, create, drop, name, with_schemas};
 use crate::index::partitioned::taken_again;
 use crate::index::size::index_bytes;
 use crate::model::catalog::{Catalog, TableKind};
 use crate::model::index::{IndexDef, NewIndex};
-use crate::model::recommendation::{Kind, Recommendation, Takes};
+use crate::model::recommendation::{Recommendation, RecommendationKind, Takes};
 use crate::sql::lex::identifier::{object_name, quote_table};
 
 /// What an index on a foreign key is for when no statement of the workload asks for it.
@@ -159,12 +159,12 @@ pub(crate) fn create_index(
     }
     // A partitioned table takes no CONCURRENTLY, neither to make an index nor to drop it.
     let whole = catalog.table(&def.table).filter(|table| table.kind == TableKind::Partitioned);
-    let build = if whole.is_some() { Build::Plain } else { Build::Concurrently };
+    let build = if whole.is_some() { BuildMode::Plain } else { BuildMode::Concurrently };
     // What was there before is there again.
     let taken_in = whole.map_or(Vec::new(), |table| taken_again(table, &def));
     sql.push(create(&with_schemas(&def, &catalog.hidden_classes), &index, build));
     let id = format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index));
-    let proposed = Recommendation::proposed(id, Kind::CreateIndex, &def.table);
+    let proposed = Recommendation::proposed(id, RecommendationKind::CreateIndex, &def.table);
     Recommendation {
         sql,
         // The extension stays: something else may have come to need it.

@@ -10,7 +10,7 @@ use crate::model::name::TableName;
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Shape, StatementKind};
 use crate::sql::expression::immutability::indexable;
-use crate::sql::lex::lexer::{Kind, tokens};
+use crate::sql::lex::lexer::{TokenKind, tokens};
 
 /// Share of the time from which on a statement is owed a reason, percent.
 const EXPENSIVE_PCT: f64 = 1.0;
@@ -20,7 +20,7 @@ const WORTH_A_WORD: f64 = 0.1;
 const TOO_LONG: &str = "it looks for values of which some are too long for a btree, whose rows have 2,704 bytes at most";
 
 /// What the choice came to.
-pub struct Found<'f> {
+pub struct ChoiceSummary<'f> {
     /// For each statement, the candidates that can matter to it.
     pub relevant: &'f HashMap<usize, Set>,
     /// What was worth having, whether or not there was room for it.
@@ -35,7 +35,7 @@ pub struct Found<'f> {
 pub fn reasons(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    found: &Found<'_>,
+    found: &ChoiceSummary<'_>,
 ) -> Vec<(usize, String)> {
     input
         .workload
@@ -58,7 +58,7 @@ pub fn reasons(
 fn reason(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
-    found: &Found<'_>,
+    found: &ChoiceSummary<'_>,
     at: usize,
     query: &Query,
     shape: &Shape,
@@ -212,7 +212,7 @@ fn without_constants<'s>(query: &Query, shape: &'s Shape) -> Option<&'s str> {
 
 /// Numbers of the parameters in an expression, from 1.
 fn parameters(expression: &str) -> impl Iterator<Item = usize> {
-    let parameters = tokens(expression).filter(|token| token.kind == Kind::Parameter);
+    let parameters = tokens(expression).filter(|token| token.kind == TokenKind::Parameter);
     parameters
         .filter_map(|token| token.text.strip_prefix('$')?.parse().ok())
         .filter(|number| *number > 0)

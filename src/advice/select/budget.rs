@@ -14,7 +14,7 @@ pub struct Priced {
     pub net_bytes: f64,
     /// It takes the place of an index that is there.
     pub is_rebuild: bool,
-    /// What keeping it up costs, in the units of [`crate::advice::cost::statement_weight::Weighed::weight`].
+    /// What keeping it up costs, in the units of [`crate::advice::cost::statement_weight::WeightedStatement::weight`].
     pub upkeep: f64,
     /// The same, less that of the indexes whose place it takes.
     pub net_upkeep: f64,
@@ -31,17 +31,17 @@ pub struct Priced {
 
 /// Room for all new indexes together.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Room {
+pub struct Budget {
     pub bytes: Option<f64>,
     pub indexes: Option<usize>,
     /// In the units of [`Priced::upkeep`].
     pub upkeep: Option<f64>,
 }
 
-impl Room {
+impl Budget {
     /// The room that limits leave where all writes take `writes_us` now.
-    pub fn of(limits: Limits, writes_us: f64) -> Room {
-        Room {
+    pub fn of(limits: Limits, writes_us: f64) -> Budget {
+        Budget {
             bytes: limits.budget_bytes.map(|bytes| bytes as f64 * (1.0 - SIZE_ERROR)),
             indexes: limits.max_indexes,
             upkeep: limits.max_write_overhead_pct.map(|pct| writes_us * pct / 100.0),
@@ -49,9 +49,9 @@ impl Room {
     }
 
     /// Room for more or less of everything.
-    pub fn times(&self, part: f64) -> Room {
+    pub fn times(&self, part: f64) -> Budget {
         let whole = |indexes: f64| if part > 1.0 { indexes.ceil() } else { indexes.floor() };
-        Room {
+        Budget {
             bytes: self.bytes.map(|bytes| bytes * part),
             indexes: self.indexes.map(|indexes| whole(indexes as f64 * part) as usize),
             upkeep: self.upkeep.map(|upkeep| upkeep * part),

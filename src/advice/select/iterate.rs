@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::budget::{Priced, Room};
+use super::budget::{Budget, Priced};
 use super::selection::Selection;
 use crate::advice::cost::counted_size::resized;
-use crate::advice::cost::relevance::Sized;
+use crate::advice::cost::relevance::SizedCandidate;
 use crate::advice::cost::scan_model::relations;
-use crate::advice::cost::statement_weight::{Weighed, evened};
+use crate::advice::cost::statement_weight::{WeightedStatement, evened};
 use crate::advice::cost::what_if::{Costs, Set};
 use crate::advice::cost::write_overhead::Writes;
 use crate::advice::input::Input;
@@ -24,9 +24,9 @@ const MOST_CHOICES: usize = 8;
 const MOST_TOGETHER: usize = 4;
 
 /// What indexes are chosen for.
-pub struct Work<'w> {
+pub struct SelectionInput<'w> {
     input: &'w Input<'w>,
-    statements: &'w [Weighed],
+    statements: &'w [WeightedStatement],
     writes: &'w Writes<'w>,
     /// What an index has to save for each of its rows because of writes that nothing tells of, microseconds.
     unseen_row_us: f64,
@@ -49,7 +49,7 @@ struct Concerned {
 }
 
 /// What is worth having and, of that, what there is room for.
-pub struct Choice {
+pub struct Selected {
     pub wanted: Set,
     pub chosen: Set,
 }
@@ -61,12 +61,16 @@ pub struct Choice {
 /// indexes that cure the same statement the smaller would be chosen however much better the larger, only to
 /// be replaced when the cured workload is looked at. Where room is short the price stays: the room tells
 /// what a byte is worth.
-pub fn choose(work: &Work<'_>, costs: &mut Costs<'_>, sized: &mut [Sized]) -> Choice {
+pub fn choose(
+    work: &SelectionInput<'_>,
+    costs: &mut Costs<'_>,
+    sized: &mut [SizedCandidate],
+) -> Selected {
     let catalog = work.input.catalog;
     let mut whole = evened(work.statements.iter().map(|statement| statement.weight));
     let mut wanted = Set::new();
     for choice in 1_usize.. {
-        let selected = work.selection(costs, sized, Room::default(), whole).from(&wanted);
+        let selected = work.selection(costs, sized, Budget::default(), whole).from(&wanted);
         wanted = selected.candidates;
         let whole_before = std::mem::replace(&mut whole, evened(selected.left.into_iter()));
         let is_same_price = (whole / whole_before - 1.0).abs() < SAME_PRICE;
@@ -75,26 +79,26 @@ pub fn choose(work: &Work<'_>, costs: &mut Costs<'_>, sized: &mut [Sized]) -> Ch
             break;
         }
     }
-    let room = Room::of(work.input.limits, work.writes.time_us());
+    let room = Budget::of(work.input.limits, work.writes.time_us());
     let mut chosen = work.selection(costs, sized, room, whole).of(&wanted).candidates;
     while resized(sized, &chosen, catalog, costs.statistics()) {
         chosen = work.selection(costs, sized, room, whole).from(&chosen).candidates;
     }
     let chosen = work.used(costs, chosen);
-    Choice { wanted, chosen }
+    Selected { wanted, chosen }
 }
 
-impl<'w> Work<'w> {
+impl<'w> SelectionInput<'w> {
     /// `relevant` holds, for each statement, the candidates that can matter to it.
     pub fn new(
         input: &'w Input<'w>,
         costs: &mut Costs<'_>,
-        sized: &[Sized],
+        sized: &[SizedCandidate],
         relevant: &HashMap<usize, Set>,
-        statements: &'w [Weighed],
+        statements: &'w [WeightedStatement],
         writes: &'w Writes<'w>,
-    ) -> Work<'w> {
-        let table = |sized: &Sized| input.catalog.table(&sized.candidate.def.table);
+    ) -> SelectionInput<'w> {
+        let table = |sized: &SizedCandidate| input.catalog.table(&sized.candidate.def.table);
         let tables: Vec<Option<&Table>> = sized.iter().map(table).collect();
         let mut concerned = vec![Concerned::default(); sized.len()];
         for (position, statement) in statements.iter().enumerate() {
@@ -110,14 +114,14 @@ impl<'w> Work<'w> {
             }
         }
         let bundles = bundles(costs, relevant, statements);
-        let observed = |statement: &Weighed| {
+        let observed = |statement: &WeightedStatement| {
             let query = &input.workload.queries[statement.query];
             statement.weight.max(query.total_us as f64)
         };
         // Of the log alone: what is advised and followed does not change it.
         let unseen_row_us = writes.unseen_row_us(evened(statements.iter().map(observed)));
         let rivals = rivals(sized);
-        Work { input, statements, writes, unseen_row_us, concerned, rivals, bundles }
+        SelectionInput { input, statements, writes, unseen_row_us, concerned, rivals, bundles }
     }
 
     /// Without what no plan uses: a cost that falls by it is a cost that was estimated for another plan.
@@ -139,8 +143,8 @@ impl<'w> Work<'w> {
     fn selection<'s, 'a>(
         &'s self,
         costs: &'s mut Costs<'a>,
-        sized: &[Sized],
-        room: Room,
+        sized: &[SizedCandidate],
+        room: Budget,
         whole: f64,
     ) -> Selection<'s, 'a> {
         let prices = (whole, byte_price(self.input.catalog, whole));
@@ -148,9 +152,9 @@ impl<'w> Work<'w> {
         Selection::new(costs, statements, self.priced(sized), &self.bundles, room, prices)
     }
 
-    fn priced(&self, sized: &[Sized]) -> Vec<Priced> {
-        let priced = |((sized, concerned), rivals): ((&Sized, &Concerned), &Set)| {
-            let (Sized { candidate, rows, .. }, writes) = (sized, self.writes);
+    fn priced(&self, sized: &[SizedCandidate]) -> Vec<Priced> {
+        let priced = |((sized, concerned), rivals): ((&SizedCandidate, &Concerned), &Set)| {
+            let (SizedCandidate { candidate, rows, .. }, writes) = (sized, self.writes);
             let (mut saved_bytes, mut saved_us, mut is_rebuild) = (0.0, 0.0, false);
             for (old, bytes) in replaced(self.input.catalog, &candidate.def) {
                 is_rebuild = true;
@@ -179,7 +183,7 @@ impl<'w> Work<'w> {
 pub fn bundles(
     costs: &mut Costs<'_>,
     relevant: &HashMap<usize, Set>,
-    statements: &[Weighed],
+    statements: &[WeightedStatement],
 ) -> Vec<Set> {
     let queries = statements.iter().map(|statement| statement.query);
     let used = queries.map(|query| costs.used(query, &relevant[&query]));
@@ -191,7 +195,7 @@ pub fn bundles(
 }
 
 /// For each candidate, those that do all that it does, or of which it does all; ascending.
-fn rivals(sized: &[Sized]) -> Vec<Set> {
+fn rivals(sized: &[SizedCandidate]) -> Vec<Set> {
     let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, sized) in sized.iter().enumerate() {
         let IndexDef { table, method, predicate, keys, .. } = &sized.candidate.def;

@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use super::selection::{Change, Held, Selection};
+use super::selection::{Change, Pinning, Selection};
 use crate::advice::cost::what_if::Set;
 
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
@@ -96,7 +96,7 @@ impl Selection<'_, '_> {
     /// What could be added: each candidate alone, and what is missing of each bundle.
     fn options(&self) -> Vec<Set> {
         let is_missing = |at: &usize| !self.is_chosen[*at];
-        let is_out = |at: &usize| self.held[*at] == Held::Out;
+        let is_out = |at: &usize| self.held[*at] == Pinning::Out;
         let mut options: Vec<Set> = (0..self.candidates.len())
             .filter(|at| is_missing(at) && !is_out(at))
             .map(|at| vec![at])
@@ -139,7 +139,7 @@ impl Selection<'_, '_> {
 
     /// There is room for it, and it takes nothing away that is held in.
     fn is_allowed(&self, change: Change<'_>) -> bool {
-        change.remove.iter().all(|at| self.held[*at] != Held::In) && self.fits(change)
+        change.remove.iter().all(|at| self.held[*at] != Pinning::In) && self.fits(change)
     }
 
     /// Exchanges one index, and the rivals of the new one, for another wherever the whole falls by it.
@@ -153,7 +153,8 @@ impl Selection<'_, '_> {
             for new in self.neighbours(old) {
                 let removed = self.in_place_of(old, new);
                 let change = Change { add: &[new], remove: &removed };
-                if self.is_chosen[new] || self.held[new] == Held::Out || !self.is_allowed(change) {
+                if self.is_chosen[new] || self.held[new] == Pinning::Out || !self.is_allowed(change)
+                {
                     continue;
                 }
                 let gain = self.gain(change);

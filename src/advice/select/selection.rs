@@ -7,9 +7,9 @@
 
 use std::collections::VecDeque;
 
-use super::budget::{Priced, Room, Taken};
+use super::budget::{Budget, Priced, Taken};
 use crate::advice::cost::charge::EACH_EXECUTION;
-use crate::advice::cost::statement_weight::Weighed;
+use crate::advice::cost::statement_weight::WeightedStatement;
 use crate::advice::cost::what_if::{Costs, SMALLEST_CHANGE, Set};
 
 /// What was chosen.
@@ -44,7 +44,7 @@ impl<'c> Change<'c> {
 
 /// What may be done with a candidate for the time being.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Held {
+pub(super) enum Pinning {
     Free,
     /// It stays in.
     In,
@@ -55,10 +55,10 @@ pub(super) enum Held {
 /// The selection at work.
 pub struct Selection<'s, 'a> {
     costs: &'s mut Costs<'a>,
-    statements: Vec<Weighed>,
+    statements: Vec<WeightedStatement>,
     pub(super) candidates: Vec<Priced>,
-    room: Room,
-    /// What a byte costs, in the units of [`Weighed::weight`].
+    room: Budget,
+    /// What a byte costs, in the units of [`WeightedStatement::weight`].
     byte_price: f64,
     /// Gains below this are within the error of the costs.
     pub(super) smallest_gain: f64,
@@ -67,7 +67,7 @@ pub struct Selection<'s, 'a> {
     /// Candidates that are added at once where not one by one.
     pub(super) bundles: &'s [Set],
     pub(super) is_chosen: Vec<bool>,
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<Pinning>,
     taken: Taken,
     /// Weight of each statement with what is chosen.
     now: Vec<f64>,
@@ -91,10 +91,10 @@ const MOST_TRIED: usize = 64;
 impl<'s, 'a> Selection<'s, 'a> {
     pub fn new(
         costs: &'s mut Costs<'a>,
-        statements: Vec<Weighed>,
+        statements: Vec<WeightedStatement>,
         candidates: Vec<Priced>,
         bundles: &'s [Set],
-        room: Room,
+        room: Budget,
         (whole, byte_price): (f64, f64),
     ) -> Self {
         let mut of_statement = vec![Set::new(); statements.len()];
@@ -110,7 +110,7 @@ impl<'s, 'a> Selection<'s, 'a> {
             smallest_gain: whole * SMALLEST_GAIN,
             of_statement,
             is_chosen: vec![false; candidates.len()],
-            held: vec![Held::Free; candidates.len()],
+            held: vec![Pinning::Free; candidates.len()],
             taken: Taken::default(),
             now,
             statements,
@@ -142,7 +142,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     pub(super) fn chosen_and_free(&self) -> Set {
-        let is_free = |at: &usize| self.is_chosen[*at] && self.held[*at] == Held::Free;
+        let is_free = |at: &usize| self.is_chosen[*at] && self.held[*at] == Pinning::Free;
         (0..self.candidates.len()).filter(is_free).collect()
     }
 
@@ -178,16 +178,16 @@ impl<'s, 'a> Selection<'s, 'a> {
             let Some(candidate) = untried.pop_front() else { return };
             let best = (self.whole_now(), self.chosen());
             if self.is_chosen[candidate] {
-                self.held[candidate] = Held::Out;
+                self.held[candidate] = Pinning::Out;
                 self.take(Change::remove(&candidate));
             } else {
-                self.held[candidate] = Held::In;
+                self.held[candidate] = Pinning::In;
                 let displaced = self.displaced(&[candidate]);
                 self.take(Change { add: &[candidate], remove: &displaced });
                 self.shrink();
             }
             self.settle();
-            self.held[candidate] = Held::Free;
+            self.held[candidate] = Pinning::Free;
             let mut found = best.clone();
             self.fit(&mut found);
             if found.0 + self.smallest_gain < best.0 {
@@ -261,7 +261,7 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// Weight of a statement after a change.
     fn weight(&mut self, statement: usize, change: Change<'_>) -> f64 {
-        let Weighed { query, weight, cost, .. } = self.statements[statement];
+        let WeightedStatement { query, weight, cost, .. } = self.statements[statement];
         let relevant = self.of_statement[statement].iter().copied();
         let set: Set = relevant
             .filter(|at| match () {
@@ -307,7 +307,7 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// By how much a statement's weight, which is `whole` before or after, has to differ for a change to count.
     fn least_change(&self, statement: usize, change: Change<'_>, whole: f64) -> f64 {
-        let Weighed { weight, cost, least_change, .. } = self.statements[statement];
+        let WeightedStatement { weight, cost, least_change, .. } = self.statements[statement];
         let is_of = |kind: &dyn Fn(&Priced) -> bool| {
             let has = |of: &[usize]| of.iter().any(|at| kind(&self.candidates[*at]));
             match (has(change.add), has(change.remove)) {

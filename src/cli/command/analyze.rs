@@ -6,11 +6,11 @@ use crate::cli::connection::{consent, flags_again, sources_again};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::now;
 use crate::cli::progress::Progress;
-use crate::cli::sources::{Wanted, gather};
+use crate::cli::sources::{Needs, gather};
 use crate::cli::{args, config, output};
 use crate::model::finding::Level;
 use crate::model::recommendation::Recommendation;
-use crate::pg::planner::hypopg::BuildRoom;
+use crate::pg::planner::hypopg::BuildBudget;
 use crate::pipeline::find::find;
 use crate::pipeline::gather::{Gathered, run_of};
 use crate::pipeline::recommend::{Building, recommend};
@@ -23,7 +23,7 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     output::check(&args.output)?;
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
-    let wanted = if args.build { Wanted::Database } else { Wanted::Anything };
+    let wanted = if args.build { Needs::Database } else { Needs::Anything };
     let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
     let findings = find(&gathered, &config.analyze.ignore);
     let writable = match &gathered.live {
@@ -41,7 +41,7 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     };
     let building = writable.as_ref().map(|writable| Building {
         writable,
-        room: BuildRoom {
+        room: BuildBudget {
             lock_timeout_ms: args.connection.lock_timeout,
             time: Duration::from_secs(args.build_time),
             size_bytes: args.build_size.0,

@@ -10,7 +10,7 @@ use crate::cli::progress::{Phase, Progress};
 use crate::cli::{args, config, output, stored};
 use crate::model::run::{Run, RunRecommendation};
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::session::guard;
 use crate::pg::session::guard::Writable;
 use crate::report::format::text::reasons;
@@ -279,7 +279,7 @@ fn tell(reports: &[Report]) -> Result<usize, Failure> {
         };
         output::print(&printable(format!("{line}\n")))?;
         if let Err(error) = outcome
-            && error.kind != Kind::Interrupted
+            && error.kind != PgErrorKind::Interrupted
         {
             failed += 1;
             Failure::from(error.clone()).print();
@@ -290,7 +290,7 @@ fn tell(reports: &[Report]) -> Result<usize, Failure> {
 
 /// The end before the end: what was done stays, and the next attempt goes on from there.
 fn stopped(error: PgError, reports: &[Report]) -> Failure {
-    if error.kind != Kind::Interrupted {
+    if error.kind != PgErrorKind::Interrupted {
         return error.into();
     }
     let done = reports.iter().filter(|(_, outcome)| outcome.is_ok()).count();

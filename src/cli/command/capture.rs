@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::Progress;
-use crate::cli::sources::{Wanted, collect, sources};
+use crate::cli::sources::{Needs, collect, sources};
 use crate::cli::{args, config, output};
 use crate::pipeline::gather::{Collected, one_database};
 
@@ -15,14 +15,14 @@ pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
     let config = config::load()?;
     let progress = Progress::new(args.quiet);
     let Collected { mut collector, live, mut warnings } =
-        collect(&args.sources, &args.connection, &config, Wanted::Anything, &progress)?;
+        collect(&args.sources, &args.connection, &config, Needs::Anything, &progress)?;
     if let Some(live) = &live {
         collector.set_catalog(crate::pg::catalog::load::load(&live.connection)?);
     }
     // A capture holds all databases: whose statements are wanted is settled when it is read.
     if args.sources.log_database.is_some() {
         warnings.extend(one_database(
-            &sources(&args.sources, Wanted::Anything),
+            &sources(&args.sources, Needs::Anything),
             None,
             &mut collector,
         )?);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::check::baseline::{Baseline, BaselineQuery, Measured, StoredSample};
 use crate::check::gate::{Checked, Compared, Status};
-use crate::check::measure::{Limits, Look, Night, PASSES, look_again, measure};
+use crate::check::measure::{Night, PASSES, SecondLook, Timeouts, look_again, measure};
 use crate::check::{baseline, gate};
 use crate::cli::connection::flags_again;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::now;
 use crate::cli::progress::Progress;
-use crate::cli::sources::{Wanted, gather};
+use crate::cli::sources::{Needs, gather};
 use crate::cli::{args, config, output};
 use crate::model::run::{Run, RunCheck};
 use crate::model::workload::shape::{Shape, StatementKind};
@@ -31,7 +31,7 @@ pub fn run(args: &args::Check) -> Result<Exit, Failure> {
     output::check(&args.output)?;
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
-    let wanted = if args.baseline.is_some() { Wanted::DatabaseAlone } else { Wanted::Database };
+    let wanted = if args.baseline.is_some() { Needs::DatabaseAlone } else { Needs::Database };
     let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
     let Some(live) = &gathered.live else {
         return Err(
@@ -49,8 +49,8 @@ pub fn run(args: &args::Check) -> Result<Exit, Failure> {
     }
 }
 
-fn limits(args: &args::Check) -> Limits {
-    Limits {
+fn limits(args: &args::Check) -> Timeouts {
+    Timeouts {
         statement_timeout_ms: args.connection.statement_timeout,
         lock_timeout_ms: args.connection.lock_timeout,
     }
@@ -266,7 +266,7 @@ fn second_look(
         .map(|at| night.outcomes[*at].as_ref().map_or(&[][..], Vec::as_slice))
         .collect();
     let growth: Vec<f64> = flagged.iter().map(|at| compared.checked[*at].growth).collect();
-    let is_slower = |look: &Look, at: usize| {
+    let is_slower = |look: &SecondLook, at: usize| {
         let shift = shift(&look.machine_us);
         gate::is_still_slower(before(at), &look.measured[at], shift, growth[at], compared.band)
     };

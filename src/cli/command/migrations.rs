@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::apply::file::{Existing, File, Place};
+use crate::apply::file::{Existing, File, MigrationPlace};
 use crate::apply::migration::{Framework, migrations};
 use crate::cli::exit::Failure;
 use crate::cli::output;
@@ -28,7 +28,7 @@ pub fn write(
     let existing = existing(&directory)?;
     let above = std::path::absolute(&directory).ok();
     let application = above.as_deref().and_then(Path::parent).and_then(Path::file_name);
-    let place = Place {
+    let place = MigrationPlace {
         application: &application.map(|name| name.to_string_lossy()).unwrap_or_default(),
         existing: &existing,
         now: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).datetime(),

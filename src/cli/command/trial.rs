@@ -4,19 +4,19 @@ use crate::cli::connection::consent;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::now;
 use crate::cli::progress::Progress;
-use crate::cli::sources::{Wanted, gather};
+use crate::cli::sources::{Needs, gather};
 use crate::cli::{args, config, output};
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;
 use crate::model::trial::{Arm, Trial};
-use crate::pg::connect::error::Kind;
+use crate::pg::connect::error::PgErrorKind;
 use crate::pipeline::find::find;
-use crate::pipeline::prove::{Outcome, prove, record_run};
+use crate::pipeline::prove::{RunParts, prove, record_run};
 use crate::pipeline::recommend::recommend;
 use crate::report::words::{interval, milliseconds, plural};
 use crate::trial::config::Effort;
 use crate::trial::forecast;
-use crate::trial::procedure::{Held, Step};
+use crate::trial::procedure::{TrialResults, TrialStep};
 
 /// What a run file says that was written before the trials ended.
 pub const UNDER_WAY: &str = "the trials were still under way when this was written";
@@ -27,7 +27,7 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     output::check(&args.output)?;
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
-    let gathered = gather(&args.sources, &args.connection, &config, Wanted::Database, &progress)?;
+    let gathered = gather(&args.sources, &args.connection, &config, Needs::Database, &progress)?;
     let findings = find(&gathered, &config.analyze.ignore);
     let advice = recommend(&gathered, &findings, args.limits.limits(), None, &progress)?;
     let mut recommendations = advice.recommendations.clone();
@@ -48,13 +48,13 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         seed: args.seed,
     };
     let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
-        let outcome = Outcome { findings: &findings, recommendations, trials };
+        let outcome = RunParts { findings: &findings, recommendations, trials };
         let mut run = record_run("trial", now(), &gathered, outcome, args.seed);
         advice.explain(&mut run);
         run.warnings.push(UNDER_WAY.to_owned());
         output::write_stored(&run, &args.output);
     };
-    let Held { trials, stopped } = prove(
+    let TrialResults { trials, stopped } = prove(
         &gathered,
         live,
         &writable,
@@ -63,13 +63,13 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         &mut show(&progress, effort, &mut save),
     );
     let stopped = match stopped {
-        Some(error) if trials.is_empty() && error.kind != Kind::Interrupted => {
+        Some(error) if trials.is_empty() && error.kind != PgErrorKind::Interrupted => {
             return Err(error.into());
         }
         stopped => stopped,
     };
     let all: Vec<&Trial> = trials.iter().collect();
-    let outcome = Outcome { findings: &findings, recommendations: &recommendations, trials: &all };
+    let outcome = RunParts { findings: &findings, recommendations: &recommendations, trials: &all };
     let mut run = record_run("trial", now(), &gathered, outcome, args.seed);
     advice.explain(&mut run);
     run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));
@@ -138,24 +138,24 @@ pub fn show<'s>(
     progress: &'s Progress,
     effort: Effort,
     so_far: &'s mut dyn FnMut(&[Recommendation], &[&Trial]),
-) -> impl FnMut(Step<'_>) + 's {
+) -> impl FnMut(TrialStep<'_>) + 's {
     let mut phase = None;
     move |step| match step {
-        Step::Begin { what, left_s } => {
+        TrialStep::Begin { what, left_s } => {
             phase = None;
             let name = format!("{what} (about {} left)", forecast::duration(left_s));
             phase = Some(progress.phase(&name, effort.rounds));
         }
-        Step::Rounds { done, of } => {
+        TrialStep::Rounds { done, of } => {
             if let Some(phase) = &phase {
                 phase.set(done, of);
             }
         }
-        Step::Judged { recommendation, trial, .. } => {
+        TrialStep::Judged { recommendation, trial, .. } => {
             phase = None;
             progress.say(&judged(recommendation, trial));
         }
-        Step::SoFar { recommendations, trials } => so_far(recommendations, trials),
+        TrialStep::SoFar { recommendations, trials } => so_far(recommendations, trials),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::cli::config::Config;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::now;
 use crate::cli::progress::Progress;
-use crate::cli::sources::{Wanted, gather};
+use crate::cli::sources::{Needs, gather};
 use crate::cli::{args, output};
 use crate::model::recommendation::Recommendation;
 use crate::model::trial::Trial;
@@ -26,10 +26,10 @@ use crate::pg::connect::settings::Settings;
 use crate::pg::session::guard;
 use crate::pipeline::find::find;
 use crate::pipeline::gather::Gathered;
-use crate::pipeline::prove::{Outcome, prove, record_run};
+use crate::pipeline::prove::{RunParts, prove, record_run};
 use crate::pipeline::recommend::recommend;
 use crate::trial::config::Effort;
-use crate::trial::procedure::Held;
+use crate::trial::procedure::TrialResults;
 
 /// Longest wait for the server's log to hold what was executed.
 const LOG_WAIT: Duration = Duration::from_secs(5);
@@ -199,7 +199,7 @@ fn find_and_prove(
     };
     let sources = args::Sources { files: vec![files.log.clone()], ..args::Sources::default() };
     let config = Config::default();
-    let gathered: Gathered = gather(&sources, &connection, &config, Wanted::Database, progress)?;
+    let gathered: Gathered = gather(&sources, &connection, &config, Needs::Database, progress)?;
     let findings = find(&gathered, &config.analyze.ignore);
     let advice = recommend(&gathered, &findings, Limits::default(), None, progress)?;
     let mut recommendations = advice.recommendations.clone();
@@ -215,13 +215,13 @@ fn find_and_prove(
         seed: args.seed,
     };
     let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
-        let outcome = Outcome { findings: &findings, recommendations, trials };
+        let outcome = RunParts { findings: &findings, recommendations, trials };
         let mut run = record_run("demo", now(), &gathered, outcome, args.seed);
         run.warnings.push(UNDER_WAY.to_owned());
         // That it cannot be written is told at the end, when it is tried again.
         let _ = output::write_file(&run, &args.dir.join("run.json"));
     };
-    let Held { trials, stopped } = prove(
+    let TrialResults { trials, stopped } = prove(
         &gathered,
         live,
         &writable,
@@ -233,7 +233,7 @@ fn find_and_prove(
         return Err(error.into());
     }
     let all: Vec<&Trial> = trials.iter().collect();
-    let outcome = Outcome { findings: &findings, recommendations: &recommendations, trials: &all };
+    let outcome = RunParts { findings: &findings, recommendations: &recommendations, trials: &all };
     let mut run = record_run("demo", now(), &gathered, outcome, args.seed);
     advice.explain(&mut run);
     if let Some(target) = &mut run.target {

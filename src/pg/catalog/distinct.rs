@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::load::{DEDUPLICATES, alignment_bytes};
 use crate::model::catalog::{Column, Storage, Table};
-use crate::model::whatif::{Distinct, Groups};
+use crate::model::whatif::{Distinct, RowGroups};
 use crate::pg::connect::connection::Connection;
 use crate::sql::lex::identifier::{quote, quote_table};
 
@@ -88,7 +88,7 @@ pub fn groups(
     table: &Table,
     columns: &[&str],
     condition: Option<&str>,
-) -> Option<Vec<Groups>> {
+) -> Option<Vec<RowGroups>> {
     let rows = table.rows.filter(|rows| (1.0..MOST_GROUPED_ROWS).contains(rows))?;
     let values = table.column(columns.first()?)?.distinct_count(rows).unwrap_or(rows);
     let one_of = (values / ENOUGH_VALUES).floor().max(1.0);
@@ -110,8 +110,8 @@ pub fn groups(
     let found = asked(connection, &sql, TIMEOUT_MS)?;
     let (seen, aside): (Vec<&Row>, Vec<&Row>) =
         found.iter().partition(|row| row.get::<_, Option<bool>>(0) == Some(true));
-    let seen = seen.iter().map(|row| Groups { rows: row.get(1), count: row.get(2) });
-    let seen: Vec<Groups> = seen.collect();
+    let seen = seen.iter().map(|row| RowGroups { rows: row.get(1), count: row.get(2) });
+    let seen: Vec<RowGroups> = seen.collect();
     let rows: f64 = seen.iter().map(|groups| groups.count * groups.rows).sum();
     let aside: f64 = aside.iter().map(|row| row.get::<_, f64>(1)).sum();
     if rows == 0.0 && aside > 0.0 {
@@ -119,7 +119,7 @@ pub fn groups(
     }
     // Those that were left aside are like those that were looked at.
     let factor = (rows + aside) / rows.max(1.0);
-    let all = seen.into_iter().map(|groups| Groups { count: groups.count * factor, ..groups });
+    let all = seen.into_iter().map(|groups| RowGroups { count: groups.count * factor, ..groups });
     Some(all.collect())
 }
 

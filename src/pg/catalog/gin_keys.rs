@@ -7,9 +7,9 @@ use tokio_postgres::Row;
 use super::distinct::{asked, haas_stokes, sample};
 use crate::model::catalog::Table;
 use crate::model::index::{IndexDef, IndexKey};
-use crate::model::whatif::Keys;
+use crate::model::whatif::KeyGroups;
 use crate::pg::connect::connection::Connection;
-use crate::sql::expression::immutability::Kind;
+use crate::sql::expression::immutability::TypeClass;
 use crate::sql::lex::identifier::{quote, quote_table};
 
 /// Rows that are taken apart, about: at thirty keys a row, less than a second. Where they are so large that
@@ -37,7 +37,7 @@ struct Seen {
 }
 
 /// Keys that the index would have.
-pub fn keys(connection: &Connection, table: &Table, index: &IndexDef) -> Option<Vec<Keys>> {
+pub fn keys(connection: &Connection, table: &Table, index: &IndexDef) -> Option<Vec<KeyGroups>> {
     let mut all = Vec::new();
     for key in &index.keys {
         let mut of_column = keys_of(connection, table, index, key)?;
@@ -55,7 +55,7 @@ fn keys_of(
     table: &Table,
     index: &IndexDef,
     key: &IndexKey,
-) -> Option<Vec<Keys>> {
+) -> Option<Vec<KeyGroups>> {
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
     let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
     let fewer = match key.operator_class.as_deref() {
@@ -107,42 +107,42 @@ fn seen(row: &Row) -> Seen {
 }
 
 /// What kind of value the index is on.
-fn kind(connection: &Connection, table: &Table, key: &IndexKey) -> Option<Kind> {
+fn kind(connection: &Connection, table: &Table, key: &IndexKey) -> Option<TypeClass> {
     if key.is_column {
-        return Some(Kind::of(&table.column(&key.expression)?.type_name));
+        return Some(TypeClass::of(&table.column(&key.expression)?.type_name));
     }
     let (expression, name) = (&key.expression, quote_table(&table.name));
     let sql = format!("SELECT pg_typeof((SELECT ({expression}) FROM {name} LIMIT 0))::text");
-    Some(Kind::of(asked(connection, &sql, TIMEOUT_MS)?.first()?.get(0)))
+    Some(TypeClass::of(asked(connection, &sql, TIMEOUT_MS)?.first()?.get(0)))
 }
 
 /// The query that takes values of this kind apart as the operator class does.
-fn taken_apart(key: &IndexKey, kind: Kind) -> Option<String> {
+fn taken_apart(key: &IndexKey, kind: TypeClass) -> Option<String> {
     let elements = include_str!("queries/gin_keys/elements.sql");
     let document = include_str!("queries/gin_keys/document.sql");
     Some(match (key.operator_class.as_deref(), kind) {
-        (Some("gin_trgm_ops"), Kind::Text) => {
+        (Some("gin_trgm_ops"), TypeClass::Text) => {
             include_str!("queries/gin_keys/trigrams.sql").to_owned()
         }
-        (Some("jsonb_path_ops"), Kind::Document) => {
+        (Some("jsonb_path_ops"), TypeClass::Document) => {
             format!("{document}{}", include_str!("queries/gin_keys/paths.sql"))
         }
-        (None, Kind::Document) => {
+        (None, TypeClass::Document) => {
             format!("{document}{}", include_str!("queries/gin_keys/values.sql"))
         }
-        (None, Kind::Array) => elements.replace("{elements}", "i.v"),
+        (None, TypeClass::Array) => elements.replace("{elements}", "i.v"),
         // Keys and values, each with a letter before it that tells which.
-        (None, Kind::Pairs) => elements.replace(
+        (None, TypeClass::Pairs) => elements.replace(
             "{elements}",
             "(SELECT array_agg('K' || e.key) || array_agg('V' || e.value) FROM each(i.v) e)",
         ),
-        (None, Kind::Words) => elements.replace("{elements}", "tsvector_to_array(i.v)"),
+        (None, TypeClass::Words) => elements.replace("{elements}", "tsvector_to_array(i.v)"),
         _ => return None,
     })
 }
 
 /// The keys of all rows, of which those of a class were seen in one of `scale` rows.
-fn extrapolated(class: &[Seen], scale: f64) -> Vec<Keys> {
+fn extrapolated(class: &[Seen], scale: f64) -> Vec<KeyGroups> {
     let rare = || class.iter().filter(|seen| seen.rows <= RARE);
     let pairs: f64 = rare().map(|seen| seen.rows * seen.count).sum();
     let different: f64 = rare().map(|seen| seen.count).sum();
@@ -153,14 +153,14 @@ fn extrapolated(class: &[Seen], scale: f64) -> Vec<Keys> {
         // In one row of the sample each; and as many rows of the table as there are for them together.
         true => {
             let count = seen.count + unseen;
-            Keys {
+            KeyGroups {
                 count,
                 rows: (seen.count * scale / count).max(1.0),
                 key_bytes: seen.key_bytes,
                 same_page: None,
             }
         }
-        false => Keys {
+        false => KeyGroups {
             count: seen.count,
             rows: seen.rows * scale,
             key_bytes: seen.key_bytes,

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 
 /// Counters of one statement, as the view has them.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub fn read(connection: &Connection) -> Result<Vec<StatementRow>, PgError> {
     )?;
     let Some(schema) = schema.first().map(|row| row.get::<_, String>(0)) else {
         return Err(PgError::new(
-            Kind::Statement,
+            PgErrorKind::Statement,
             what,
             "the extension is not installed in this database",
         )
@@ -69,7 +69,7 @@ pub fn read(connection: &Connection) -> Result<Vec<StatementRow>, PgError> {
         return Err(PgError {
             sqlstate: Some("42501".to_owned()),
             ..PgError::new(
-                Kind::Statement,
+                PgErrorKind::Statement,
                 format!("cannot read pg_stat_statements in {}", connection.database),
                 "the texts of all statements are hidden from this role",
             )

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
 use super::cancel;
 use super::cancel::Registered;
-use super::error::{Kind, PgError};
+use super::error::{PgError, PgErrorKind};
 use super::settings::Settings;
 use super::tls::{SslMode, connector};
 
@@ -222,7 +222,7 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| PgError::new(Kind::Connection, what.clone(), error.to_string()))?;
+        .map_err(|error| PgError::new(PgErrorKind::Connection, what.clone(), error.to_string()))?;
     let fail = |error: tokio_postgres::Error| {
         with_help(PgError::from_driver(what.clone(), &error), settings)
     };

@@ -6,7 +6,7 @@ use crate::sql::normalize::redact::redact_message;
 
 /// What kind of failure it is, as far as a caller acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PgErrorKind {
     /// Settings that make no sense.
     Settings,
     /// No connection, or it was lost.
@@ -22,7 +22,7 @@ pub enum Kind {
 /// A failure in three parts. Holds no literal value: messages pass through redaction.
 #[derive(Debug, Clone)]
 pub struct PgError {
-    pub kind: Kind,
+    pub kind: PgErrorKind,
     /// What was tried, such as `cannot read pg_stat_statements in shop`.
     pub what: String,
     pub cause: String,
@@ -44,10 +44,10 @@ impl std::error::Error for PgError {}
 
 impl PgError {
     pub fn settings(what: impl Into<String>, cause: impl Into<String>) -> Self {
-        PgError::new(Kind::Settings, what, cause)
+        PgError::new(PgErrorKind::Settings, what, cause)
     }
 
-    pub fn new(kind: Kind, what: impl Into<String>, cause: impl Into<String>) -> Self {
+    pub fn new(kind: PgErrorKind, what: impl Into<String>, cause: impl Into<String>) -> Self {
         PgError { kind, what: what.into(), cause: cause.into(), sqlstate: None, help: None }
     }
 
@@ -62,7 +62,7 @@ impl PgError {
     }
 
     fn interrupted() -> Self {
-        PgError::new(Kind::Interrupted, "interrupted", "stopped by a signal")
+        PgError::new(PgErrorKind::Interrupted, "interrupted", "stopped by a signal")
     }
 
     /// # Errors
@@ -85,10 +85,10 @@ impl PgError {
                     || s.starts_with("28")
                     || s == "3D000" =>
             {
-                Kind::Connection
+                PgErrorKind::Connection
             }
-            None => Kind::Connection,
-            Some(_) => Kind::Statement,
+            None => PgErrorKind::Connection,
+            Some(_) => PgErrorKind::Statement,
         };
         let cause = match error.as_db_error() {
             Some(db) => redact_message(db.message(), db.code().code()),

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::index::ddl::{Build, create, with_schemas};
+use crate::index::ddl::{BuildMode, create, with_schemas};
 use crate::model::index::IndexDef;
 use crate::pg::catalog::load::hidden_classes;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 
 /// What became of it.
-pub struct Built {
+pub struct BuiltIndex {
     pub build_ms: f64,
     /// With those of its partitions.
     pub size_bytes: u64,
@@ -23,14 +23,14 @@ pub struct Built {
 ///
 /// # Errors
 /// The server's error, or that this transaction cannot use what it built.
-pub fn build(connection: &Connection, def: &IndexDef, name: &str) -> Result<Built, PgError> {
+pub fn build(connection: &Connection, def: &IndexDef, name: &str) -> Result<BuiltIndex, PgError> {
     let started = Instant::now();
     if needs_trigrams(def) {
         connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
     }
     let has_class = def.keys.iter().any(|key| key.operator_class.is_some());
     let hidden = if has_class { hidden_classes(connection)? } else { BTreeMap::new() };
-    connection.batch(&create(&with_schemas(def, &hidden), name, Build::Plain))?;
+    connection.batch(&create(&with_schemas(def, &hidden), name, BuildMode::Plain))?;
     let build_ms = started.elapsed().as_secs_f64() * 1e3;
     let row = connection.row(include_str!("queries/built.sql"), &[&def.table.schema, &name])?;
     if row.get::<_, bool>(1) {
@@ -39,12 +39,11 @@ pub fn build(connection: &Connection, def: &IndexDef, name: &str) -> Result<Buil
         let cause =
             format!("rows of {} were changed while an older snapshot is open{holder}", def.table);
         let what = "cannot use the index in the transaction that built it";
-        return Err(
-            PgError::new(Kind::Statement, what, cause).with_help("end that session and try again")
-        );
+        return Err(PgError::new(PgErrorKind::Statement, what, cause)
+            .with_help("end that session and try again"));
     }
     let size_bytes = row.get::<_, Option<i64>>(0).and_then(|bytes| u64::try_from(bytes).ok());
-    Ok(Built { build_ms, size_bytes: size_bytes.unwrap_or(0), names: row.get(3) })
+    Ok(BuiltIndex { build_ms, size_bytes: size_bytes.unwrap_or(0), names: row.get(3) })
 }
 
 /// The index is made of trigrams, which an extension brings.

@@ -5,26 +5,26 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
-use super::build_index::{Built as BuiltIndex, build};
-use super::planner_costs::Planner;
-use super::representative::Typicals;
-use crate::index::ddl::{Build, create, name};
+use super::build_index::{BuiltIndex, build};
+use super::planner_costs::PlannerCosts;
+use super::representative::Representatives;
+use crate::index::ddl::{BuildMode, create, name};
 use crate::model::index::IndexDef;
-use crate::model::whatif::{Build as WhatIfByBuilding, Built, Planned, Statistics, WhatIf};
+use crate::model::whatif::{Built, IndexBuilder, PlanCost, Statistics, WhatIf};
 use crate::model::workload::Query;
 use crate::model::workload::shape::Shape;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
 use crate::pg::session::guard::Writable;
 use crate::sql::lex::identifier::unquote;
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// What a candidate is called while it is built; its own name may be taken.
 const CANDIDATE: &str = "pgassay_candidate";
 
 /// What-if by the HypoPG extension: nothing is built, nothing is locked.
 pub struct HypoPg<'c> {
-    planner: Planner<'c>,
+    planner: PlannerCosts<'c>,
     schema: String,
     /// What the extension pretends to have at present.
     present: Vec<Pretended>,
@@ -53,7 +53,7 @@ impl<'c> HypoPg<'c> {
     /// The server's error.
     pub fn open(
         connection: &'c Connection,
-        typicals: &'c Typicals,
+        typicals: &'c Representatives,
     ) -> Result<Option<Self>, PgError> {
         let rows = connection.query(
             "SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
@@ -68,7 +68,7 @@ impl<'c> HypoPg<'c> {
             "SET pg_hint_plan.enable_hint = off; SELECT {schema}.hypopg_reset()"
         ))?;
         Ok(Some(HypoPg {
-            planner: Planner::new(connection, typicals),
+            planner: PlannerCosts::new(connection, typicals),
             schema,
             present: Vec::new(),
             inlined: inlined(connection)?,
@@ -101,7 +101,7 @@ impl<'c> HypoPg<'c> {
 
     fn pretend(&self, plans: &[&IndexDef]) -> Result<Vec<Pretended>, String> {
         let statements: Vec<String> =
-            plans.iter().map(|def| create(def, &name(def), Build::Plain)).collect();
+            plans.iter().map(|def| create(def, &name(def), BuildMode::Plain)).collect();
         let schema = &self.schema;
         let create = format!(
             "SELECT made.indexrelid, made.indexname::text FROM unnest($1::text[]) WITH ORDINALITY \
@@ -143,7 +143,7 @@ impl WhatIf for HypoPg<'_> {
         let expressions = index.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
         let mut words = expressions.chain(&index.predicate).flat_map(|sql| tokens(sql));
         let name = |word: &Token<'_>| match word.kind {
-            Kind::Word => word.text.to_lowercase(),
+            TokenKind::Word => word.text.to_lowercase(),
             _ => unquote(word.text),
         };
         if words.any(|word| self.inlined.contains(&name(&word))) {
@@ -164,7 +164,7 @@ impl WhatIf for HypoPg<'_> {
         ))
     }
 
-    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<Planned, String> {
+    fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<PlanCost, String> {
         self.arrange(indexes)?;
         let present = &self.present;
         let position = |name: &str| {
@@ -198,7 +198,7 @@ impl Drop for HypoPg<'_> {
 
 /// How much may be built, and how long.
 #[derive(Debug, Clone, Copy)]
-pub struct BuildRoom {
+pub struct BuildBudget {
     pub lock_timeout_ms: u64,
     /// From the first build to the end of the last.
     pub time: Duration,
@@ -210,8 +210,8 @@ pub struct BuildRoom {
 /// back.
 pub struct RolledBackBuild<'c> {
     connection: &'c Connection,
-    planner: Planner<'c>,
-    room: BuildRoom,
+    planner: PlannerCosts<'c>,
+    room: BuildBudget,
     /// When the first build began.
     began: Option<Instant>,
     /// For each candidate that was not built, why.
@@ -221,11 +221,11 @@ pub struct RolledBackBuild<'c> {
 impl<'c> RolledBackBuild<'c> {
     pub fn new(
         connection: &'c Connection,
-        typicals: &'c Typicals,
+        typicals: &'c Representatives,
         _: &Writable,
-        room: BuildRoom,
+        room: BuildBudget,
     ) -> Self {
-        let planner = Planner::new(connection, typicals);
+        let planner = PlannerCosts::new(connection, typicals);
         RolledBackBuild { connection, planner, room, began: None, refused: Vec::new() }
     }
 
@@ -243,7 +243,7 @@ impl<'c> RolledBackBuild<'c> {
         size_bytes: f64,
         queries: &[&Query],
     ) -> Result<Built, String> {
-        let BuildRoom { lock_timeout_ms, time, size_bytes: most_bytes } = self.room;
+        let BuildBudget { lock_timeout_ms, time, size_bytes: most_bytes } = self.room;
         if size_bytes > most_bytes as f64 {
             return Err("it would be larger than --build-size allows".to_owned());
         }
@@ -279,7 +279,7 @@ impl<'c> RolledBackBuild<'c> {
     }
 }
 
-impl WhatIfByBuilding for RolledBackBuild<'_> {
+impl IndexBuilder for RolledBackBuild<'_> {
     fn alone(
         &mut self,
         index: &IndexDef,

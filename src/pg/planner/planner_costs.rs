@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::explain;
-use super::representative::Typicals;
+use super::representative::Representatives;
 use crate::model::catalog::{Column, Table};
 use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::model::plan::{Plan, PlannedScan};
-use crate::model::whatif::{Distinct, Groups, Keys, Planned, Statistics, WhatIf};
+use crate::model::whatif::{Distinct, KeyGroups, PlanCost, RowGroups, Statistics, WhatIf};
 use crate::model::workload::literal::Literal;
 use crate::model::workload::{Query, Sample};
 use crate::pg::catalog::distinct::{distinct, groups, longest, measured};
@@ -26,9 +26,9 @@ const GENERIC_SHARE: f64 = 0.25;
 const PLANNING_COST: f64 = 2.5;
 
 /// The planner of a server.
-pub struct Planner<'c> {
+pub struct PlannerCosts<'c> {
     pub connection: &'c Connection,
-    typicals: &'c Typicals,
+    typicals: &'c Representatives,
     /// Plans asked for so far.
     asked: u64,
     /// For each text that was asked about: as the server takes it, and how many parameters it has.
@@ -40,9 +40,9 @@ pub struct Planner<'c> {
 /// A plan, and the part of all executions that run by it.
 type Shared = (Plan, f64);
 
-impl<'c> Planner<'c> {
-    pub fn new(connection: &'c Connection, typicals: &'c Typicals) -> Self {
-        Planner {
+impl<'c> PlannerCosts<'c> {
+    pub fn new(connection: &'c Connection, typicals: &'c Representatives) -> Self {
+        PlannerCosts {
             connection,
             typicals,
             asked: 0,
@@ -61,9 +61,9 @@ impl<'c> Planner<'c> {
         &mut self,
         query: &Query,
         position: impl Fn(&str) -> Option<usize>,
-    ) -> Result<Planned, String> {
+    ) -> Result<PlanCost, String> {
         let plans = self.plans(query).map_err(|error| error.to_string())?;
-        let mut planned = Planned::default();
+        let mut planned = PlanCost::default();
         for (plan, share) in &plans {
             planned.cost += plan.cost * share;
             planned.full_cost += plan.full_cost * share;
@@ -169,7 +169,7 @@ fn scans(plans: &[Shared]) -> Vec<PlannedScan> {
     all
 }
 
-impl Statistics for Planner<'_> {
+impl Statistics for PlannerCosts<'_> {
     fn rows(
         &mut self,
         table: &TableName,
@@ -202,22 +202,22 @@ impl Statistics for Planner<'_> {
         table: &Table,
         columns: &[&str],
         condition: Option<&str>,
-    ) -> Option<Vec<Groups>> {
+    ) -> Option<Vec<RowGroups>> {
         groups(self.connection, table, columns, condition)
     }
 
-    fn keys(&mut self, table: &Table, index: &IndexDef) -> Option<Vec<Keys>> {
+    fn keys(&mut self, table: &Table, index: &IndexDef) -> Option<Vec<KeyGroups>> {
         keys(self.connection, table, index)
     }
 }
 
 /// What is there and nothing else: where HypoPG is missing and candidates are built.
-impl WhatIf for Planner<'_> {
+impl WhatIf for PlannerCosts<'_> {
     fn check(&mut self, _: &IndexDef) -> Result<(), String> {
         Err("HypoPG is not installed".to_owned())
     }
 
-    fn plan(&mut self, query: &Query, _: &[&IndexDef]) -> Result<Planned, String> {
+    fn plan(&mut self, query: &Query, _: &[&IndexDef]) -> Result<PlanCost, String> {
         self.planned(query, |_| None)
     }
 

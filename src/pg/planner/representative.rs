@@ -32,7 +32,7 @@ const LITTLE_COST: f64 = 25.0;
 
 /// An execution that stands for others.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Typical {
+pub struct Representative {
     /// Position among the samples of its statement.
     pub at: usize,
     /// Part of all executions that it stands for.
@@ -44,18 +44,22 @@ type Statement = (Fingerprint, Option<Sample>);
 
 /// The typical executions of the statements that were asked for so far.
 #[derive(Default)]
-pub struct Typicals {
-    known: RefCell<HashMap<Statement, Rc<[Typical]>>>,
+pub struct Representatives {
+    known: RefCell<HashMap<Statement, Rc<[Representative]>>>,
     looks: Cell<usize>,
 }
 
-impl Typicals {
+impl Representatives {
     /// The typical executions of a statement; none where none was kept. Executions that cannot be planned are
     /// left out.
     ///
     /// # Errors
     /// The server's error where no execution can be planned, or where the server is gone.
-    pub fn of(&self, connection: &Connection, query: &Query) -> Result<Rc<[Typical]>, PgError> {
+    pub fn of(
+        &self,
+        connection: &Connection,
+        query: &Query,
+    ) -> Result<Rc<[Representative]>, PgError> {
         let key = (query.fingerprint, query.samples.first().cloned());
         if let Some(known) = self.known.borrow().get(&key) {
             return Ok(known.clone());
@@ -75,7 +79,7 @@ impl Typicals {
         if let Some(error) = refused.filter(|_| looked_at.is_empty()) {
             return Err(error);
         }
-        let typical: Rc<[Typical]> = typical(&looked_at).into();
+        let typical: Rc<[Representative]> = typical(&looked_at).into();
         self.known.borrow_mut().insert(key, typical.clone());
         Ok(typical)
     }
@@ -112,7 +116,7 @@ impl Expected {
 }
 
 /// Executions that the planner takes for alike.
-struct Kind<'e> {
+struct AlikeExecutions<'e> {
     /// Position of the first of them among the samples.
     at: usize,
     /// What is expected of the first.
@@ -120,30 +124,30 @@ struct Kind<'e> {
     count: f64,
 }
 
-impl Kind<'_> {
+impl AlikeExecutions<'_> {
     fn cost(&self) -> f64 {
         self.count * self.expected.cost
     }
 }
 
 /// The first of each kind; of more kinds than can be told apart those that take the most.
-fn typical(looked_at: &[(usize, Expected)]) -> Vec<Typical> {
-    let mut kinds: Vec<Kind<'_>> = Vec::new();
+fn typical(looked_at: &[(usize, Expected)]) -> Vec<Representative> {
+    let mut kinds: Vec<AlikeExecutions<'_>> = Vec::new();
     for (at, expected) in looked_at {
         match kinds.iter_mut().find(|kind| kind.expected.factor(expected) < ALIKE) {
             Some(kind) => kind.count += 1.0,
-            None => kinds.push(Kind { at: *at, expected, count: 1.0 }),
+            None => kinds.push(AlikeExecutions { at: *at, expected, count: 1.0 }),
         }
     }
     kinds.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
     let others = kinds.split_off(kinds.len().min(KINDS));
     for other in others {
-        let factor = |kind: &Kind<'_>| kind.expected.factor(other.expected);
+        let factor = |kind: &AlikeExecutions<'_>| kind.expected.factor(other.expected);
         let nearest = kinds.iter_mut().min_by(|a, b| factor(a).total_cmp(&factor(b)));
         nearest.into_iter().for_each(|kind| kind.count += other.count);
     }
     let all = looked_at.len() as f64;
-    kinds.iter().map(|kind| Typical { at: kind.at, share: kind.count / all }).collect()
+    kinds.iter().map(|kind| Representative { at: kind.at, share: kind.count / all }).collect()
 }
 
 #[cfg(test)]

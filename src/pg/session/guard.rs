@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::name::TableName;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::rewrite::replayable::{
     functions_if_computing, functions_if_readable, functions_if_writing,
@@ -54,7 +54,7 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
     let first = connection.row(sql, &[])?;
     let database: String = first.get(8);
     let what = format!("will not write to {database}");
-    let refuse = |cause: String| PgError::new(Kind::Consent, what.clone(), cause);
+    let refuse = |cause: String| PgError::new(PgErrorKind::Consent, what.clone(), cause);
     let environment: String = first.get(7);
     if !consents(&environment) && confirmed != Some(database.as_str()) {
         let cause = match confirmed {
@@ -107,7 +107,7 @@ pub fn production(connection: &Connection, typed: &str) -> Result<Writable, PgEr
     let row = connection.row("SELECT current_database()::text, pg_is_in_recovery()", &[])?;
     let database: String = row.get(0);
     let refuse = |cause: &str| {
-        Err(PgError::new(Kind::Consent, format!("will not write to {database}"), cause))
+        Err(PgError::new(PgErrorKind::Consent, format!("will not write to {database}"), cause))
     };
     match (typed == database, row.get::<_, bool>(1)) {
         (false, _) => refuse("the name given with --production is another"),

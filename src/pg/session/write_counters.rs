@@ -8,7 +8,7 @@ use crate::sql::lex::identifier::quote_table;
 /// Rows of one table that the open transaction has written, what was rolled back to a savepoint
 /// included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct WriteCounters {
     pub inserted: i64,
     pub updated: i64,
     /// Of the updated ones, those that touched no index (HOT).
@@ -16,10 +16,10 @@ pub struct Written {
     pub deleted: i64,
 }
 
-impl Written {
+impl WriteCounters {
     /// What came since `earlier`.
-    pub fn since(self, earlier: Written) -> Written {
-        Written {
+    pub fn since(self, earlier: WriteCounters) -> WriteCounters {
+        WriteCounters {
             inserted: self.inserted - earlier.inserted,
             updated: self.updated - earlier.updated,
             hot_updated: self.hot_updated - earlier.hot_updated,
@@ -27,8 +27,8 @@ impl Written {
         }
     }
 
-    pub fn plus(self, other: Written) -> Written {
-        Written {
+    pub fn plus(self, other: WriteCounters) -> WriteCounters {
+        WriteCounters {
             inserted: self.inserted + other.inserted,
             updated: self.updated + other.updated,
             hot_updated: self.hot_updated + other.hot_updated,
@@ -46,10 +46,15 @@ impl Written {
 ///
 /// # Errors
 /// The server's error.
-pub fn written(connection: &Connection, table: &TableName) -> Result<Written, PgError> {
+pub fn written(connection: &Connection, table: &TableName) -> Result<WriteCounters, PgError> {
     let row = connection.row(include_str!("queries/written_rows.sql"), &[&quote_table(table)])?;
     let count = |at: usize| row.get::<_, Option<i64>>(at).unwrap_or(0);
-    Ok(Written { inserted: count(0), updated: count(1), hot_updated: count(2), deleted: count(3) })
+    Ok(WriteCounters {
+        inserted: count(0),
+        updated: count(1),
+        hot_updated: count(2),
+        deleted: count(3),
+    })
 }
 
 /// The columns of each unique key of a table.

@@ -9,7 +9,7 @@ use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Operator, Shape};
 use crate::rules::input::Input;
 use crate::rules::rule::Rule;
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 pub const RULE: Rule = Rule {
     id: "secret-in-log",
@@ -105,7 +105,7 @@ fn named_slots(shape: &Shape) -> Vec<(String, u16)> {
 fn given_slots(normalized: &str) -> Vec<(u16, &'static str)> {
     let list: Vec<Token<'_>> = tokens(normalized).collect();
     let slot = |token: Option<&Token<'_>>| {
-        let text = token.filter(|token| token.kind == Kind::Parameter)?.text;
+        let text = token.filter(|token| token.kind == TokenKind::Parameter)?.text;
         text[1..].parse::<u16>().ok()
     };
     let mut given = Vec::new();

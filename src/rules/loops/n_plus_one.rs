@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::detect::find::{FEWEST_EXECUTIONS, Found, Parent};
+use super::detect::find::{FEWEST_EXECUTIONS, Parent, StatementLoops};
 use super::detect::key_origin::{Joins, KeySlot, key_slots, link, yields_rows};
-use super::detect::time_span::Span;
+use super::detect::time_span::TimeSpan;
 use super::orm::recognize;
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::workload::shape::StatementKind;
@@ -27,7 +27,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     if input.workload.timeline.executions.is_empty() {
         return in_counters(input);
     }
-    let finding = |found: &Found| Some(finding(input, found, found.parent.as_ref()?));
+    let finding = |found: &StatementLoops| Some(finding(input, found, found.parent.as_ref()?));
     input.loops().reads.iter().filter_map(finding).collect()
 }
 
@@ -66,7 +66,7 @@ fn in_counters(input: &Input<'_>) -> Vec<Finding> {
     findings
 }
 
-fn finding(input: &Input<'_>, found: &Found, above: &Parent) -> Finding {
+fn finding(input: &Input<'_>, found: &StatementLoops, above: &Parent) -> Finding {
     let workload = input.workload;
     let timeline = &workload.timeline.executions;
     let (query, parent) = (&workload.queries[found.child], &workload.queries[above.query]);
@@ -81,7 +81,7 @@ fn finding(input: &Input<'_>, found: &Found, above: &Parent) -> Finding {
     let sessions: HashSet<u32> =
         loops.iter().flat_map(|l| &l.children).map(|place| at(place).session).collect();
     let slot = &above.slot;
-    let span = Span::of(workload, loops);
+    let span = TimeSpan::of(workload, loops);
     let mapper = query.samples.iter().find_map(|sample| recognize(&sample.text));
     Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),

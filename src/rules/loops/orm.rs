@@ -2,7 +2,7 @@
 //!
 //! Only for advice: no rule decides by it.
 
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// An object mapper, and its words for loading rows ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn recognize(text: &str) -> Option<Mapper> {
     let from = list.iter().position(|token| token.is_word("from"))?;
     let item = first_item(&list[1..from])?;
     let table_alias = alias_of_table(&list[from + 1..]);
-    let quoted = |token: &Token<'_>| token.kind == Kind::QuotedIdent;
+    let quoted = |token: &Token<'_>| token.kind == TokenKind::QuotedIdent;
     if text.contains("__prisma_data__") {
         return Some(PRISMA);
     }
@@ -116,7 +116,7 @@ fn by_alias(item: &Item<'_>) -> Option<Mapper> {
     let [table, column] = item.parts.as_slice() else { return None };
     let (table, column) = (bare(*table), bare(*column));
     if alias == format!("{table}_{column}") {
-        let quoted = item.parts[0].kind == Kind::QuotedIdent;
+        let quoted = item.parts[0].kind == TokenKind::QuotedIdent;
         return Some(if quoted { TYPE_ORM } else { SQLALCHEMY });
     }
     let numbered = alias.strip_prefix(column)?;
@@ -135,7 +135,7 @@ fn first_item<'a>(list: &[Token<'a>]) -> Option<Item<'a>> {
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(token) = list[..end].get(at) {
-        if !matches!(token.kind, Kind::Word | Kind::QuotedIdent) && !token.is("*") {
+        if !matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent) && !token.is("*") {
             return None;
         }
         parts.push(*token);
@@ -166,7 +166,7 @@ fn alias_of_table<'a>(list: &[Token<'a>]) -> Option<Token<'a>> {
         return list.get(at + 1).copied();
     }
     let keywords = ["where", "inner", "left", "join", "order", "limit", "cross", "group", "offset"];
-    let is_name = matches!(next.kind, Kind::Word | Kind::QuotedIdent)
+    let is_name = matches!(next.kind, TokenKind::Word | TokenKind::QuotedIdent)
         && !keywords.iter().any(|word| next.is_word(word));
     is_name.then_some(next)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::detect::find::Found;
-use super::detect::time_span::Span;
+use super::detect::find::StatementLoops;
+use super::detect::time_span::TimeSpan;
 use crate::model::finding::{Finding, Level, Subject};
 use crate::model::name::TableName;
 use crate::model::workload::shape::StatementKind;
@@ -23,7 +23,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     input.loops().writes.iter().filter_map(|found| finding(input, found)).collect()
 }
 
-fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
+fn finding(input: &Input<'_>, found: &StatementLoops) -> Option<Finding> {
     let workload = input.workload;
     let query = &workload.queries[found.child];
     let shape = workload.shape(found.child)?;
@@ -47,7 +47,7 @@ fn finding(input: &Input<'_>, found: &Found) -> Option<Finding> {
         && found.loops.iter().any(|own| own.keys < own.children.len());
     let one = (!is_again).then(|| many_rows(&query.normalized, shape, table, &varies)).flatten();
     let advice = one.unwrap_or_else(|| in_words(shape.kind, &target.table, is_again));
-    let span = Span::of(workload, &found.loops);
+    let span = TimeSpan::of(workload, &found.loops);
     Some(Finding {
         id: format!("{}:{}", RULE.id, query.fingerprint),
         rule: RULE.id,

@@ -7,25 +7,25 @@ use foldhash::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::captured_catalog::Captured;
-use super::literal_map::{Known, Plan};
-use super::open_ends::Stretch;
+use super::literal_map::{Known, LiteralMap};
+use super::open_ends::ChunkEnds;
 use super::roles::{Users, lane};
-use super::skips::{Place, Skips};
+use super::skips::{LinePlace, Skips};
 use super::slot_values::{Value, Values};
-use super::statement::{Counted, Role, Room, Statement};
+use super::statement::{CountedCalls, Role, Statement, StatementLimits};
 use super::timeline_sample::Sampled;
 use crate::model::catalog::Catalog;
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::timeline::{Execution, Group, SlotHash};
 use crate::model::workload::{Coverage, ObservedPlan, Sample};
-use crate::source::message::auto_explain::Explained;
+use crate::source::message::auto_explain::LoggedPlan;
 use crate::source::message::database::{Database, Names};
 use crate::source::message::parameters::{Parameter, is_truncated};
-use crate::source::message::record::Event;
+use crate::source::message::record::LogRecord;
 use crate::source::message::{execute, parameters};
 use crate::sql;
-use crate::sql::normalize::literal_scan::{Skeleton, Span};
+use crate::sql::normalize::literal_scan::{LiteralSpan, Skeleton};
 
 /// Longest text kept for replay, bytes: longer ones are bulk loads, not requests.
 const SAMPLE_BYTES: usize = 64 * 1024;
@@ -48,7 +48,7 @@ pub struct Collector {
     /// Number of the source, in the uppermost bits of the order of its events.
     input: u64,
     piece: u64,
-    pub(super) stretches: Vec<Stretch>,
+    pub(super) stretches: Vec<ChunkEnds>,
     pub(super) catalog: Option<Captured>,
     pub(super) skips: Skips,
     read_before: u64,
@@ -65,7 +65,7 @@ struct Buffers {
 
 /// What counters of a statement are told apart by.
 #[derive(Debug, Clone, Copy)]
-pub struct By<'a> {
+pub struct CounterKey<'a> {
     /// The server's identifier, where the source has it.
     pub queryid: Option<i64>,
     pub database: Database,
@@ -112,7 +112,7 @@ impl Collector {
 
     /// Notes a record of the present piece that was not read.
     pub fn skip_at(&mut self, reason: &'static str, count: u64, line: u64) {
-        self.skips.add(reason, count, Place { piece: self.piece, line });
+        self.skips.add(reason, count, LinePlace { piece: self.piece, line });
     }
 
     /// Notes what was not read of the present source.
@@ -128,11 +128,11 @@ impl Collector {
     }
 
     /// Takes one execution.
-    pub fn event(&mut self, event: &Event<'_>) {
+    pub fn event(&mut self, event: &LogRecord<'_>) {
         if event.parameters.starts_with(b"prepare: ")
             && let Some((text, parameters)) = execute::executed(event.text, event.parameters)
         {
-            return self.event(&Event { text: &text, parameters: &parameters, ..*event });
+            return self.event(&LogRecord { text: &text, parameters: &parameters, ..*event });
         }
         let text = event.text.trim_ascii();
         if text.is_empty() || text == b";" {
@@ -167,8 +167,8 @@ impl Collector {
         key: u64,
         database: Database,
         text: &[u8],
-        literals: &[Span],
-    ) -> Option<Plan> {
+        literals: &[LiteralSpan],
+    ) -> Option<LiteralMap> {
         let lossy = String::from_utf8_lossy(text);
         let normalized = sql::normalize::normalizer::normalize(&lossy);
         if normalized.text.is_empty() {
@@ -176,17 +176,23 @@ impl Collector {
         }
         let statement = self.statement(database, &normalized.text, normalized.slots.len());
         Some(match &lossy {
-            Cow::Borrowed(_) => Plan::of(statement, key, &normalized, literals),
+            Cow::Borrowed(_) => LiteralMap::of(statement, key, &normalized, literals),
             Cow::Owned(repaired) => {
                 // Replaced bytes shift what follows them, but not the order of literals.
                 let mut skeleton = Skeleton::default();
                 skeleton.scan(repaired.as_bytes());
-                Plan::of(statement, key, &normalized, &skeleton.literals)
+                LiteralMap::of(statement, key, &normalized, &skeleton.literals)
             }
         })
     }
 
-    fn executed(&mut self, event: &Event<'_>, text: &[u8], plan: &Plan, buffers: &mut Buffers) {
+    fn executed(
+        &mut self,
+        event: &LogRecord<'_>,
+        text: &[u8],
+        plan: &LiteralMap,
+        buffers: &mut Buffers,
+    ) {
         let Buffers { skeleton, parameters, slots } = buffers;
         slots.clear();
         if plan.parameters > 0 {
@@ -194,7 +200,7 @@ impl Collector {
         } else {
             parameters.clear();
         }
-        let room = Room::for_statements(self.statements.len());
+        let room = StatementLimits::for_statements(self.statements.len());
         self.coverage.statements += 1;
         let statement = &mut self.statements[plan.statement as usize];
         statement.logged_calls += 1;
@@ -238,9 +244,9 @@ impl Collector {
     /// Notes the execution in order of time.
     fn in_order(
         &mut self,
-        event: &Event<'_>,
-        plan: &Plan,
-        comments: &[Span],
+        event: &LogRecord<'_>,
+        plan: &LiteralMap,
+        comments: &[LiteralSpan],
         text: &[u8],
         slots: &[SlotHash],
     ) {
@@ -273,7 +279,7 @@ impl Collector {
     /// Takes a plan that was logged. The execution itself is mostly logged, too.
     pub fn planned(
         &mut self,
-        explained: &Explained,
+        explained: &LoggedPlan,
         duration_us: u64,
         (database, lane): (Database, u32),
     ) {
@@ -289,8 +295,8 @@ impl Collector {
     }
 
     /// Takes the counters of one statement.
-    pub fn counted(&mut self, text: &str, of: By<'_>, counted: &Counted) {
-        let By { queryid, database, user } = of;
+    pub fn counted(&mut self, text: &str, of: CounterKey<'_>, counted: &CountedCalls) {
+        let CounterKey { queryid, database, user } = of;
         if counted.calls == 0 {
             return;
         }
@@ -309,7 +315,7 @@ impl Collector {
         // may have been made by something else than the server.
         let known: Option<Vec<Literal>> =
             normalized.slots.iter().map(|slot| slot.value(&[])).collect();
-        let room = Room::for_statements(self.statements.len());
+        let room = StatementLimits::for_statements(self.statements.len());
         let statement = &mut self.statements[at as usize];
         for (literal, values) in known.iter().flatten().zip(&mut statement.slots) {
             let hash = literal.expose().map_or(0, |value| xxh3_64(value.as_bytes()));
@@ -341,7 +347,7 @@ impl Collector {
         if at == next {
             self.statements.push(statement);
         } else {
-            let room = Room::for_statements(self.statements.len());
+            let room = StatementLimits::for_statements(self.statements.len());
             self.statements[at as usize].merge(statement, room);
         }
         at
@@ -349,8 +355,8 @@ impl Collector {
 
     /// Keeps less of each statement once there are many. `before` is how many there were.
     pub(super) fn make_room(&mut self, before: usize) {
-        let room = Room::for_statements(self.statements.len());
-        if room != Room::for_statements(before) {
+        let room = StatementLimits::for_statements(self.statements.len());
+        if room != StatementLimits::for_statements(before) {
             self.statements.iter_mut().for_each(|statement| statement.shrink(room));
         }
     }
@@ -383,13 +389,13 @@ impl Collector {
     }
 
     /// Keeps the loose ends of a log until it is known what comes before and after it.
-    pub fn leave_open(&mut self, stretch: Stretch) {
+    pub fn leave_open(&mut self, stretch: ChunkEnds) {
         self.stretches.push(stretch);
     }
 }
 
 /// Which executions are kept for replay: a fair choice that depends on nothing but the execution.
-fn rank(event: &Event<'_>, fingerprint: Fingerprint, values: u64) -> u64 {
+fn rank(event: &LogRecord<'_>, fingerprint: Fingerprint, values: u64) -> u64 {
     let at = event.at_us.unwrap_or(0) as u64;
     let mut hash = fingerprint.0;
     for part in [at, event.session, values] {
@@ -399,7 +405,13 @@ fn rank(event: &Event<'_>, fingerprint: Fingerprint, values: u64) -> u64 {
     hash
 }
 
-fn keep_sample(statement: &mut Statement, rank: u64, text: &[u8], values: &Values<'_>, room: Room) {
+fn keep_sample(
+    statement: &mut Statement,
+    rank: u64,
+    text: &[u8],
+    values: &Values<'_>,
+    room: StatementLimits,
+) {
     let parameters: Vec<Literal> =
         values.parameters.iter().map(|parameter| parameter.literal(values.detail)).collect();
     if parameters.iter().any(is_truncated) {
@@ -412,7 +424,7 @@ fn keep_sample(statement: &mut Statement, rank: u64, text: &[u8], values: &Value
 
 /// The application's trace that a comment names (sqlcommenter, W3C trace context): its executions
 /// belong together, whatever sessions they ran in.
-fn trace(comments: &[Span], text: &[u8]) -> Option<Group> {
+fn trace(comments: &[LiteralSpan], text: &[u8]) -> Option<Group> {
     const KEY: &[u8] = b"traceparent='";
     const ID: usize = 32;
     comments.iter().find_map(|span| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::captured_catalog::Captured;
 use super::collector::Collector;
 use super::literal_map::Known;
-use super::open_ends::Stretch;
+use super::open_ends::ChunkEnds;
 use super::statement::Statement;
 use crate::model::workload::timeline::{Execution, SlotHash};
 use crate::model::workload::{Coverage, Query, Workload};
@@ -23,19 +23,19 @@ pub struct Parts<'c> {
     /// Lanes with their users.
     pub users: Vec<(u32, &'c str)>,
     pub coverage: &'c Coverage,
-    pub stretches: Vec<Stretch>,
+    pub stretches: Vec<ChunkEnds>,
     pub catalog: Option<&'c Captured>,
 }
 
 impl Collector {
     /// Joins stretches that follow one another.
-    pub(super) fn join_stretches(&mut self, follows: impl Fn(&Stretch, &Stretch) -> bool) {
+    pub(super) fn join_stretches(&mut self, follows: impl Fn(&ChunkEnds, &ChunkEnds) -> bool) {
         let mut stretches = std::mem::take(&mut self.stretches);
-        stretches.sort_by_key(Stretch::order);
+        stretches.sort_by_key(ChunkEnds::order);
         // What two of them settle may be what a third waits for.
         loop {
             let before = stretches.len();
-            let mut joined: Vec<Stretch> = Vec::new();
+            let mut joined: Vec<ChunkEnds> = Vec::new();
             for next in stretches {
                 match joined.last_mut() {
                     Some(last) if follows(last, &next) => {
@@ -44,7 +44,7 @@ impl Collector {
                     _ => joined.push(next),
                 }
             }
-            joined.iter_mut().for_each(Stretch::tidy);
+            joined.iter_mut().for_each(ChunkEnds::tidy);
             stretches = joined;
             if stretches.len() == before {
                 break;
@@ -123,7 +123,7 @@ impl Collector {
 
     /// Everything, for a capture.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
-        self.join_stretches(Stretch::is_next);
+        self.join_stretches(ChunkEnds::is_next);
         let stretches = std::mem::take(&mut self.stretches);
         let statements = &self.statements;
         let positions = |query: u32| statements[query as usize].slots.len();
@@ -161,7 +161,7 @@ impl Collector {
         window: Option<(i64, i64)>,
         limits: (u64, u64),
         (lines, statements, skipped): (u64, u64, Vec<(String, u64)>),
-        stretches: Vec<Stretch>,
+        stretches: Vec<ChunkEnds>,
         catalog: Option<Captured>,
     ) {
         self.window = window;

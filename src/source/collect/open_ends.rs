@@ -9,11 +9,11 @@ use std::mem::take;
 use serde::{Deserialize, Serialize};
 
 use crate::source::message::database::Database;
-use crate::source::message::record::Event;
+use crate::source::message::record::LogRecord;
 
 /// An execution that has to wait, with what it borrowed copied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Waiting {
+pub(crate) struct PendingExecution {
     at_us: Option<i64>,
     session: u64,
     lane: u32,
@@ -35,8 +35,8 @@ pub(crate) struct Waiting {
 
 /// A message that has to wait until it is known what came before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Loose {
-    Executed(Box<Waiting>),
+pub(crate) enum LooseEnd {
+    Executed(Box<PendingExecution>),
     Prepared(u64),
     Took { duration_us: u64, at_us: Option<i64> },
     Detail(Box<[u8]>),
@@ -47,7 +47,7 @@ pub(crate) enum Loose {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct State {
     /// An execution whose parameters or time may still follow.
-    pending: Option<Box<Waiting>>,
+    pending: Option<Box<PendingExecution>>,
     /// Parse and bind of the execution to come.
     prepared_us: u64,
 }
@@ -56,14 +56,14 @@ struct State {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Session {
     /// Messages before the first from which on the past no longer matters.
-    head: Vec<Loose>,
+    head: Vec<LooseEnd>,
     /// `None` as long as the past still matters.
     state: Option<State>,
 }
 
 /// When a stretch was written, microseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Span {
+struct ChunkSpan {
     /// First and last record.
     first_us: i64,
     last_us: i64,
@@ -71,9 +71,9 @@ struct Span {
     start_us: i64,
 }
 
-impl Span {
-    fn and(self, other: Span) -> Span {
-        Span {
+impl ChunkSpan {
+    fn and(self, other: ChunkSpan) -> ChunkSpan {
+        ChunkSpan {
             first_us: self.first_us.min(other.first_us),
             last_us: self.last_us.max(other.last_us),
             start_us: self.start_us.min(other.start_us),
@@ -83,8 +83,8 @@ impl Span {
 
 /// The loose ends of a stretch of a log.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Stretch {
-    span: Option<Span>,
+pub struct ChunkEnds {
+    span: Option<ChunkSpan>,
     /// Parse and bind, or times, stood apart from their executions.
     pub(crate) has_parts: bool,
     /// Sessions whose past no longer matters and that have nothing under way.
@@ -95,11 +95,11 @@ pub struct Stretch {
 /// Time between records of one log that follow at once, microseconds.
 const NEXT_US: i64 = 5_000;
 
-impl Stretch {
+impl ChunkEnds {
     pub(crate) fn note(&mut self, at_us: Option<i64>, duration_us: u64) {
         let Some(at_us) = at_us else { return };
         let start_us = at_us - i64::try_from(duration_us).unwrap_or(0);
-        let span = Span { first_us: at_us, last_us: at_us, start_us };
+        let span = ChunkSpan { first_us: at_us, last_us: at_us, start_us };
         self.span = Some(self.span.map_or(span, |known| known.and(span)));
     }
 
@@ -110,7 +110,7 @@ impl Stretch {
 
     /// That stretch goes on where this one ends, as far as can be told: it begins at once, or what it
     /// lacks is what this one has under way. Else a third may belong between the two.
-    pub fn is_next(&self, next: &Stretch) -> bool {
+    pub fn is_next(&self, next: &ChunkEnds) -> bool {
         let at_once = match (self.span, next.span) {
             (Some(ours), Some(theirs)) => theirs.start_us <= ours.last_us + NEXT_US,
             _ => true,
@@ -120,7 +120,7 @@ impl Stretch {
         at_once || is_whole || self.fits(next)
     }
 
-    fn fits(&self, next: &Stretch) -> bool {
+    fn fits(&self, next: &ChunkEnds) -> bool {
         let nothing = State::default();
         let ends = self.open.iter().all(|(id, session)| {
             let is_neutral = session.state.as_ref().is_none_or(|state| *state == nothing);
@@ -135,8 +135,8 @@ impl Stretch {
                     None => &nothing,
                 };
                 match after.head.first() {
-                    Some(Loose::Executed(_)) => before.prepared_us > 0,
-                    Some(Loose::Took { .. } | Loose::Detail(_)) => before.pending.is_some(),
+                    Some(LooseEnd::Executed(_)) => before.prepared_us > 0,
+                    Some(LooseEnd::Took { .. } | LooseEnd::Detail(_)) => before.pending.is_some(),
                     _ => true,
                 }
             });
@@ -148,8 +148,8 @@ impl Stretch {
         &mut self,
         session: u64,
         is_extended: bool,
-        count: &mut impl FnMut(&Event<'_>),
-        event: &Event<'_>,
+        count: &mut impl FnMut(&LogRecord<'_>),
+        event: &LogRecord<'_>,
     ) -> bool {
         if self.settled.contains(&session) {
             count(event);
@@ -165,7 +165,7 @@ impl Stretch {
                 state.prepared_us = 0;
                 let settles = head.is_empty();
                 let duration_us = event.duration_us.map(|own| own.saturating_add(prepared_us));
-                count(&Event { duration_us, ..*event });
+                count(&LogRecord { duration_us, ..*event });
                 if settles {
                     self.open.remove(&session);
                     self.settled.insert(session);
@@ -185,10 +185,15 @@ impl Stretch {
     }
 
     /// Takes one message, or keeps it loose.
-    pub(crate) fn take(&mut self, session: u64, item: Loose, count: &mut impl FnMut(&Event<'_>)) {
+    pub(crate) fn take(
+        &mut self,
+        session: u64,
+        item: LooseEnd,
+        count: &mut impl FnMut(&LogRecord<'_>),
+    ) {
         if self.settled.contains(&session) {
             // Nothing is under way that these could belong to.
-            if matches!(item, Loose::Detail(_) | Loose::Failed) {
+            if matches!(item, LooseEnd::Detail(_) | LooseEnd::Failed) {
                 return;
             }
             self.settled.remove(&session);
@@ -205,7 +210,7 @@ impl Stretch {
     }
 
     /// Joins the stretch that follows in the log.
-    pub fn join(&mut self, next: Stretch, count: &mut impl FnMut(&Event<'_>)) {
+    pub fn join(&mut self, next: ChunkEnds, count: &mut impl FnMut(&LogRecord<'_>)) {
         self.span = match (self.span, next.span) {
             (Some(ours), Some(theirs)) => Some(ours.and(theirs)),
             (ours, theirs) => ours.or(theirs),
@@ -231,7 +236,7 @@ impl Stretch {
     }
 
     /// The past of the session no longer matters and nothing of it is under way.
-    fn settle(&mut self, session: u64, before: Session, count: &mut impl FnMut(&Event<'_>)) {
+    fn settle(&mut self, session: u64, before: Session, count: &mut impl FnMut(&LogRecord<'_>)) {
         if let Some(state) = before.state {
             flush(state.pending, count);
         }
@@ -275,7 +280,7 @@ impl Stretch {
     }
 
     /// Counts what is still loose: nothing came before, and nothing more will come.
-    pub fn close(self, count: &mut impl FnMut(&Event<'_>)) {
+    pub fn close(self, count: &mut impl FnMut(&LogRecord<'_>)) {
         for session in self.open.into_values() {
             let mut first = State::default();
             session.head.into_iter().for_each(|item| first.take(item, count));
@@ -286,9 +291,9 @@ impl Stretch {
 }
 
 impl Session {
-    fn waiting(&mut self) -> impl Iterator<Item = &mut Waiting> {
+    fn waiting(&mut self) -> impl Iterator<Item = &mut PendingExecution> {
         let head = self.head.iter_mut().filter_map(|item| match item {
-            Loose::Executed(waiting) => Some(waiting.as_mut()),
+            LooseEnd::Executed(waiting) => Some(waiting.as_mut()),
             _ => None,
         });
         head.chain(self.state.iter_mut().filter_map(|state| state.pending.as_deref_mut()))
@@ -301,20 +306,20 @@ impl Session {
 
     /// Takes out of the head what belongs to an execution after those in it, microseconds.
     fn begun_us(&mut self) -> u64 {
-        let Some(last) = self.head.iter().rposition(|item| matches!(item, Loose::Executed(_)))
+        let Some(last) = self.head.iter().rposition(|item| matches!(item, LooseEnd::Executed(_)))
         else {
             return 0;
         };
-        let lacks_time = |item: &Loose| matches!(item, Loose::Executed(waiting) if waiting.duration_us.is_none());
+        let lacks_time = |item: &LooseEnd| matches!(item, LooseEnd::Executed(waiting) if waiting.duration_us.is_none());
         let mut lacks_time = lacks_time(&self.head[last]);
         let mut begun_us = 0;
         for item in self.head.split_off(last + 1) {
             match item {
-                Loose::Took { .. } if lacks_time => {
+                LooseEnd::Took { .. } if lacks_time => {
                     lacks_time = false;
                     self.head.push(item);
                 }
-                Loose::Prepared(duration_us) | Loose::Took { duration_us, .. } => {
+                LooseEnd::Prepared(duration_us) | LooseEnd::Took { duration_us, .. } => {
                     begun_us = u64::saturating_add(begun_us, duration_us);
                 }
                 item => self.head.push(item),
@@ -324,13 +329,13 @@ impl Session {
     }
 
     /// From this message on the past no longer matters.
-    fn settles(&self, item: &Loose) -> bool {
+    fn settles(&self, item: &LooseEnd) -> bool {
         match item {
-            Loose::Failed => true,
+            LooseEnd::Failed => true,
             // Parse and bind before belong to the execution that is already loose.
-            Loose::Executed(waiting) => {
+            LooseEnd::Executed(waiting) => {
                 !waiting.is_extended
-                    || self.head.iter().any(|item| matches!(item, Loose::Executed(_)))
+                    || self.head.iter().any(|item| matches!(item, LooseEnd::Executed(_)))
             }
             _ => false,
         }
@@ -338,9 +343,9 @@ impl Session {
 }
 
 impl State {
-    fn take(&mut self, item: Loose, count: &mut impl FnMut(&Event<'_>)) {
+    fn take(&mut self, item: LooseEnd, count: &mut impl FnMut(&LogRecord<'_>)) {
         match item {
-            Loose::Executed(mut waiting) => {
+            LooseEnd::Executed(mut waiting) => {
                 flush(self.pending.take(), count);
                 let prepared_us = take(&mut self.prepared_us);
                 match &mut waiting.duration_us {
@@ -359,10 +364,10 @@ impl State {
                     self.pending = Some(waiting);
                 }
             }
-            Loose::Prepared(duration_us) => {
+            LooseEnd::Prepared(duration_us) => {
                 self.prepared_us = self.prepared_us.saturating_add(duration_us)
             }
-            Loose::Took { duration_us, at_us } => match self.pending.take() {
+            LooseEnd::Took { duration_us, at_us } => match self.pending.take() {
                 Some(mut pending) if pending.duration_us.is_none() => {
                     pending.duration_us = Some(duration_us.saturating_add(pending.begun_us));
                     pending.at_us = at_us.or(pending.at_us);
@@ -373,7 +378,7 @@ impl State {
                     self.prepared_us = self.prepared_us.saturating_add(duration_us);
                 }
             },
-            Loose::Detail(text) => {
+            LooseEnd::Detail(text) => {
                 if let Some(pending) = &mut self.pending
                     && pending.parameters.is_empty()
                 {
@@ -385,7 +390,7 @@ impl State {
                 }
             }
             // What was announced without a time has failed; it was executed all the same.
-            Loose::Failed => {
+            LooseEnd::Failed => {
                 flush(self.pending.take(), count);
                 self.prepared_us = 0;
             }
@@ -393,9 +398,13 @@ impl State {
     }
 }
 
-impl Waiting {
-    pub(crate) fn of(event: &Event<'_>, is_extended: bool, is_complete: bool) -> Waiting {
-        Waiting {
+impl PendingExecution {
+    pub(crate) fn of(
+        event: &LogRecord<'_>,
+        is_extended: bool,
+        is_complete: bool,
+    ) -> PendingExecution {
+        PendingExecution {
             at_us: event.at_us,
             session: event.session,
             lane: event.lane,
@@ -414,9 +423,9 @@ impl Waiting {
     }
 }
 
-fn flush(waiting: Option<Box<Waiting>>, count: &mut impl FnMut(&Event<'_>)) {
+fn flush(waiting: Option<Box<PendingExecution>>, count: &mut impl FnMut(&LogRecord<'_>)) {
     if let Some(waiting) = waiting {
-        count(&Event {
+        count(&LogRecord {
             at_us: waiting.at_us,
             session: waiting.session,
             lane: waiting.lane,

@@ -5,7 +5,7 @@ use crate::model::workload::Coverage;
 /// A line of a piece of the input; pieces are read side by side, so how many lines came before is
 /// known only at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Place {
+pub struct LinePlace {
     pub piece: u64,
     /// From 0.
     pub line: u64,
@@ -15,7 +15,7 @@ pub struct Place {
 struct Skip {
     reason: &'static str,
     count: u64,
-    place: Place,
+    place: LinePlace,
 }
 
 /// By reason, in the order of the first of each.
@@ -23,7 +23,7 @@ struct Skip {
 pub struct Skips(Vec<Skip>);
 
 impl Skips {
-    pub fn add(&mut self, reason: &'static str, count: u64, place: Place) {
+    pub fn add(&mut self, reason: &'static str, count: u64, place: LinePlace) {
         match self.0.iter_mut().find(|known| known.reason == reason) {
             Some(known) => {
                 known.count = known.count.saturating_add(count);

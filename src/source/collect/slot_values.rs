@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::literal_map::{From, Slot};
+use super::literal_map::{From, LiteralPlace};
 use crate::model::workload::literal::Literal;
 use crate::source::message::parameters::Parameter;
 use crate::sql::lex::literal::unquote;
-use crate::sql::normalize::literal_scan::Span;
+use crate::sql::normalize::literal_scan::LiteralSpan;
 
 /// The value at one position of one execution.
 pub enum Value<'a> {
@@ -35,7 +35,7 @@ impl Value<'_> {
 /// What the values of one execution are read from.
 pub struct Values<'a> {
     pub text: &'a [u8],
-    pub literals: &'a [Span],
+    pub literals: &'a [LiteralSpan],
     pub parameters: &'a [Parameter],
     pub detail: &'a [u8],
 }
@@ -46,7 +46,7 @@ impl<'a> Values<'a> {
         Some(parameter.bytes(self.detail).map_or(Value::Null, Value::Bytes))
     }
 
-    pub fn at(&self, slot: &Slot) -> Option<Value<'a>> {
+    pub fn at(&self, slot: &LiteralPlace) -> Option<Value<'a>> {
         match &slot.from {
             From::Parameter(number) => self.parameter(*number),
             From::Literal { ordinal, negative } => {
@@ -61,7 +61,7 @@ impl<'a> Values<'a> {
     }
 
     /// Hash of all elements of a list.
-    pub fn list_hash(&self, slot: &Slot) -> u64 {
+    pub fn list_hash(&self, slot: &LiteralPlace) -> u64 {
         match &slot.from {
             From::Parameter(number) => {
                 (*number..*number + slot.elements).fold(0, |hash, number| {

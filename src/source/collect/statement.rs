@@ -13,7 +13,7 @@ use crate::source::message::database::Database;
 
 /// What `pg_stat_statements` counted of a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Counted {
+pub struct CountedCalls {
     pub calls: u64,
     pub total_us: u64,
     pub rows: u64,
@@ -50,20 +50,20 @@ impl Role {
 /// How much is kept of each statement: less where there are many, so that memory is bounded by what
 /// a hundred thousand statements need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct StatementLimits {
     /// Executions kept for replay.
     pub samples: usize,
     /// Distinct values kept for each literal position.
     pub values: usize,
 }
 
-impl Room {
-    pub fn for_statements(count: usize) -> Room {
+impl StatementLimits {
+    pub fn for_statements(count: usize) -> StatementLimits {
         match count {
-            0..=2_000 => Room { samples: 64, values: MOST_VALUES },
-            2_001..=8_000 => Room { samples: 16, values: MOST_VALUES },
-            8_001..=32_000 => Room { samples: 4, values: 8 },
-            _ => Room { samples: 2, values: 4 },
+            0..=2_000 => StatementLimits { samples: 64, values: MOST_VALUES },
+            2_001..=8_000 => StatementLimits { samples: 16, values: MOST_VALUES },
+            8_001..=32_000 => StatementLimits { samples: 4, values: 8 },
+            _ => StatementLimits { samples: 2, values: 4 },
         }
     }
 }
@@ -77,7 +77,7 @@ pub struct Statement {
     pub queryid: Option<i64>,
     pub durations: Durations,
     pub logged_calls: u64,
-    pub counted: Counted,
+    pub counted: CountedCalls,
     /// The executions with the smallest ranks: the same whatever the order of reading.
     pub samples: Vec<(u64, Sample)>,
     pub slots: Vec<Values>,
@@ -102,7 +102,7 @@ impl Statement {
             queryid: None,
             durations: Durations::new(),
             logged_calls: 0,
-            counted: Counted::default(),
+            counted: CountedCalls::default(),
             samples: Vec::new(),
             slots: vec![Values::default(); slots],
             planned: Durations::new(),
@@ -129,7 +129,7 @@ impl Statement {
         self.plan = self.plan.take().max(plan);
     }
 
-    pub fn count(&mut self, counted: &Counted) {
+    pub fn count(&mut self, counted: &CountedCalls) {
         // Exports are files, and files can say anything.
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         add(&mut self.counted.calls, counted.calls);
@@ -140,13 +140,13 @@ impl Statement {
         }
     }
 
-    pub fn wants_sample(&self, rank: u64, room: Room) -> bool {
+    pub fn wants_sample(&self, rank: u64, room: StatementLimits) -> bool {
         self.role == Role::Data
             && (self.samples.len() < room.samples
                 || self.samples.last().is_some_and(|(last, _)| rank < *last))
     }
 
-    pub fn keep_sample(&mut self, rank: u64, mut sample: Sample, room: Room) {
+    pub fn keep_sample(&mut self, rank: u64, mut sample: Sample, room: StatementLimits) {
         let shared = self.samples.iter().find(|(_, known)| known.text == sample.text);
         if let Some((_, known)) = shared {
             sample.text = Arc::clone(&known.text);
@@ -158,13 +158,13 @@ impl Statement {
     }
 
     /// Keeps no more than there is room for.
-    pub fn shrink(&mut self, room: Room) {
+    pub fn shrink(&mut self, room: StatementLimits) {
         self.samples.truncate(room.samples);
         self.samples.shrink_to_fit();
         self.slots.iter_mut().for_each(|slot| slot.shrink(room.values));
     }
 
-    pub fn merge(&mut self, other: Statement, room: Room) {
+    pub fn merge(&mut self, other: Statement, room: StatementLimits) {
         self.note_queryid(other.queryid);
         self.durations.merge(&other.durations);
         self.logged_calls = self.logged_calls.saturating_add(other.logged_calls);

@@ -1,6 +1,6 @@
 //! Tells the format of an input from its beginning.
 
-use super::json_record::{Found, objects, records};
+use super::json_record::{RecordFields, objects, records};
 use super::lines::Lines;
 use super::{json_record, syslog};
 use crate::source::prefix::severity::{severity_at, severity_in};
@@ -84,7 +84,7 @@ fn is_wrapped_json(head: &[u8]) -> bool {
     if !matches!(starts, Some(b'{' | b'[')) {
         return false;
     }
-    let mut found = Found::default();
+    let mut found = RecordFields::default();
     // A list of records in one object may be larger than what is looked at.
     let inside = memchr::memchr(b'{', head).map_or(head, |at| &head[at + 1..]);
     let whole = objects(head).take(200).flat_map(records);

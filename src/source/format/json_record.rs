@@ -8,7 +8,7 @@ const DEEPEST: usize = 8;
 /// What was found, with escapes undone. Of a name that stands at several depths the deepest counts:
 /// it is the server's own.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct RecordFields {
     values: [(usize, Vec<u8>); NAMES.len()],
 }
 
@@ -41,7 +41,7 @@ pub const APPLICATION: usize = 8;
 pub const TRANSACTION: usize = 9;
 pub const QUERYID: usize = 10;
 
-impl Found {
+impl RecordFields {
     /// Looks through one object; `false` when it is not whole.
     pub fn read(&mut self, object: &[u8]) -> bool {
         for (depth, value) in &mut self.values {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_deepest_of_a_name_counts_and_bytes_are_text() {
-        let mut found = Found::default();
+        let mut found = RecordFields::default();
         let object = br#"{"timestamp":"outer","msg":"record","record":{"message":"duration: 1 ms","timestamp":"inner","process_id":101},"x":[{"detail":"d\n"}]}"#;
         assert!(found.read(object));
         assert_eq!(found.get(TEXT), b"duration: 1 ms");

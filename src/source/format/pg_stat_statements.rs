@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::source::collect::collector::{By, Collector};
-use crate::source::collect::statement::Counted;
+use crate::source::collect::collector::{Collector, CounterKey};
+use crate::source::collect::statement::CountedCalls;
 use crate::source::error::SourceError;
 use crate::source::message::database::numbered;
 
@@ -98,7 +98,7 @@ fn take(row: &dyn Fn(&str) -> Option<String>, line: u64, collector: &mut Collect
         (None, None) => None,
         (hit, read) => Some((hit.unwrap_or(0.0) + read.unwrap_or(0.0)) as u64),
     };
-    let counted = Counted {
+    let counted = CountedCalls {
         calls: calls as u64,
         total_us: (total_ms * 1_000.0) as u64,
         rows: number("rows").unwrap_or(0.0) as u64,
@@ -111,6 +111,6 @@ fn take(row: &dyn Fn(&str) -> Option<String>, line: u64, collector: &mut Collect
     let queryid = row("queryid").and_then(|id| id.parse().ok());
     let user = ["rolname", "usename", "username", "user"].into_iter().find_map(row);
     let user = user.unwrap_or_default();
-    let of = By { queryid, database, user: user.as_bytes() };
+    let of = CounterKey { queryid, database, user: user.as_bytes() };
     collector.counted(&query, of, &counted);
 }

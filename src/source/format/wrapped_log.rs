@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use super::csv_log::number;
 use super::framer::{Cut, Framer, Options, Scratch};
-use super::json_record::{Found, objects, records};
+use super::json_record::{RecordFields, objects, records};
 use super::lines::{Lines, last_line};
 use super::syslog::without_number;
 use super::{json_record, syslog};
@@ -45,7 +45,7 @@ struct Open {
     /// Who wrote last: a line that says nothing of that goes on his message.
     last: Vec<u8>,
     begun: u64,
-    found: Found,
+    found: RecordFields,
 }
 
 /// A message as far as it has come.
@@ -67,7 +67,7 @@ impl WrappedLog {
         options: &Options,
     ) -> Result<WrappedLog, SourceError> {
         let mut payloads: Vec<String> = Vec::new();
-        for_each_payload(wrapping, head, &mut Found::default(), &mut |payload| {
+        for_each_payload(wrapping, head, &mut RecordFields::default(), &mut |payload| {
             if let Payload::Text { text, .. } = payload
                 && payloads.len() < LOOKED_AT
                 && severity_in(text).is_some()
@@ -195,7 +195,7 @@ enum Payload<'a> {
     },
     /// A record whose parts stand apart.
     Record {
-        found: &'a Found,
+        found: &'a RecordFields,
         line: u64,
     },
     Strange {
@@ -207,7 +207,7 @@ enum Payload<'a> {
 fn for_each_payload(
     wrapping: Wrapping,
     block: &[u8],
-    found: &mut Found,
+    found: &mut RecordFields,
     take: &mut dyn FnMut(Payload<'_>),
 ) -> u64 {
     match wrapping {
@@ -250,7 +250,7 @@ fn for_each_payload(
     }
 }
 
-fn json(object: &[u8], line: u64, found: &mut Found, take: &mut dyn FnMut(Payload<'_>)) {
+fn json(object: &[u8], line: u64, found: &mut RecordFields, take: &mut dyn FnMut(Payload<'_>)) {
     if !found.read(object) {
         return take(Payload::Strange { line });
     }
@@ -320,7 +320,7 @@ impl Framer for WrappedLog {
 }
 
 /// A record whose parts stand apart.
-fn record(found: &Found, line: u64, assembler: &mut Assembler<'_>, scratch: &mut Scratch) {
+fn record(found: &RecordFields, line: u64, assembler: &mut Assembler<'_>, scratch: &mut Scratch) {
     let get = |name: usize| found.get(name);
     let session = get(json_record::SESSION);
     assembler.message(&Message {

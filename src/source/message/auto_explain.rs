@@ -9,14 +9,14 @@ const LONGEST: usize = 8 * 1024;
 
 /// A statement with the plan it ran by.
 #[derive(Debug, PartialEq)]
-pub struct Explained {
+pub struct LoggedPlan {
     pub statement: String,
     /// One line for each node, conditions without their values.
     pub plan: String,
 }
 
 /// Reads what follows `plan:`; `None` for a format that is neither text nor JSON.
-pub fn read(text: &[u8]) -> Option<Explained> {
+pub fn read(text: &[u8]) -> Option<LoggedPlan> {
     let text = String::from_utf8_lossy(text);
     let text = text.trim();
     let mut explained = if text.starts_with('{') { json(text)? } else { plain(text)? };
@@ -28,7 +28,7 @@ pub fn read(text: &[u8]) -> Option<Explained> {
     Some(explained)
 }
 
-fn plain(text: &str) -> Option<Explained> {
+fn plain(text: &str) -> Option<LoggedPlan> {
     let text = text.strip_prefix("Query Text: ")?;
     let lines: Vec<&str> = text.lines().collect();
     // The text of the query may have many lines; the first node has its cost.
@@ -39,7 +39,7 @@ fn plain(text: &str) -> Option<Explained> {
         .filter(|line| !line.starts_with("Query Parameters: "))
         .collect();
     let plan: Vec<String> = lines[first..].iter().map(|line| plan_line(line)).collect();
-    Some(Explained { statement: statement.join("\n"), plan: plan.join("\n") })
+    Some(LoggedPlan { statement: statement.join("\n"), plan: plan.join("\n") })
 }
 
 /// A node without its costs and times, which belong to one execution, or a condition without its
@@ -61,12 +61,12 @@ fn plan_line(line: &str) -> String {
     }
 }
 
-fn json(text: &str) -> Option<Explained> {
+fn json(text: &str) -> Option<LoggedPlan> {
     let value: Value = serde_json::from_str(text).ok()?;
     let statement = value.get("Query Text")?.as_str()?.to_owned();
     let mut plan = Vec::new();
     node(value.get("Plan")?, 0, &mut plan);
-    Some(Explained { statement, plan: plan.join("\n") })
+    Some(LoggedPlan { statement, plan: plan.join("\n") })
 }
 
 /// Members of a node that are conditions or orders.

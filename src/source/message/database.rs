@@ -79,7 +79,7 @@ impl Names {
 
 /// Whose statements a command is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted<'a> {
+pub enum DatabaseFilter<'a> {
     /// Those of this database and no other: it was asked for.
     Only(&'a str),
     /// Those of this database, where the sources name it: it is the one that advice is for.
@@ -113,7 +113,7 @@ impl Share {
 
 /// What is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Choice {
+pub struct DatabaseChoice {
     /// Databases whose statements are not.
     pub left_out: Vec<String>,
     /// What the reader has to know about it.
@@ -133,23 +133,23 @@ const NOTICEABLE_PCT: f64 = 1.0;
 pub fn choose(
     read: &BTreeMap<&str, Share>,
     all: Share,
-    wanted: Wanted<'_>,
-) -> Result<Choice, String> {
+    wanted: DatabaseFilter<'_>,
+) -> Result<DatabaseChoice, String> {
     let names: Vec<&str> = read.keys().copied().collect();
     let name = match wanted {
-        Wanted::Any => return Ok(together(read, all, None)),
-        Wanted::For(name) if !read.contains_key(name) => {
+        DatabaseFilter::Any => return Ok(together(read, all, None)),
+        DatabaseFilter::For(name) if !read.contains_key(name) => {
             return Ok(together(read, all, Some(name)));
         }
-        Wanted::Only(name) if !read.contains_key(name) => {
+        DatabaseFilter::Only(name) if !read.contains_key(name) => {
             return Err(match names.is_empty() {
                 true => "no source says which database a statement ran on".to_owned(),
                 false => format!("the databases that were read: {}", told(read, &names, all)),
             });
         }
-        Wanted::For(name) | Wanted::Only(name) => name,
+        DatabaseFilter::For(name) | DatabaseFilter::Only(name) => name,
     };
-    let is_asked = wanted == Wanted::Only(name);
+    let is_asked = wanted == DatabaseFilter::Only(name);
     // A number of one server means nothing on another, so it does not speak against a name.
     let others: Vec<&str> = names
         .into_iter()
@@ -168,11 +168,11 @@ pub fn choose(
             told(read, &others, all)
         )
     });
-    Ok(Choice { left_out: others.into_iter().map(str::to_owned).collect(), warning })
+    Ok(DatabaseChoice { left_out: others.into_iter().map(str::to_owned).collect(), warning })
 }
 
 /// All are taken, and it is said where that may be wrong.
-fn together(read: &BTreeMap<&str, Share>, all: Share, wanted: Option<&str>) -> Choice {
+fn together(read: &BTreeMap<&str, Share>, all: Share, wanted: Option<&str>) -> DatabaseChoice {
     let names: Vec<&str> = read.keys().copied().collect();
     let largest = read.values().max_by(|a, b| a.pct_of(all).total_cmp(&b.pct_of(all)));
     let sum: f64 = read.values().map(|share| share.pct_of(all)).sum();
@@ -186,7 +186,7 @@ fn together(read: &BTreeMap<&str, Share>, all: Share, wanted: Option<&str>) -> C
             unit(all)
         )
     });
-    Choice { left_out: Vec::new(), warning }
+    DatabaseChoice { left_out: Vec::new(), warning }
 }
 
 /// The largest of these with their shares.
@@ -216,25 +216,25 @@ mod tests {
 
     type Read<'a> = [(&'a str, u64)];
 
-    fn chosen(read: &Read<'_>, wanted: Wanted<'_>) -> Result<Choice, String> {
+    fn chosen(read: &Read<'_>, wanted: DatabaseFilter<'_>) -> Result<DatabaseChoice, String> {
         let share = |total_us| Share { executions: 1, total_us };
         let whole = read.iter().map(|(_, total_us)| total_us).sum();
         let read = read.iter().map(|(name, total_us)| (*name, share(*total_us))).collect();
         choose(&read, share(whole), wanted)
     }
 
-    fn left_out(read: &Read<'_>, wanted: Wanted<'_>) -> Vec<String> {
+    fn left_out(read: &Read<'_>, wanted: DatabaseFilter<'_>) -> Vec<String> {
         chosen(read, wanted).unwrap().left_out
     }
 
     #[test]
     fn other_databases_are_left_out_where_the_wanted_one_is_named() {
         let read = [("shop", 60), ("billing", 40)];
-        assert_eq!(left_out(&read, Wanted::For("shop")), ["billing"]);
-        assert!(left_out(&read, Wanted::For("staging")).is_empty());
-        assert!(left_out(&read[..1], Wanted::For("staging")).is_empty());
-        assert_eq!(left_out(&read, Wanted::Only("billing")), ["shop"]);
-        let refused = chosen(&read, Wanted::Only("staging")).unwrap_err();
+        assert_eq!(left_out(&read, DatabaseFilter::For("shop")), ["billing"]);
+        assert!(left_out(&read, DatabaseFilter::For("staging")).is_empty());
+        assert!(left_out(&read[..1], DatabaseFilter::For("staging")).is_empty());
+        assert_eq!(left_out(&read, DatabaseFilter::Only("billing")), ["shop"]);
+        let refused = chosen(&read, DatabaseFilter::Only("staging")).unwrap_err();
         assert_eq!(refused, "the databases that were read: shop 60.0 %, billing 40.0 %");
     }
 
@@ -242,21 +242,21 @@ mod tests {
     fn several_databases_under_other_names_are_said() {
         let warning = |read: &Read<'_>, wanted| chosen(read, wanted).unwrap().warning;
         let read = [("a", 60), ("b", 20), ("c", 15), ("d", 5)];
-        let said = warning(&read, Wanted::For("staging")).unwrap();
+        let said = warning(&read, DatabaseFilter::For("staging")).unwrap();
         assert!(said.contains("none of them staging"), "{said}");
         assert!(said.contains("(a 60.0 %, b 20.0 %, c 15.0 %, 1 more of the time)"), "{said}");
-        assert!(warning(&read, Wanted::Any).unwrap().contains("4 databases"));
-        assert_eq!(warning(&read[..1], Wanted::For("staging")), None);
+        assert!(warning(&read, DatabaseFilter::Any).unwrap().contains("4 databases"));
+        assert_eq!(warning(&read[..1], DatabaseFilter::For("staging")), None);
         // What a monitor asks of the database `postgres` is not worth a word.
-        assert_eq!(warning(&[("shop", 9_990), ("postgres", 1)], Wanted::Any), None);
-        let left_out = warning(&read, Wanted::For("a")).unwrap();
+        assert_eq!(warning(&[("shop", 9_990), ("postgres", 1)], DatabaseFilter::Any), None);
+        let left_out = warning(&read, DatabaseFilter::For("a")).unwrap();
         assert!(left_out.starts_with("40.0 % of the time is left out"), "{left_out}");
     }
 
     #[test]
     fn a_number_of_the_server_does_not_speak_against_a_name() {
         let read = [("shop", 60), ("billing", 10), ("dbid 16384", 30)];
-        assert_eq!(left_out(&read, Wanted::For("shop")), ["billing"]);
-        assert_eq!(left_out(&read, Wanted::Only("dbid 16384")), ["billing", "shop"]);
+        assert_eq!(left_out(&read, DatabaseFilter::For("shop")), ["billing"]);
+        assert_eq!(left_out(&read, DatabaseFilter::Only("dbid 16384")), ["billing", "shop"]);
     }
 }

@@ -1,6 +1,6 @@
 //! `EXECUTE name (values)`: the server writes the statement that was prepared into the detail.
 
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// The simple protocol executes a prepared statement here.
 pub fn is_execute(text: &[u8]) -> bool {
@@ -38,13 +38,13 @@ fn parameters(text: &str) -> Option<String> {
         let end = value.iter().position(|token| token.is(")") || token.is("::"));
         let value = match &value[..end.unwrap_or(value.len())] {
             [token] if token.is_word("null") => "NULL".to_owned(),
-            [token] if token.kind == Kind::String && token.text.starts_with('\'') => {
+            [token] if token.kind == TokenKind::String && token.text.starts_with('\'') => {
                 token.text.to_owned()
             }
-            [token] if matches!(token.kind, Kind::Number | Kind::Word) => {
+            [token] if matches!(token.kind, TokenKind::Number | TokenKind::Word) => {
                 format!("'{}'", token.text)
             }
-            [sign, token] if sign.is("-") && token.kind == Kind::Number => {
+            [sign, token] if sign.is("-") && token.kind == TokenKind::Number => {
                 format!("'-{}'", token.text)
             }
             _ => return None,

@@ -2,9 +2,9 @@
 
 /// What a `LOG` message says.
 #[derive(Debug, PartialEq)]
-pub enum Said<'a> {
+pub enum LogText<'a> {
     /// An execution, with its time when it is in the same message.
-    Executed(Executed<'a>),
+    LoggedExecution(LoggedExecution<'a>),
     /// Parse or bind: part of an execution to come.
     Prepared {
         duration_us: u64,
@@ -23,21 +23,21 @@ pub enum Said<'a> {
     Other,
 }
 
-impl Said<'_> {
+impl LogText<'_> {
     /// How long what was said has taken, microseconds.
     pub fn duration_us(&self) -> u64 {
         match self {
-            Said::Executed(executed) => executed.duration_us.unwrap_or(0),
-            Said::Prepared { duration_us }
-            | Said::Took { duration_us }
-            | Said::Plan { duration_us, .. } => *duration_us,
-            Said::Audit | Said::Other => 0,
+            LogText::LoggedExecution(executed) => executed.duration_us.unwrap_or(0),
+            LogText::Prepared { duration_us }
+            | LogText::Took { duration_us }
+            | LogText::Plan { duration_us, .. } => *duration_us,
+            LogText::Audit | LogText::Other => 0,
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Executed<'a> {
+pub struct LoggedExecution<'a> {
     pub text: &'a [u8],
     pub duration_us: Option<u64>,
     /// By the extended protocol, where parse and bind are apart and parameters stand in the detail.
@@ -47,30 +47,40 @@ pub struct Executed<'a> {
 }
 
 /// Reads the text of a `LOG` message.
-pub fn said(text: &[u8]) -> Said<'_> {
+pub fn said(text: &[u8]) -> LogText<'_> {
     let Some(after) = text.strip_prefix(b"duration: ") else {
         return match statement(text) {
             Some(Named { text, is_extended, is_continued, is_executed: true }) => {
-                Said::Executed(Executed { text, duration_us: None, is_extended, is_continued })
+                LogText::LoggedExecution(LoggedExecution {
+                    text,
+                    duration_us: None,
+                    is_extended,
+                    is_continued,
+                })
             }
-            _ if text.starts_with(b"AUDIT: ") => Said::Audit,
-            _ => Said::Other,
+            _ if text.starts_with(b"AUDIT: ") => LogText::Audit,
+            _ => LogText::Other,
         };
     };
-    let Some((duration_us, rest)) = milliseconds(after) else { return Said::Other };
+    let Some((duration_us, rest)) = milliseconds(after) else { return LogText::Other };
     let rest = rest.trim_ascii_start();
     if rest.is_empty() {
-        return Said::Took { duration_us };
+        return LogText::Took { duration_us };
     }
     match statement(rest) {
         Some(Named { text, is_extended, is_continued, is_executed: true }) => {
             let duration_us = Some(duration_us);
-            Said::Executed(Executed { text, duration_us, is_extended, is_continued })
+            LogText::LoggedExecution(LoggedExecution {
+                text,
+                duration_us,
+                is_extended,
+                is_continued,
+            })
         }
-        Some(_) => Said::Prepared { duration_us },
+        Some(_) => LogText::Prepared { duration_us },
         None => match rest.strip_prefix(b"plan:") {
-            Some(text) => Said::Plan { duration_us, text },
-            None => Said::Other,
+            Some(text) => LogText::Plan { duration_us, text },
+            None => LogText::Other,
         },
     }
 }
@@ -128,9 +138,14 @@ fn statement(text: &[u8]) -> Option<Named<'_>> {
 mod tests {
     use super::*;
 
-    fn executed(duration_us: Option<u64>, text: &str, is_extended: bool) -> Said<'_> {
+    fn executed(duration_us: Option<u64>, text: &str, is_extended: bool) -> LogText<'_> {
         let text = text.as_bytes();
-        Said::Executed(Executed { text, duration_us, is_extended, is_continued: false })
+        LogText::LoggedExecution(LoggedExecution {
+            text,
+            duration_us,
+            is_extended,
+            is_continued: false,
+        })
     }
 
     #[test]
@@ -146,18 +161,25 @@ mod tests {
         );
         assert!(matches!(
             read("duration: 1 ms  execute fetch from c/p: SELECT 1"),
-            Said::Executed(Executed { duration_us: Some(1000), is_continued: true, .. })
+            LogText::LoggedExecution(LoggedExecution {
+                duration_us: Some(1000),
+                is_continued: true,
+                ..
+            })
         ));
-        assert_eq!(read("duration: 2 ms  bind s1: SELECT 1"), Said::Prepared { duration_us: 2000 });
-        assert_eq!(read("duration: 2 ms"), Said::Took { duration_us: 2000 });
+        assert_eq!(
+            read("duration: 2 ms  bind s1: SELECT 1"),
+            LogText::Prepared { duration_us: 2000 }
+        );
+        assert_eq!(read("duration: 2 ms"), LogText::Took { duration_us: 2000 });
         assert_eq!(read("statement: SELECT 'a: b'"), executed(None, "SELECT 'a: b'", false));
         assert_eq!(read("execute <unnamed>: SELECT 1"), executed(None, "SELECT 1", true));
         assert!(matches!(
             read("duration: 2 ms  plan:\nQuery Text: x"),
-            Said::Plan { duration_us: 2000, text: b"\nQuery Text: x" }
+            LogText::Plan { duration_us: 2000, text: b"\nQuery Text: x" }
         ));
-        assert_eq!(read("AUDIT: SESSION,1,1,READ,SELECT,,,x,<none>"), Said::Audit);
-        assert_eq!(read("checkpoint starting: time"), Said::Other);
-        assert_eq!(read("duration: ms  statement: BEGIN"), Said::Other);
+        assert_eq!(read("AUDIT: SESSION,1,1,READ,SELECT,,,x,<none>"), LogText::Audit);
+        assert_eq!(read("checkpoint starting: time"), LogText::Other);
+        assert_eq!(read("duration: ms  statement: BEGIN"), LogText::Other);
     }
 }

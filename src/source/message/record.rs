@@ -49,7 +49,7 @@ pub struct Message<'a> {
 
 /// One execution, as it is counted.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Event<'a> {
+pub struct LogRecord<'a> {
     pub at_us: Option<i64>,
     /// Hash of the session.
     pub session: u64,

@@ -3,7 +3,7 @@
 use crate::model::catalog::UserFunction;
 use crate::model::name::TableName;
 use crate::sql::lex::cursor::{qualified, take};
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// Words that end the type behind `RETURNS`.
 const BEHIND_TYPE: [&str; 14] = [
@@ -42,7 +42,7 @@ pub fn function(sql: &str) -> Option<UserFunction> {
     let (least_arguments, most_arguments) = arguments(&all[open + 1..close])?;
     let returns = (close + 1..all.len()).find(|at| is(*at, "returns"))? + 1;
     let is_behind = |at: &usize| {
-        BEHIND_TYPE.iter().any(|word| all[*at].is_word(word)) || all[*at].kind == Kind::String
+        BEHIND_TYPE.iter().any(|word| all[*at].is_word(word)) || all[*at].kind == TokenKind::String
     };
     let end = (returns..all.len()).find(is_behind).unwrap_or(all.len());
     if is(returns, "setof") || is(returns, "table") || end == returns {

@@ -6,11 +6,11 @@ use crate::model::catalog::Catalog;
 use crate::model::name::TableName;
 use crate::sql::lex::cursor::{altered, qualified, take};
 use crate::sql::lex::identifier::quote;
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// One statement about indexes. They have names as tables have.
 #[derive(Debug, PartialEq)]
-enum Said {
+enum IndexAlteration {
     /// `ALTER INDEX whole ATTACH PARTITION part`.
     Attached { whole: TableName, part: TableName },
     /// What gives an index something that its definition does not hold.
@@ -34,11 +34,11 @@ impl Marks {
     /// Takes note of a statement that says something of indexes; `false` for every other.
     pub(super) fn note(&mut self, sql: &str) -> bool {
         match said(sql) {
-            Some(Said::Attached { whole, part }) => self.attached.push((whole, part)),
-            Some(Said::Marked { index, is_cluster }) => {
+            Some(IndexAlteration::Attached { whole, part }) => self.attached.push((whole, part)),
+            Some(IndexAlteration::Marked { index, is_cluster }) => {
                 self.marked.push((index, sql.trim().to_owned(), is_cluster));
             }
-            Some(Said::Tablespace(name)) => self.tablespace = name,
+            Some(IndexAlteration::Tablespace(name)) => self.tablespace = name,
             None => return false,
         }
         true
@@ -103,7 +103,7 @@ impl Marks {
     }
 }
 
-fn said(sql: &str) -> Option<Said> {
+fn said(sql: &str) -> Option<IndexAlteration> {
     let all: Vec<Token<'_>> = tokens(sql).take(24).collect();
     let mut rest = &all[..];
     if take(&mut rest, &["set", "default_tablespace"]) {
@@ -111,24 +111,24 @@ fn said(sql: &str) -> Option<Said> {
         let value = rest.first().filter(|_| sign.is("=") || sign.is_word("to"))?;
         let name = value.text.trim_matches(['\'', '"']);
         let is_set = !name.is_empty() && !value.is_word("default");
-        return Some(Said::Tablespace(is_set.then(|| name.to_owned())));
+        return Some(IndexAlteration::Tablespace(is_set.then(|| name.to_owned())));
     }
     if take(&mut rest, &["comment", "on", "index"]) {
-        return Some(Said::Marked { index: qualified(&mut rest)?, is_cluster: false });
+        return Some(IndexAlteration::Marked { index: qualified(&mut rest)?, is_cluster: false });
     }
     if take(&mut rest, &["alter", "index"]) {
         take(&mut rest, &["if", "exists"]);
         take(&mut rest, &["only"]);
         let index = qualified(&mut rest)?;
         if take(&mut rest, &["attach", "partition"]) {
-            return Some(Said::Attached { whole: index, part: qualified(&mut rest)? });
+            return Some(IndexAlteration::Attached { whole: index, part: qualified(&mut rest)? });
         }
         let is_mark = take(&mut rest, &["alter"]) && rest.iter().any(|t| t.is_word("statistics"));
-        return is_mark.then_some(Said::Marked { index, is_cluster: false });
+        return is_mark.then_some(IndexAlteration::Marked { index, is_cluster: false });
     }
     let table = altered(&mut rest)?;
     take(&mut rest, &["cluster", "on"]).then(|| qualified(&mut rest)).flatten().map(|name| {
-        Said::Marked { index: TableName::new(table.schema, name.name), is_cluster: true }
+        IndexAlteration::Marked { index: TableName::new(table.schema, name.name), is_cluster: true }
     })
 }
 
@@ -170,7 +170,8 @@ pub(super) fn class_options(sql: &str) -> (String, Vec<(usize, String)>) {
 
 /// Before an opening parenthesis stands a name that is not the first word of its key.
 fn is_behind_class(before: &[Token<'_>]) -> bool {
-    let is_name = |token: &Token<'_>| matches!(token.kind, Kind::Word | Kind::QuotedIdent);
+    let is_name =
+        |token: &Token<'_>| matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent);
     let mut back = before.iter().rev();
     let Some(_) = back.next().filter(|last| is_name(last)) else { return false };
     let mut first = back.next();

@@ -1,6 +1,6 @@
 //! Expressions as two people write them: the server, who adds casts and parentheses, and everybody else.
 
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// The two mean the same as far as spelling goes: case, blanks, parentheses, quotes around plain names,
 /// casts of constants and to types of text, `IN (…)` for `= ANY (ARRAY[…])`, and the order of such a list.
@@ -36,7 +36,7 @@ pub fn bare(expression: &str) -> Vec<String> {
         }
         if !["(", ")", "[", "]", ","].iter().any(|sign| token.is(sign)) {
             words.push(match token.kind {
-                Kind::String => token.text.to_owned(),
+                TokenKind::String => token.text.to_owned(),
                 _ => token.text.trim_matches('"').to_lowercase(),
             });
         }
@@ -80,7 +80,7 @@ fn ends_with_constant(before: &[Token<'_>]) -> bool {
         [.., last] => Some(last),
         [] => None,
     };
-    inner.is_some_and(|token| matches!(token.kind, Kind::String | Kind::Number))
+    inner.is_some_and(|token| matches!(token.kind, TokenKind::String | TokenKind::Number))
 }
 
 /// The type behind `::`, lower case, and the place after it.

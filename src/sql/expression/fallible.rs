@@ -6,7 +6,7 @@ use sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, UnaryOperator, Value, visit_expressions,
 };
 
-use super::immutability::{Kind, indexable};
+use super::immutability::{TypeClass, indexable};
 use crate::model::catalog::{Table, UserFunction};
 use crate::sql::parse::parser::parse_expression;
 
@@ -29,21 +29,22 @@ pub fn failure(sql: &str, table: &Table, functions: &[UserFunction]) -> Option<S
     found.break_value()
 }
 
-fn cast(from: Option<Kind>, to: &DataType) -> Option<String> {
+fn cast(from: Option<TypeClass>, to: &DataType) -> Option<String> {
     let to_name = to.to_string().to_lowercase();
-    let to = Kind::of(&to_name);
+    let to = TypeClass::of(&to_name);
     let from = from?;
-    let has_limit = to == Kind::Decimal && to_name.contains('(');
+    let has_limit = to == TypeClass::Decimal && to_name.contains('(');
     let is_safe = match (from, to) {
-        (Kind::Constant, _) | (_, Kind::Text) => true,
+        (TypeClass::Constant, _) | (_, TypeClass::Text) => true,
         (from, to) if from == to => !has_limit && !is_narrow(&to_name),
-        (Kind::Integer, Kind::Bigint | Kind::Boolean) | (Kind::Boolean, Kind::Integer) => true,
-        (Kind::Integer | Kind::Bigint, Kind::Decimal) => !has_limit,
-        (Kind::Date, Kind::Timestamp) | (Kind::Timestamp, Kind::Date) => true,
+        (TypeClass::Integer, TypeClass::Bigint | TypeClass::Boolean)
+        | (TypeClass::Boolean, TypeClass::Integer) => true,
+        (TypeClass::Integer | TypeClass::Bigint, TypeClass::Decimal) => !has_limit,
+        (TypeClass::Date, TypeClass::Timestamp) | (TypeClass::Timestamp, TypeClass::Date) => true,
         _ => false,
     };
     (!is_safe).then(|| match from {
-        Kind::Text | Kind::Document => format!("a value that is no {to_name}"),
+        TypeClass::Text | TypeClass::Document => format!("a value that is no {to_name}"),
         _ => format!("a value outside the range of {to_name}"),
     })
 }
@@ -54,7 +55,7 @@ fn is_narrow(type_name: &str) -> bool {
 }
 
 fn operation(
-    mut sides: impl Iterator<Item = Kind>,
+    mut sides: impl Iterator<Item = TypeClass>,
     op: &BinaryOperator,
     right: &Expr,
 ) -> Option<String> {
@@ -64,7 +65,7 @@ fn operation(
             Some("a division by zero".to_owned())
         }
         Op::Plus | Op::Minus | Op::Multiply => sides
-            .any(|side| matches!(side, Kind::Integer | Kind::Bigint))
+            .any(|side| matches!(side, TypeClass::Integer | TypeClass::Bigint))
             .then(|| "a result outside the range of its type".to_owned()),
         _ => None,
     }

@@ -20,7 +20,7 @@ use crate::sql::resolve::scope::{fold, part};
 
 /// What types have in common, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TypeClass {
     Text,
     Integer,
     /// Whole numbers that a constant is too small to be one of.
@@ -52,45 +52,49 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl TypeClass {
     /// The kind of a type as the catalog or a cast names it.
-    pub fn of(type_name: &str) -> Kind {
+    pub fn of(type_name: &str) -> TypeClass {
         let name = type_name.to_lowercase();
         if name.ends_with("[]") {
-            return Kind::Array;
+            return TypeClass::Array;
         }
         let name = name.split('(').next().unwrap_or_default().trim();
         let is_zoned = type_name.to_lowercase().contains("with time zone");
         match name {
             "text" | "varchar" | "character varying" | "char" | "character" | "bpchar"
-            | "citext" => Kind::Text,
-            "smallint" | "integer" | "int" | "int2" | "int4" => Kind::Integer,
-            "bigint" | "int8" => Kind::Bigint,
+            | "citext" => TypeClass::Text,
+            "smallint" | "integer" | "int" | "int2" | "int4" => TypeClass::Integer,
+            "bigint" | "int8" => TypeClass::Bigint,
             "numeric" | "decimal" | "real" | "double precision" | "float4" | "float8" => {
-                Kind::Decimal
+                TypeClass::Decimal
             }
-            "boolean" | "bool" => Kind::Boolean,
-            "date" => Kind::Date,
-            "timestamptz" => Kind::TimestampTz,
-            _ if name.starts_with("timestamp") && is_zoned => Kind::TimestampTz,
-            _ if name.starts_with("timestamp") => Kind::Timestamp,
-            "uuid" => Kind::Uuid,
-            "json" | "jsonb" => Kind::Document,
-            "tsvector" => Kind::Words,
+            "boolean" | "bool" => TypeClass::Boolean,
+            "date" => TypeClass::Date,
+            "timestamptz" => TypeClass::TimestampTz,
+            _ if name.starts_with("timestamp") && is_zoned => TypeClass::TimestampTz,
+            _ if name.starts_with("timestamp") => TypeClass::Timestamp,
+            "uuid" => TypeClass::Uuid,
+            "json" | "jsonb" => TypeClass::Document,
+            "tsvector" => TypeClass::Words,
             "int4range" | "int8range" | "numrange" | "tsrange" | "tstzrange" | "daterange"
             | "int4multirange" | "int8multirange" | "nummultirange" | "tsmultirange"
-            | "tstzmultirange" | "datemultirange" => Kind::Range,
-            "inet" | "cidr" => Kind::Network,
-            "point" | "box" | "circle" | "polygon" | "geometry" | "geography" => Kind::Geometry,
-            _ if name.ends_with("hstore") => Kind::Pairs,
-            _ if name.ends_with("ltree") => Kind::Path,
-            _ => Kind::Other,
+            | "tstzmultirange" | "datemultirange" => TypeClass::Range,
+            "inet" | "cidr" => TypeClass::Network,
+            "point" | "box" | "circle" | "polygon" | "geometry" | "geography" => {
+                TypeClass::Geometry
+            }
+            _ if name.ends_with("hstore") => TypeClass::Pairs,
+            _ if name.ends_with("ltree") => TypeClass::Path,
+            _ => TypeClass::Other,
         }
     }
 
     /// Its comparisons are LEAKPROOF, as far as the kind tells: of `numeric` and `citext` they are not.
     pub fn is_leakproof(self) -> bool {
-        use Kind::{Bigint, Boolean, Date, Integer, Network, Text, Timestamp, TimestampTz, Uuid};
+        use TypeClass::{
+            Bigint, Boolean, Date, Integer, Network, Text, Timestamp, TimestampTz, Uuid,
+        };
         matches!(
             self,
             Text | Integer | Bigint | Boolean | Date | Timestamp | TimestampTz | Uuid | Network
@@ -98,12 +102,12 @@ impl Kind {
     }
 
     pub fn is_number(self) -> bool {
-        matches!(self, Kind::Integer | Kind::Bigint | Kind::Decimal)
+        matches!(self, TypeClass::Integer | TypeClass::Bigint | TypeClass::Decimal)
     }
 
     /// This kind, or a constant that becomes it.
-    fn is_like(self, kind: Kind) -> bool {
-        self == kind || self == Kind::Constant
+    fn is_like(self, kind: TypeClass) -> bool {
+        self == kind || self == TypeClass::Constant
     }
 }
 
@@ -111,17 +115,17 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indexable {
     pub sql: String,
-    pub kind: Kind,
+    pub kind: TypeClass,
     /// Binds less tightly than a call, so that parentheses belong around it as an operand.
     is_loose: bool,
 }
 
 impl Indexable {
-    fn tight(sql: String, kind: Kind) -> Option<Indexable> {
+    fn tight(sql: String, kind: TypeClass) -> Option<Indexable> {
         Some(Indexable { sql, kind, is_loose: false })
     }
 
-    fn loose(sql: String, kind: Kind) -> Option<Indexable> {
+    fn loose(sql: String, kind: TypeClass) -> Option<Indexable> {
         Some(Indexable { sql, kind, is_loose: true })
     }
 
@@ -129,7 +133,7 @@ impl Indexable {
     fn may_be_secret(&self) -> bool {
         const SEPARATOR: usize = 3;
         let letters = self.sql.chars().filter(|c| c.is_alphanumeric()).count();
-        self.kind == Kind::Constant && self.sql.starts_with('\'') && letters > SEPARATOR
+        self.kind == TypeClass::Constant && self.sql.starts_with('\'') && letters > SEPARATOR
     }
 
     fn operand(&self) -> String {
@@ -139,10 +143,10 @@ impl Indexable {
     /// As an operand beside another kind. A whole number beside a decimal one is quoted, which makes it
     /// decimal from the start: HypoPG does not work out the cast that stands there otherwise, and would
     /// not know the expression again.
-    fn beside(&self, other: Kind) -> String {
+    fn beside(&self, other: TypeClass) -> String {
         let is_number =
-            self.kind == Kind::Constant && self.sql.starts_with(|c: char| c.is_ascii_digit());
-        if is_number && other == Kind::Decimal {
+            self.kind == TypeClass::Constant && self.sql.starts_with(|c: char| c.is_ascii_digit());
+        if is_number && other == TypeClass::Decimal {
             return format!("'{}'", self.sql);
         }
         self.operand()
@@ -157,7 +161,7 @@ pub fn indexable(
     functions: &[UserFunction],
     constant: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Indexable> {
-    Reader { table, functions, constant }.read(&parse_expression(sql).ok()?)
+    ImmutabilityChecker { table, functions, constant }.read(&parse_expression(sql).ok()?)
 }
 
 /// An expression that ends with `COLLATE`, in its two parts.
@@ -176,36 +180,40 @@ pub fn column_name(sql: &str) -> Option<String> {
     }
 }
 
-struct Reader<'r> {
+struct ImmutabilityChecker<'r> {
     table: &'r Table,
     functions: &'r [UserFunction],
     constant: &'r dyn Fn(&str) -> Option<String>,
 }
 
-impl Reader<'_> {
+impl ImmutabilityChecker<'_> {
     fn read(&self, expr: &Expr) -> Option<Indexable> {
         match expr {
             Expr::Nested(inner) => self.read(inner),
             Expr::Identifier(ident) => {
                 let column = self.table.column(&fold(ident))?;
-                Indexable::tight(quote(&column.name), Kind::of(&column.type_name))
+                Indexable::tight(quote(&column.name), TypeClass::of(&column.type_name))
             }
-            Expr::Value(value) => Indexable::tight(self.value(&value.value)?, Kind::Constant),
+            Expr::Value(value) => Indexable::tight(self.value(&value.value)?, TypeClass::Constant),
             Expr::Cast { expr, data_type, .. } => self.cast(expr, data_type),
             Expr::BinaryOp { left, op, right } => self.operation(left, op, right),
             Expr::Function(function) => self.call(function),
             Expr::CompoundFieldAccess { root, access_chain } => self.field(root, access_chain),
             Expr::Extract { field, expr, .. } => {
                 let inner = self.read(expr)?;
-                let fits = matches!(inner.kind, Kind::Timestamp | Kind::Date);
+                let fits = matches!(inner.kind, TypeClass::Timestamp | TypeClass::Date);
                 let sql =
                     format!("extract({} from {})", field.to_string().to_lowercase(), inner.sql);
-                if fits { Indexable::tight(sql, Kind::Decimal) } else { None }
+                if fits { Indexable::tight(sql, TypeClass::Decimal) } else { None }
             }
             Expr::Collate { expr, collation } => {
                 let inner = self.read(expr)?;
                 let sql = format!("{} COLLATE {collation}", inner.operand());
-                if inner.kind == Kind::Text { Indexable::loose(sql, Kind::Text) } else { None }
+                if inner.kind == TypeClass::Text {
+                    Indexable::loose(sql, TypeClass::Text)
+                } else {
+                    None
+                }
             }
             Expr::Ceil { expr, .. } => self.named("ceil", &[self.read(expr)?]),
             Expr::Floor { expr, .. } => self.named("floor", &[self.read(expr)?]),
@@ -227,8 +235,8 @@ impl Reader<'_> {
             Expr::AtTimeZone { timestamp, time_zone } => {
                 let (inner, zone) = (self.read(timestamp)?, self.read(time_zone)?);
                 let kind = match (inner.kind, zone.kind) {
-                    (Kind::TimestampTz, Kind::Constant) => Kind::Timestamp,
-                    (Kind::Timestamp, Kind::Constant) => Kind::TimestampTz,
+                    (TypeClass::TimestampTz, TypeClass::Constant) => TypeClass::Timestamp,
+                    (TypeClass::Timestamp, TypeClass::Constant) => TypeClass::TimestampTz,
                     _ => return None,
                 };
                 Indexable::loose(format!("{} at time zone {}", inner.operand(), zone.sql), kind)
@@ -245,7 +253,7 @@ impl Reader<'_> {
             sql.push('.');
             sql.push_str(&quote(&fold(name)));
         }
-        Indexable::tight(sql, Kind::Other)
+        Indexable::tight(sql, TypeClass::Other)
     }
 
     fn value(&self, value: &Value) -> Option<String> {
@@ -261,57 +269,65 @@ impl Reader<'_> {
     fn cast(&self, expr: &Expr, to: &DataType) -> Option<Indexable> {
         let inner = self.read(expr)?;
         let type_name = to.to_string().to_lowercase();
-        let kind = Kind::of(&type_name);
+        let kind = TypeClass::of(&type_name);
         let is_immutable = match kind {
             // Dates and enumerations are written by the settings of the session.
-            Kind::Text => matches!(
+            TypeClass::Text => matches!(
                 inner.kind,
-                Kind::Text
-                    | Kind::Integer
-                    | Kind::Bigint
-                    | Kind::Decimal
-                    | Kind::Boolean
-                    | Kind::Uuid
-                    | Kind::Document
+                TypeClass::Text
+                    | TypeClass::Integer
+                    | TypeClass::Bigint
+                    | TypeClass::Decimal
+                    | TypeClass::Boolean
+                    | TypeClass::Uuid
+                    | TypeClass::Document
             ),
-            Kind::Integer | Kind::Bigint | Kind::Decimal | Kind::Boolean => {
+            TypeClass::Integer | TypeClass::Bigint | TypeClass::Decimal | TypeClass::Boolean => {
                 inner.kind.is_number()
-                    || matches!(inner.kind, Kind::Text | Kind::Boolean | Kind::Document)
+                    || matches!(
+                        inner.kind,
+                        TypeClass::Text | TypeClass::Boolean | TypeClass::Document
+                    )
             }
-            Kind::Date | Kind::Timestamp => matches!(inner.kind, Kind::Timestamp | Kind::Date),
-            Kind::Uuid | Kind::Document => inner.kind.is_like(Kind::Text) || inner.kind == kind,
-            _ => inner.kind == kind && kind != Kind::Other,
+            TypeClass::Date | TypeClass::Timestamp => {
+                matches!(inner.kind, TypeClass::Timestamp | TypeClass::Date)
+            }
+            TypeClass::Uuid | TypeClass::Document => {
+                inner.kind.is_like(TypeClass::Text) || inner.kind == kind
+            }
+            _ => inner.kind == kind && kind != TypeClass::Other,
         };
-        let is_constant = inner.kind == Kind::Constant && kind != Kind::Other;
+        let is_constant = inner.kind == TypeClass::Constant && kind != TypeClass::Other;
         if !is_immutable && !is_constant {
             return None;
         }
         // What a constant is cast to may depend on the session as well: `'today'::date`.
-        let is_by_session = matches!(kind, Kind::Date | Kind::Timestamp | Kind::TimestampTz);
+        let is_by_session =
+            matches!(kind, TypeClass::Date | TypeClass::Timestamp | TypeClass::TimestampTz);
         if is_constant && is_by_session {
             return None;
         }
-        let kind = if is_constant { Kind::Constant } else { kind };
+        let kind = if is_constant { TypeClass::Constant } else { kind };
         Indexable::tight(format!("{}::{type_name}", inner.operand()), kind)
     }
 
     fn operation(&self, left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Indexable> {
         use BinaryOperator as Op;
         let (left, right) = (self.read(left)?, self.read(right)?);
-        let both = |kind: Kind| left.kind.is_like(kind) && right.kind.is_like(kind);
+        let both = |kind: TypeClass| left.kind.is_like(kind) && right.kind.is_like(kind);
         let kind = match op {
             Op::Arrow | Op::HashArrow => {
-                return part_of_document(&left, op, &right, Kind::Document);
+                return part_of_document(&left, op, &right, TypeClass::Document);
             }
             Op::LongArrow | Op::HashLongArrow => {
-                return part_of_document(&left, op, &right, Kind::Text);
+                return part_of_document(&left, op, &right, TypeClass::Text);
             }
             // It may be what makes a hash hard to guess, and an index would show it to everybody.
             Op::StringConcat if [&left, &right].iter().any(|side| side.may_be_secret()) => {
                 return None;
             }
-            Op::StringConcat if both(Kind::Text) => Kind::Text,
-            Op::StringConcat if both(Kind::Words) => Kind::Words,
+            Op::StringConcat if both(TypeClass::Text) => TypeClass::Text,
+            Op::StringConcat if both(TypeClass::Words) => TypeClass::Words,
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
                 let kind = number(&[left.kind, right.kind])?;
                 let (left, right) = (left.beside(right.kind), right.beside(left.kind));
@@ -350,8 +366,8 @@ impl Reader<'_> {
         });
         let first = meant.next().filter(|own| own.immutable)?;
         let is_sure = meant.all(|own| own.immutable && own.returns == first.returns);
-        let kind = Kind::of(&first.returns);
-        if !is_sure || kind == Kind::Other {
+        let kind = TypeClass::of(&first.returns);
+        if !is_sure || kind == TypeClass::Other {
             return None;
         }
         let written: Vec<String> = parts.iter().map(|part| quote(part)).collect();
@@ -360,12 +376,13 @@ impl Reader<'_> {
     }
 
     fn named(&self, name: &str, arguments: &[Indexable]) -> Option<Indexable> {
-        let kinds: Vec<Kind> = arguments.iter().map(|argument| argument.kind).collect();
+        let kinds: Vec<TypeClass> = arguments.iter().map(|argument| argument.kind).collect();
         let kind = result(name, &kinds)?;
         let is_choice = CHOICES.contains(&name);
-        let spelled = |argument: &Indexable| match is_choice && argument.kind == Kind::Constant {
+        let spelled = |argument: &Indexable| match is_choice && argument.kind == TypeClass::Constant
+        {
             // There is an operator for a large number beside a small one, and no choice between them.
-            true if kind == Kind::Bigint && argument.sql.parse::<i64>().is_ok() => {
+            true if kind == TypeClass::Bigint && argument.sql.parse::<i64>().is_ok() => {
                 format!("'{}'", argument.sql)
             }
             true => argument.beside(kind),
@@ -382,9 +399,9 @@ fn part_of_document(
     document: &Indexable,
     op: &BinaryOperator,
     path: &Indexable,
-    kind: Kind,
+    kind: TypeClass,
 ) -> Option<Indexable> {
-    let fits = document.kind == Kind::Document && path.kind == Kind::Constant;
+    let fits = document.kind == TypeClass::Document && path.kind == TypeClass::Constant;
     let sql = format!("{} {op} {}", document.sql, path.operand());
     if fits { Indexable::loose(sql, kind) } else { None }
 }
@@ -393,62 +410,72 @@ fn part_of_document(
 const CHOICES: [&str; 4] = ["coalesce", "nullif", "greatest", "least"];
 
 /// What arithmetic on numbers gives; `None` where something is none.
-fn number(kinds: &[Kind]) -> Option<Kind> {
-    let known: Vec<Kind> = kinds.iter().copied().filter(|kind| *kind != Kind::Constant).collect();
+fn number(kinds: &[TypeClass]) -> Option<TypeClass> {
+    let known: Vec<TypeClass> =
+        kinds.iter().copied().filter(|kind| *kind != TypeClass::Constant).collect();
     let all = known.iter().all(|kind| kind.is_number());
-    let widest = [Kind::Decimal, Kind::Bigint].into_iter().find(|kind| known.contains(kind));
+    let widest =
+        [TypeClass::Decimal, TypeClass::Bigint].into_iter().find(|kind| known.contains(kind));
     let widest = widest.or(known.first().copied())?;
     all.then_some(widest)
 }
 
 /// What an immutable function returns for arguments of these kinds; `None` for any other function.
-fn result(name: &str, kinds: &[Kind]) -> Option<Kind> {
+fn result(name: &str, kinds: &[TypeClass]) -> Option<TypeClass> {
     if CHOICES.contains(&name) {
-        let known = kinds.iter().copied().find(|kind| *kind != Kind::Constant)?;
+        let known = kinds.iter().copied().find(|kind| *kind != TypeClass::Constant)?;
         let fits = kinds.iter().all(|kind| kind.is_like(known)) || number(kinds).is_some();
         let kind = number(kinds).unwrap_or(known);
-        return (fits && !matches!(kind, Kind::Other | Kind::Array)).then_some(kind);
+        return (fits && !matches!(kind, TypeClass::Other | TypeClass::Array)).then_some(kind);
     }
     let (first, rest) = kinds.split_first()?;
     if name == "mod" {
         return number(kinds);
     }
-    if rest.is_empty() || rest.iter().all(|kind| *kind == Kind::Constant) {
+    if rest.is_empty() || rest.iter().all(|kind| *kind == TypeClass::Constant) {
         return of_first(name, *first);
     }
     match (name, kinds) {
-        ("date_trunc", [Kind::Constant, Kind::Timestamp]) => Some(Kind::Timestamp),
-        ("date_part", [Kind::Constant, Kind::Timestamp | Kind::Date]) => Some(Kind::Decimal),
+        ("date_trunc", [TypeClass::Constant, TypeClass::Timestamp]) => Some(TypeClass::Timestamp),
+        ("date_part", [TypeClass::Constant, TypeClass::Timestamp | TypeClass::Date]) => {
+            Some(TypeClass::Decimal)
+        }
         // Without the name of a configuration it is that of the session.
-        ("to_tsvector", [Kind::Constant, Kind::Text | Kind::Document]) => Some(Kind::Words),
+        ("to_tsvector", [TypeClass::Constant, TypeClass::Text | TypeClass::Document]) => {
+            Some(TypeClass::Words)
+        }
         _ => None,
     }
 }
 
 /// The same where all arguments behind the first are constants.
-fn of_first(name: &str, first: Kind) -> Option<Kind> {
+fn of_first(name: &str, first: TypeClass) -> Option<TypeClass> {
     match (first, name) {
         (
-            Kind::Text,
+            TypeClass::Text,
             "lower" | "upper" | "initcap" | "reverse" | "md5" | "trim" | "btrim" | "ltrim"
             | "rtrim" | "left" | "right" | "lpad" | "rpad" | "replace" | "translate" | "split_part"
             | "substr" | "substring" | "regexp_replace" | "repeat",
-        ) => Some(Kind::Text),
+        ) => Some(TypeClass::Text),
         (
-            Kind::Text,
+            TypeClass::Text,
             "length" | "char_length" | "character_length" | "octet_length" | "ascii" | "strpos",
-        ) => Some(Kind::Integer),
-        (Kind::Integer | Kind::Bigint | Kind::Decimal, "abs") => Some(first),
+        ) => Some(TypeClass::Integer),
+        (TypeClass::Integer | TypeClass::Bigint | TypeClass::Decimal, "abs") => Some(first),
         (
-            Kind::Integer | Kind::Bigint | Kind::Decimal,
+            TypeClass::Integer | TypeClass::Bigint | TypeClass::Decimal,
             "ceil" | "ceiling" | "floor" | "round" | "trunc" | "sign" | "sqrt",
-        ) => Some(Kind::Decimal),
-        (Kind::Timestamp, "date") => Some(Kind::Date),
-        (Kind::Range, "lower" | "upper") => Some(Kind::Other),
-        (Kind::Document, "jsonb_array_length" | "json_array_length") => Some(Kind::Integer),
-        (Kind::Document, "jsonb_extract_path_text" | "json_extract_path_text") => Some(Kind::Text),
-        (Kind::Array, "array_length" | "cardinality") => Some(Kind::Integer),
-        (Kind::Words, "setweight") => Some(Kind::Words),
+        ) => Some(TypeClass::Decimal),
+        (TypeClass::Timestamp, "date") => Some(TypeClass::Date),
+        (TypeClass::Range, "lower" | "upper") => Some(TypeClass::Other),
+        (TypeClass::Document, "jsonb_array_length" | "json_array_length") => {
+            Some(TypeClass::Integer)
+        }
+        (TypeClass::Document, "jsonb_extract_path_text" | "json_extract_path_text") => {
+            Some(TypeClass::Text)
+        }
+        (TypeClass::Array, "array_length" | "cardinality") => Some(TypeClass::Integer),
+        (TypeClass::Words, "setweight") => Some(TypeClass::Words),
         _ => None,
     }
 }

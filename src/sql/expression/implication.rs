@@ -34,14 +34,14 @@ fn may_imply_part(scan: &Scan, part: &Expr) -> bool {
 
 /// What one part of a condition says of the only column in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct ColumnCondition {
     pub column: String,
     /// It has one value in all rows that meet the condition, or none in any of them.
     pub is_pinned: bool,
 }
 
 /// What each part of a condition says; `None` where one is about several columns, or about none.
-pub fn said(condition: &str) -> Option<Vec<Said>> {
+pub fn said(condition: &str) -> Option<Vec<ColumnCondition>> {
     let condition = parse_expression(condition).ok()?;
     conjuncts(&condition)
         .into_iter()
@@ -49,7 +49,7 @@ pub fn said(condition: &str) -> Option<Vec<Said>> {
             let mut columns: Vec<String> = names(part).iter().filter_map(column).collect();
             columns.dedup();
             let [column] = &columns[..] else { return None };
-            Some(Said { column: column.clone(), is_pinned: is_pinned(part) })
+            Some(ColumnCondition { column: column.clone(), is_pinned: is_pinned(part) })
         })
         .collect()
 }
@@ -94,7 +94,7 @@ fn column(name: &Expr) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Said, may_imply, said};
+    use super::{ColumnCondition, may_imply, said};
     use crate::sql::resolve::resolver::shape;
 
     #[test]
@@ -127,8 +127,9 @@ mod tests {
     #[test]
     fn what_a_condition_pins_is_told_from_what_it_only_bounds() {
         let of = |condition: &str| {
-            let plain =
-                |said: Said| format!("{}{}", said.column, if said.is_pinned { "!" } else { "" });
+            let plain = |said: ColumnCondition| {
+                format!("{}{}", said.column, if said.is_pinned { "!" } else { "" })
+            };
             said(condition).map(|all| all.into_iter().map(plain).collect::<Vec<_>>().join(" "))
         };
         for (condition, expected) in [

@@ -1,7 +1,7 @@
 //! Parameters that name a member of a document: `data ->> $1`.
 
 use crate::model::workload::shape::{Key, Shape};
-use crate::sql::lex::lexer::{Kind, tokens};
+use crate::sql::lex::lexer::{TokenKind, tokens};
 
 /// Operators whose right side names a member.
 const NAMED_BY: [&str; 4] = ["->", "->>", "#>", "#>>"];
@@ -17,7 +17,7 @@ pub fn member_parameters(shape: &Shape) -> Vec<usize> {
             let all: Vec<_> = tokens(sql).collect();
             for pair in all.windows(2) {
                 let number = pair[1].text.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
-                let is_name = pair[1].kind == Kind::Parameter
+                let is_name = pair[1].kind == TokenKind::Parameter
                     && NAMED_BY.iter().any(|operator| pair[0].is(operator));
                 named.extend(number.filter(|number| is_name && *number > 0));
             }

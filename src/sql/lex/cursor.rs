@@ -1,7 +1,7 @@
 //! Statements that the parser does not read, word by word.
 
 use super::identifier::unquote;
-use super::lexer::{Kind, Token};
+use super::lexer::{Token, TokenKind};
 use crate::model::name::TableName;
 
 /// Takes these words from the front, if they stand there.
@@ -20,8 +20,8 @@ pub(crate) fn qualified(rest: &mut &[Token<'_>]) -> Option<TableName> {
     loop {
         let (token, after) = rest.split_first()?;
         parts.push(match token.kind {
-            Kind::Word => token.text.to_lowercase(),
-            Kind::QuotedIdent => unquote(token.text),
+            TokenKind::Word => token.text.to_lowercase(),
+            TokenKind::QuotedIdent => unquote(token.text),
             _ => return None,
         });
         *rest = after;

@@ -2,7 +2,7 @@
 
 /// What a token is; comments and white space are not tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     Word,
     QuotedIdent,
     /// Any string constant, prefix and dollar quotes included.
@@ -18,7 +18,7 @@ pub enum Kind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token<'a> {
-    pub kind: Kind,
+    pub kind: TokenKind,
     pub text: &'a str,
     /// Byte offset in the input.
     pub start: usize,
@@ -26,11 +26,11 @@ pub struct Token<'a> {
 
 impl<'a> Token<'a> {
     pub fn is_word(&self, word: &str) -> bool {
-        self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
+        self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
     pub fn is(&self, text: &str) -> bool {
-        matches!(self.kind, Kind::Punctuation | Kind::Operator) && self.text == text
+        matches!(self.kind, TokenKind::Punctuation | TokenKind::Operator) && self.text == text
     }
 }
 
@@ -56,13 +56,13 @@ impl<'a> Iterator for Lexer<'a> {
             b'\'' => self.string(false),
             b'"' => self.quoted_ident(),
             b'$' => self.dollar(),
-            b'0'..=b'9' => self.to(number_end, Kind::Number),
+            b'0'..=b'9' => self.to(number_end, TokenKind::Number),
             b'.' if self.peek(1).is_some_and(|next| next.is_ascii_digit()) => {
-                self.to(number_end, Kind::Number)
+                self.to(number_end, TokenKind::Number)
             }
             b'(' | b')' | b'[' | b']' | b',' | b';' | b'.' => {
                 self.at += 1;
-                Kind::Punctuation
+                TokenKind::Punctuation
             }
             _ if is_ident_start(first) => self.word(),
             _ => self.operator(),
@@ -89,44 +89,44 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn to(&mut self, end: fn(&[u8], usize) -> usize, kind: Kind) -> Kind {
+    fn to(&mut self, end: fn(&[u8], usize) -> usize, kind: TokenKind) -> TokenKind {
         self.at = end(self.bytes, self.at);
         kind
     }
 
     /// From the opening quote; `escapes` is set for `E'…'`.
-    fn string(&mut self, escapes: bool) -> Kind {
+    fn string(&mut self, escapes: bool) -> TokenKind {
         self.at = string_end(self.bytes, self.at, escapes);
         // A backslash may have jumped into the middle of a character at the very end.
         self.skip_to_char_boundary();
-        Kind::String
+        TokenKind::String
     }
 
-    fn quoted_ident(&mut self) -> Kind {
-        self.to(quoted_end, Kind::QuotedIdent)
+    fn quoted_ident(&mut self) -> TokenKind {
+        self.to(quoted_end, TokenKind::QuotedIdent)
     }
 
     /// `$1`, `$tag$…$tag$` or a lone dollar.
-    fn dollar(&mut self) -> Kind {
+    fn dollar(&mut self) -> TokenKind {
         let rest = &self.bytes[self.at + 1..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits > 0 {
             self.at += 1 + digits;
-            return Kind::Parameter;
+            return TokenKind::Parameter;
         }
         match dollar_quoted_end(self.bytes, self.at) {
             Some(end) => {
                 self.at = end;
-                Kind::String
+                TokenKind::String
             }
             None => {
                 self.at += 1;
-                Kind::Operator
+                TokenKind::Operator
             }
         }
     }
 
-    fn word(&mut self) -> Kind {
+    fn word(&mut self) -> TokenKind {
         let start = self.at;
         while self
             .peek(0)
@@ -156,10 +156,10 @@ impl<'a> Lexer<'a> {
                 _ => {}
             }
         }
-        Kind::Word
+        TokenKind::Word
     }
 
-    fn operator(&mut self) -> Kind {
+    fn operator(&mut self) -> TokenKind {
         const OPERATOR: &[u8] = b"+-*/<>=~!@#%^&|`?:\\";
         let start = self.at;
         while let Some(byte) = self.peek(0) {
@@ -179,7 +179,7 @@ impl<'a> Lexer<'a> {
         }
         // A control byte that fits nowhere is a token of its own, so that the lexer always advances.
         self.at = self.at.max(start + 1);
-        Kind::Operator
+        TokenKind::Operator
     }
 
     fn skip_to_char_boundary(&mut self) {

@@ -15,12 +15,12 @@ use crate::sql::lex::lexer::{
 
 /// Where a literal stands, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct LiteralSpan {
     pub start: usize,
     pub end: usize,
 }
 
-impl Span {
+impl LiteralSpan {
     /// What stands there.
     pub fn of<'a>(&self, text: &'a [u8]) -> &'a [u8] {
         text.get(self.start..self.end).unwrap_or(&[])
@@ -31,9 +31,9 @@ impl Span {
 #[derive(Debug, Default)]
 pub struct Skeleton {
     /// String and number literals in order of appearance.
-    pub literals: Vec<Span>,
+    pub literals: Vec<LiteralSpan>,
     /// Comments in order of appearance.
-    pub comments: Vec<Span>,
+    pub comments: Vec<LiteralSpan>,
 }
 
 /// Bytes classified at a time.
@@ -59,13 +59,13 @@ impl Skeleton {
             };
             at = event.end;
             let (kind, span) = match event.kind {
-                Kind::Nothing => continue,
-                Kind::Literal(mark) => {
-                    self.literals.push(Span { start: event.start, end: event.end });
+                ScanEventKind::Nothing => continue,
+                ScanEventKind::Literal(mark) => {
+                    self.literals.push(LiteralSpan { start: event.start, end: event.end });
                     (mark, event.start)
                 }
-                Kind::Comment => {
-                    self.comments.push(Span { start: event.start, end: event.end });
+                ScanEventKind::Comment => {
+                    self.comments.push(LiteralSpan { start: event.start, end: event.end });
                     (b' ', event.start)
                 }
             };
@@ -81,7 +81,7 @@ fn mix(hash: u64, part: &[u8], kind: u8) -> u64 {
     xxh3_64_with_seed(part, hash.rotate_left(5) ^ u64::from(kind))
 }
 
-enum Kind {
+enum ScanEventKind {
     /// A quoted identifier, which belongs to the skeleton.
     Nothing,
     /// With a mark that tells whole numbers, whose place may be a position, from other literals.
@@ -89,14 +89,14 @@ enum Kind {
     Comment,
 }
 
-struct Event {
-    kind: Kind,
+struct ScanEvent {
+    kind: ScanEventKind,
     start: usize,
     end: usize,
 }
 
 /// What begins at `at`; `None` for a byte that means nothing there.
-fn event(text: &[u8], at: usize, class: u8) -> Option<Event> {
+fn event(text: &[u8], at: usize, class: u8) -> Option<ScanEvent> {
     let before = |back: usize| at.checked_sub(back).and_then(|place| text.get(place)).copied();
     let is_ident = |byte: Option<u8>| {
         byte.is_some_and(|b| is_ident_start(b) || b.is_ascii_digit() || b == b'$')
@@ -105,7 +105,11 @@ fn event(text: &[u8], at: usize, class: u8) -> Option<Event> {
         let start = if before(1) == Some(b'.') { at - 1 } else { at };
         let end = number_end(text, start);
         let whole = text[start..end].iter().all(u8::is_ascii_digit);
-        return Some(Event { kind: Kind::Literal(if whole { b'1' } else { b'.' }), start, end });
+        return Some(ScanEvent {
+            kind: ScanEventKind::Literal(if whole { b'1' } else { b'.' }),
+            start,
+            end,
+        });
     }
     match text[at] {
         b'\'' => {
@@ -122,15 +126,25 @@ fn event(text: &[u8], at: usize, class: u8) -> Option<Event> {
             };
             let escapes = start < at && matches!(text[start], b'e' | b'E');
             let end = string_end(text, at, escapes);
-            Some(Event { kind: Kind::Literal(b'\''), start, end })
+            Some(ScanEvent { kind: ScanEventKind::Literal(b'\''), start, end })
         }
-        b'"' => Some(Event { kind: Kind::Nothing, start: at, end: quoted_end(text, at) }),
+        b'"' => {
+            Some(ScanEvent { kind: ScanEventKind::Nothing, start: at, end: quoted_end(text, at) })
+        }
         b'$' if !is_ident(before(1)) => {
             let end = dollar_quoted_end(text, at)?;
-            Some(Event { kind: Kind::Literal(b'\''), start: at, end })
+            Some(ScanEvent { kind: ScanEventKind::Literal(b'\''), start: at, end })
         }
-        b'-' => Some(Event { kind: Kind::Comment, start: at, end: line_comment_end(text, at) }),
-        b'/' => Some(Event { kind: Kind::Comment, start: at, end: block_comment_end(text, at) }),
+        b'-' => Some(ScanEvent {
+            kind: ScanEventKind::Comment,
+            start: at,
+            end: line_comment_end(text, at),
+        }),
+        b'/' => Some(ScanEvent {
+            kind: ScanEventKind::Comment,
+            start: at,
+            end: block_comment_end(text, at),
+        }),
         _ => None,
     }
 }
@@ -263,7 +277,8 @@ mod tests {
             .filter(|token| {
                 matches!(
                     token.kind,
-                    crate::sql::lex::lexer::Kind::String | crate::sql::lex::lexer::Kind::Number
+                    crate::sql::lex::lexer::TokenKind::String
+                        | crate::sql::lex::lexer::TokenKind::Number
                 )
             })
             .map(|token| token.text)

@@ -7,7 +7,7 @@ use super::output::{Last, Output};
 use super::slot::Slot;
 use crate::sql::lex::identifier::is_plain;
 use crate::sql::lex::keyword::is_shown_in_capitals;
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// A statement without its literals, and where each `$n` of it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,14 +101,15 @@ impl<'t, 'a> Writer<'t, 'a> {
             {
                 return false;
             }
-            let kind = self.tokens.get(1).filter(|token| token.kind == Kind::Word);
+            let kind = self.tokens.get(1).filter(|token| token.kind == TokenKind::Word);
             let Some(kind) = kind.map(|token| token.text.to_ascii_uppercase()) else {
                 return false;
             };
             self.output.text = format!("SET {kind} $1");
             return true;
         };
-        let is_name = |t: &Token<'_>| matches!(t.kind, Kind::Word | Kind::QuotedIdent) || t.is(".");
+        let is_name =
+            |t: &Token<'_>| matches!(t.kind, TokenKind::Word | TokenKind::QuotedIdent) || t.is(".");
         if !self.tokens[..at].iter().all(is_name) {
             return false;
         }
@@ -131,21 +132,21 @@ impl<'t, 'a> Writer<'t, 'a> {
     fn step(&mut self, at: usize) -> usize {
         let token = self.tokens[at];
         match token.kind {
-            Kind::Word => self.word(at),
-            Kind::QuotedIdent => {
+            TokenKind::Word => self.word(at),
+            TokenKind::QuotedIdent => {
                 // What is cut short stays as it is.
                 let inner = token.text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
                 let plain = inner.filter(|name| is_plain(name) && !is_shown_in_capitals(name));
                 self.output.emit(plain.unwrap_or(token.text), Last::Word { capital: false });
                 at + 1
             }
-            Kind::String | Kind::Parameter => {
+            TokenKind::String | TokenKind::Parameter => {
                 self.output.value(token, false, 1);
                 at + 1
             }
-            Kind::Number => self.number(at),
-            Kind::Punctuation => self.punctuation(at),
-            Kind::Operator => self.operator(at),
+            TokenKind::Number => self.number(at),
+            TokenKind::Punctuation => self.punctuation(at),
+            TokenKind::Operator => self.operator(at),
         }
     }
 
@@ -225,8 +226,8 @@ impl<'t, 'a> Writer<'t, 'a> {
             return false;
         };
         let is_column = match before.kind {
-            Kind::QuotedIdent => true,
-            Kind::Word => !is_shown_in_capitals(&before.text.to_ascii_lowercase()),
+            TokenKind::QuotedIdent => true,
+            TokenKind::Word => !is_shown_in_capitals(&before.text.to_ascii_lowercase()),
             _ => false,
         };
         self.tokens.get(at + 1).is_some_and(|next| next.is("("))
@@ -238,12 +239,12 @@ impl<'t, 'a> Writer<'t, 'a> {
         let close = self.tokens[open..].iter().position(|token| token.is(")")).map(|n| open + n);
         let Some(close) = close else { return open };
         let inside = &self.tokens[open + 1..close];
-        if inside.is_empty() || !inside.iter().all(|t| t.kind == Kind::Number || t.is(",")) {
+        if inside.is_empty() || !inside.iter().all(|t| t.kind == TokenKind::Number || t.is(",")) {
             return open;
         }
         for at in open..=close {
             let token = self.tokens[at];
-            if token.kind == Kind::Number {
+            if token.kind == TokenKind::Number {
                 self.kept.push(token.start);
             }
             let last = match token.text {
@@ -293,12 +294,14 @@ impl<'t, 'a> Writer<'t, 'a> {
     fn constant_at(&self, at: usize) -> Option<(Token<'a>, bool, usize)> {
         let token = *self.tokens.get(at)?;
         match token.kind {
-            Kind::String | Kind::Number | Kind::Parameter => Some((token, false, at + 1)),
-            Kind::Operator if token.text == "-" => {
-                let number = *self.tokens.get(at + 1)?;
-                (number.kind == Kind::Number).then_some((number, true, at + 2))
+            TokenKind::String | TokenKind::Number | TokenKind::Parameter => {
+                Some((token, false, at + 1))
             }
-            Kind::Word if ["null", "true", "false"].iter().any(|w| token.is_word(w)) => {
+            TokenKind::Operator if token.text == "-" => {
+                let number = *self.tokens.get(at + 1)?;
+                (number.kind == TokenKind::Number).then_some((number, true, at + 2))
+            }
+            TokenKind::Word if ["null", "true", "false"].iter().any(|w| token.is_word(w)) => {
                 Some((token, false, at + 1))
             }
             _ => None,
@@ -314,7 +317,7 @@ impl<'t, 'a> Writer<'t, 'a> {
                 t.is(".")
                     || t.is("[")
                     || t.is("]")
-                    || matches!(t.kind, Kind::Word | Kind::QuotedIdent)
+                    || matches!(t.kind, TokenKind::Word | TokenKind::QuotedIdent)
             }) {
                 end += 1;
             }
@@ -391,7 +394,7 @@ impl<'t, 'a> Writer<'t, 'a> {
         // The lexer cannot know that the minus of `a=-1` is a sign; the server's scanner does the
         // same and so does this: `=-` before a number is `=` and a sign.
         let (operator, sign) = match token.text.strip_suffix('-') {
-            Some(rest) if self.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Number) => {
+            Some(rest) if self.tokens.get(at + 1).is_some_and(|t| t.kind == TokenKind::Number) => {
                 (rest, self.output.expects_operand() || !rest.is_empty())
             }
             _ => (token.text, false),

@@ -1,7 +1,7 @@
 //! Writes normalized text: spaces between tokens, and `$n` for literals.
 
-use super::slot::{Slot, Source};
-use crate::sql::lex::lexer::{Kind, Token};
+use super::slot::{Slot, SlotSource};
+use crate::sql::lex::lexer::{Token, TokenKind};
 
 /// What was written last, as far as spacing and meaning depend on it.
 #[derive(Clone, Copy, PartialEq)]
@@ -42,8 +42,8 @@ impl<'a> Output<'a> {
     /// Writes `$n` for a literal or parameter that stood for so many elements.
     pub fn value(&mut self, token: Token<'a>, negative: bool, elements: usize) {
         let source = match token.kind {
-            Kind::Parameter => Source::Parameter(token.text[1..].parse().unwrap_or(0)),
-            _ => Source::Constant { token, negative },
+            TokenKind::Parameter => SlotSource::Parameter(token.text[1..].parse().unwrap_or(0)),
+            _ => SlotSource::Constant { token, negative },
         };
         self.slots.push(Slot { source, elements });
         let number = self.slots.len();

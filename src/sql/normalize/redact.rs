@@ -1,6 +1,6 @@
 //! Takes literals out of texts that the server wrote: plans and error messages.
 
-use crate::sql::lex::lexer::{Kind, tokens};
+use crate::sql::lex::lexer::{TokenKind, tokens};
 
 /// The text with every string and number constant as `$n`; layout is kept.
 ///
@@ -12,7 +12,7 @@ pub fn redact(text: &str) -> String {
         out.push_str(&text[end..token.start]);
         end = token.start + token.text.len();
         match token.kind {
-            Kind::String | Kind::Number => out.push_str("$n"),
+            TokenKind::String | TokenKind::Number => out.push_str("$n"),
             _ => out.push_str(token.text),
         }
     }

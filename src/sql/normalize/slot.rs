@@ -7,13 +7,13 @@ use crate::sql::lex::literal::{unquote, word};
 /// What stood in the place of one `$n`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot<'a> {
-    pub source: Source<'a>,
+    pub source: SlotSource<'a>,
     /// Elements of the list that shrank to this position; 1 for a scalar.
     pub elements: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Source<'a> {
+pub enum SlotSource<'a> {
     /// A literal in the text, or one of the words `TRUE`, `FALSE` and `NULL`.
     Constant { token: Token<'a>, negative: bool },
     /// `$n` in the text as sent, from 1.
@@ -24,11 +24,13 @@ impl Slot<'_> {
     /// The value, with `parameters` as they came with the execution; `None` when it is not known.
     pub fn value(&self, parameters: &[Literal]) -> Option<Literal> {
         match self.source {
-            Source::Parameter(number) => parameters.get(number.checked_sub(1)?).cloned(),
-            Source::Constant { token, negative } => Some(word(token.text).unwrap_or_else(|| {
-                let value = unquote(token.text.as_bytes(), negative);
-                Literal::text(String::from_utf8_lossy(&value))
-            })),
+            SlotSource::Parameter(number) => parameters.get(number.checked_sub(1)?).cloned(),
+            SlotSource::Constant { token, negative } => {
+                Some(word(token.text).unwrap_or_else(|| {
+                    let value = unquote(token.text.as_bytes(), negative);
+                    Literal::text(String::from_utf8_lossy(&value))
+                }))
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer as token;
 
 use super::dialect::help;
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// Longest text that is parsed, bytes. Longer ones are generated, and a parser in front of them is a
 /// risk: chains of operators are read in a loop that the recursion limit does not see, and dropping
@@ -85,8 +85,8 @@ fn read<T>(
 
 fn is_link(token: &Token<'_>) -> bool {
     match token.kind {
-        Kind::Operator => true,
-        Kind::Word => {
+        TokenKind::Operator => true,
+        TokenKind::Word => {
             ["and", "or", "union", "intersect", "except"].iter().any(|word| token.is_word(word))
         }
         _ => false,

@@ -4,7 +4,7 @@ use sqlparser::ast::{AssignmentTarget, Insert, SetExpr, TableObject, Update, Upd
 
 use super::expr_walk::slot_alone;
 use super::resolver::Resolver;
-use super::scope::{Outputs, Relation, Scope, Source, last_name};
+use super::scope::{Outputs, Relation, RelationSource, Scope, last_name};
 
 impl Resolver<'_> {
     pub(super) fn insert(&mut self, insert: &Insert, parent: Option<&Scope<'_>>) -> Outputs {
@@ -69,7 +69,7 @@ impl Resolver<'_> {
         written: &[String],
         assigned: Vec<(String, u16)>,
     ) {
-        if let Some(Relation { source: Source::Scan(scan), .. }) = scope.relations.first() {
+        if let Some(Relation { source: RelationSource::Scan(scan), .. }) = scope.relations.first() {
             self.shape.scans[*scan].target = true;
             self.shape.scans[*scan].written = written.to_vec();
             self.shape.scans[*scan].assigned = assigned;
@@ -78,7 +78,8 @@ impl Resolver<'_> {
 
     /// An `INSERT` without a list of columns fills them in order.
     fn columns_of_target(&self, scope: &Scope<'_>) -> Vec<String> {
-        let Some(Relation { source: Source::Scan(scan), .. }) = scope.relations.first() else {
+        let Some(Relation { source: RelationSource::Scan(scan), .. }) = scope.relations.first()
+        else {
             return Vec::new();
         };
         let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));

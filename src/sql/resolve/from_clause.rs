@@ -9,7 +9,7 @@ use sqlparser::ast::{
 
 use super::expr_walk::conjuncts;
 use super::resolver::Resolver;
-use super::scope::{Origin, Outputs, Relation, Scope, Source, fold, last_name, part};
+use super::scope::{Origin, Outputs, Relation, RelationSource, Scope, fold, last_name, part};
 use crate::model::catalog::{Table, TableKind};
 use crate::model::name::TableName;
 use crate::model::workload::shape::{Join, Key, Lookup, Scan};
@@ -95,11 +95,11 @@ fn leftmost(factor: &TableFactor) -> Option<&ObjectName> {
 /// The scans behind relations, those inside of derived tables as far as their columns come out of them.
 pub(super) fn scans_of(relations: &[Relation]) -> Vec<usize> {
     let of = |relation: &Relation| match &relation.source {
-        Source::Scan(scan) => vec![*scan],
-        Source::Derived(outputs) => {
+        RelationSource::Scan(scan) => vec![*scan],
+        RelationSource::Derived(outputs) => {
             outputs.iter().filter_map(|(_, origin)| Some(origin.as_ref()?.0)).collect()
         }
-        Source::Opaque => Vec::new(),
+        RelationSource::Opaque => Vec::new(),
     };
     relations.iter().flat_map(of).collect()
 }
@@ -160,9 +160,9 @@ impl Resolver<'_> {
                 }
                 let right: Vec<usize> = scope.relations[first_joined..]
                     .iter()
-                    .filter_map(
-                        |r| if let Source::Scan(scan) = r.source { Some(scan) } else { None },
-                    )
+                    .filter_map(|r| {
+                        if let RelationSource::Scan(scan) = r.source { Some(scan) } else { None }
+                    })
                     .collect();
                 for conjunct in conjuncts(condition) {
                     // A condition on the side that an outer join keeps does not filter that side.
@@ -196,12 +196,14 @@ impl Resolver<'_> {
     /// Names of the columns of some relations, as far as the catalog knows them.
     fn columns_of(&self, relations: &[Relation]) -> Vec<String> {
         let of = |relation: &Relation| match &relation.source {
-            Source::Scan(scan) => {
+            RelationSource::Scan(scan) => {
                 let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
                 table.map_or(Vec::new(), |t| t.columns.iter().map(|c| c.name.clone()).collect())
             }
-            Source::Derived(outputs) => outputs.iter().map(|(name, _)| name.clone()).collect(),
-            Source::Opaque => Vec::new(),
+            RelationSource::Derived(outputs) => {
+                outputs.iter().map(|(name, _)| name.clone()).collect()
+            }
+            RelationSource::Opaque => Vec::new(),
         };
         relations.iter().flat_map(of).collect()
     }
@@ -214,9 +216,11 @@ impl Resolver<'_> {
                     relations: vec![Relation {
                         alias: relation.alias.clone(),
                         source: match &relation.source {
-                            Source::Scan(scan) => Source::Scan(*scan),
-                            Source::Derived(outputs) => Source::Derived(outputs.clone()),
-                            Source::Opaque => Source::Opaque,
+                            RelationSource::Scan(scan) => RelationSource::Scan(*scan),
+                            RelationSource::Derived(outputs) => {
+                                RelationSource::Derived(outputs.clone())
+                            }
+                            RelationSource::Opaque => RelationSource::Opaque,
                         },
                     }],
                     ctes: Vec::new(),
@@ -236,7 +240,7 @@ impl Resolver<'_> {
             (None, Some(own)) => (own, left),
             (None, None) => return,
         };
-        let is_scan = |relation: &Relation| matches!(relation.source, Source::Scan(_));
+        let is_scan = |relation: &Relation| matches!(relation.source, RelationSource::Scan(_));
         if !other.iter().all(is_scan) {
             let lookup = Lookup {
                 key: Key::Column(own.1.clone()),
@@ -275,7 +279,7 @@ impl Resolver<'_> {
                     self.subqueries(args, scope);
                     self.shape.reads_function = true;
                     let alias = own.or_else(|| last_name(name)).unwrap_or_default();
-                    scope.relations.push(Relation { alias, source: Source::Opaque });
+                    scope.relations.push(Relation { alias, source: RelationSource::Opaque });
                 } else {
                     self.table(name, own, scope);
                 }
@@ -287,7 +291,7 @@ impl Resolver<'_> {
                     self.query(subquery, scope.parent)
                 };
                 let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
-                scope.relations.push(Relation { alias, source: Source::Derived(outputs) });
+                scope.relations.push(Relation { alias, source: RelationSource::Derived(outputs) });
             }
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 self.from(std::slice::from_ref(table_with_joins), scope);
@@ -296,17 +300,20 @@ impl Resolver<'_> {
                 self.subqueries(args, scope);
                 self.shape.reads_function = true;
                 let alias = own.as_ref().map(|a| fold(&a.name)).or_else(|| last_name(name));
-                scope
-                    .relations
-                    .push(Relation { alias: alias.unwrap_or_default(), source: Source::Opaque });
+                scope.relations.push(Relation {
+                    alias: alias.unwrap_or_default(),
+                    source: RelationSource::Opaque,
+                });
             }
             TableFactor::TableFunction { alias: own, .. }
             | TableFactor::UNNEST { alias: own, .. } => {
                 self.subqueries(factor, scope);
                 let alias = own.as_ref().map(|a| fold(&a.name)).unwrap_or_default();
-                scope.relations.push(Relation { alias, source: Source::Opaque });
+                scope.relations.push(Relation { alias, source: RelationSource::Opaque });
             }
-            _ => scope.relations.push(Relation { alias: String::new(), source: Source::Opaque }),
+            _ => scope
+                .relations
+                .push(Relation { alias: String::new(), source: RelationSource::Opaque }),
         }
     }
 
@@ -340,13 +347,13 @@ impl Resolver<'_> {
         if schema.is_none()
             && let Some(outputs) = scope.cte(table)
         {
-            let source = Source::Derived(outputs.clone());
+            let source = RelationSource::Derived(outputs.clone());
             scope.relations.push(Relation { alias, source });
             return;
         }
         let known = self.catalog.and_then(|catalog| catalog.lookup(schema, table));
         if let Some(outputs) = known.and_then(|view| self.view(view)) {
-            scope.relations.push(Relation { alias, source: Source::Derived(outputs) });
+            scope.relations.push(Relation { alias, source: RelationSource::Derived(outputs) });
             return;
         }
         let name = known.map_or_else(
@@ -356,7 +363,7 @@ impl Resolver<'_> {
         );
         let known = known.is_some_and(|table| table.kind != TableKind::View);
         self.shape.scans.push(Scan { known, ..Scan::of(name) });
-        let source = Source::Scan(self.shape.scans.len() - 1);
+        let source = RelationSource::Scan(self.shape.scans.len() - 1);
         scope.relations.push(Relation { alias, source });
     }
 }

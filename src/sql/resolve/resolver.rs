@@ -11,7 +11,7 @@ use super::aggregate::{aggregates, extreme};
 use super::expr_walk::{conjuncts, functions, names, slots, subqueries};
 use super::from_clause::scans_of;
 use super::predicate::{Conjunct, classify, key};
-use super::scope::{Outputs, Relation, Scope, Source, fold};
+use super::scope::{Outputs, Relation, RelationSource, Scope, fold};
 use crate::model::catalog::Catalog;
 use crate::model::workload::shape::{Operator, Predicate, Scan, Shape, SortKey, StatementKind};
 use crate::sql::lex::lexer::tokens;
@@ -244,7 +244,7 @@ impl Resolver<'_> {
         if !grouped && !matches!(select.distinct, Some(Distinct::Distinct)) {
             self.sort(order_by, &scope, limited);
         }
-        if let ([Relation { source: Source::Scan(scan), .. }], false) =
+        if let ([Relation { source: RelationSource::Scan(scan), .. }], false) =
             (&scope.relations[..], grouped)
         {
             let extreme = extreme(&select.projection);
@@ -253,7 +253,7 @@ impl Resolver<'_> {
         }
         if order_by.is_empty() && limited && !grouped {
             for relation in &scope.relations {
-                if let Source::Scan(scan) = relation.source {
+                if let RelationSource::Scan(scan) = relation.source {
                     self.shape.scans[scan].limited = true;
                 }
             }
@@ -309,7 +309,7 @@ impl Resolver<'_> {
             scope.relations.iter().filter(|r| alias.is_none_or(|alias| r.alias == alias))
         {
             match &relation.source {
-                Source::Scan(scan) => {
+                RelationSource::Scan(scan) => {
                     self.shape.scans[*scan].whole_row |= self.depth == 1;
                     self.read((*scan, "*".to_owned()));
                     let table = self.catalog.and_then(|c| c.table(&self.shape.scans[*scan].table));
@@ -323,8 +323,8 @@ impl Resolver<'_> {
                         None => outputs.push(("*".to_owned(), Some((*scan, "*".to_owned())))),
                     }
                 }
-                Source::Derived(derived) => outputs.extend(derived.iter().cloned()),
-                Source::Opaque => {}
+                RelationSource::Derived(derived) => outputs.extend(derived.iter().cloned()),
+                RelationSource::Opaque => {}
             }
         }
     }

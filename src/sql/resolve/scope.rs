@@ -14,22 +14,22 @@ pub type Outputs = Vec<(String, Option<Origin>)>;
 /// Something that stands in a `FROM` list.
 pub struct Relation {
     pub alias: String,
-    pub source: Source,
+    pub source: RelationSource,
 }
 
 impl Relation {
     /// It has few rows beside a table.
     pub fn is_of_few(&self) -> bool {
         match &self.source {
-            Source::Scan(_) => false,
+            RelationSource::Scan(_) => false,
             // Written-out values, and a recursion inside of itself, give columns that nothing names.
-            Source::Derived(outputs) => outputs.is_empty(),
-            Source::Opaque => true,
+            RelationSource::Derived(outputs) => outputs.is_empty(),
+            RelationSource::Opaque => true,
         }
     }
 }
 
-pub enum Source {
+pub enum RelationSource {
     /// Index into the shape's scans.
     Scan(usize),
     /// A sub-query or a CTE.
@@ -87,9 +87,13 @@ impl<'p> Scope<'p> {
 
     fn qualified(&self, alias: &str, column: &str) -> Option<Origin> {
         match self.relations.iter().find(|relation| relation.alias == alias) {
-            Some(Relation { source: Source::Scan(scan), .. }) => Some((*scan, column.to_owned())),
-            Some(Relation { source: Source::Derived(outputs), .. }) => find_output(outputs, column),
-            Some(Relation { source: Source::Opaque, .. }) => None,
+            Some(Relation { source: RelationSource::Scan(scan), .. }) => {
+                Some((*scan, column.to_owned()))
+            }
+            Some(Relation { source: RelationSource::Derived(outputs), .. }) => {
+                find_output(outputs, column)
+            }
+            Some(Relation { source: RelationSource::Opaque, .. }) => None,
             None => self.parent?.qualified(alias, column),
         }
     }
@@ -99,7 +103,7 @@ impl<'p> Scope<'p> {
         let mut maybe = Vec::new();
         for relation in &self.relations {
             match &relation.source {
-                Source::Scan(scan) => {
+                RelationSource::Scan(scan) => {
                     let table = catalog.and_then(|catalog| catalog.table(&scans[*scan].table));
                     match table {
                         Some(table) if table.column(column).is_some() => {
@@ -109,12 +113,12 @@ impl<'p> Scope<'p> {
                         None => maybe.push(Some((*scan, column.to_owned()))),
                     }
                 }
-                Source::Derived(outputs) => {
+                RelationSource::Derived(outputs) => {
                     if outputs.iter().any(|(name, _)| name == column) {
                         return find_output(outputs, column);
                     }
                 }
-                Source::Opaque => maybe.push(None),
+                RelationSource::Opaque => maybe.push(None),
             }
         }
         match maybe.len() {

@@ -16,7 +16,7 @@ use crate::model::catalog::Table;
 use crate::model::name::TableName;
 use crate::model::workload::shape::{Operator, Shape, StatementKind};
 use crate::sql::lex::identifier::{quote, quote_table};
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 use crate::sql::normalize::normalizer::normalize;
 use crate::sql::parse::parser::parse;
 
@@ -118,7 +118,7 @@ fn two_rows(normalized: &str) -> Option<String> {
     let row = &normalized[start..end];
     let mut second = String::new();
     let mut copied = 0;
-    for token in tokens(row).filter(|token| token.kind == Kind::Parameter) {
+    for token in tokens(row).filter(|token| token.kind == TokenKind::Parameter) {
         second.push_str(&row[copied..token.start]);
         second.push_str(&format!("${}", number(&token)? + most));
         copied = token.start + token.text.len();

@@ -10,14 +10,14 @@ use sqlparser::ast::{
 
 use crate::model::workload::shape::{Operator, Scan, Shape};
 use crate::sql::lex::identifier::{quote, quote_table};
-use crate::sql::lex::lexer::{Kind, tokens};
+use crate::sql::lex::lexer::{TokenKind, tokens};
 use crate::sql::parse::parser::{parse, parse_expression};
 use crate::sql::resolve::expr_walk::conjuncts;
 use crate::sql::resolve::scope::{fold, last_name};
 
 /// Numbers of the parameters of a statement, each once.
 pub(super) fn parameters(normalized: &str) -> Vec<u16> {
-    let all = tokens(normalized).filter(|token| token.kind == Kind::Parameter);
+    let all = tokens(normalized).filter(|token| token.kind == TokenKind::Parameter);
     let mut numbers: Vec<u16> =
         all.filter_map(|token| token.text[1..].parse::<u16>().ok()).collect();
     numbers.sort_unstable();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use sqlparser::ast::{Expr, LimitClause, SelectItem, SetExpr, Statement};
 
 use crate::model::workload::literal::Literal;
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 use crate::sql::parse::parser::parse;
 
 /// The statement with its outermost `LIMIT` and `OFFSET` out of force; `None` when it has neither or
@@ -41,7 +41,7 @@ pub fn without_limit(sql: &str) -> Option<String> {
 /// where one is not among `parameters`.
 pub fn on_its_own(part: &str, parameters: &[Literal]) -> Option<(String, Vec<Literal>)> {
     let (mut text, mut own, mut written) = (String::new(), Vec::new(), 0);
-    for token in tokens(part).filter(|token| token.kind == Kind::Parameter) {
+    for token in tokens(part).filter(|token| token.kind == TokenKind::Parameter) {
         let number: usize = token.text.strip_prefix('$')?.parse().ok()?;
         own.push(parameters.get(number.checked_sub(1)?)?.clone());
         text.push_str(&part[written..token.start]);
@@ -75,7 +75,8 @@ pub fn without_locks(sql: &str) -> String {
 /// under a name (`$1 AS depth`), and what is computed from two constants. `None` where there is none.
 pub fn with_integers(sql: &str) -> Option<String> {
     let all: Vec<Token<'_>> = tokens(sql).collect();
-    let is_parameter = |at: usize| all.get(at).is_some_and(|token| token.kind == Kind::Parameter);
+    let is_parameter =
+        |at: usize| all.get(at).is_some_and(|token| token.kind == TokenKind::Parameter);
     let is_arithmetic = |at: usize| {
         all.get(at).is_some_and(|token| ["+", "-", "*", "/", "%"].iter().any(|op| token.is(op)))
     };

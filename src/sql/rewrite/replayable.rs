@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::sql::lex::lexer::{Kind, Token, tokens};
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 use crate::sql::resolve::resolver::shape;
 
 /// Why a statement is not replayed.
@@ -83,10 +83,10 @@ pub fn functions_if_computing(body: &str) -> Result<Vec<String>, String> {
     for (at, token) in tokens.iter().enumerate() {
         let word = token.text.trim_matches('"').to_lowercase();
         let is_field = at > 0 && tokens[at - 1].is(".");
-        if token.kind == Kind::Word && !is_field && ACTS.contains(&word.as_str()) {
+        if token.kind == TokenKind::Word && !is_field && ACTS.contains(&word.as_str()) {
             return Err(word);
         }
-        let named = matches!(token.kind, Kind::Word | Kind::QuotedIdent);
+        let named = matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent);
         if named && tokens.get(at + 1).is_some_and(|next| next.is("(")) {
             functions.push(word);
         }

@@ -90,7 +90,7 @@ pub fn samples(
 }
 
 /// What one position is filled with.
-enum Source {
+enum ParameterSource {
     /// A value of a row of a scan's table, as SQL.
     Row {
         scan: usize,
@@ -100,7 +100,7 @@ enum Source {
 }
 
 /// Traces every position to a column, or to a page size.
-fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<Source>, String> {
+fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<ParameterSource>, String> {
     (1..=positions)
         .map(|number| {
             let found = shape.scans.iter().enumerate().find_map(|(scan, data)| {
@@ -113,10 +113,10 @@ fn sources(query: &Query, shape: &Shape, positions: usize) -> Result<Vec<Source>
                 let value = filter.map(value_of).or_else(|| {
                     assigned().map(|(column, _)| format!("({})::text", quote(column)))
                 })?;
-                Some(Source::Row { scan, value })
+                Some(ParameterSource::Row { scan, value })
             });
             found
-                .or_else(|| page_position(&query.normalized, number).map(Source::Fixed))
+                .or_else(|| page_position(&query.normalized, number).map(ParameterSource::Fixed))
                 .ok_or_else(|| {
                     format!("no parameters were seen, and ${number} belongs to no column")
                 })
@@ -144,13 +144,16 @@ fn page_position(normalized: &str, number: usize) -> Option<&'static str> {
 fn rows(
     connection: &Connection,
     shape: &Shape,
-    sources: &[Source],
+    sources: &[ParameterSource],
     random: &mut Random,
 ) -> Result<Vec<Vec<Literal>>, String> {
-    let scans: Vec<usize> = sources
-        .iter()
-        .filter_map(|source| if let Source::Row { scan, .. } = source { Some(*scan) } else { None })
-        .collect();
+    let scans: Vec<usize> =
+        sources
+            .iter()
+            .filter_map(|source| {
+                if let ParameterSource::Row { scan, .. } = source { Some(*scan) } else { None }
+            })
+            .collect();
     let mut columns_of: Vec<(usize, Vec<Vec<Literal>>)> = Vec::new();
     for scan in scans {
         if columns_of.iter().any(|(known, _)| *known == scan) {
@@ -159,7 +162,7 @@ fn rows(
         let expressions: Vec<String> = sources
             .iter()
             .filter_map(|source| match source {
-                Source::Row { scan: own, value } if *own == scan => Some(value.clone()),
+                ParameterSource::Row { scan: own, value } if *own == scan => Some(value.clone()),
                 _ => None,
             })
             .collect();
@@ -196,7 +199,7 @@ fn rows(
 
 /// One set of values: for each position the value of its column in row `n` of its table.
 fn assemble(
-    sources: &[Source],
+    sources: &[ParameterSource],
     columns_of: &[(usize, Vec<Vec<Literal>>)],
     n: usize,
 ) -> Vec<Literal> {
@@ -204,8 +207,8 @@ fn assemble(
     sources
         .iter()
         .map(|source| match source {
-            Source::Fixed(value) => Literal::text(*value),
-            Source::Row { scan, .. } => {
+            ParameterSource::Fixed(value) => Literal::text(*value),
+            ParameterSource::Row { scan, .. } => {
                 let at = columns_of.iter().position(|(known, _)| known == scan).unwrap_or(0);
                 let value = columns_of[at].1[n].get(next[at]).cloned().unwrap_or(Literal::NULL);
                 next[at] += 1;

@@ -20,7 +20,7 @@ const CONTROL_OF: usize = 3;
 
 /// One execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
+pub struct ScheduledExecution {
     pub query: usize,
     pub parameters: usize,
     pub arm: ArmName,
@@ -41,7 +41,7 @@ pub fn round(
     executions: &[Range<usize>],
     rare_control: &[bool],
     random: &mut Random,
-) -> Vec<Slot> {
+) -> Vec<ScheduledExecution> {
     let until = |number: usize, all: &Range<usize>| all.start + number * all.len() / rounds;
     let mut pairs: Vec<(usize, usize, bool)> = sets
         .iter()
@@ -60,7 +60,7 @@ pub fn round(
         let mut arms = ARMS;
         random.shuffle(&mut arms);
         let arms = arms.into_iter().filter(|arm| has_control || *arm != ArmName::Control);
-        slots.extend(arms.map(|arm| Slot { query, parameters, arm, turn }));
+        slots.extend(arms.map(|arm| ScheduledExecution { query, parameters, arm, turn }));
     }
     slots
 }

@@ -19,26 +19,26 @@ const MOST_QUERIES: usize = 60;
 const MOST_SETS: usize = 40;
 
 /// What a trial will replay.
-pub struct Plan<'w> {
-    pub queries: Vec<Planned<'w>>,
+pub struct ReplayPlan<'w> {
+    pub queries: Vec<PlannedStatement<'w>>,
     pub left_out: Vec<(Fingerprint, Unreplayed)>,
 }
 
-pub struct Planned<'w> {
+pub struct PlannedStatement<'w> {
     pub query: &'w Query,
-    pub replayed: Replayed,
+    pub replayed: ReplayedStatement,
     pub parameters: String,
 }
 
 /// What the server said of statements, and the parameters found for them: the same for every trial of a
 /// run, so each is asked for once.
 #[derive(Default)]
-pub struct Planner {
+pub struct StatementPlanner {
     guard: Guard,
     prepared: HashMap<Fingerprint, Result<(Vec<Sample>, String), String>>,
 }
 
-impl Planner {
+impl StatementPlanner {
     fn prepare(
         &mut self,
         connection: &Connection,
@@ -59,12 +59,12 @@ impl Planner {
 /// Lists the statements that read any of the tables, longest time first.
 pub fn plan<'w>(
     connection: &Connection,
-    planner: &mut Planner,
+    planner: &mut StatementPlanner,
     workload: &'w Workload,
     tables: &[&TableName],
     random: &mut Random,
-) -> Plan<'w> {
-    let mut plan = Plan { queries: Vec::new(), left_out: Vec::new() };
+) -> ReplayPlan<'w> {
+    let mut plan = ReplayPlan { queries: Vec::new(), left_out: Vec::new() };
     // The workload is in the order of time already.
     for (query, shape) in workload.understood() {
         // The rows that an INSERT adds are not looked for.
@@ -81,9 +81,9 @@ pub fn plan<'w>(
         let prepared = planner.prepare(connection, query, shape, random);
         match prepared {
             Ok((samples, parameters)) => {
-                plan.queries.push(Planned {
+                plan.queries.push(PlannedStatement {
                     query,
-                    replayed: Replayed { samples, limit_ms: None },
+                    replayed: ReplayedStatement { samples, limit_ms: None },
                     parameters,
                 });
             }
@@ -95,7 +95,7 @@ pub fn plan<'w>(
 
 /// One statement to replay, with its parameter sets.
 #[derive(Debug, Clone)]
-pub struct Replayed {
+pub struct ReplayedStatement {
     pub samples: Vec<Sample>,
     /// Time limit of one execution, milliseconds, where it is not that of the session.
     pub limit_ms: Option<u64>,

@@ -1,6 +1,6 @@
 //! Arms to a verdict.
 
-use super::replay::Outcome;
+use super::replay::ReplayedArms;
 use super::work::{WorkChange, work_change};
 use crate::model::trial::{Arm, Evidence, NOTICEABLE_US, QuantileChange, Verdict, WorkPairs};
 use crate::stats::bootstrap::{Change, FEWEST_ROUNDS, quantile_change};
@@ -42,7 +42,7 @@ pub struct Comparison {
 /// of sessions. The band is the wider of [`BAND_PCT`] and what the control differed, so that a machine too busy to
 /// tell says so.
 pub fn compare(
-    outcome: &Outcome,
+    outcome: &ReplayedArms,
     work: &WorkPairs,
     rows_identical: Option<bool>,
     seed: u64,
@@ -62,7 +62,7 @@ const UNKNOWN: QuantileChange = QuantileChange {
     control_interval_pct: (f64::NEG_INFINITY, f64::INFINITY),
 };
 
-fn quantile_of(outcome: &Outcome, quantile: f64, seed: u64) -> Option<QuantileChange> {
+fn quantile_of(outcome: &ReplayedArms, quantile: f64, seed: u64) -> Option<QuantileChange> {
     let change = |arm: &[Vec<f64>]| quantile_change(&outcome.before.rounds, arm, quantile, seed);
     let (after, control) = (change(&outcome.after.rounds)?, change(&outcome.control.rounds)?);
     Some(QuantileChange {
@@ -107,7 +107,7 @@ fn decide(
 
 /// What latencies say.
 struct Clock<'o> {
-    outcome: &'o Outcome,
+    outcome: &'o ReplayedArms,
     executions: usize,
     p50: Option<QuantileChange>,
     p95: Option<QuantileChange>,
@@ -121,7 +121,7 @@ impl Clock<'_> {
     /// On one side every execution was stopped at its limit, and on the other none takes half of that: whatever the
     /// machine does, that is the change.
     fn never_ends(&self) -> Option<Verdict> {
-        let Outcome { before, after, .. } = self.outcome;
+        let ReplayedArms { before, after, .. } = self.outcome;
         let is_apart = |slow: &Arm, quick: &Arm| {
             let longest = quick.rounds.iter().flatten().copied().max_by(f64::total_cmp);
             slow.timed_out == slow.len()
@@ -140,7 +140,7 @@ impl Clock<'_> {
 
     /// Median before less median after, microseconds.
     fn saved_us(&self) -> f64 {
-        let Outcome { before, after, .. } = self.outcome;
+        let ReplayedArms { before, after, .. } = self.outcome;
         before.median_us().unwrap_or(0.0) - after.median_us().unwrap_or(0.0)
     }
 
@@ -196,7 +196,7 @@ impl Clock<'_> {
     /// larger with the change is so by at least as much, and of one that is the same nothing is known. Where some
     /// executions do not come to their end with the change, that others became faster is no improvement.
     fn unless_stopped(&self, verdict: Verdict) -> Verdict {
-        let Outcome { before, after, .. } = self.outcome;
+        let ReplayedArms { before, after, .. } = self.outcome;
         let is_open = match verdict {
             Verdict::Improved => after.timed_out > 0,
             Verdict::Unchanged => before.timed_out + after.timed_out > 0,
@@ -231,7 +231,7 @@ fn interval(change: QuantileChange) -> Change {
     Change { change_pct: change.change_pct, low_pct, high_pct }
 }
 
-impl Outcome {
+impl ReplayedArms {
     /// A quantile with the change as a part of the same without, for each block of sessions.
     fn block_ratios(&self, quantile: f64) -> Vec<f64> {
         let of = |arm: &[Vec<f64>], block: usize| {
@@ -280,7 +280,8 @@ mod tests {
     #[test]
     fn what_was_stopped_is_a_bound_on_one_side_only() {
         let verdict = |before: Arm, after: Arm| {
-            let outcome = Outcome { control: before.clone(), before, after, ..Outcome::default() };
+            let outcome =
+                ReplayedArms { control: before.clone(), before, after, ..ReplayedArms::default() };
             compare(&outcome, &WorkPairs::default(), None, 7).verdict.word()
         };
         assert_eq!(verdict(arm(5, 0.0), arm(0, 100.0)), "improved");
@@ -292,21 +293,25 @@ mod tests {
     }
 
     /// Twelve rounds in three blocks of sessions; `latency_us` is told the round.
-    fn outcome(before: impl Fn(usize) -> f64, after: impl Fn(usize) -> f64) -> Outcome {
+    fn outcome(before: impl Fn(usize) -> f64, after: impl Fn(usize) -> f64) -> ReplayedArms {
         let arm = |latency_us: &dyn Fn(usize) -> f64| Arm {
             rounds: (0..12).map(|round| vec![latency_us(round); 6]).collect(),
             timed_out: 0,
         };
-        Outcome {
+        ReplayedArms {
             before: arm(&before),
             after: arm(&after),
             control: arm(&before),
             blocks: (0..12).map(|round| round / 4).collect(),
-            ..Outcome::default()
+            ..ReplayedArms::default()
         }
     }
 
-    fn judged(outcome: &Outcome, work: [u64; 2], same_nodes: bool) -> (&'static str, Evidence) {
+    fn judged(
+        outcome: &ReplayedArms,
+        work: [u64; 2],
+        same_nodes: bool,
+    ) -> (&'static str, Evidence) {
         let [before, after] = work.map(|blocks| Work { blocks, rows: 0 });
         let work = WorkPairs { pairs: vec![(before, after)], same_nodes };
         let Comparison { verdict, judged_by, .. } = compare(outcome, &work, None, 7);

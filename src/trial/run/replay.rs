@@ -9,10 +9,10 @@ use tokio_postgres::Statement;
 use crate::model::trial::Arm;
 use crate::model::workload::Sample;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::session::execute::Answer;
-use crate::trial::plan::schedule::{ARMS, ArmName, Slot};
-use crate::trial::plan::statements::Replayed;
+use crate::trial::plan::schedule::{ARMS, ArmName, ScheduledExecution};
+use crate::trial::plan::statements::ReplayedStatement;
 
 /// What became of one execution.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Session for Prepared {
         let executed = match self.execute(sample) {
             Ok(answer) if limit_ms.is_none() => return Ok(Executed::Done(answer)),
             Ok(answer) => Executed::Done(answer),
-            Err(error) if error.kind != Kind::Statement => return Err(error),
+            Err(error) if error.kind != PgErrorKind::Statement => return Err(error),
             Err(error) if error.is_timeout() => {
                 Executed::Stopped(started.elapsed().as_secs_f64() * 1e6)
             }
@@ -110,7 +110,7 @@ impl Session for Prepared {
 
 /// What the arms of one statement gave.
 #[derive(Debug, Clone, Default)]
-pub struct Outcome {
+pub struct ReplayedArms {
     pub before: Arm,
     pub after: Arm,
     pub control: Arm,
@@ -150,15 +150,15 @@ impl Sessions<'_> {
 /// When nothing more can be executed.
 pub fn run_round(
     (sessions, block): (&mut Sessions<'_>, usize),
-    queries: &[Replayed],
-    slots: &[Slot],
-    outcomes: &mut [Outcome],
+    queries: &[ReplayedStatement],
+    slots: &[ScheduledExecution],
+    outcomes: &mut [ReplayedArms],
 ) -> Result<(), PgError> {
     let mut latencies: HashMap<(usize, ArmNumber), Vec<f64>> = HashMap::new();
     // The executions of one parameter set stand next to each other, each arm once.
     for together in slots.chunk_by(|a, b| a.turn == b.turn) {
-        let Slot { query, parameters, .. } = together[0];
-        let Replayed { samples, limit_ms } = &queries[query];
+        let ScheduledExecution { query, parameters, .. } = together[0];
+        let ReplayedStatement { samples, limit_ms } = &queries[query];
         let outcome = &mut outcomes[query];
         if outcome.failed.is_some() {
             continue;
@@ -197,7 +197,7 @@ pub fn run_round(
     Ok(())
 }
 
-impl Outcome {
+impl ReplayedArms {
     fn arm(&mut self, arm: ArmName) -> &mut Arm {
         match arm {
             ArmName::Before => &mut self.before,

@@ -4,13 +4,13 @@
 //! planner sees them; the other two go on without, on the same data and the same cache. If anything
 //! dies, the server rolls back, and there is nothing to clean up.
 
-use super::replay::{Executed, Outcome, Prepared, REPLAY_SAVEPOINT, Session};
+use super::replay::{Executed, Prepared, REPLAY_SAVEPOINT, ReplayedArms, Session};
 use crate::model::plan::Plan as ServerPlan;
 use crate::model::trial::{TriedIndex, Unreplayed, Work, WorkPairs};
 use crate::model::workload::Sample;
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::connect::settings::Settings;
 use crate::pg::planner::build_index::build;
 use crate::pg::planner::explain;
@@ -20,7 +20,7 @@ use crate::sql::rewrite::for_replay::without_limit;
 use crate::sql::rewrite::row_order::may_decide;
 use crate::trial::config::{Effort, NewlyBuilt};
 use crate::trial::plan::pace::Pace;
-use crate::trial::plan::statements::{Planned, Replayed};
+use crate::trial::plan::statements::{PlannedStatement, ReplayedStatement};
 
 /// Parameter sets that are explained with what they touch, of a statement whose execution takes less than so many
 /// seconds in all arms together; of one that takes longer, one.
@@ -100,7 +100,7 @@ impl Block {
     /// When the server goes away, or the user interrupts.
     pub fn warm_up(
         &mut self,
-        planned: &[Planned<'_>],
+        planned: &[PlannedStatement<'_>],
         limit_ms: impl Fn(usize) -> u64,
     ) -> Result<(Vec<Pace>, Failed), PgError> {
         let mut paces = Vec::new();
@@ -147,10 +147,10 @@ impl Block {
     /// When the server goes away, or the user interrupts.
     pub fn pick<'w>(
         &mut self,
-        planned: Vec<Planned<'w>>,
+        planned: Vec<PlannedStatement<'w>>,
         most: usize,
         left_out: &mut Vec<(Fingerprint, Unreplayed)>,
-    ) -> Result<Vec<Planned<'w>>, PgError> {
+    ) -> Result<Vec<PlannedStatement<'w>>, PgError> {
         let (mut changed, mut same) = (Vec::new(), Vec::new());
         for candidate in planned {
             let mut differs = false;
@@ -176,7 +176,7 @@ impl Block {
     ///
     /// # Errors
     /// When the server goes away, or the user interrupts.
-    pub fn note_use(&mut self, planned: &[Planned<'_>]) -> Result<(), PgError> {
+    pub fn note_use(&mut self, planned: &[PlannedStatement<'_>]) -> Result<(), PgError> {
         for planned in planned {
             let fingerprint = planned.query.fingerprint;
             for sample in &planned.replayed.samples {
@@ -202,7 +202,7 @@ impl Block {
     /// When the server goes away, or the user interrupts.
     pub fn warm_up_again(
         &mut self,
-        planned: &[Planned<'_>],
+        planned: &[PlannedStatement<'_>],
         seconds: &[f64],
     ) -> Result<(), PgError> {
         for (planned, own_s) in planned.iter().zip(seconds) {
@@ -225,13 +225,17 @@ impl Block {
     /// When the server goes away, or the user interrupts.
     pub fn explain_all(
         &mut self,
-        queries: &[Replayed],
+        queries: &[ReplayedStatement],
         seconds: &[f64],
-    ) -> Result<Vec<Explained>, PgError> {
+    ) -> Result<Vec<ExplainedStatement>, PgError> {
         queries.iter().zip(seconds).map(|(query, own_s)| self.explain(query, *own_s)).collect()
     }
 
-    fn explain(&mut self, query: &Replayed, own_s: f64) -> Result<Explained, PgError> {
+    fn explain(
+        &mut self,
+        query: &ReplayedStatement,
+        own_s: f64,
+    ) -> Result<ExplainedStatement, PgError> {
         let mut changed = Vec::new();
         for sample in &query.samples {
             let before = estimated(&mut self.before, sample)?;
@@ -242,8 +246,10 @@ impl Block {
             EXPLAINED.iter().find(|(less_s, _)| own_s < *less_s).map_or(1, |(_, most)| *most);
         let chosen = representative(&changed, most);
         let same_nodes = !changed.contains(&true);
-        let mut explained =
-            Explained { work: WorkPairs { pairs: Vec::new(), same_nodes }, ..Explained::default() };
+        let mut explained = ExplainedStatement {
+            work: WorkPairs { pairs: Vec::new(), same_nodes },
+            ..ExplainedStatement::default()
+        };
         for at in &chosen {
             // Of one that is stopped before its end, only the plan can be had.
             if query.limit_ms.is_some() {
@@ -275,8 +281,8 @@ impl Block {
     /// When the server goes away, or the user interrupts.
     pub fn rows_identical(
         &mut self,
-        query: &Replayed,
-        outcome: &Outcome,
+        query: &ReplayedStatement,
+        outcome: &ReplayedArms,
     ) -> Result<Option<bool>, PgError> {
         if outcome.unsteady || outcome.compared == 0 {
             return Ok(None);
@@ -314,7 +320,9 @@ pub(crate) fn in_savepoint<T>(
             session.connection.batch("RELEASE SAVEPOINT pgassay")?;
             Ok(Ok(done))
         }
-        Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => Err(error),
+        Err(error) if matches!(error.kind, PgErrorKind::Interrupted | PgErrorKind::Connection) => {
+            Err(error)
+        }
         Err(error) => {
             session.connection.batch("ROLLBACK TO SAVEPOINT pgassay")?;
             Ok(Err(error.to_string()))
@@ -329,7 +337,7 @@ fn estimated(
 ) -> Result<Result<ServerPlan, String>, PgError> {
     match explain::estimated(&session.connection, sample) {
         Ok(plan) => Ok(Ok(plan)),
-        Err(error) if error.kind != Kind::Statement => Err(error),
+        Err(error) if error.kind != PgErrorKind::Statement => Err(error),
         Err(error) => {
             session.go_back()?;
             Ok(Err(error.to_string()))
@@ -384,7 +392,7 @@ pub(crate) fn build_all(
 
 /// Plans of one statement without and with the change, and what executions touched.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Explained {
+pub(super) struct ExplainedStatement {
     pub before: ServerPlan,
     pub after: ServerPlan,
     pub work: WorkPairs,

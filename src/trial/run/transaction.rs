@@ -4,17 +4,17 @@
 use std::ops::Range;
 
 use super::compare::{Comparison, compare, noise_pct};
-use super::replay::{Outcome, Sessions, run_round};
-use super::sessions::{Block, Explained};
+use super::replay::{ReplayedArms, Sessions, run_round};
+use super::sessions::{Block, ExplainedStatement};
 use super::work::{WorkChange, work_change};
 use crate::model::trial::{QueryTrial, Trial, Unreplayed, WorkPairs};
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::stats::random::Random;
-use crate::trial::config::{Effort, NewlyBuilt, Stage};
+use crate::trial::config::{Effort, NewlyBuilt, TrialTarget};
 use crate::trial::plan::pace::{Pace, limits_ms};
 use crate::trial::plan::schedule::round;
-use crate::trial::plan::statements::{Plan, Planned, Replayed};
+use crate::trial::plan::statements::{PlannedStatement, ReplayPlan, ReplayedStatement};
 use crate::trial::plan::time_budget::{
     ENOUGH, FEWEST_ROUNDS, FIRST_ROUNDS, FIRST_STRETCH, Shares, share,
 };
@@ -53,9 +53,9 @@ pub enum Detail {
 /// Only when the user interrupts or the server goes away. Everything else becomes `failed` of the
 /// trial, so that the other recommendations are still tried.
 pub fn try_indexes(
-    stage: Stage<'_>,
+    stage: TrialTarget<'_>,
     changes: &[NewlyBuilt<'_>],
-    plan: Plan<'_>,
+    plan: ReplayPlan<'_>,
     detail: Detail,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Trial, PgError> {
@@ -74,9 +74,9 @@ pub fn try_indexes(
 /// # Errors
 /// As [`try_indexes`].
 pub fn look_at_plans(
-    stage: Stage<'_>,
+    stage: TrialTarget<'_>,
     changes: &[NewlyBuilt<'_>],
-    plan: Plan<'_>,
+    plan: ReplayPlan<'_>,
 ) -> Result<Trial, PgError> {
     let mut trial = empty(changes, plan.left_out);
     let looked =
@@ -106,7 +106,9 @@ fn empty(changes: &[NewlyBuilt<'_>], left_out: Vec<(Fingerprint, Unreplayed)>) -
 /// What goes wrong in one trial is its own affair, unless nothing more can be tried at all.
 fn or_failed(outcome: Result<(), PgError>, mut trial: Trial) -> Result<Trial, PgError> {
     match outcome {
-        Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => Err(error),
+        Err(error) if matches!(error.kind, PgErrorKind::Interrupted | PgErrorKind::Connection) => {
+            Err(error)
+        }
         Err(error) => {
             trial.failed = Some(error.to_string());
             Ok(trial)
@@ -116,13 +118,13 @@ fn or_failed(outcome: Result<(), PgError>, mut trial: Trial) -> Result<Trial, Pg
 }
 
 fn measure(
-    stage: Stage<'_>,
+    stage: TrialTarget<'_>,
     changes: &[NewlyBuilt<'_>],
-    planned: Vec<Planned<'_>>,
+    planned: Vec<PlannedStatement<'_>>,
     (detail, progress): (Detail, &mut dyn FnMut(usize, usize)),
     trial: &mut Trial,
 ) -> Result<(), PgError> {
-    let Stage { settings, consent, mut effort } = stage;
+    let TrialTarget { settings, consent, mut effort } = stage;
     let mut block = Block::open(settings, consent, changes, effort)?;
     trial.builds += 1;
     trial.indexes = block.indexes.clone();
@@ -141,15 +143,15 @@ fn measure(
         trial.failed = Some(why_nothing_is_left(trial));
         return Ok(());
     }
-    let queries: Vec<Replayed> = planned.iter().map(|p| p.replayed.clone()).collect();
+    let queries: Vec<ReplayedStatement> = planned.iter().map(|p| p.replayed.clone()).collect();
     let explained = block.explain_all(&queries, &seconds)?;
     let mut rounds = Rounds {
-        stage: Stage { settings, consent, effort },
+        stage: TrialTarget { settings, consent, effort },
         changes,
         planned: &planned,
         seconds: &seconds,
         sets: queries.iter().map(|query| query.samples.len()).collect(),
-        outcomes: vec![Outcome::default(); queries.len()],
+        outcomes: vec![ReplayedArms::default(); queries.len()],
         random: Random::new(effort.seed),
         block,
         of: shares.rounds,
@@ -174,9 +176,9 @@ fn measure(
 
 /// The verdict on one statement, with what it rests on.
 fn judged(
-    planned: &Planned<'_>,
-    outcome: Outcome,
-    Explained { before, after, work }: Explained,
+    planned: &PlannedStatement<'_>,
+    outcome: ReplayedArms,
+    ExplainedStatement { before, after, work }: ExplainedStatement,
     rows_identical: Option<bool>,
     seed: u64,
 ) -> QueryTrial {
@@ -213,17 +215,17 @@ fn why_nothing_is_left(trial: &Trial) -> String {
 
 /// The rounds of a trial: a few in which what is obvious is decided, then those that the clock needs for the rest.
 struct Rounds<'r> {
-    stage: Stage<'r>,
+    stage: TrialTarget<'r>,
     changes: &'r [NewlyBuilt<'r>],
-    planned: &'r [Planned<'r>],
+    planned: &'r [PlannedStatement<'r>],
     /// What one execution of each statement takes in all arms.
     seconds: &'r [f64],
-    queries: Vec<Replayed>,
+    queries: Vec<ReplayedStatement>,
     /// Parameter sets of each statement.
     sets: Vec<usize>,
     /// Statements that work decides about, while the first rounds run.
     rare_control: Vec<bool>,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<ReplayedArms>,
     random: Random,
     block: Block,
     of: usize,
@@ -234,7 +236,7 @@ impl Rounds<'_> {
     fn hold(
         &mut self,
         (shares, detail): (&Shares, Detail),
-        explained: &[Explained],
+        explained: &[ExplainedStatement],
         trial: &mut Trial,
     ) -> Result<(), PgError> {
         let first: Vec<usize> = shares
@@ -245,7 +247,7 @@ impl Rounds<'_> {
             .collect();
         let ranges: Vec<Range<usize>> = first.iter().map(|until| 0..*until).collect();
         // With fewer executions some round would have no control at all.
-        let is_rare = |(explained, number): (&Explained, &usize)| {
+        let is_rare = |(explained, number): (&ExplainedStatement, &usize)| {
             is_decided_by_work(&explained.work) && *number >= FOR_MEDIAN
         };
         self.rare_control = explained.iter().zip(&first).map(is_rare).collect();
@@ -255,7 +257,7 @@ impl Rounds<'_> {
         }
         self.rare_control.clear();
         trial.rounds = FIRST_ROUNDS as u32;
-        let is_settled = |(outcome, explained): (&Outcome, &Explained)| {
+        let is_settled = |(outcome, explained): (&ReplayedArms, &ExplainedStatement)| {
             outcome.failed.is_some()
                 || compare(outcome, &explained.work, None, self.stage.effort.seed).is_settled
         };
@@ -305,7 +307,7 @@ impl Rounds<'_> {
     /// Fresh sessions and a fresh build. The old transactions end first: their locks would be in the way.
     fn next_block(&mut self) -> Result<(), PgError> {
         self.block.close()?;
-        let Stage { settings, consent, effort } = self.stage;
+        let TrialTarget { settings, consent, effort } = self.stage;
         self.block = Block::open(settings, consent, self.changes, effort)?;
         self.block.warm_up_again(self.planned, self.seconds)
     }
@@ -339,7 +341,7 @@ fn all_failed(block: &Block) -> Option<String> {
 /// Returns how often each of the others is executed, and the time one execution takes in all arms, seconds.
 fn settle(
     block: &mut Block,
-    planned: &mut Vec<Planned<'_>>,
+    planned: &mut Vec<PlannedStatement<'_>>,
     effort: Effort,
     trial: &mut Trial,
 ) -> Result<(Shares, Vec<f64>), PgError> {
@@ -355,7 +357,7 @@ fn settle(
         trial.left_out.push((planned.remove(at).query.fingerprint, why));
     }
     // What may have become slower comes next after the first, so that the time suffices to be sure of it.
-    let mut pairs: Vec<(Planned<'_>, Pace)> = planned.drain(..).zip(paces).collect();
+    let mut pairs: Vec<(PlannedStatement<'_>, Pace)> = planned.drain(..).zip(paces).collect();
     if let Some(others) = pairs.get_mut(1..) {
         others.sort_by_key(|(_, pace)| !pace.is_slower());
     }

@@ -21,7 +21,7 @@ const LEAST_LOSS_US: f64 = 1_000.0;
 const LEAST_BLOCK_US: f64 = 0.5;
 
 /// What was measured of accepted recommendations.
-pub struct Books<'b> {
+pub struct WriteBalance<'b> {
     pub workload: &'b Workload,
     pub accepted: &'b [&'b Recommendation],
     /// The trial that proves a recommendation, by its id.
@@ -29,7 +29,7 @@ pub struct Books<'b> {
     pub writes: &'b WriteTrial,
 }
 
-impl Books<'_> {
+impl WriteBalance<'_> {
     /// The recommendation whose writes lose most beyond what its statements gain; `None` where all are worth what
     /// they cost.
     pub fn worst(&self) -> Option<(&str, Balance)> {
@@ -119,7 +119,7 @@ mod tests {
     use crate::model::index::IndexKey;
     use crate::model::index::{AccessMethod, IndexDef, NewIndex};
     use crate::model::name::TableName;
-    use crate::model::recommendation::Kind;
+    use crate::model::recommendation::RecommendationKind;
     use crate::model::trial::{Arm, fixture};
     use crate::sql;
 
@@ -171,7 +171,11 @@ mod tests {
             let index = Some(NewIndex { name: column.to_owned(), def });
             Recommendation {
                 index,
-                ..Recommendation::proposed(column.to_owned(), Kind::CreateIndex, &table)
+                ..Recommendation::proposed(
+                    column.to_owned(),
+                    RecommendationKind::CreateIndex,
+                    &table,
+                )
             }
         };
         let recommendations = [on("a"), on("b")];
@@ -190,7 +194,7 @@ mod tests {
             failed: None,
         };
         let accepted: Vec<&Recommendation> = recommendations.iter().collect();
-        let books = Books {
+        let books = WriteBalance {
             workload: &workload,
             accepted: &accepted,
             proof: &|_| Some(&set),

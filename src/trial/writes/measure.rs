@@ -11,16 +11,16 @@ use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Scan, StatementKind};
 use crate::model::workload::{Query, Sample};
-use crate::pg::connect::error::{Kind, PgError};
+use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain;
 use crate::pg::planner::explain::Write;
 use crate::pg::session::guard::Guard;
-use crate::pg::session::write_counters::{Written, unique_keys, written};
+use crate::pg::session::write_counters::{WriteCounters, unique_keys, written};
 use crate::sql::lex::identifier::{quote, quote_table};
 use crate::sql::normalize::normalizer::normalize;
 use crate::stats::bootstrap::{Change, quantile_change};
 use crate::stats::random::Random;
-use crate::trial::config::{Case, Effort, NewlyBuilt};
+use crate::trial::config::{Effort, NewlyBuilt, TrialInput};
 use crate::trial::plan::parameters;
 use crate::trial::plan::schedule::{ARMS, ArmName};
 use crate::trial::run::replay::Prepared;
@@ -42,7 +42,7 @@ const BUILD_SHARE: f64 = 0.5;
 
 /// An execution, and what makes room for it where its row is there already.
 #[derive(Clone)]
-struct Execution {
+struct WriteExecution {
     sample: Sample,
     room: Option<Sample>,
 }
@@ -53,7 +53,7 @@ struct Side {
     arm: Arm,
     wal_bytes: Vec<u64>,
     blocks: Vec<u64>,
-    written: Written,
+    written: WriteCounters,
 }
 
 impl Side {
@@ -75,12 +75,12 @@ struct Replayable<'w> {
     query: &'w Query,
     kind: StatementKind,
     target: &'w Scan,
-    executions: Vec<Execution>,
+    executions: Vec<WriteExecution>,
     /// In the order of [`ARMS`].
     sides: [Side; 3],
 }
 
-type LeftOut = Vec<(Fingerprint, String)>;
+type SkippedWrites = Vec<(Fingerprint, String)>;
 
 /// Replays the writes of the tables of `changes` without and with them. `progress` is told the blocks
 /// done and to do.
@@ -88,14 +88,16 @@ type LeftOut = Vec<(Fingerprint, String)>;
 /// # Errors
 /// When the user interrupts or the server goes away. Everything else becomes `failed` of the trial.
 pub fn try_writes(
-    case: &Case<'_>,
+    case: &TrialInput<'_>,
     changes: &[NewlyBuilt<'_>],
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<WriteTrial, PgError> {
     match measure(case, changes, progress) {
-        Err(error) if matches!(error.kind, Kind::Interrupted | Kind::Connection) => Err(error),
+        Err(error) if matches!(error.kind, PgErrorKind::Interrupted | PgErrorKind::Connection) => {
+            Err(error)
+        }
         Err(error) => {
-            let mut trial = summary(&[], 0, LeftOut::new(), case.stage.effort.seed);
+            let mut trial = summary(&[], 0, SkippedWrites::new(), case.stage.effort.seed);
             trial.failed = Some(error.to_string());
             Ok(trial)
         }
@@ -104,13 +106,13 @@ pub fn try_writes(
 }
 
 fn measure(
-    case: &Case<'_>,
+    case: &TrialInput<'_>,
     changes: &[NewlyBuilt<'_>],
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<WriteTrial, PgError> {
     let effort = case.stage.effort;
     let mut random = Random::new(effort.seed);
-    let mut left_out = LeftOut::new();
+    let mut left_out = SkippedWrites::new();
     let planned = plan(case, changes, &mut random, &mut left_out)?;
     let mut session = Prepared::new(connect(case.stage.settings, effort)?);
     session.connection.batch(&begin(effort))?;
@@ -233,10 +235,10 @@ fn limit(session: &Prepared, statement_timeout_ms: u64) -> Result<(), PgError> {
 
 /// The statements that write the tables and may be replayed, with their parameters.
 fn plan<'w>(
-    case: &Case<'w>,
+    case: &TrialInput<'w>,
     changes: &[NewlyBuilt<'_>],
     random: &mut Random,
-    left_out: &mut LeftOut,
+    left_out: &mut SkippedWrites,
 ) -> Result<Vec<Replayable<'w>>, PgError> {
     let mut guard = Guard::new();
     let mut planned = Vec::new();
@@ -257,7 +259,7 @@ fn plan<'w>(
                 };
                 let executions = samples
                     .into_iter()
-                    .map(|sample| Execution { room: room(&sample, target, &keys), sample })
+                    .map(|sample| WriteExecution { room: room(&sample, target, &keys), sample })
                     .collect();
                 let sides = Default::default();
                 planned.push(Replayable { query, kind: shape.kind, target, executions, sides });
@@ -297,7 +299,7 @@ fn room(sample: &Sample, target: &Scan, keys: &[Vec<String>]) -> Option<Sample> 
 fn settle<'w>(
     session: &mut Prepared,
     planned: Vec<Replayable<'w>>,
-    left_out: &mut LeftOut,
+    left_out: &mut SkippedWrites,
 ) -> Result<(Vec<Replayable<'w>>, f64), PgError> {
     let (mut kept, mut seconds) = (Vec::new(), 0.0);
     for mut replayable in planned {
@@ -305,7 +307,7 @@ fn settle<'w>(
         let mut attempts = 0.0;
         let mut why = "writes no row here".to_owned();
         for execution in std::mem::take(&mut replayable.executions) {
-            let mut plain = Execution { room: None, ..execution.clone() };
+            let mut plain = WriteExecution { room: None, ..execution.clone() };
             attempts += 1.0;
             let mut outcome = replayable.attempt(session, &plain)?;
             if outcome.is_err() && execution.room.is_some() {
@@ -329,7 +331,7 @@ fn settle<'w>(
 }
 
 /// Executes once and takes it back.
-fn once(session: &mut Prepared, execution: &Execution) -> Result<Write, PgError> {
+fn once(session: &mut Prepared, execution: &WriteExecution) -> Result<Write, PgError> {
     session.connection.batch("SAVEPOINT pgassay_write")?;
     if let Some(room) = &execution.room {
         session.execute(room)?;
@@ -344,7 +346,7 @@ impl Replayable<'_> {
     fn attempt(
         &self,
         session: &mut Prepared,
-        execution: &Execution,
+        execution: &WriteExecution,
     ) -> Result<Result<i64, String>, PgError> {
         let before = written(&session.connection, &self.target.table)?;
         let outcome = in_savepoint(session, |session| once(session, execution))?;
@@ -392,7 +394,7 @@ impl Replayable<'_> {
 fn summary(
     replayables: &[Replayable<'_>],
     rounds: usize,
-    left_out: LeftOut,
+    left_out: SkippedWrites,
     seed: u64,
 ) -> WriteTrial {
     let total =

@@ -1,12 +1,12 @@
 //! What the accepted indexes cost the writes, and those that are not worth it.
 
-use super::balance::{Balance, Books};
+use super::balance::{Balance, WriteBalance};
 use super::measure::try_writes;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::trial::{Trial, WriteTrial};
 use crate::pg::connect::error::PgError;
-use crate::trial::forecast::Step as ForecastStep;
-use crate::trial::procedure::{MOST_SETS, Procedure, Step, newly_built, unless_stopped};
+use crate::trial::forecast::ForecastStep;
+use crate::trial::procedure::{MOST_SETS, Procedure, TrialStep, newly_built, unless_stopped};
 
 impl Procedure<'_, '_> {
     /// What the accepted ones together cost the writes, where that is asked for: into the trial that proves them.
@@ -25,7 +25,7 @@ impl Procedure<'_, '_> {
             self.begin(ForecastStep::Writes, "replaying the writes");
             let changes = newly_built(recommendations, &accepted);
             let tell = &mut *self.tell;
-            let step = &mut |done, of| tell(Step::Rounds { done, of });
+            let step = &mut |done, of| tell(TrialStep::Rounds { done, of });
             let writes = unless_stopped(try_writes(self.case, &changes, step))?;
             let worst = self.worst(recommendations, &accepted, &writes);
             if let Some((at, balance)) = worst.filter(|_| number < MOST_SETS) {
@@ -57,7 +57,7 @@ impl Procedure<'_, '_> {
         let workload = self.case.workload;
         let all: Vec<&Recommendation> = accepted.iter().map(|at| &recommendations[*at]).collect();
         let proof = |id: &str| self.proof(id);
-        let books = Books { workload, accepted: &all, proof: &proof, writes };
+        let books = WriteBalance { workload, accepted: &all, proof: &proof, writes };
         let (id, balance) = books.worst()?;
         let at = accepted.iter().find(|at| recommendations[**at].id == id)?;
         Some((*at, balance))

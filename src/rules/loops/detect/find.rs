@@ -28,7 +28,7 @@ pub struct Loop {
 
 /// All loops of one statement under one parent.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct StatementLoops {
     /// Number of the query that is repeated.
     pub child: usize,
     pub parent: Option<Parent>,
@@ -55,14 +55,14 @@ pub struct Repeated {
 
 #[derive(Debug, Default)]
 pub struct Loops {
-    pub reads: Vec<Found>,
-    pub writes: Vec<Found>,
+    pub reads: Vec<StatementLoops>,
+    pub writes: Vec<StatementLoops>,
     pub repeated: Vec<Repeated>,
     /// The explicit transactions that the timeline was cut by.
     pub transactions: Transactions,
 }
 
-impl Found {
+impl StatementLoops {
     pub fn executions(&self) -> usize {
         self.loops.iter().map(|l| l.children.len()).sum()
     }
@@ -88,7 +88,7 @@ impl Found {
 
 /// What a statement can be in a loop.
 #[derive(Default)]
-pub(super) struct Part {
+pub(super) struct StatementTraits {
     pub is_read: bool,
     pub is_write: bool,
     /// It writes one row, or those of one key.
@@ -98,10 +98,10 @@ pub(super) struct Part {
     pub yields: bool,
 }
 
-impl Part {
-    fn of(input: Observed<'_>, query: usize) -> Part {
+impl StatementTraits {
+    fn of(input: Observed<'_>, query: usize) -> StatementTraits {
         let Some(shape) = input.workload.shape(query) else {
-            return Part::default();
+            return StatementTraits::default();
         };
         let mut keys = key_slots(shape);
         // A long list is eager loading by parts.
@@ -109,7 +109,7 @@ impl Part {
             let values = input.workload.queries[query].slots.get(usize::from(slot.number) - 1);
             values.and_then(|values| values.mean_elements()).is_none_or(|mean| mean <= 10.0)
         });
-        Part {
+        StatementTraits {
             is_read: shape.kind == StatementKind::Select
                 && !shape.locks_rows
                 && reads_user_tables(shape),
@@ -161,7 +161,9 @@ pub fn find(input: Observed<'_>) -> Loops {
     let (episodes, transactions) = cut(input);
     let mut search = Search {
         input,
-        parts: (0..input.workload.queries.len()).map(|query| Part::of(input, query)).collect(),
+        parts: (0..input.workload.queries.len())
+            .map(|query| StatementTraits::of(input, query))
+            .collect(),
         joins: Joins::new(input),
         links: HashMap::new(),
         transactions,
@@ -179,7 +181,7 @@ pub fn find(input: Observed<'_>) -> Loops {
     let mut loops = search.best(owned);
     for (child, found) in writes {
         if !loops.writes.iter().any(|known| known.child == child) {
-            loops.writes.push(Found { child, parent: None, loops: found });
+            loops.writes.push(StatementLoops { child, parent: None, loops: found });
         }
     }
     loops.transactions = search.transactions;
@@ -226,7 +228,7 @@ impl Owned {
 
 pub(super) struct Search<'a> {
     pub input: Observed<'a>,
-    pub parts: Vec<Part>,
+    pub parts: Vec<StatementTraits>,
     joins: Joins<'a>,
     /// How rows of a parent could give keys to a child, for the pairs that were asked about.
     links: HashMap<(u32, u32), Option<(KeySlot, String)>>,
@@ -293,7 +295,7 @@ impl<'a> Search<'a> {
 
     /// The parent that explains most executions of a child; of two, the one that ran closer to them.
     fn best(&mut self, owned: BTreeMap<(usize, usize), Owned>) -> Loops {
-        let mut best: BTreeMap<usize, (Found, (bool, usize, i64))> = BTreeMap::new();
+        let mut best: BTreeMap<usize, (StatementLoops, (bool, usize, i64))> = BTreeMap::new();
         for ((child, parent), owned) in owned {
             if owned.loops.is_empty() || !owned.is_beyond_chance() {
                 continue;
@@ -322,7 +324,7 @@ impl<'a> Search<'a> {
                 .sum();
             let mean = -(distance / owned.loops.len().max(1) as i64);
             let parent = Some(Parent { query: parent, slot, why, is_guess });
-            let found = Found { child, parent, loops: owned.loops };
+            let found = StatementLoops { child, parent, loops: owned.loops };
             let rank = (!is_guess, found.executions(), mean);
             if best.get(&child).is_none_or(|(_, known)| rank > *known) {
                 best.insert(child, (found, rank));

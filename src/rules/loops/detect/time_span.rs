@@ -8,7 +8,7 @@ use super::find::Loop;
 use crate::model::workload::Workload;
 
 /// When loops ran, and for how long.
-pub struct Span {
+pub struct TimeSpan {
     /// From the end of each parent to the end of its last child, round trips included.
     pub wall_us: i64,
     pub first_at: Option<String>,
@@ -18,8 +18,8 @@ pub struct Span {
     pub worst_executions: usize,
 }
 
-impl Span {
-    pub fn of(workload: &Workload, loops: &[Loop]) -> Span {
+impl TimeSpan {
+    pub fn of(workload: &Workload, loops: &[Loop]) -> TimeSpan {
         const MINUTE_US: i64 = 60_000_000;
         let at_us = |place: u32| workload.timeline.executions[place as usize].at_us;
         let time = |at_us: i64| Timestamp::from_microsecond(at_us).ok().map(|at| at.to_string());
@@ -37,7 +37,7 @@ impl Span {
         }
         // Of minutes with as many, the first.
         let worst = minutes.iter().max_by_key(|(minute, count)| (**count, -**minute));
-        Span {
+        TimeSpan {
             wall_us,
             first_at: first.and_then(time),
             last_at: last.and_then(time),

@@ -2,7 +2,7 @@
 //! plain calls with the expressions as arguments.
 
 use super::{Frame, Helper, Inside, is_name, is_one_of};
-use crate::sql::lex::lexer::{Kind, Token};
+use crate::sql::lex::lexer::{Token, TokenKind};
 
 /// Written with quotes in the text for the parser, so that it sees a function like any other.
 const CALLS: &[&str] = &[
@@ -131,7 +131,7 @@ impl<'a> Helper<'_, 'a> {
         }
         // `NULL ON NULL`, which may have become `$1 ON $2`.
         let is_option = is_one_of(token, OPTIONS) && !self.is_operand_word(token)
-            || (!first && token.kind == Kind::Parameter && self.word(1, "on"));
+            || (!first && token.kind == TokenKind::Parameter && self.word(1, "on"));
         if is_option
             || token.is_word("as")
             || (token.is_word("by") && self.word_of(1, &["ref", "value"]))
@@ -141,7 +141,7 @@ impl<'a> Helper<'_, 'a> {
         }
         if is_one_of(token, FILLERS)
             && first
-            && self.peek(1).is_some_and(|t| t.kind != Kind::Punctuation)
+            && self.peek(1).is_some_and(|t| t.kind != TokenKind::Punctuation)
         {
             return self.instead(1, "");
         }

@@ -1,12 +1,12 @@
 //! Clauses and the items of a `FROM`.
 
 use super::{Frame, Helper, Inside, is_name, is_one_of};
-use crate::sql::lex::lexer::Kind;
+use crate::sql::lex::lexer::TokenKind;
 
 impl Helper<'_, '_> {
     /// Clauses that say nothing about tables, predicates and order are left out.
     pub(super) fn clause(&mut self) -> bool {
-        if self.peek(0).is_none_or(|token| token.kind != Kind::Word) {
+        if self.peek(0).is_none_or(|token| token.kind != TokenKind::Word) {
             return false;
         }
         self.lock()
@@ -118,7 +118,7 @@ impl Helper<'_, '_> {
     /// `USING` with an operator, and `MERGE INTO t USING a JOIN b ON … ON …`: the join goes into parentheses.
     fn merge_source(&mut self) -> bool {
         // `ORDER BY a USING <`
-        if self.word(0, "using") && self.peek(1).is_some_and(|t| t.kind == Kind::Operator) {
+        if self.word(0, "using") && self.peek(1).is_some_and(|t| t.kind == TokenKind::Operator) {
             return self.instead(2, if self.mark(1, ">") { "DESC" } else { "ASC" });
         }
         if !self.word(0, "using") || !self.list[..self.at].iter().any(|t| t.is_word("merge")) {
@@ -186,16 +186,19 @@ impl Helper<'_, '_> {
 
     /// Items of a `FROM`, and what is written in the place of a condition.
     pub(super) fn table(&mut self) -> bool {
-        if self.peek(0).is_none_or(|token| !matches!(token.kind, Kind::Word | Kind::Operator)) {
+        if self
+            .peek(0)
+            .is_none_or(|token| !matches!(token.kind, TokenKind::Word | TokenKind::Operator))
+        {
             return self.columns_without_alias();
         }
         // `FROM ONLY t` would be read as a table called "only".
         let relation = ["from", "update", "join", "into", "using", "table", "merge"];
         if self.word(0, "only")
             && (self.after(&relation) || self.after_mark(","))
-            && self
-                .peek(1)
-                .is_some_and(|t| matches!(t.kind, Kind::Word | Kind::QuotedIdent) || t.is("("))
+            && self.peek(1).is_some_and(|t| {
+                matches!(t.kind, TokenKind::Word | TokenKind::QuotedIdent) || t.is("(")
+            })
         {
             return self.instead(1, "");
         }
@@ -250,7 +253,7 @@ impl Helper<'_, '_> {
                 .before(back + 1)
                 .is_some_and(|t| is_one_of(t, &["from", "join", "update", "into", "only", "table"]))
             && self.peek(1).is_none_or(|next| {
-                matches!(next.kind, Kind::Word | Kind::QuotedIdent)
+                matches!(next.kind, TokenKind::Word | TokenKind::QuotedIdent)
                     || matches!(next.text, "," | ")" | ";")
             })
     }

@@ -9,7 +9,7 @@ pub(crate) mod targets;
 pub(crate) mod values;
 
 use crate::sql::lex::keyword::is_shown_in_capitals;
-use crate::sql::lex::lexer::{Kind, Token};
+use crate::sql::lex::lexer::{Token, TokenKind};
 
 /// The tokens as a text for the parser.
 pub fn help(list: &[Token<'_>]) -> String {
@@ -185,14 +185,17 @@ impl<'t, 'a> Helper<'t, 'a> {
     /// An expression ends before the token at hand, so an operator here stands between two operands.
     fn is_after_operand(&self) -> bool {
         self.before(1).is_some_and(|token| match token.kind {
-            Kind::Word => {
+            TokenKind::Word => {
                 let word = token.text.to_lowercase();
                 !is_shown_in_capitals(&word) || VALUES.contains(&word.as_str())
             }
-            Kind::QuotedIdent | Kind::String | Kind::Number | Kind::Parameter => true,
-            Kind::Punctuation => matches!(token.text, ")" | "]"),
+            TokenKind::QuotedIdent
+            | TokenKind::String
+            | TokenKind::Number
+            | TokenKind::Parameter => true,
+            TokenKind::Punctuation => matches!(token.text, ")" | "]"),
             // `t.* = u.*`
-            Kind::Operator => token.text == "*" && self.before(2).is_some_and(|t| t.is(".")),
+            TokenKind::Operator => token.text == "*" && self.before(2).is_some_and(|t| t.is(".")),
         })
     }
 }
@@ -204,8 +207,8 @@ fn is_one_of(token: Token<'_>, words: &[&str]) -> bool {
 /// A name that needs no quotes, or one with quotes.
 fn is_name(token: Token<'_>) -> bool {
     match token.kind {
-        Kind::QuotedIdent => true,
-        Kind::Word => !is_shown_in_capitals(&token.text.to_lowercase()),
+        TokenKind::QuotedIdent => true,
+        TokenKind::Word => !is_shown_in_capitals(&token.text.to_lowercase()),
         _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Constants with a type in front, operators and suffixes of expressions.
 
 use super::{Helper, is_name};
-use crate::sql::lex::lexer::Kind;
+use crate::sql::lex::lexer::TokenKind;
 
 /// Words in front of a parameter that are no type: `FETCH FIRST $1`, `AT TIME ZONE $1`.
 const NO_TYPE: &[&str] = &[
@@ -19,7 +19,8 @@ impl Helper<'_, '_> {
             return false;
         }
         let Some((name_end, end)) = self.type_at(0) else { return false };
-        let Some(constant) = self.peek(end).filter(|token| token.kind == Kind::Parameter) else {
+        let Some(constant) = self.peek(end).filter(|token| token.kind == TokenKind::Parameter)
+        else {
             return false;
         };
         let is_interval = self.word(0, "interval");
@@ -52,7 +53,7 @@ impl Helper<'_, '_> {
             let close = (end + 1..end + 5).find(|ahead| self.mark(*ahead, ")"))?;
             let size = |ahead: usize| {
                 self.peek(ahead).is_some_and(|token| {
-                    matches!(token.kind, Kind::Number | Kind::Parameter) || token.is(",")
+                    matches!(token.kind, TokenKind::Number | TokenKind::Parameter) || token.is(",")
                 })
             };
             if close == end + 1 || !(end + 1..close).all(size) {
@@ -70,18 +71,18 @@ impl Helper<'_, '_> {
     pub(super) fn operand(&mut self) -> bool {
         let Some(token) = self.peek(0) else { return false };
         match token.kind {
-            Kind::Operator => self.operator(token.text),
-            Kind::Punctuation if token.text == "." => {
+            TokenKind::Operator => self.operator(token.text),
+            TokenKind::Punctuation if token.text == "." => {
                 // (f(x)).*: every column of a composite value.
                 self.mark(1, "*") && self.after_mark(")") && self.instead(2, "")
             }
-            Kind::QuotedIdent => {
+            TokenKind::QuotedIdent => {
                 // U&"…"
                 token.text.starts_with(['u', 'U']) && self.instead(1, &token.text[2..])
             }
-            Kind::Word => self.suffix(),
+            TokenKind::Word => self.suffix(),
             // EXTRACT($1 FROM x): which field does not matter here.
-            Kind::Parameter => {
+            TokenKind::Parameter => {
                 self.word(1, "from")
                     && self.after_mark("(")
                     && self.before(2).is_some_and(|token| token.is_word("extract"))
@@ -135,7 +136,7 @@ impl Helper<'_, '_> {
         if self.word_of(0, &["symmetric", "asymmetric"]) && self.after(&["between"]) {
             return self.instead(1, "");
         }
-        if self.word(0, "uescape") && self.peek(1).is_some_and(|t| t.kind != Kind::Operator) {
+        if self.word(0, "uescape") && self.peek(1).is_some_and(|t| t.kind != TokenKind::Operator) {
             return self.instead(2, "");
         }
         // TRIM(BOTH FROM x)
@@ -175,7 +176,7 @@ impl Helper<'_, '_> {
         while self.before(back).is_some_and(|token| {
             is_name(token)
                 || matches!(token.text, "." | "[" | "]" | "(" | ")")
-                || token.kind == Kind::Number
+                || token.kind == TokenKind::Number
         }) {
             back += 1;
         }
