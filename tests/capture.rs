@@ -144,7 +144,7 @@ fn a_capture_gives_the_workload_of_its_log() {
                 .timeline
                 .executions
                 .iter()
-                .map(|e| (e.at_us, e.query, e.duration_us, e.session, e.lane, e.group))
+                .map(|e| (e.at_us, e.query, e.duration_us, e.session, e.role_key, e.group))
                 .collect();
             (queries, executions, workload.window, workload.coverage.statements)
         };

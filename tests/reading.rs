@@ -58,7 +58,7 @@ fn everything(workload: &Workload) -> String {
             execution.query,
             execution.duration_us,
             execution.session,
-            execution.lane,
+            execution.role_key,
             execution.group
         );
     }

@@ -227,7 +227,7 @@ impl Instance {
                 is_rebuild: false,
                 upkeep: self.upkeep[at],
                 net_upkeep: self.upkeep[at],
-                unseen: 0.0,
+                unseen_writes: 0.0,
                 statements: (0..STATEMENTS).collect(),
                 beside: Vec::new(),
                 rivals: self.rivals[at].clone(),

@@ -193,7 +193,7 @@ fn merit(
     let mut all: Vec<(usize, f64, f64)> = Vec::new();
     for query in used_by {
         // What the planner was not shown beside the others has a figure for itself alone.
-        let beside = !costs.has_look(query, at);
+        let beside = !costs.has_model(query, at);
         let without = if beside { costs.plain_cost(query, &others) } else { None };
         let before = without.or_else(|| costs.plain_cost(query, &[])).unwrap_or(0.0);
         let after = costs.plain_cost(query, chosen).unwrap_or(before);

@@ -19,14 +19,14 @@ pub fn again(table: &Table, index: &Index) -> Vec<String> {
 
 /// The statements that make again what an index of this plan on the whole table would take in, and what would go with
 /// it.
-pub fn taken_again(table: &Table, def: &IndexDef) -> Vec<String> {
-    let taken = taken_in(table, def).into_iter();
+pub fn recreate_attached(table: &Table, def: &IndexDef) -> Vec<String> {
+    let taken = attached_parts(table, def).into_iter();
     taken.flat_map(|part| of_part(&table.part_indexes, part)).collect()
 }
 
 /// Indexes of partitions that the server would make part of an index of this plan on the whole table, instead of
 /// building another: it asks for the same keys, in whichever directions (`CompareIndexInfo`).
-pub fn taken_in<'t>(table: &'t Table, def: &IndexDef) -> Vec<&'t PartIndex> {
+pub fn attached_parts<'t>(table: &'t Table, def: &IndexDef) -> Vec<&'t PartIndex> {
     let parts = table.part_indexes.iter();
     parts.filter(|part| part.above.is_none() && is_alike(&part.index, def)).collect()
 }

@@ -291,7 +291,7 @@ fn hash_bytes(rows: f64) -> f64 {
 fn gist_row_bytes(table: &Table, key: &IndexKey) -> f64 {
     let column = table.column(&key.expression);
     let width = key_width(table, key);
-    let (kept, room) = match column.map(|column| column.type_name.as_str()) {
+    let (kept, headroom) = match column.map(|column| column.type_name.as_str()) {
         // A box.
         Some("point") => (32.0, 1.5),
         Some("inet" | "cidr") => (width, 1.45),
@@ -299,7 +299,7 @@ fn gist_row_bytes(table: &Table, key: &IndexKey) -> f64 {
         _ if key.operator_class.is_some() => (3.0 * (width + 1.0) + 5.0, 1.8),
         _ => (width, 1.8),
     };
-    (align(TUPLE_HEADER + kept, 8.0) + LINE_POINTER) * room
+    (align(TUPLE_HEADER + kept, 8.0) + LINE_POINTER) * headroom
 }
 
 /// Rows of one partition share nothing with those of another, as if what tells them apart were a key.

@@ -26,7 +26,7 @@ use crate::report::words::{count, plural};
 #[derive(Clone, Copy)]
 pub struct Building<'w> {
     pub writable: &'w Writable,
-    pub room: BuildBudget,
+    pub budget: BuildBudget,
 }
 
 /// What is recommended, and why some statements get nothing.
@@ -127,7 +127,7 @@ fn with_server(
     let connection = &live.connection;
     let typicals = Representatives::default();
     let mut builds = building.map(|building| {
-        RolledBackBuild::new(connection, &typicals, building.writable, building.room)
+        RolledBackBuild::new(connection, &typicals, building.writable, building.budget)
     });
     let build = builds.as_mut().map(|builds| builds as &mut dyn IndexBuilder);
     let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn IndexBuilder>| {

@@ -11,19 +11,19 @@ use super::collect::roles;
 use super::message::auto_explain;
 use super::message::database::Database;
 use super::message::execute::is_execute;
-use super::message::log_text::{LogText, LoggedExecution, said};
+use super::message::log_text::{LogText, LoggedExecution, log_text};
 use super::message::record::{LogRecord, Message, Severity};
 
 /// Joins the messages of one piece of a log to events and hands them to a collector.
 pub struct Assembler<'c> {
     collector: &'c mut Collector,
-    stretch: ChunkEnds,
+    chunk: ChunkEnds,
     /// Number of the piece, in the upper bits of the order of its events.
     piece: u64,
     events: u64,
     /// Hash and lane of the session that spoke last.
     last: Option<(Box<[u8]>, u64)>,
-    lane: Lane,
+    role_key: Lane,
 }
 
 /// The lane of the last message: most messages come in runs.
@@ -42,11 +42,11 @@ impl<'c> Assembler<'c> {
     pub fn new(collector: &'c mut Collector, piece: u64) -> Self {
         Assembler {
             collector,
-            stretch: ChunkEnds::default(),
+            chunk: ChunkEnds::default(),
             piece,
             events: 0,
             last: None,
-            lane: Lane::default(),
+            role_key: Lane::default(),
         }
     }
 
@@ -56,7 +56,7 @@ impl<'c> Assembler<'c> {
 
     /// What the piece leaves open.
     pub fn finish(self) -> ChunkEnds {
-        self.stretch
+        self.chunk
     }
 
     pub fn message(&mut self, message: &Message<'_>) {
@@ -67,14 +67,14 @@ impl<'c> Assembler<'c> {
         match message.severity {
             Severity::Log => self.log(message),
             Severity::Detail => {
-                self.stretch.note(message.at_us, 0);
+                self.chunk.note(message.at_us, 0);
                 let session = self.session(message.session);
                 self.take(session, LooseEnd::Detail(message.text.into()));
             }
             Severity::Error => {
-                self.stretch.note(message.at_us, 0);
+                self.chunk.note(message.at_us, 0);
                 let session = self.session(message.session);
-                if !self.stretch.settled.contains(&session) {
+                if !self.chunk.settled.contains(&session) {
                     self.take(session, LooseEnd::Failed);
                 }
             }
@@ -83,10 +83,10 @@ impl<'c> Assembler<'c> {
     }
 
     fn log(&mut self, message: &Message<'_>) {
-        let said = said(without_sqlstate(message.text));
-        self.stretch.note(message.at_us, said.duration_us());
-        self.stretch.has_parts |= matches!(said, LogText::Prepared { .. } | LogText::Took { .. });
-        match said {
+        let log_text = log_text(without_sqlstate(message.text));
+        self.chunk.note(message.at_us, log_text.duration_us());
+        self.chunk.has_parts |= matches!(log_text, LogText::Prepared { .. } | LogText::Took { .. });
+        match log_text {
             LogText::LoggedExecution(executed) => self.executed(message, &executed),
             LogText::Prepared { duration_us } => {
                 let session = self.session(message.session);
@@ -99,7 +99,7 @@ impl<'c> Assembler<'c> {
             }
             LogText::Plan { duration_us, text } => match auto_explain::read(text) {
                 Some(explained) => {
-                    let Lane { of, hash, .. } = *self.lane(message);
+                    let Lane { of, hash, .. } = *self.role_key(message);
                     self.collector.planned(&explained, duration_us, (of, hash));
                 }
                 None => self.collector.skip_at(
@@ -115,11 +115,11 @@ impl<'c> Assembler<'c> {
 
     fn executed(&mut self, message: &Message<'_>, executed: &LoggedExecution<'_>) {
         let session = self.session(message.session);
-        let Lane { hash: lane, of: database, .. } = *self.lane(message);
+        let Lane { hash: role_key, of: database, .. } = *self.role_key(message);
         let event = LogRecord {
             at_us: message.at_us,
             session,
-            lane,
+            role_key,
             database,
             transaction: message.transaction,
             text: executed.text,
@@ -137,7 +137,7 @@ impl<'c> Assembler<'c> {
             && (message.is_whole || !message.detail.is_empty() || !has_detail);
         let collector = &mut *self.collector;
         let mut count = |event: &LogRecord<'_>| collector.event(event);
-        if complete && self.stretch.passes(session, executed.is_extended, &mut count, &event) {
+        if complete && self.chunk.passes(session, executed.is_extended, &mut count, &event) {
             return;
         }
         let waiting = PendingExecution::of(&event, executed.is_extended, complete);
@@ -145,8 +145,8 @@ impl<'c> Assembler<'c> {
     }
 
     fn take(&mut self, session: u64, item: LooseEnd) {
-        let Assembler { stretch, collector, .. } = self;
-        stretch.take(session, item, &mut |event| collector.event(event));
+        let Assembler { chunk, collector, .. } = self;
+        chunk.take(session, item, &mut |event| collector.event(event));
     }
 
     fn session(&mut self, name: &[u8]) -> u64 {
@@ -160,16 +160,16 @@ impl<'c> Assembler<'c> {
         }
     }
 
-    fn lane(&mut self, message: &Message<'_>) -> &Lane {
-        let lane = &mut self.lane;
-        if lane.database != message.database || lane.user != message.user {
-            lane.database = message.database.to_vec();
-            lane.user = message.user.to_vec();
-            lane.hash = roles::lane(&lane.database, &lane.user);
-            lane.of = self.collector.databases.add(message.database);
-            self.collector.users.add(lane.hash, message.user);
+    fn role_key(&mut self, message: &Message<'_>) -> &Lane {
+        let role_key = &mut self.role_key;
+        if role_key.database != message.database || role_key.user != message.user {
+            role_key.database = message.database.to_vec();
+            role_key.user = message.user.to_vec();
+            role_key.hash = roles::role_key(&role_key.database, &role_key.user);
+            role_key.of = self.collector.databases.add(message.database);
+            self.collector.users.add(role_key.hash, message.user);
         }
-        lane
+        role_key
     }
 }
 

@@ -72,8 +72,8 @@ struct StoredStatement {
     planned: Vec<(u64, u64)>,
     planned_us: u128,
     plan: Option<(u64, String)>,
-    #[serde(default)]
-    lanes: Vec<u32>,
+    #[serde(default, rename = "lanes")]
+    role_keys: Vec<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,7 +121,7 @@ fn store(statement: &Statement) -> StoredStatement {
         planned,
         planned_us,
         plan: statement.plan.as_ref().map(|plan| (plan.duration_us, plan.text.clone())),
-        lanes: statement.lanes.each().to_vec(),
+        role_keys: statement.role_keys.each().to_vec(),
     }
 }
 
@@ -146,7 +146,7 @@ fn restore(stored: StoredStatement) -> Statement {
     statement.slots = stored.slots.into_iter().map(values).collect();
     statement.planned = Durations::from_counts(&stored.planned, stored.planned_us);
     statement.plan = stored.plan.map(|(duration_us, text)| ObservedPlan { duration_us, text });
-    stored.lanes.into_iter().for_each(|lane| statement.lanes.note(lane));
+    stored.role_keys.into_iter().for_each(|role_key| statement.role_keys.note(role_key));
     statement
 }
 
@@ -193,7 +193,11 @@ pub fn write(collector: &mut Collector) -> std::io::Result<Vec<u8>> {
         statements_seen: parts.coverage.statements,
         window: parts.window,
         databases: parts.databases.into_iter().map(str::to_owned).collect(),
-        users: parts.users.into_iter().map(|(lane, name)| (lane, name.to_owned())).collect(),
+        users: parts
+            .users
+            .into_iter()
+            .map(|(role_key, name)| (role_key, name.to_owned()))
+            .collect(),
         skipped: {
             let skipped = parts.coverage.skipped.iter();
             let mut skipped: Vec<_> = skipped.map(|s| (s.reason.clone(), s.count)).collect();
@@ -206,7 +210,7 @@ pub fn write(collector: &mut Collector) -> std::io::Result<Vec<u8>> {
             .iter()
             .map(|e| {
                 let query = position[e.query as usize];
-                (e.at_us, e.duration_us, query, e.lane, e.session, e.group.0, slots(e))
+                (e.at_us, e.duration_us, query, e.role_key, e.session, e.group.0, slots(e))
             })
             .collect(),
         executions_seen: parts.executions_seen,
@@ -259,7 +263,7 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
     }
     let mut other = collector.fork();
     file.databases.iter().for_each(|name| _ = other.databases.add(name.as_bytes()));
-    file.users.iter().for_each(|(lane, name)| other.users.add(*lane, name.as_bytes()));
+    file.users.iter().for_each(|(role_key, name)| other.users.add(*role_key, name.as_bytes()));
     // Of executions of one time, those at the end of a part come before those of the next part,
     // which may have been read already.
     let window = file.span;
@@ -272,13 +276,13 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
         other.adopt(restore(statement));
     }
     for (order, stored) in file.executions.into_iter().enumerate() {
-        let (at_us, duration_us, query, lane, session, group, slots) = stored;
+        let (at_us, duration_us, query, role_key, session, group, slots) = stored;
         let execution = Execution {
             at_us,
             order: ordered(at_us, (order as u64 + 1) << GAP_BITS),
             duration_us,
             query,
-            lane,
+            role_key,
             session,
             group: Group(group),
             slots_start: 0,

@@ -147,15 +147,15 @@ struct Joined<'c> {
 }
 
 impl Joined<'_> {
-    fn add(&mut self, piece: u64, stretch: ChunkEnds, lines: u64) {
-        self.waiting.insert(piece, stretch);
+    fn add(&mut self, piece: u64, chunk: ChunkEnds, lines: u64) {
+        self.waiting.insert(piece, chunk);
         let place = piece as usize;
         if self.lines.len() <= place {
             self.lines.resize(place + 1, 0);
         }
         self.lines[place] = lines;
-        while let Some(stretch) = self.waiting.remove(&self.next) {
-            self.whole.join(stretch, &mut |event| self.collector.event(event));
+        while let Some(chunk) = self.waiting.remove(&self.next) {
+            self.whole.join(chunk, &mut |event| self.collector.event(event));
             self.next += 1;
         }
     }
@@ -188,15 +188,15 @@ fn read_log(
             part.piece(piece);
             let mut assembler = Assembler::new(&mut part, piece);
             let lines = framer.block(&block, &mut assembler, &mut scratch);
-            let stretch = assembler.finish();
-            lock(&joined).add(piece, stretch, lines);
+            let chunk = assembler.finish();
+            lock(&joined).add(piece, chunk, lines);
         }
         if framer.is_sequential() {
             let piece = lock(&joined).next;
             let mut assembler = Assembler::new(&mut part, piece);
             framer.finish(&mut assembler, &mut scratch);
-            let stretch = assembler.finish();
-            lock(&joined).add(piece, stretch, 0);
+            let chunk = assembler.finish();
+            lock(&joined).add(piece, chunk, 0);
         }
         part
     };

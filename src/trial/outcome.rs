@@ -52,16 +52,16 @@ fn undecided(why: impl Into<String>) -> Decision {
 
 /// What the trial of one recommendation alone says of it. `is_used_in_set` tells that some statement uses it
 /// beside the others, as those of `a = 1 OR b = 2` are used together or not at all.
-pub fn alone(trial: &Trial, matter: TrialSubject<'_>, is_used_in_set: bool) -> Decision {
+pub fn alone(trial: &Trial, subject: TrialSubject<'_>, is_used_in_set: bool) -> Decision {
     if let Some(why) = &trial.failed {
         return undecided(format!("the trial could not be held: {why}"));
     }
-    if let Some(fate) = unused(trial, matter, "no statement used it") {
-        return if is_used_in_set { undecided("alone no statement used it") } else { fate };
+    if let Some(decision) = unused(trial, subject, "no statement used it") {
+        return if is_used_in_set { undecided("alone no statement used it") } else { decision };
     }
-    let touched = touched(trial, &matter.recommendation.id);
-    if let Some(fate) = harm(&touched, matter).or_else(|| may_harm(trial, matter)) {
-        return fate;
+    let touched = touched(trial, &subject.recommendation.id);
+    if let Some(decision) = harm(&touched, subject).or_else(|| may_harm(trial, subject)) {
+        return decision;
     }
     if let Some(improved) = touched.iter().find(|query| query.is_improved()) {
         let slower = touched.iter().find(|query| query.verdict == Verdict::Regressed);
@@ -73,7 +73,7 @@ pub fn alone(trial: &Trial, matter: TrialSubject<'_>, is_used_in_set: bool) -> D
         });
         return (State::Accepted, note);
     }
-    let users = trial.index_of(&matter.recommendation.id).map(|index| &index.used_by);
+    let users = trial.index_of(&subject.recommendation.id).map(|index| &index.used_by);
     let replayed = |user: &Fingerprint| trial.query(*user).is_some();
     if users.is_some_and(|users| !users.iter().any(replayed)) {
         return undecided(
@@ -100,10 +100,10 @@ fn touched<'t>(trial: &'t Trial, id: &str) -> Vec<&'t QueryTrial> {
 
 /// Nothing speaks against it but that some statement became slower by it alone, where the planner had nothing
 /// better: beside others it may take another way. Comes with that statement.
-pub fn slower_alone(trial: &Trial, matter: TrialSubject<'_>) -> Option<Fingerprint> {
-    let touched = touched(trial, &matter.recommendation.id);
+pub fn slower_alone(trial: &Trial, subject: TrialSubject<'_>) -> Option<Fingerprint> {
+    let touched = touched(trial, &subject.recommendation.id);
     let same_rows = touched.iter().all(|query| query.rows_identical != Some(false));
-    let is_slow = trial.failed.is_none() && same_rows && harm(&touched, matter).is_some();
+    let is_slow = trial.failed.is_none() && same_rows && harm(&touched, subject).is_some();
     let slower = touched.iter().find(|query| query.verdict == Verdict::Regressed);
     slower.filter(|_| is_slow).map(|query| query.fingerprint)
 }
@@ -127,26 +127,26 @@ pub fn improves_set(with: &Trial, without: Option<&Trial>, id: &str) -> Option<F
 }
 
 /// What the trial of a set says of one recommendation in it: `None` where nothing speaks against it.
-pub fn in_set(trial: &Trial, matter: TrialSubject<'_>) -> Option<Decision> {
-    let index = trial.index_of(&matter.recommendation.id)?;
+pub fn in_set(trial: &Trial, subject: TrialSubject<'_>) -> Option<Decision> {
+    let index = trial.index_of(&subject.recommendation.id)?;
     if let Some(why) = &index.failed {
         return Some(undecided(format!("the trial could not be held: {why}")));
     }
     if trial.failed.is_some() {
         return None;
     }
-    if let Some(fate) = unused(trial, matter, "beside the others no statement uses it") {
-        return Some(fate);
+    if let Some(decision) = unused(trial, subject, "beside the others no statement uses it") {
+        return Some(decision);
     }
     let using: Vec<&QueryTrial> =
         trial.queries.iter().filter(|query| index.used_by.contains(&query.fingerprint)).collect();
-    harm(&using, matter).or_else(|| may_harm(trial, matter))
+    harm(&using, subject).or_else(|| may_harm(trial, subject))
 }
 
 /// No statement uses it, in the words `why`; not so sure where some could not even be planned.
-fn unused(trial: &Trial, matter: TrialSubject<'_>, why: &str) -> Option<Decision> {
-    trial.index_of(&matter.recommendation.id)?.used_by.is_empty().then(|| {
-        match matter.unseen(trial) {
+fn unused(trial: &Trial, subject: TrialSubject<'_>, why: &str) -> Option<Decision> {
+    trial.index_of(&subject.recommendation.id)?.used_by.is_empty().then(|| {
+        match subject.unseen(trial) {
             0 => rejected(why),
             unseen => undecided(format!(
                 "{why}, of those that could be replayed; {unseen} that read the table could not"
@@ -156,8 +156,8 @@ fn unused(trial: &Trial, matter: TrialSubject<'_>, why: &str) -> Option<Decision
 }
 
 /// A statement that uses it took a multiple of its time when it was executed once, and there was no time to be sure.
-fn may_harm(trial: &Trial, matter: TrialSubject<'_>) -> Option<Decision> {
-    let used_by = &trial.index_of(&matter.recommendation.id)?.used_by;
+fn may_harm(trial: &Trial, subject: TrialSubject<'_>) -> Option<Decision> {
+    let used_by = &trial.index_of(&subject.recommendation.id)?.used_by;
     let slower = |(fingerprint, why): &&(Fingerprint, Unreplayed)| {
         *why == Unreplayed::SlowerOnce && used_by.contains(fingerprint)
     };
@@ -169,14 +169,14 @@ fn may_harm(trial: &Trial, matter: TrialSubject<'_>) -> Option<Decision> {
 
 /// Other rows, or more time lost than a little of what is gained. How much is lost is not known of what was stopped
 /// before its end.
-fn harm(queries: &[&QueryTrial], matter: TrialSubject<'_>) -> Option<Decision> {
+fn harm(queries: &[&QueryTrial], subject: TrialSubject<'_>) -> Option<Decision> {
     if queries.iter().any(|query| query.rows_identical == Some(false)) {
         return Some(rejected("a statement returned other rows with it"));
     }
     let regressed = queries.iter().find(|query| query.verdict == Verdict::Regressed)?;
     let (mut gained_us, mut lost_us) = (0.0, 0.0);
     for query in queries {
-        let (time_us, change) = (matter.time_us(query.fingerprint), change(query));
+        let (time_us, change) = (subject.time_us(query.fingerprint), change(query));
         match query.verdict {
             Verdict::Improved => gained_us -= time_us * change.min(0.0),
             Verdict::Regressed => lost_us += time_us * change.max(0.0),
@@ -216,12 +216,12 @@ mod tests {
         let recommendation =
             Recommendation::proposed("first".to_owned(), RecommendationKind::CreateIndex, &table);
         let workload = Workload::default();
-        let matter = TrialSubject { workload: &workload, recommendation: &recommendation };
+        let subject = TrialSubject { workload: &workload, recommendation: &recommendation };
         for change_pct in [-90.0, 90.0] {
             let mut trial = tried(&["first"], change_pct);
             trial.indexes[0].used_by.clear();
             trial.queries[0].work.same_nodes = true;
-            let (state, why) = alone(&trial, matter, false);
+            let (state, why) = alone(&trial, subject, false);
             assert_eq!((state, why.as_deref()), (State::Rejected, Some("no statement used it")));
         }
     }
@@ -253,15 +253,15 @@ mod tests {
         let recommendation =
             Recommendation::proposed("first".to_owned(), RecommendationKind::CreateIndex, &games);
         let workload = Workload::default();
-        let matter = TrialSubject { workload: &workload, recommendation: &recommendation };
+        let subject = TrialSubject { workload: &workload, recommendation: &recommendation };
         let mut trial = tried(&["first"], -90.0);
-        assert_eq!(alone(&trial, matter, true).0, State::Accepted);
+        assert_eq!(alone(&trial, subject, true).0, State::Accepted);
         let other = Fingerprint(2);
         trial.left_out.push((other, Unreplayed::SlowerOnce));
-        assert_eq!(alone(&trial, matter, true).0, State::Accepted, "it is not of this index");
+        assert_eq!(alone(&trial, subject, true).0, State::Accepted, "it is not of this index");
         trial.indexes[0].used_by.push(other);
-        assert_eq!(alone(&trial, matter, true).0, State::Undecided);
-        assert!(in_set(&trial, matter).is_some());
+        assert_eq!(alone(&trial, subject, true).0, State::Undecided);
+        assert!(in_set(&trial, subject).is_some());
         // What was stopped with it loses more than is known.
         let mut endless = tried(&["first"], 1_900.0).queries.remove(0);
         endless.fingerprint = other;
@@ -269,6 +269,6 @@ mod tests {
         endless.after.timed_out = 8;
         trial.left_out.clear();
         trial.queries.push(endless);
-        assert_eq!(alone(&trial, matter, true).0, State::Rejected);
+        assert_eq!(alone(&trial, subject, true).0, State::Rejected);
     }
 }

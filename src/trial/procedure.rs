@@ -163,14 +163,14 @@ impl<'c> Procedure<'c, '_> {
                 state => (state, recommendation.why.clone()),
             };
             let open = |why: &str| (State::Undecided, Some(why.to_owned()));
-            let fate = match (state, why) {
+            let decision = match (state, why) {
                 (State::Accepted, _) if !self.is_settled => {
                     open("the trials were stopped before it was tried together with the others")
                 }
                 (State::Undecided, None) => open("the trials were stopped before this one"),
-                fate => fate,
+                decision => decision,
             };
-            (recommendations[*at].state, recommendations[*at].why) = fate;
+            (recommendations[*at].state, recommendations[*at].why) = decision;
         }
     }
 
@@ -238,8 +238,8 @@ impl<'c> Procedure<'c, '_> {
             self.forecast.end();
             let tried = members.len();
             for at in &members {
-                if let Some(fate) = in_set(&trial, self.matter(&recommendations[*at])) {
-                    set_fate(&mut recommendations[*at], fate);
+                if let Some(decision) = in_set(&trial, self.subject(&recommendations[*at])) {
+                    set_decision(&mut recommendations[*at], decision);
                 }
             }
             members.retain(|at| recommendations[*at].state == State::Accepted);
@@ -328,12 +328,14 @@ impl<'c> Procedure<'c, '_> {
         let mut displaced = Vec::new();
         let Some(plans) = plans else { return displaced };
         for at in members {
-            if let Some(mut fate) = in_set(plans, self.matter(&recommendations[*at])) {
+            if let Some(mut decision) = in_set(plans, self.subject(&recommendations[*at])) {
                 let other = self.same_beginning(recommendations, *at);
-                if let (State::Rejected, Some(why), Some(other)) = (fate.0, &mut fate.1, other) {
+                if let (State::Rejected, Some(why), Some(other)) =
+                    (decision.0, &mut decision.1, other)
+                {
                     why.push_str(&format!("; {other} begins with the same column"));
                 }
-                set_fate(&mut recommendations[*at], fate);
+                set_decision(&mut recommendations[*at], decision);
                 displaced.push(*at);
             }
         }
@@ -385,8 +387,8 @@ impl<'c> Procedure<'c, '_> {
                 self.singles.push(trial);
             }
             let is_used_in_set = self.used_in_set.contains(&id);
-            let fate = self.alone(&recommendations[*at], is_used_in_set);
-            set_fate(&mut recommendations[*at], fate);
+            let decision = self.alone(&recommendations[*at], is_used_in_set);
+            set_decision(&mut recommendations[*at], decision);
             if is_untried {
                 self.judged(recommendations, *at);
             }
@@ -397,7 +399,7 @@ impl<'c> Procedure<'c, '_> {
     /// The fate of a recommendation by itself.
     pub(super) fn alone(&self, recommendation: &Recommendation, is_used_in_set: bool) -> Decision {
         match self.single(&recommendation.id) {
-            Some(single) => alone(single, self.matter(recommendation), is_used_in_set),
+            Some(single) => alone(single, self.subject(recommendation), is_used_in_set),
             None => (State::Undecided, None),
         }
     }
@@ -412,7 +414,7 @@ impl<'c> Procedure<'c, '_> {
         in_set.or_else(|| self.single(id))
     }
 
-    pub(super) fn matter<'m>(&'m self, recommendation: &'m Recommendation) -> TrialSubject<'m> {
+    pub(super) fn subject<'m>(&'m self, recommendation: &'m Recommendation) -> TrialSubject<'m> {
         TrialSubject { workload: self.case.workload, recommendation }
     }
 
@@ -441,7 +443,7 @@ impl<'c> Procedure<'c, '_> {
     }
 }
 
-pub(super) fn set_fate(recommendation: &mut Recommendation, (state, why): Decision) {
+pub(super) fn set_decision(recommendation: &mut Recommendation, (state, why): Decision) {
     recommendation.state = state;
     recommendation.why = why;
 }

@@ -81,6 +81,6 @@ impl Procedure<'_, '_> {
 
     /// The statement that is all that speaks against a recommendation that was tried alone.
     fn slower_alone(&self, recommendation: &Recommendation) -> Option<Fingerprint> {
-        slower_alone(self.single(&recommendation.id)?, self.matter(recommendation))
+        slower_alone(self.single(&recommendation.id)?, self.subject(recommendation))
     }
 }

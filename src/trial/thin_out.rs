@@ -4,7 +4,7 @@ use super::forecast::ForecastStep;
 use super::leave_one_out::{LeftOut, LeftOutOutcome, Pays, leave_one_out};
 use super::outcome::Decision;
 use super::plan::statements::PlannedStatement;
-use super::procedure::{Procedure, TrialStep, newly_built, set_fate, unless_stopped};
+use super::procedure::{Procedure, TrialStep, newly_built, set_decision, unless_stopped};
 use super::run::transaction::MOST_REPLAYED;
 use crate::model::name::TableName;
 use crate::model::recommendation::{Recommendation, State};
@@ -30,8 +30,8 @@ impl Procedure<'_, '_> {
         // Those that nothing can stand in for do beside the others what they do alone.
         self.judge_alone(recommendations, &alone)?;
         for at in alone {
-            let fate = self.alone(&recommendations[at], false);
-            set_fate(&mut recommendations[at], fate);
+            let decision = self.alone(&recommendations[at], false);
+            set_decision(&mut recommendations[at], decision);
         }
         let mut standing = members.clone();
         while !open.is_empty() {
@@ -40,11 +40,11 @@ impl Procedure<'_, '_> {
             let mut unpaid = Vec::new();
             for (at, outcome) in open.iter().zip(outcomes) {
                 let recommendation = &mut recommendations[*at];
-                let (worth_us, fate) = fate_beside(recommendation, &outcome, |query| {
+                let (worth_us, decision) = decide_beside(recommendation, &outcome, |query| {
                     query.saved_us() * self.case.workload.calls(query.fingerprint) as f64
                 });
-                let pays = fate.0 == State::Accepted;
-                set_fate(recommendation, fate);
+                let pays = decision.0 == State::Accepted;
+                set_decision(recommendation, decision);
                 recommendation.without = Some(outcome.without);
                 if pays {
                     continue;
@@ -137,13 +137,13 @@ impl Procedure<'_, '_> {
 }
 
 /// What leaving an index out says of it, and what it is worth.
-fn fate_beside(
+fn decide_beside(
     recommendation: &Recommendation,
     outcome: &LeftOutOutcome,
     worth_us: impl Fn(&WithoutQuery) -> f64,
 ) -> (f64, Decision) {
     let worth: f64 = outcome.without.queries.iter().map(worth_us).sum();
-    let fate = match &outcome.pays {
+    let decision = match &outcome.pays {
         Pays::Yes(_) if recommendation.state == State::Accepted => {
             (State::Accepted, recommendation.why.clone())
         }
@@ -160,7 +160,7 @@ fn fate_beside(
             (State::Undecided, Some(format!("it could not be left out of the set: {why}")))
         }
     };
-    (worth, fate)
+    (worth, decision)
 }
 
 /// Why an index does not pay beside the others, with the figures of the statement that misses it most.

@@ -6,7 +6,7 @@ use super::candidate::{Candidate, Candidates, Conditions};
 use super::inverted::{all_inverted, does_as_well, inverted_together};
 use super::key_length::{fit_together, stays_short};
 use super::partial;
-use super::scan_needs::{IndexableFilter, ScanContext, ScanNeeds, wants};
+use super::scan_needs::{IndexableFilter, ScanContext, ScanNeeds, needs};
 use crate::access::pushdown::{compared_by_policies, is_guarded, is_served_through_policies};
 use crate::index::ddl::{BuildMode, create};
 use crate::model::catalog::{Catalog, Column, Table};
@@ -54,11 +54,11 @@ pub fn candidates(workload: &Workload, catalog: &Catalog) -> Candidates {
             let functions = &catalog.functions;
             let asked = ScanContext { query, table, scan, functions, spelled: &spelled };
             let is_whole = number < shape.scans.len();
-            let wants = wants(asked, conditions);
+            let needs = needs(asked, conditions);
             let for_one =
-                wants.equal.iter().chain(&wants.lists).chain(wants.joins.iter().flatten());
+                needs.equal.iter().chain(&needs.lists).chain(needs.joins.iter().flatten());
             equal.extend(for_one.map(|own| (table.name.clone(), own.key.expression.clone())));
-            for def in of_scan(asked, &wants, conditions) {
+            for def in of_scan(asked, &needs, conditions) {
                 found.add(def, at, is_whole);
             }
         }
@@ -206,18 +206,18 @@ pub fn is_there(table: &Table, def: &IndexDef) -> bool {
 /// Every index that could serve one scan.
 fn of_scan(
     asked: ScanContext<'_>,
-    wants: &ScanNeeds,
+    needs: &ScanNeeds,
     conditions: &[Option<String>],
 ) -> Vec<IndexDef> {
     let ScanContext { table, scan, .. } = asked;
     let mut plans = Vec::new();
-    for partial in partials(wants) {
+    for partial in partials(needs) {
         // The scan on its own, and looked up by the rows of each other scan that it is joined to.
-        for join in std::iter::once(&[][..]).chain(wants.joins.iter().map(Vec::as_slice)) {
-            let tails = tails(wants, !join.is_empty(), &partial);
+        for join in std::iter::once(&[][..]).chain(needs.joins.iter().map(Vec::as_slice)) {
+            let tails = tails(needs, !join.is_empty(), &partial);
             for (number, tail) in tails.into_iter().enumerate() {
-                let before = tail.before(wants, join, &partial);
-                let there = in_the_order_there(table, &before);
+                let before = tail.before(needs, join, &partial);
+                let there = in_index_order(table, &before);
                 for equal in std::iter::once(before).chain(there) {
                     let keys = unique_among(table, &equal)
                         .unwrap_or_else(|| joined(&equal, tail.keys.clone()));
@@ -238,7 +238,7 @@ fn of_scan(
         }
     }
     plans.extend(
-        short(wants, scan)
+        short(needs, scan)
             .into_iter()
             .map(|keys| IndexDef::on(&table.name, AccessMethod::Btree, keys)),
     );
@@ -250,11 +250,11 @@ fn of_scan(
 
 /// One key for a part of what the scan asks: its most selective equality, one range, or its order alone.
 /// They do less for it than the others, and the same for many statements that ask for the rest otherwise.
-fn short(wants: &ScanNeeds, scan: &Scan) -> Vec<Vec<IndexKey>> {
-    let first = wants.equal.first().into_iter().chain(&wants.ranges);
+fn short(needs: &ScanNeeds, scan: &Scan) -> Vec<Vec<IndexKey>> {
+    let first = needs.equal.first().into_iter().chain(&needs.ranges);
     let mut short: Vec<Vec<IndexKey>> = first.map(|wanted| vec![wanted.key.clone()]).collect();
     if scan.limited || scan.extreme.is_some() {
-        short.extend((!wants.sort.is_empty()).then(|| wants.sort.clone()));
+        short.extend((!needs.sort.is_empty()).then(|| needs.sort.clone()));
     }
     short
 }
@@ -263,21 +263,21 @@ fn short(wants: &ScanNeeds, scan: &Scan) -> Vec<Vec<IndexKey>> {
 /// btree cannot find. `join` is set when the scan is looked up by the rows of another.
 pub fn simplest(asked: ScanContext<'_>, join: Option<&str>) -> Vec<IndexDef> {
     let ScanContext { table, scan, .. } = asked;
-    let wants = wants(asked, &vec![None; scan.filters.len()]);
+    let needs = needs(asked, &vec![None; scan.filters.len()]);
     let is_by = |columns: &&Vec<IndexableFilter>| {
         join.is_some_and(|name| columns.iter().any(|wanted| wanted.key.expression == name))
     };
     // Of the columns that join the same scan, all.
-    let most = wants.joins.iter().filter(is_by).max_by_key(|columns| columns.len());
+    let most = needs.joins.iter().filter(is_by).max_by_key(|columns| columns.len());
     let join = most.map_or(&[][..], Vec::as_slice);
     let partial = Partial::default();
     // An order that no LIMIT cuts off is cheaper to make than to keep.
     let is_ordered = join.is_empty() && (scan.limited || scan.extreme.is_some());
-    let tail = tails(&wants, !is_ordered, &partial).into_iter().next().unwrap_or_default();
-    let before = tail.before(&wants, join, &partial);
-    let keys = joined(&in_the_order_there(table, &before).unwrap_or(before), tail.keys);
+    let tail = tails(&needs, !is_ordered, &partial).into_iter().next().unwrap_or_default();
+    let before = tail.before(&needs, join, &partial);
+    let keys = joined(&in_index_order(table, &before).unwrap_or(before), tail.keys);
     // Most rows have no date of deletion: nothing tells that the few were meant.
-    let is_null = |key: &IndexKey| wants.equal.iter().any(|own| own.is_null && own.key == *key);
+    let is_null = |key: &IndexKey| needs.equal.iter().any(|own| own.is_null && own.key == *key);
     let btree =
         (!keys.iter().all(is_null)).then(|| IndexDef::on(&table.name, AccessMethod::Btree, keys));
     btree.into_iter().chain(all_inverted(asked)).collect()
@@ -309,14 +309,14 @@ impl Partial {
 }
 
 /// No condition, all that there are, and each alone.
-fn partials(wants: &ScanNeeds) -> Vec<Partial> {
-    let all: Vec<String> = wants
+fn partials(needs: &ScanNeeds) -> Vec<Partial> {
+    let all: Vec<String> = needs
         .equal
         .iter()
-        .chain(&wants.lists)
-        .chain(&wants.ranges)
+        .chain(&needs.lists)
+        .chain(&needs.ranges)
         .filter_map(|wanted| wanted.condition.clone())
-        .chain(wants.only_conditions.iter().cloned())
+        .chain(needs.only_conditions.iter().cloned())
         .collect();
     let mut partials = vec![Partial::default()];
     if all.len() > 1 {
@@ -342,33 +342,33 @@ impl Tail {
     /// The keys before it, each compared with one value.
     fn before(
         &self,
-        wants: &ScanNeeds,
+        needs: &ScanNeeds,
         join: &[IndexableFilter],
         partial: &Partial,
     ) -> Vec<IndexKey> {
         let is_before =
             |wanted: &&IndexableFilter| !(partial.holds(wanted) || self.is_order && wanted.is_null);
-        let own = wants.equal.iter().filter(is_before);
+        let own = needs.equal.iter().filter(is_before);
         joined(&[], join.iter().chain(own).map(|wanted| wanted.key.clone()).collect())
     }
 }
 
 /// What may follow the keys that are compared with one value; the one that does most first.
-fn tails(wants: &ScanNeeds, is_joined: bool, partial: &Partial) -> Vec<Tail> {
+fn tails(needs: &ScanNeeds, is_joined: bool, partial: &Partial) -> Vec<Tail> {
     let others = |wanted: &[IndexableFilter]| -> Vec<IndexKey> {
         let left = wanted.iter().filter(|wanted| !partial.holds(wanted));
         left.map(|wanted| wanted.key.clone()).collect()
     };
-    let (lists, ranges) = (others(&wants.lists), others(&wants.ranges));
+    let (lists, ranges) = (others(&needs.lists), others(&needs.ranges));
     let mut tails: Vec<Tail> = Vec::new();
     // Words that begin with the same letters are few, and in the order of a dictionary they are not found.
-    let is_of_pattern = wants.ranges.iter().any(|range| {
-        let first = wants.sort.first();
+    let is_of_pattern = needs.ranges.iter().any(|range| {
+        let first = needs.sort.first();
         range.key.operator_class.is_some()
             && first.is_some_and(|sort| sort.expression == range.key.expression)
     });
-    if !is_joined && !wants.sort.is_empty() && !is_of_pattern {
-        tails.push(Tail { keys: wants.sort.clone(), is_order: true });
+    if !is_joined && !needs.sort.is_empty() && !is_of_pattern {
+        tails.push(Tail { keys: needs.sort.clone(), is_order: true });
     }
     // A list or a range ends the use of later keys, so there is at most one of either.
     for list in &lists {
@@ -384,7 +384,7 @@ fn tails(wants: &ScanNeeds, is_joined: bool, partial: &Partial) -> Vec<Tail> {
 
 /// The same keys, beginning as an index begins that is there: one that goes on from it takes its place. Keys that are
 /// compared with one value find the same rows in any order.
-fn in_the_order_there(table: &Table, equal: &[IndexKey]) -> Option<Vec<IndexKey>> {
+fn in_index_order(table: &Table, equal: &[IndexKey]) -> Option<Vec<IndexKey>> {
     let begins = table.indexes.iter().filter_map(|index| {
         let stays = index.constraint || index.unique || index.def.predicate.is_some();
         let is_own = |key: &&IndexKey| equal.contains(key);

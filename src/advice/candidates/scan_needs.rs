@@ -75,9 +75,9 @@ pub struct ScanContext<'a> {
 }
 
 /// What a scan asks for. `conditions` are those of [`super::partial::conditions`], one a filter.
-pub fn wants(asked: ScanContext<'_>, conditions: &[Option<String>]) -> ScanNeeds {
+pub fn needs(asked: ScanContext<'_>, conditions: &[Option<String>]) -> ScanNeeds {
     let ScanContext { query, table, scan, .. } = asked;
-    let mut wants = ScanNeeds::default();
+    let mut needs = ScanNeeds::default();
     for (number, (filter, condition)) in scan.filters.iter().zip(conditions).enumerate() {
         let wanted = |distinct: f64| {
             Some(IndexableFilter {
@@ -90,41 +90,41 @@ pub fn wants(asked: ScanContext<'_>, conditions: &[Option<String>]) -> ScanNeeds
         };
         if !asked.is_open(filter) {
             // The rows that an index holds are a matter of its own condition alone.
-            wants.only_conditions.extend(condition.clone());
+            needs.only_conditions.extend(condition.clone());
             continue;
         }
         match filter.operator {
-            Operator::Equal => wants.equal.extend(wanted(distinct(table, &filter.key))),
-            Operator::IsNull => wants.equal.extend(wanted(0.0)),
-            Operator::In => wants.lists.extend(wanted(distinct(table, &filter.key))),
-            Operator::Range => wants.ranges.extend(wanted(0.0)),
+            Operator::Equal => needs.equal.extend(wanted(distinct(table, &filter.key))),
+            Operator::IsNull => needs.equal.extend(wanted(0.0)),
+            Operator::In => needs.lists.extend(wanted(distinct(table, &filter.key))),
+            Operator::Range => needs.ranges.extend(wanted(0.0)),
             // The addresses of a network follow each other in a btree.
             Operator::Within if asked.kind_of(&filter.key) == Some(TypeClass::Network) => {
-                wants.ranges.extend(wanted(0.0));
+                needs.ranges.extend(wanted(0.0));
             }
             Operator::Like if is_prefix(query, filter) => {
-                wants.ranges.extend(wanted(0.0).and_then(|wanted| by_pattern(table, wanted)));
+                needs.ranges.extend(wanted(0.0).and_then(|wanted| by_pattern(table, wanted)));
             }
             Operator::IsNotNull | Operator::NotEqual => {
-                wants.only_conditions.extend(condition.clone());
+                needs.only_conditions.extend(condition.clone());
             }
             _ => {}
         }
     }
     // The most selective first, so that the index also serves statements with fewer conditions. The
     // sort is stable: where nothing is known, the order of the statement stays.
-    wants.equal.sort_by(|a, b| b.distinct.total_cmp(&a.distinct));
-    wants.sort = asked.sort();
-    wants.joins = joins(table, scan);
-    wants.joins.extend(asked.lookups());
+    needs.equal.sort_by(|a, b| b.distinct.total_cmp(&a.distinct));
+    needs.sort = asked.sort();
+    needs.joins = joins(table, scan);
+    needs.joins.extend(asked.lookups());
     if is_guarded(query, table) {
         let is_open = |wanted: &IndexableFilter| {
             let column = table.column(&wanted.key.expression);
             wanted.key.is_column && column.is_some_and(compares_leakproof)
         };
-        wants.joins.retain(|join| join.iter().all(is_open));
+        needs.joins.retain(|join| join.iter().all(is_open));
     }
-    wants
+    needs
 }
 
 /// What the rows of other scans look this one up by.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::relevance::{Relevant, SizedCandidate};
 use super::scan_model::IndexScanModel;
-use super::substitute::stand_ins;
+use super::substitute::substitutes;
 use super::what_if::Costs;
 use crate::advice::candidates::inverted::{is_nearest, served};
 use crate::advice::candidates::scan_needs::ScanContext;
@@ -49,20 +49,20 @@ pub fn price(
             None => Some(why),
         };
         let table = input.catalog.table(&sized.candidate.def.table);
-        let look = table
+        let model = table
             .filter(|_| has_model && sized.why_not.is_some())
             .and_then(IndexScanModel::modelled);
         // What serves one of several alternatives has no model: alone it serves nothing.
         for query in queries.iter().filter(|query| sized.candidate.whole.contains(query)) {
-            let Some((table, look)) = table.zip(look.clone()) else { break };
+            let Some((table, model)) = table.zip(model.clone()) else { break };
             let def = &sized.candidate.def;
-            let look = match gives_nearest(input, *query, table, def) {
-                true => look.nearest(table),
-                false => look.finding(finds(input, costs, *query, table, def).unwrap_or(0.0)),
+            let model = match gives_nearest(input, *query, table, def) {
+                true => model.nearest(table),
+                false => model.finding(finds(input, costs, *query, table, def).unwrap_or(0.0)),
             };
-            costs.with_look(*query, at, look);
+            costs.with_model(*query, at, model);
         }
-        for query in queries.iter().filter(|query| !costs.has_look(**query, at)) {
+        for query in queries.iter().filter(|query| !costs.has_model(**query, at)) {
             relevant.entry(*query).and_modify(|of| of.leave_out(at));
         }
     }
@@ -120,7 +120,7 @@ fn apart(
     }
     concerned.iter_mut().for_each(|queries| queries.sort_unstable());
     let refused: HashMap<usize, String> = costs.check().into_iter().collect();
-    let (mut apart, mut unseen) = (Vec::new(), Vec::new());
+    let (mut apart, mut hidden_reason) = (Vec::new(), Vec::new());
     for (candidate, mut queries) in concerned.into_iter().enumerate() {
         let def = &sized[candidate].candidate.def;
         if let Some(why) = refused.get(&candidate).cloned() {
@@ -134,12 +134,12 @@ fn apart(
         }
         let has_model = def.keys.iter().any(|key| !key.is_column);
         let Some(why) = keep_unseen(input, costs, candidate, &mut queries) else { continue };
-        keep_without_stand_in(input, costs, (candidate, def), &mut queries);
+        keep_without_substitute(input, costs, (candidate, def), &mut queries);
         if !queries.is_empty() {
-            unseen.push(NotOfferable { candidate, queries, why, has_model });
+            hidden_reason.push(NotOfferable { candidate, queries, why, has_model });
         }
     }
-    apart.append(&mut unseen);
+    apart.append(&mut hidden_reason);
     apart
 }
 
@@ -154,7 +154,7 @@ fn keep_unseen(
     let mut why = None;
     queries.retain(|query| {
         let shape = input.workload.shape(*query);
-        let found = shape.and_then(|shape| costs.unseen(candidate, shape));
+        let found = shape.and_then(|shape| costs.hidden_reason(candidate, shape));
         let is_unseen = found.is_some();
         why = why.take().or(found);
         is_unseen
@@ -163,7 +163,7 @@ fn keep_unseen(
 }
 
 /// Has the planner shown other indexes in the place of a candidate, and leaves the statements for which there is none.
-fn keep_without_stand_in(
+fn keep_without_substitute(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
     (candidate, def): (usize, &IndexDef),
@@ -175,10 +175,12 @@ fn keep_without_stand_in(
     queries.retain(|query| {
         let shape = input.workload.shape(*query);
         let scan = shape.and_then(|shape| only_scan(shape, &def.table));
-        let Some(indexes) = scan.and_then(|scan| stand_ins(def, scan, table)) else { return true };
+        let Some(indexes) = scan.and_then(|scan| substitutes(def, scan, table)) else {
+            return true;
+        };
         let can_show = *can_show.get_or_insert_with(|| costs.can_show(&indexes[0]));
         if can_show {
-            costs.with_stand_ins(*query, candidate, indexes);
+            costs.with_substitutes(*query, candidate, indexes);
         }
         !can_show
     });
@@ -211,8 +213,8 @@ fn built(
     for (query, planned) in concerned.iter().zip(built.plans) {
         let Some(planned) = planned.filter(|planned| !planned.used.is_empty()) else { continue };
         let Some(before) = costs.planned(*query, &[]) else { continue };
-        let look = IndexScanModel::built(table, planned, before);
-        costs.with_look(*query, at, look);
+        let model = IndexScanModel::built(table, planned, before);
+        costs.with_model(*query, at, model);
     }
     Ok(())
 }

@@ -73,12 +73,12 @@ impl IndexScanModel {
             nearest_of: None,
             built: None,
         };
-        let look = IndexScanModel::modelled(table).unwrap_or(none);
-        let of = |planned: &PlanCost| look.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
+        let model = IndexScanModel::modelled(table).unwrap_or(none);
+        let of = |planned: &PlanCost| model.scanned(planned).map_or(0.0, |(_, cost, _)| cost);
         // Where it is looked into for each row of something else, its scan costs as often.
         let rest = (before.full_cost - of(before)).max(0.0);
         let scan_cost = of(&built).max(built.full_cost - rest);
-        IndexScanModel { built: Some((built, scan_cost)), ..look }
+        IndexScanModel { built: Some((built, scan_cost)), ..model }
     }
 
     /// No planner said so.

@@ -60,7 +60,7 @@ fn believed_us(calls: f64, mean_us: f64, planned_us: f64) -> f64 {
 
 /// Time of all statements, none of which counts for more than a part of it. A statement that takes most
 /// of the time is cured by one index; it shall not make the indexes of all the others look dear.
-pub fn evened(weights: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
+pub fn damped(weights: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     let part = MOST_OF_ONE_STATEMENT.max(2.0 / weights.len().max(1) as f64);
     let mut whole: f64 = weights.clone().sum();
     // Falls towards the one value that fits: each step takes off at most what one statement has too much.
@@ -91,7 +91,7 @@ pub const LEAST_CHANGE_US: f64 = 50.0;
 
 #[cfg(test)]
 mod tests {
-    use super::{COST_UNIT_US, believed_us, evened, pace};
+    use super::{COST_UNIT_US, believed_us, damped, pace};
 
     #[test]
     fn what_ran_often_is_believed_and_what_ran_once_is_weighed_against_the_plan() {
@@ -117,7 +117,7 @@ mod tests {
     fn one_statement_that_takes_nearly_all_counts_for_a_part_of_it() {
         let mut weights = vec![1.0; 95];
         weights.push(1e9);
-        let whole = evened(weights.into_iter());
+        let whole = damped(weights.into_iter());
         assert!((whole - 100.0).abs() < 0.01, "{whole}");
     }
 }

@@ -3,28 +3,30 @@
 use crate::model::catalog::Table;
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::workload::shape::{Operator, Scan};
-use crate::sql::expression::implication::{ColumnCondition, said};
+use crate::sql::expression::implication::{ColumnCondition, conditions};
 
 /// Indexes over all rows of which the better one costs a scan which asks for the rows of `partial` about what
 /// `partial` would, and rather more than less: the columns that its condition pins stand among the first, so that its rows lie together
 /// and in the same order; what the condition only bounds comes last, where a plan can check it. Where rows are looked
 /// up by its first key that stays the first, and as the partial index may be read as a whole as well, there is a second
 /// one that only carries the keys. `None` where the index is not a partial btree, or has expressions.
-pub fn stand_ins(partial: &IndexDef, scan: &Scan, table: &Table) -> Option<Vec<IndexDef>> {
-    let said = said(partial.predicate.as_deref()?)?;
+pub fn substitutes(partial: &IndexDef, scan: &Scan, table: &Table) -> Option<Vec<IndexDef>> {
+    let conditions = conditions(partial.predicate.as_deref()?)?;
     let first = &partial.keys.first()?.expression;
     if partial.method != AccessMethod::Btree || partial.keys.iter().any(|key| !key.is_column) {
         return None;
     }
     let is_own = |column: &str| partial.keys.iter().any(|key| key.expression == column);
-    let (pinned, bounded): (Vec<ColumnCondition>, Vec<ColumnCondition>) =
-        said.into_iter().filter(|said| !is_own(&said.column)).partition(|said| said.is_pinned);
+    let (pinned, bounded): (Vec<ColumnCondition>, Vec<ColumnCondition>) = conditions
+        .into_iter()
+        .filter(|conditions| !is_own(&conditions.column))
+        .partition(|conditions| conditions.is_pinned);
     let order = |column: &str| table.column(column)?.correlation.map(f32::abs);
     // The planner takes the rows to lie on disk in the order of the first key.
-    let is_behind =
-        pins(scan, first) || pinned.first().is_some_and(|said| order(&said.column) > order(first));
-    let of = |said: &[ColumnCondition]| -> Vec<IndexKey> {
-        said.iter().map(|said| IndexKey::column(said.column.clone())).collect()
+    let is_behind = pins(scan, first)
+        || pinned.first().is_some_and(|conditions| order(&conditions.column) > order(first));
+    let of = |conditions: &[ColumnCondition]| -> Vec<IndexKey> {
+        conditions.iter().map(|conditions| IndexKey::column(conditions.column.clone())).collect()
     };
     let with_keys = |keys: Vec<IndexKey>| {
         let is_key = |column: &&String| keys.iter().any(|key| key.expression == **column);
@@ -56,7 +58,7 @@ fn pins(scan: &Scan, column: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{IndexDef, stand_ins};
+    use super::{IndexDef, substitutes};
     use crate::index::ddl::{BuildMode, create};
     use crate::model::name::TableName;
     use crate::sql::dump::catalog;
@@ -74,7 +76,7 @@ mod tests {
         let sql = format!("CREATE INDEX ON orders {partial}");
         let partial = catalog::index_plan(&sql, &TableName::new("public", "orders")).unwrap();
         let shape = shape(&format!("SELECT id FROM orders WHERE {asked}"), None).unwrap();
-        let indexes = stand_ins(&partial, &shape.scans[0], &table)?;
+        let indexes = substitutes(&partial, &shape.scans[0], &table)?;
         let ddl = create(&indexes[0], "i", BuildMode::Plain);
         Some(ddl.trim_start_matches("CREATE INDEX i ON public.orders ").to_owned())
     }
@@ -103,7 +105,7 @@ mod tests {
         let partial = catalog::index_plan(sql, &orders).unwrap();
         let sql = "SELECT id FROM unnest($1::int[]) AS few(seller) JOIN orders USING (seller)";
         let shape = shape(sql, Some(&catalog)).unwrap();
-        let indexes = stand_ins(&partial, &shape.scans[0], &catalog.tables[0]).unwrap();
+        let indexes = substitutes(&partial, &shape.scans[0], &catalog.tables[0]).unwrap();
         let ddl = |index: &IndexDef| create(index, "i", BuildMode::Plain);
         let ddl: Vec<String> = indexes.iter().map(ddl).collect();
         assert!(ddl[0].ends_with("(seller, deleted)"), "{ddl:?}");

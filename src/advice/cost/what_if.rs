@@ -86,9 +86,9 @@ pub struct Costs<'a> {
     /// For each precision and statement, which answer was found to be good for a set that was offered.
     known: [HashMap<usize, HashMap<Set, usize>>; 2],
     /// For a statement and a candidate, all that the planner is shown in its place.
-    stand_ins: HashMap<(usize, usize), Vec<IndexDef>>,
+    substitutes: HashMap<(usize, usize), Vec<IndexDef>>,
     /// For each statement, the candidates that the planner cannot be offered for it; ascending.
-    looks: HashMap<usize, Vec<(usize, IndexScanModel)>>,
+    models: HashMap<usize, Vec<(usize, IndexScanModel)>>,
     /// Statements that cannot be planned, with the reason.
     pub failed: HashMap<usize, String>,
     whatif: &'a mut dyn WhatIf,
@@ -104,8 +104,8 @@ impl<'a> Costs<'a> {
             leaders: HashMap::new(),
             answers: HashMap::new(),
             known: Default::default(),
-            stand_ins: HashMap::new(),
-            looks: HashMap::new(),
+            substitutes: HashMap::new(),
+            models: HashMap::new(),
             failed: HashMap::new(),
             whatif,
         }
@@ -129,7 +129,7 @@ impl<'a> Costs<'a> {
     }
 
     /// Why the planner, offered a candidate, would not see it in this statement; `None` where it would.
-    pub fn unseen(&self, candidate: usize, shape: &Shape) -> Option<String> {
+    pub fn hidden_reason(&self, candidate: usize, shape: &Shape) -> Option<String> {
         self.whatif.sees(&self.plans[candidate], shape).err()
     }
 
@@ -139,8 +139,8 @@ impl<'a> Costs<'a> {
     }
 
     /// Says what the planner is shown in the place of a candidate that it would not see in a statement.
-    pub fn with_stand_ins(&mut self, query: usize, candidate: usize, indexes: Vec<IndexDef>) {
-        self.stand_ins.insert((query, candidate), indexes);
+    pub fn with_substitutes(&mut self, query: usize, candidate: usize, indexes: Vec<IndexDef>) {
+        self.substitutes.insert((query, candidate), indexes);
     }
 
     /// Says which candidates can matter to a statement; ascending.
@@ -149,28 +149,28 @@ impl<'a> Costs<'a> {
     }
 
     /// Says what a candidate that the planner cannot be offered for a statement makes of its plans.
-    pub fn with_look(&mut self, query: usize, candidate: usize, look: IndexScanModel) {
-        let looks = self.looks.entry(query).or_default();
-        match looks.binary_search_by_key(&candidate, |(at, _)| *at) {
-            Ok(place) => looks[place].1 = look,
-            Err(place) => looks.insert(place, (candidate, look)),
+    pub fn with_model(&mut self, query: usize, candidate: usize, model: IndexScanModel) {
+        let models = self.models.entry(query).or_default();
+        match models.binary_search_by_key(&candidate, |(at, _)| *at) {
+            Ok(place) => models[place].1 = model,
+            Err(place) => models.insert(place, (candidate, model)),
         }
     }
 
-    fn look(&self, query: usize, candidate: usize) -> Option<&IndexScanModel> {
-        let looks = self.looks.get(&query)?;
-        let place = looks.binary_search_by_key(&candidate, |(at, _)| *at).ok()?;
-        Some(&looks[place].1)
+    fn model(&self, query: usize, candidate: usize) -> Option<&IndexScanModel> {
+        let models = self.models.get(&query)?;
+        let place = models.binary_search_by_key(&candidate, |(at, _)| *at).ok()?;
+        Some(&models[place].1)
     }
 
     /// What this candidate makes of the plans of a statement is known, and not from what it is offered.
-    pub fn has_look(&self, query: usize, candidate: usize) -> bool {
-        self.look(query, candidate).is_some()
+    pub fn has_model(&self, query: usize, candidate: usize) -> bool {
+        self.model(query, candidate).is_some()
     }
 
     /// The same, and no planner said so.
     pub fn is_modelled(&self, query: usize, candidate: usize) -> bool {
-        self.look(query, candidate).is_some_and(IndexScanModel::is_modelled)
+        self.model(query, candidate).is_some_and(IndexScanModel::is_modelled)
     }
 
     /// The plan of a statement when all of `set` is there that can matter to it.
@@ -213,7 +213,7 @@ impl<'a> Costs<'a> {
     /// The part of a set that the planner is offered for a statement.
     fn offer(&self, query: usize, relevant: &[usize], set: &[usize]) -> Set {
         let matters = |at: &usize| {
-            self.offered[*at] && relevant.binary_search(at).is_ok() && !self.has_look(query, *at)
+            self.offered[*at] && relevant.binary_search(at).is_ok() && !self.has_model(query, *at)
         };
         let mut offered: Set =
             set.iter().filter(|at| matters(at)).map(|at| self.leader(query, *at)).collect();
@@ -232,7 +232,7 @@ impl<'a> Costs<'a> {
         let shown = |at: &usize| {
             let at = *at;
             let own = std::slice::from_ref(&self.plans[at]);
-            let shown = self.stand_ins.get(&(query, at)).map_or(own, Vec::as_slice);
+            let shown = self.substitutes.get(&(query, at)).map_or(own, Vec::as_slice);
             shown.iter().map(move |index| (at, index))
         };
         let (stands_for, plans): (Vec<usize>, Vec<&IndexDef>) =
@@ -266,8 +266,8 @@ impl<'a> Costs<'a> {
         bare: &[usize],
         followers: &[(usize, usize)],
     ) -> Set {
-        let has_look = |at: &usize| self.has_look(query, *at);
-        let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| has_look(at));
+        let has_model = |at: &usize| self.has_model(query, *at);
+        let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| has_model(at));
         let nothing = self.planned(query, &[]).map_or(f64::INFINITY, charged);
         for _ in 0..MOST_LAYERS {
             let used = self.used(query, &rest);
@@ -296,21 +296,21 @@ impl<'a> Costs<'a> {
 
     /// What an execution is [`charged`] with; `None` where the statement cannot be planned.
     pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
-        let has_looks = self.looks.contains_key(&query);
+        let has_looks = self.models.contains_key(&query);
         let answer = self.answer(query, set, Precision::Near)?;
         let planned = charged(&answer.planned);
         if !has_looks {
             return Some(planned);
         }
         let plan = answer.planned.clone();
-        let best = self.best_look(query, set, &plan);
+        let best = self.best_model(query, set, &plan);
         Some(best.map_or(planned, |(_, looked)| looked.charged.min(planned)))
     }
 
     /// Cost as a planner gives it, from what it was offered and what was built; no model in it.
     pub fn plain_cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
         let planned = self.planned(query, set)?.cost;
-        let built = set.iter().filter_map(|at| self.look(query, *at)?.cost());
+        let built = set.iter().filter_map(|at| self.model(query, *at)?.cost());
         Some(built.fold(planned, f64::min))
     }
 
@@ -318,22 +318,22 @@ impl<'a> Costs<'a> {
     pub fn least(&self, query: usize) -> Option<f64> {
         let answers = || self.answers.get(&query).into_iter().flatten();
         let planned = answers().map(|answer| charged(&answer.planned));
-        let looks = self.looks.get(&query).into_iter().flatten();
-        let looked = looks.flat_map(|(_, look)| {
-            answers().filter_map(|answer| Some(look.charged(&answer.planned)?.charged))
+        let models = self.models.get(&query).into_iter().flatten();
+        let looked = models.flat_map(|(_, model)| {
+            answers().filter_map(|answer| Some(model.charged(&answer.planned)?.charged))
         });
         planned.chain(looked).min_by(f64::total_cmp)
     }
 
     /// The candidate of `set` that makes the most of a plan without being offered.
-    fn best_look(
+    fn best_model(
         &self,
         query: usize,
         set: &[usize],
         plan: &PlanCost,
     ) -> Option<(usize, ModelledCost)> {
         set.iter()
-            .filter_map(|at| Some((*at, self.look(query, *at)?.charged(plan)?)))
+            .filter_map(|at| Some((*at, self.model(query, *at)?.charged(plan)?)))
             .min_by(|a, b| a.1.charged.total_cmp(&b.1.charged))
     }
 
@@ -341,7 +341,7 @@ impl<'a> Costs<'a> {
     pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
         let Some(answer) = self.answer(query, set, Precision::Exact) else { return Set::new() };
         let (plan, mut used) = (answer.planned.clone(), answer.used.clone());
-        let best = self.best_look(query, set, &plan);
+        let best = self.best_model(query, set, &plan);
         let best = best.filter(|(_, looked)| looked.charged < charged(&plan));
         if let Some((at, looked)) = best {
             // Instead of what else there is on its table.

@@ -4,7 +4,7 @@ use crate::access::pushdown::{compared_by_policies, compares_leakproof, has_barr
 use crate::advice::candidates::key_length;
 use crate::advice::candidates::key_length::Longest;
 use crate::advice::input::Input;
-use crate::index::partitioned::taken_in;
+use crate::index::partitioned::attached_parts;
 use crate::model::catalog::Table;
 use crate::model::index::{IndexDef, IndexKey};
 use crate::model::recommendation::Recommendation;
@@ -27,13 +27,14 @@ pub fn cautions(input: &Input<'_>, def: &IndexDef, longest: &Longest) -> Vec<Str
     });
     let is_long = key_length::caution(def, longest, table, functions);
     let kept = behind_policies(def, table);
-    let said = fails.into_iter().chain(is_long).chain(lost_hot(input, def, table)).chain(kept);
+    let said =
+        fails.into_iter().chain(is_long).chain(lost_hot_updates(input, def, table)).chain(kept);
     said.chain(takes_in(def, table)).collect()
 }
 
 /// Partitions that have such an index already: the server makes it part of the new one, and it goes with that.
 fn takes_in(def: &IndexDef, table: &Table) -> Option<String> {
-    let own: Vec<&str> = taken_in(table, def).iter().map(|part| &*part.index.name).collect();
+    let own: Vec<&str> = attached_parts(table, def).iter().map(|part| &*part.index.name).collect();
     (!own.is_empty()).then(|| {
         format!(
             "partitions have it already: {} becomes part of it, and the undo makes that anew after the drop",
@@ -117,7 +118,7 @@ fn policies_without_index(input: &Input<'_>) -> Vec<String> {
 }
 
 /// The workload updates columns that no index holds yet.
-fn lost_hot(input: &Input<'_>, def: &IndexDef, table: &Table) -> Option<String> {
+fn lost_hot_updates(input: &Input<'_>, def: &IndexDef, table: &Table) -> Option<String> {
     let has_index = |column: &String| {
         let only = std::slice::from_ref(column);
         table.indexes.iter().any(|index| index.def.hangs_on(only))

@@ -8,7 +8,7 @@ use crate::advice::candidates::generate::is_there;
 use crate::advice::candidates::key_length::Longest;
 use crate::advice::input::{Input, Limits};
 use crate::index::ddl::{BuildMode, create, drop, name, with_schemas};
-use crate::index::partitioned::taken_again;
+use crate::index::partitioned::recreate_attached;
 use crate::index::size::index_bytes;
 use crate::model::catalog::{Catalog, TableKind};
 use crate::model::index::{IndexDef, NewIndex};
@@ -161,14 +161,16 @@ pub(crate) fn create_index(
     let whole = catalog.table(&def.table).filter(|table| table.kind == TableKind::Partitioned);
     let build = if whole.is_some() { BuildMode::Plain } else { BuildMode::Concurrently };
     // What was there before is there again.
-    let taken_in = whole.map_or(Vec::new(), |table| taken_again(table, &def));
+    let attached_parts = whole.map_or(Vec::new(), |table| recreate_attached(table, &def));
     sql.push(create(&with_schemas(&def, &catalog.hidden_classes), &index, build));
     let id = format!("ix-{}", index.strip_suffix("_idx").unwrap_or(&index));
     let proposed = Recommendation::proposed(id, RecommendationKind::CreateIndex, &def.table);
     Recommendation {
         sql,
         // The extension stays: something else may have come to need it.
-        undo: std::iter::once(drop(&def.table.schema, &index, build)).chain(taken_in).collect(),
+        undo: std::iter::once(drop(&def.table.schema, &index, build))
+            .chain(attached_parts)
+            .collect(),
         after: def
             .keys
             .iter()

@@ -19,7 +19,7 @@ pub struct Priced {
     /// The same, less that of the indexes whose place it takes.
     pub net_upkeep: f64,
     /// What it has to save for writes that nothing tells of, in the same units.
-    pub unseen: f64,
+    pub unseen_writes: f64,
     /// Positions in the list of statements that it can matter to.
     pub statements: Vec<usize>,
     /// Those of them that an index of the same table serves already; ascending.
@@ -60,14 +60,15 @@ impl Budget {
 
     /// What an index uses of the room, as parts of what there is of each kind.
     pub fn used_by(&self, priced: &Priced) -> f64 {
-        let part = |use_: f64, room: Option<f64>| room.map_or(0.0, |room| use_ / room.max(1e-9));
+        let part =
+            |use_: f64, budget: Option<f64>| budget.map_or(0.0, |budget| use_ / budget.max(1e-9));
         part(priced.size_bytes, self.bytes)
             + part(1.0, self.indexes.map(|most| most as f64))
             + part(priced.upkeep, self.upkeep)
     }
 
     pub fn holds(&self, taken: Taken) -> bool {
-        let within = |used: f64, room: Option<f64>| room.is_none_or(|room| used <= room);
+        let within = |used: f64, budget: Option<f64>| budget.is_none_or(|budget| used <= budget);
         self.indexes.is_none_or(|most| taken.indexes <= most)
             && within(taken.bytes, self.bytes)
             && within(taken.upkeep, self.upkeep)
@@ -82,7 +83,7 @@ pub struct Taken {
     upkeep: f64,
     pub net_upkeep: f64,
     /// In the units of [`Priced::unseen`].
-    pub unseen: f64,
+    pub unseen_writes: f64,
     indexes: usize,
 }
 
@@ -92,7 +93,7 @@ impl Taken {
             bytes: self.bytes + priced.size_bytes,
             upkeep: self.upkeep + priced.upkeep,
             net_upkeep: self.net_upkeep + priced.net_upkeep,
-            unseen: self.unseen + priced.unseen,
+            unseen_writes: self.unseen_writes + priced.unseen_writes,
             indexes: self.indexes + 1,
         }
     }
@@ -102,7 +103,7 @@ impl Taken {
             bytes: self.bytes - priced.size_bytes,
             upkeep: self.upkeep - priced.upkeep,
             net_upkeep: self.net_upkeep - priced.net_upkeep,
-            unseen: self.unseen - priced.unseen,
+            unseen_writes: self.unseen_writes - priced.unseen_writes,
             indexes: self.indexes - 1,
         }
     }

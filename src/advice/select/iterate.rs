@@ -7,7 +7,7 @@ use super::selection::Selection;
 use crate::advice::cost::counted_size::resized;
 use crate::advice::cost::relevance::SizedCandidate;
 use crate::advice::cost::scan_model::relations;
-use crate::advice::cost::statement_weight::{WeightedStatement, evened};
+use crate::advice::cost::statement_weight::{WeightedStatement, damped};
 use crate::advice::cost::what_if::{Costs, Set};
 use crate::advice::cost::write_overhead::Writes;
 use crate::advice::input::Input;
@@ -67,22 +67,22 @@ pub fn choose(
     sized: &mut [SizedCandidate],
 ) -> Selected {
     let catalog = work.input.catalog;
-    let mut whole = evened(work.statements.iter().map(|statement| statement.weight));
+    let mut whole = damped(work.statements.iter().map(|statement| statement.weight));
     let mut wanted = Set::new();
     for choice in 1_usize.. {
         let selected = work.selection(costs, sized, Budget::default(), whole).from(&wanted);
         wanted = selected.candidates;
-        let whole_before = std::mem::replace(&mut whole, evened(selected.left.into_iter()));
+        let whole_before = std::mem::replace(&mut whole, damped(selected.left.into_iter()));
         let is_same_price = (whole / whole_before - 1.0).abs() < SAME_PRICE;
         let is_resized = resized(sized, &wanted, catalog, costs.statistics());
         if !is_resized && (is_same_price || choice >= MOST_CHOICES) {
             break;
         }
     }
-    let room = Budget::of(work.input.limits, work.writes.time_us());
-    let mut chosen = work.selection(costs, sized, room, whole).of(&wanted).candidates;
+    let budget = Budget::of(work.input.limits, work.writes.time_us());
+    let mut chosen = work.selection(costs, sized, budget, whole).of(&wanted).candidates;
     while resized(sized, &chosen, catalog, costs.statistics()) {
-        chosen = work.selection(costs, sized, room, whole).from(&chosen).candidates;
+        chosen = work.selection(costs, sized, budget, whole).from(&chosen).candidates;
     }
     let chosen = work.used(costs, chosen);
     Selected { wanted, chosen }
@@ -119,7 +119,7 @@ impl<'w> SelectionInput<'w> {
             statement.weight.max(query.total_us as f64)
         };
         // Of the log alone: what is advised and followed does not change it.
-        let unseen_row_us = writes.unseen_row_us(evened(statements.iter().map(observed)));
+        let unseen_row_us = writes.unseen_row_us(damped(statements.iter().map(observed)));
         let rivals = rivals(sized);
         SelectionInput { input, statements, writes, unseen_row_us, concerned, rivals, bundles }
     }
@@ -144,12 +144,12 @@ impl<'w> SelectionInput<'w> {
         &'s self,
         costs: &'s mut Costs<'a>,
         sized: &[SizedCandidate],
-        room: Budget,
+        budget: Budget,
         whole: f64,
     ) -> Selection<'s, 'a> {
         let prices = (whole, byte_price(self.input.catalog, whole));
         let statements = self.statements.to_vec();
-        Selection::new(costs, statements, self.priced(sized), &self.bundles, room, prices)
+        Selection::new(costs, statements, self.priced(sized), &self.bundles, budget, prices)
     }
 
     fn priced(&self, sized: &[SizedCandidate]) -> Vec<Priced> {
@@ -168,7 +168,7 @@ impl<'w> SelectionInput<'w> {
                 net_bytes: (sized.size_bytes - saved_bytes).max(0.0),
                 upkeep,
                 net_upkeep: (upkeep - saved_us).max(0.0),
-                unseen: if is_rebuild { 0.0 } else { self.unseen_row_us * rows },
+                unseen_writes: if is_rebuild { 0.0 } else { self.unseen_row_us * rows },
                 statements: concerned.all.clone(),
                 beside: concerned.beside.clone(),
                 rivals: rivals.clone(),

@@ -57,7 +57,7 @@ pub struct Selection<'s, 'a> {
     costs: &'s mut Costs<'a>,
     statements: Vec<WeightedStatement>,
     pub(super) candidates: Vec<Priced>,
-    room: Budget,
+    budget: Budget,
     /// What a byte costs, in the units of [`WeightedStatement::weight`].
     byte_price: f64,
     /// Gains below this are within the error of the costs.
@@ -94,7 +94,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         statements: Vec<WeightedStatement>,
         candidates: Vec<Priced>,
         bundles: &'s [Set],
-        room: Budget,
+        budget: Budget,
         (whole, byte_price): (f64, f64),
     ) -> Self {
         let mut of_statement = vec![Set::new(); statements.len()];
@@ -105,7 +105,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         Selection {
             costs,
             bundles,
-            room,
+            budget,
             byte_price,
             smallest_gain: whole * SMALLEST_GAIN,
             of_statement,
@@ -149,13 +149,13 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// The best of the sets that one index after the other gives, for the room and for somewhat more or
     /// less of it.
     fn squeeze(&mut self) {
-        let room = self.room;
+        let budget = self.budget;
         let mut best = (f64::INFINITY, Set::new());
         for part in PARTS {
-            self.room = room.times(part);
+            self.budget = budget.times(part);
             self.set(&[]);
             self.settle();
-            self.room = room;
+            self.budget = budget;
             self.fit(&mut best);
         }
         self.set(&best.1);
@@ -222,7 +222,7 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// Time of all statements and of the writes with what is chosen.
     fn whole_now(&self) -> f64 {
-        self.now.iter().sum::<f64>() + self.taken.net_upkeep + self.taken.unseen
+        self.now.iter().sum::<f64>() + self.taken.net_upkeep + self.taken.unseen_writes
     }
 
     /// Makes this what is chosen.
@@ -243,19 +243,19 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     pub(super) fn fits(&self, change: Change<'_>) -> bool {
-        self.room.holds(self.taken_with(change))
+        self.budget.holds(self.taken_with(change))
     }
 
     /// What having a candidate costs, whatever it gains.
     fn price(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
-        priced.net_upkeep + priced.unseen + priced.net_bytes * self.byte_price
+        priced.net_upkeep + priced.unseen_writes + priced.net_bytes * self.byte_price
     }
 
     /// What a candidate takes up: of the room where that is limited, else bytes.
     pub(super) fn extent(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
-        let used = self.room.used_by(priced);
+        let used = self.budget.used_by(priced);
         if used > 0.0 { used } else { priced.size_bytes.max(PAGE) }
     }
 

@@ -41,7 +41,7 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     };
     let building = writable.as_ref().map(|writable| Building {
         writable,
-        room: BuildBudget {
+        budget: BuildBudget {
             lock_timeout_ms: args.connection.lock_timeout,
             time: Duration::from_secs(args.build_time),
             size_bytes: args.build_size.0,

@@ -12,7 +12,7 @@ pub struct Execution {
     /// Index into the workload's queries.
     pub query: u32,
     /// Hash of database and user.
-    pub lane: u32,
+    pub role_key: u32,
     /// Hash of the session.
     pub session: u32,
     /// What it belongs to beyond its session.

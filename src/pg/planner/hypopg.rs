@@ -211,7 +211,7 @@ pub struct BuildBudget {
 pub struct RolledBackBuild<'c> {
     connection: &'c Connection,
     planner: PlannerCosts<'c>,
-    room: BuildBudget,
+    budget: BuildBudget,
     /// When the first build began.
     began: Option<Instant>,
     /// For each candidate that was not built, why.
@@ -223,10 +223,10 @@ impl<'c> RolledBackBuild<'c> {
         connection: &'c Connection,
         typicals: &'c Representatives,
         _: &Writable,
-        room: BuildBudget,
+        budget: BuildBudget,
     ) -> Self {
         let planner = PlannerCosts::new(connection, typicals);
-        RolledBackBuild { connection, planner, room, began: None, refused: Vec::new() }
+        RolledBackBuild { connection, planner, budget, began: None, refused: Vec::new() }
     }
 
     /// How many candidates were not built, and why, in one sentence; `None` if all were.
@@ -243,7 +243,7 @@ impl<'c> RolledBackBuild<'c> {
         size_bytes: f64,
         queries: &[&Query],
     ) -> Result<Built, String> {
-        let BuildBudget { lock_timeout_ms, time, size_bytes: most_bytes } = self.room;
+        let BuildBudget { lock_timeout_ms, time, size_bytes: most_bytes } = self.budget;
         if size_bytes > most_bytes as f64 {
             return Err("it would be larger than --build-size allows".to_owned());
         }

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::captured_catalog::Captured;
 use super::literal_map::{Known, LiteralMap};
 use super::open_ends::ChunkEnds;
-use super::roles::{Users, lane};
+use super::roles::{Users, role_key};
 use super::skips::{LinePlace, Skips};
 use super::slot_values::{Value, Values};
 use super::statement::{CountedCalls, Role, Statement, StatementLimits};
@@ -200,11 +200,11 @@ impl Collector {
         } else {
             parameters.clear();
         }
-        let room = StatementLimits::for_statements(self.statements.len());
+        let limits = StatementLimits::for_statements(self.statements.len());
         self.coverage.statements += 1;
         let statement = &mut self.statements[plan.statement as usize];
         statement.logged_calls += 1;
-        statement.lanes.note(event.lane);
+        statement.role_keys.note(event.role_key);
         if event.queryid.is_some() && statement.queryid != event.queryid {
             statement.note_queryid(event.queryid);
         }
@@ -222,7 +222,7 @@ impl Collector {
             let value = values.at(slot);
             let hash = value.as_ref().map_or(0, Value::hash);
             if let Some(value) = &value {
-                kept.add(hash, room.values, || value.literal());
+                kept.add(hash, limits.values, || value.literal());
             }
             all = all.rotate_left(7) ^ hash;
             slots.push(match value {
@@ -235,8 +235,8 @@ impl Collector {
         let rank = rank(event, statement.fingerprint, all);
         // Where the server was told to leave the values out, there is nothing to replay.
         let is_whole = parameters.len() >= plan.parameters as usize;
-        if is_whole && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, room) {
-            keep_sample(statement, rank, text, &values, room);
+        if is_whole && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, limits) {
+            keep_sample(statement, rank, text, &values, limits);
         }
         self.in_order(event, plan, &skeleton.comments, text, slots);
     }
@@ -264,7 +264,7 @@ impl Collector {
             order: event.order,
             duration_us: u32::try_from(event.duration_us.unwrap_or(0)).unwrap_or(u32::MAX),
             query: plan.statement,
-            lane: event.lane,
+            role_key: event.role_key,
             session: event.session as u32,
             group: trace(comments, text).unwrap_or_else(|| transaction(event.transaction)),
             slots_start: 0,
@@ -281,7 +281,7 @@ impl Collector {
         &mut self,
         explained: &LoggedPlan,
         duration_us: u64,
-        (database, lane): (Database, u32),
+        (database, role_key): (Database, u32),
     ) {
         let normalized = sql::normalize::normalizer::normalize(&explained.statement);
         if normalized.text.is_empty() {
@@ -291,7 +291,7 @@ impl Collector {
         let plan = ObservedPlan { duration_us, text: explained.plan.clone() };
         let statement = &mut self.statements[at as usize];
         statement.note_plan(plan);
-        statement.lanes.note(lane);
+        statement.role_keys.note(role_key);
     }
 
     /// Takes the counters of one statement.
@@ -307,25 +307,25 @@ impl Collector {
         statement.note_queryid(queryid);
         statement.count(counted);
         if !user.is_empty() {
-            let lane = lane(&[], user);
-            self.users.add(lane, user);
-            statement.lanes.note(lane);
+            let role_key = role_key(&[], user);
+            self.users.add(role_key, user);
+            statement.role_keys.note(role_key);
         }
         // Utility statements keep their constants, since the server does not replace them; and an export
         // may have been made by something else than the server.
         let known: Option<Vec<Literal>> =
             normalized.slots.iter().map(|slot| slot.value(&[])).collect();
-        let room = StatementLimits::for_statements(self.statements.len());
+        let limits = StatementLimits::for_statements(self.statements.len());
         let statement = &mut self.statements[at as usize];
         for (literal, values) in known.iter().flatten().zip(&mut statement.slots) {
             let hash = literal.expose().map_or(0, |value| xxh3_64(value.as_bytes()));
-            values.add(hash, room.values, || literal.clone());
+            values.add(hash, limits.values, || literal.clone());
         }
         let rank = xxh3_64(text.as_bytes());
         let has_literals = known.is_some_and(|known| !known.is_empty());
-        if has_literals && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, room) {
+        if has_literals && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, limits) {
             let sample = Sample { text: text.into(), parameters: Vec::new() };
-            statement.keep_sample(rank, sample, room);
+            statement.keep_sample(rank, sample, limits);
         }
     }
 
@@ -347,17 +347,17 @@ impl Collector {
         if at == next {
             self.statements.push(statement);
         } else {
-            let room = StatementLimits::for_statements(self.statements.len());
-            self.statements[at as usize].merge(statement, room);
+            let limits = StatementLimits::for_statements(self.statements.len());
+            self.statements[at as usize].merge(statement, limits);
         }
         at
     }
 
     /// Keeps less of each statement once there are many. `before` is how many there were.
     pub(super) fn make_room(&mut self, before: usize) {
-        let room = StatementLimits::for_statements(self.statements.len());
-        if room != StatementLimits::for_statements(before) {
-            self.statements.iter_mut().for_each(|statement| statement.shrink(room));
+        let limits = StatementLimits::for_statements(self.statements.len());
+        if limits != StatementLimits::for_statements(before) {
+            self.statements.iter_mut().for_each(|statement| statement.shrink(limits));
         }
     }
 
@@ -389,8 +389,8 @@ impl Collector {
     }
 
     /// Keeps the loose ends of a log until it is known what comes before and after it.
-    pub fn leave_open(&mut self, stretch: ChunkEnds) {
-        self.stretches.push(stretch);
+    pub fn leave_open(&mut self, chunk: ChunkEnds) {
+        self.stretches.push(chunk);
     }
 }
 
@@ -410,7 +410,7 @@ fn keep_sample(
     rank: u64,
     text: &[u8],
     values: &Values<'_>,
-    room: StatementLimits,
+    limits: StatementLimits,
 ) {
     let parameters: Vec<Literal> =
         values.parameters.iter().map(|parameter| parameter.literal(values.detail)).collect();
@@ -419,7 +419,7 @@ fn keep_sample(
     }
     let text = String::from_utf8_lossy(text);
     let text = Arc::from(text.trim_end_matches(';').trim_end());
-    statement.keep_sample(rank, Sample { text, parameters }, room);
+    statement.keep_sample(rank, Sample { text, parameters }, limits);
 }
 
 /// The application's trace that a comment names (sqlcommenter, W3C trace context): its executions

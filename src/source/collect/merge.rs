@@ -179,7 +179,7 @@ impl Collector {
     pub fn settle(&mut self) {
         self.join_stretches(|_, _| true);
         let stretches = std::mem::take(&mut self.stretches);
-        stretches.into_iter().for_each(|stretch| stretch.close(&mut |event| self.event(event)));
+        stretches.into_iter().for_each(|chunk| chunk.close(&mut |event| self.event(event)));
         if !self.statements.iter().any(Statement::is_executed) {
             self.statements.iter_mut().for_each(Statement::count_planned);
         }

@@ -16,7 +16,8 @@ use crate::source::message::record::LogRecord;
 pub(crate) struct PendingExecution {
     at_us: Option<i64>,
     session: u64,
-    lane: u32,
+    #[serde(rename = "lane")]
+    role_key: u32,
     #[serde(default)]
     database: Database,
     transaction: Box<[u8]>,
@@ -407,7 +408,7 @@ impl PendingExecution {
         PendingExecution {
             at_us: event.at_us,
             session: event.session,
-            lane: event.lane,
+            role_key: event.role_key,
             database: event.database,
             transaction: event.transaction.into(),
             text: event.text.into(),
@@ -428,7 +429,7 @@ fn flush(waiting: Option<Box<PendingExecution>>, count: &mut impl FnMut(&LogReco
         count(&LogRecord {
             at_us: waiting.at_us,
             session: waiting.session,
-            lane: waiting.lane,
+            role_key: waiting.role_key,
             database: waiting.database,
             transaction: &waiting.transaction,
             text: &waiting.text,

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const MOST_LANES: usize = 16;
 
 /// Hash of a database and a user.
-pub fn lane(database: &[u8], user: &[u8]) -> u32 {
+pub fn role_key(database: &[u8], user: &[u8]) -> u32 {
     (xxh3_64(database) ^ xxh3_64(user).rotate_left(1)) as u32
 }
 
@@ -17,9 +17,9 @@ pub fn lane(database: &[u8], user: &[u8]) -> u32 {
 pub struct Lanes(Vec<u32>);
 
 impl Lanes {
-    pub fn note(&mut self, lane: u32) {
-        if let Err(place) = self.0.binary_search(&lane) {
-            self.0.insert(place, lane);
+    pub fn note(&mut self, role_key: u32) {
+        if let Err(place) = self.0.binary_search(&role_key) {
+            self.0.insert(place, role_key);
             self.0.truncate(MOST_LANES + 1);
         }
     }
@@ -30,7 +30,7 @@ impl Lanes {
 
     /// The users of the lanes, each once; none where one of them is not known.
     pub fn users(&self, names: &Users) -> Vec<String> {
-        let users = self.0.iter().map(|lane| names.0.get(lane).cloned());
+        let users = self.0.iter().map(|role_key| names.0.get(role_key).cloned());
         let users: Option<Vec<String>> = users.collect();
         let mut users = users.filter(|_| self.0.len() <= MOST_LANES).unwrap_or_default();
         users.sort_unstable();
@@ -45,21 +45,21 @@ pub struct Users(BTreeMap<u32, String>);
 
 impl Users {
     /// Notes whose lane it is. Nobody's is what the server writes before it knows.
-    pub fn add(&mut self, lane: u32, user: &[u8]) {
-        if !matches!(user, b"" | b"[unknown]") && !self.0.contains_key(&lane) {
-            self.0.insert(lane, String::from_utf8_lossy(user).into_owned());
+    pub fn add(&mut self, role_key: u32, user: &[u8]) {
+        if !matches!(user, b"" | b"[unknown]") && !self.0.contains_key(&role_key) {
+            self.0.insert(role_key, String::from_utf8_lossy(user).into_owned());
         }
     }
 
     pub fn merge(&mut self, other: Users) {
-        for (lane, name) in other.0 {
-            self.0.entry(lane).or_insert(name);
+        for (role_key, name) in other.0 {
+            self.0.entry(role_key).or_insert(name);
         }
     }
 
     /// By lane, ascending.
     pub fn each(&self) -> Vec<(u32, &str)> {
-        self.0.iter().map(|(lane, name)| (*lane, name.as_str())).collect()
+        self.0.iter().map(|(role_key, name)| (*role_key, name.as_str())).collect()
     }
 }
 
@@ -70,19 +70,19 @@ mod tests {
     #[test]
     fn users_are_known_when_all_of_them_are() {
         let mut names = Users::default();
-        for (lane, user) in [(1, "app"), (2, "app"), (3, "cron"), (4, ""), (5, "[unknown]")] {
-            names.add(lane, user.as_bytes());
+        for (role_key, user) in [(1, "app"), (2, "app"), (3, "cron"), (4, ""), (5, "[unknown]")] {
+            names.add(role_key, user.as_bytes());
         }
-        let users = |names: &Users, lanes: &[u32]| {
+        let users = |names: &Users, role_keys: &[u32]| {
             let mut all = Lanes::default();
-            lanes.iter().for_each(|lane| all.note(*lane));
+            role_keys.iter().for_each(|role_key| all.note(*role_key));
             all.users(names)
         };
         assert_eq!(users(&names, &[3, 2, 1, 2]), ["app", "cron"]);
         for unknown in [&[][..], &[1, 4], &[1, 5], &[1, 9]] {
             assert!(users(&names, unknown).is_empty(), "{unknown:?}");
         }
-        (10..40).for_each(|lane| names.add(lane, b"tenant"));
+        (10..40).for_each(|role_key| names.add(role_key, b"tenant"));
         assert_eq!(users(&names, &(10..26).collect::<Vec<_>>()), ["tenant"]);
         assert!(users(&names, &(10..27).collect::<Vec<_>>()).is_empty());
     }

@@ -84,7 +84,7 @@ pub struct Statement {
     /// Executions that `auto_explain` logged, and the plan of the slowest.
     pub planned: Durations,
     pub plan: Option<ObservedPlan>,
-    pub lanes: Lanes,
+    pub role_keys: Lanes,
 }
 
 impl Statement {
@@ -107,7 +107,7 @@ impl Statement {
             slots: vec![Values::default(); slots],
             planned: Durations::new(),
             plan: None,
-            lanes: Lanes::default(),
+            role_keys: Lanes::default(),
         }
     }
 
@@ -140,13 +140,13 @@ impl Statement {
         }
     }
 
-    pub fn wants_sample(&self, rank: u64, room: StatementLimits) -> bool {
+    pub fn wants_sample(&self, rank: u64, limits: StatementLimits) -> bool {
         self.role == Role::Data
-            && (self.samples.len() < room.samples
+            && (self.samples.len() < limits.samples
                 || self.samples.last().is_some_and(|(last, _)| rank < *last))
     }
 
-    pub fn keep_sample(&mut self, rank: u64, mut sample: Sample, room: StatementLimits) {
+    pub fn keep_sample(&mut self, rank: u64, mut sample: Sample, limits: StatementLimits) {
         let shared = self.samples.iter().find(|(_, known)| known.text == sample.text);
         if let Some((_, known)) = shared {
             sample.text = Arc::clone(&known.text);
@@ -154,31 +154,31 @@ impl Statement {
         let new = (rank, sample);
         let place = self.samples.partition_point(|known| *known < new);
         self.samples.insert(place, new);
-        self.samples.truncate(room.samples);
+        self.samples.truncate(limits.samples);
     }
 
     /// Keeps no more than there is room for.
-    pub fn shrink(&mut self, room: StatementLimits) {
-        self.samples.truncate(room.samples);
+    pub fn shrink(&mut self, limits: StatementLimits) {
+        self.samples.truncate(limits.samples);
         self.samples.shrink_to_fit();
-        self.slots.iter_mut().for_each(|slot| slot.shrink(room.values));
+        self.slots.iter_mut().for_each(|slot| slot.shrink(limits.values));
     }
 
-    pub fn merge(&mut self, other: Statement, room: StatementLimits) {
+    pub fn merge(&mut self, other: Statement, limits: StatementLimits) {
         self.note_queryid(other.queryid);
         self.durations.merge(&other.durations);
         self.logged_calls = self.logged_calls.saturating_add(other.logged_calls);
         self.count(&other.counted);
         self.planned.merge(&other.planned);
         self.keep_plan(other.plan);
-        other.lanes.each().iter().for_each(|lane| self.lanes.note(*lane));
+        other.role_keys.each().iter().for_each(|role_key| self.role_keys.note(*role_key));
         for (rank, sample) in other.samples {
-            if self.wants_sample(rank, room) {
-                self.keep_sample(rank, sample, room);
+            if self.wants_sample(rank, limits) {
+                self.keep_sample(rank, sample, limits);
             }
         }
         for (slot, theirs) in self.slots.iter_mut().zip(other.slots) {
-            slot.merge(theirs, room.values);
+            slot.merge(theirs, limits.values);
         }
     }
 
@@ -222,7 +222,7 @@ impl Statement {
             samples: self.samples.into_iter().map(|(_, sample)| sample).collect(),
             slots: self.slots,
             plan: self.plan,
-            users: self.lanes.users(users),
+            users: self.role_keys.users(users),
             shape: None,
             spellings: Vec::new(),
         }

@@ -184,7 +184,7 @@ mod tests {
                     order: n as u64,
                     duration_us: 1,
                     query: 0,
-                    lane: 0,
+                    role_key: 0,
                     session: 0,
                     group: Group::UNKNOWN,
                     slots_start: 0,

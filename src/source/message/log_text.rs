@@ -47,7 +47,7 @@ pub struct LoggedExecution<'a> {
 }
 
 /// Reads the text of a `LOG` message.
-pub fn said(text: &[u8]) -> LogText<'_> {
+pub fn log_text(text: &[u8]) -> LogText<'_> {
     let Some(after) = text.strip_prefix(b"duration: ") else {
         return match statement(text) {
             Some(Named { text, is_extended, is_continued, is_executed: true }) => {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn each_form_of_a_message_is_told_apart() {
-        let read = |text: &'static str| said(text.as_bytes());
+        let read = |text: &'static str| log_text(text.as_bytes());
         assert_eq!(
             read("duration: 0.063 ms  statement: BEGIN"),
             executed(Some(63), "BEGIN", false)

@@ -54,7 +54,7 @@ pub struct LogRecord<'a> {
     /// Hash of the session.
     pub session: u64,
     /// Hash of database and user.
-    pub lane: u32,
+    pub role_key: u32,
     pub database: Database,
     pub transaction: &'a [u8],
     pub text: &'a [u8],

@@ -33,7 +33,7 @@ pub(super) struct Marks {
 impl Marks {
     /// Takes note of a statement that says something of indexes; `false` for every other.
     pub(super) fn note(&mut self, sql: &str) -> bool {
-        match said(sql) {
+        match alteration(sql) {
             Some(IndexAlteration::Attached { whole, part }) => self.attached.push((whole, part)),
             Some(IndexAlteration::Marked { index, is_cluster }) => {
                 self.marked.push((index, sql.trim().to_owned(), is_cluster));
@@ -103,7 +103,7 @@ impl Marks {
     }
 }
 
-fn said(sql: &str) -> Option<IndexAlteration> {
+fn alteration(sql: &str) -> Option<IndexAlteration> {
     let all: Vec<Token<'_>> = tokens(sql).take(24).collect();
     let mut rest = &all[..];
     if take(&mut rest, &["set", "default_tablespace"]) {

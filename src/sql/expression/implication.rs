@@ -41,7 +41,7 @@ pub struct ColumnCondition {
 }
 
 /// What each part of a condition says; `None` where one is about several columns, or about none.
-pub fn said(condition: &str) -> Option<Vec<ColumnCondition>> {
+pub fn conditions(condition: &str) -> Option<Vec<ColumnCondition>> {
     let condition = parse_expression(condition).ok()?;
     conjuncts(&condition)
         .into_iter()
@@ -94,7 +94,7 @@ fn column(name: &Expr) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ColumnCondition, may_imply, said};
+    use super::{ColumnCondition, conditions, may_imply};
     use crate::sql::resolve::resolver::shape;
 
     #[test]
@@ -127,10 +127,11 @@ mod tests {
     #[test]
     fn what_a_condition_pins_is_told_from_what_it_only_bounds() {
         let of = |condition: &str| {
-            let plain = |said: ColumnCondition| {
-                format!("{}{}", said.column, if said.is_pinned { "!" } else { "" })
+            let plain = |conditions: ColumnCondition| {
+                format!("{}{}", conditions.column, if conditions.is_pinned { "!" } else { "" })
             };
-            said(condition).map(|all| all.into_iter().map(plain).collect::<Vec<_>>().join(" "))
+            conditions(condition)
+                .map(|all| all.into_iter().map(plain).collect::<Vec<_>>().join(" "))
         };
         for (condition, expected) in [
             ("status = 'active'", Some("status!")),

@@ -194,13 +194,13 @@ mod tests {
             failed: None,
         };
         let accepted: Vec<&Recommendation> = recommendations.iter().collect();
-        let books = WriteBalance {
+        let balance_of = WriteBalance {
             workload: &workload,
             accepted: &accepted,
             proof: &|_| Some(&set),
             writes: &writes,
         };
-        books.worst().map(|(id, balance)| (id.to_owned(), balance))
+        balance_of.worst().map(|(id, balance)| (id.to_owned(), balance))
     }
 
     #[test]

@@ -44,7 +44,7 @@ const BUILD_SHARE: f64 = 0.5;
 #[derive(Clone)]
 struct WriteExecution {
     sample: Sample,
-    room: Option<Sample>,
+    delete_first: Option<Sample>,
 }
 
 /// What one arm of a statement gave.
@@ -122,7 +122,7 @@ fn measure(
     let per_round = ((effort.budget_s / whole_s.max(1e-9)) as usize).clamp(1, MOST_A_ROUND);
     let mut blocks = FEWEST_BLOCKS;
     let mut done = 0;
-    let mut own = own_sides(changes, &replayables);
+    let mut own = sides_of_each(changes, &replayables);
     while done < ROUNDS && !replayables.is_empty() {
         let rounds = done..(done + ROUNDS / blocks).min(ROUNDS);
         let mut arms = ARMS;
@@ -166,7 +166,7 @@ fn measure(
 type Own<'c, 'r> = (&'c NewlyBuilt<'r>, Vec<(usize, Side)>);
 
 /// Where there are several indexes, each alone with the writes of its table.
-fn own_sides<'c, 'r>(
+fn sides_of_each<'c, 'r>(
     changes: &'c [NewlyBuilt<'r>],
     replayables: &[Replayable<'_>],
 ) -> Vec<Own<'c, 'r>> {
@@ -259,7 +259,10 @@ fn plan<'w>(
                 };
                 let executions = samples
                     .into_iter()
-                    .map(|sample| WriteExecution { room: room(&sample, target, &keys), sample })
+                    .map(|sample| WriteExecution {
+                        delete_first: delete_first(&sample, target, &keys),
+                        sample,
+                    })
                     .collect();
                 let sides = Default::default();
                 planned.push(Replayable { query, kind: shape.kind, target, executions, sides });
@@ -271,7 +274,7 @@ fn plan<'w>(
 
 /// The statement that deletes the rows with the unique values that an `INSERT` is going to add: in the
 /// database that the traffic was recorded on, they are there.
-fn room(sample: &Sample, target: &Scan, keys: &[Vec<String>]) -> Option<Sample> {
+fn delete_first(sample: &Sample, target: &Scan, keys: &[Vec<String>]) -> Option<Sample> {
     let normalized = normalize(&sample.text);
     let value = |column: &String| -> Option<Literal> {
         let (_, slot) = target.assigned.iter().find(|(known, _)| known == column)?;
@@ -307,11 +310,11 @@ fn settle<'w>(
         let mut attempts = 0.0;
         let mut why = "writes no row here".to_owned();
         for execution in std::mem::take(&mut replayable.executions) {
-            let mut plain = WriteExecution { room: None, ..execution.clone() };
+            let mut plain = WriteExecution { delete_first: None, ..execution.clone() };
             attempts += 1.0;
             let mut outcome = replayable.attempt(session, &plain)?;
-            if outcome.is_err() && execution.room.is_some() {
-                plain.room = execution.room;
+            if outcome.is_err() && execution.delete_first.is_some() {
+                plain.delete_first = execution.delete_first;
                 outcome = replayable.attempt(session, &plain)?;
             }
             match outcome {
@@ -333,8 +336,8 @@ fn settle<'w>(
 /// Executes once and takes it back.
 fn once(session: &mut Prepared, execution: &WriteExecution) -> Result<Write, PgError> {
     session.connection.batch("SAVEPOINT pgassay_write")?;
-    if let Some(room) = &execution.room {
-        session.execute(room)?;
+    if let Some(delete_first) = &execution.delete_first {
+        session.execute(delete_first)?;
     }
     let write = explain::write(&session.connection, &execution.sample)?;
     session.connection.batch("ROLLBACK TO SAVEPOINT pgassay_write")?;

@@ -57,8 +57,8 @@ impl Procedure<'_, '_> {
         let workload = self.case.workload;
         let all: Vec<&Recommendation> = accepted.iter().map(|at| &recommendations[*at]).collect();
         let proof = |id: &str| self.proof(id);
-        let books = WriteBalance { workload, accepted: &all, proof: &proof, writes };
-        let (id, balance) = books.worst()?;
+        let balance_of = WriteBalance { workload, accepted: &all, proof: &proof, writes };
+        let (id, balance) = balance_of.worst()?;
         let at = accepted.iter().find(|at| recommendations[**at].id == id)?;
         Some((*at, balance))
     }

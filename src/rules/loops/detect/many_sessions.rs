@@ -70,7 +70,7 @@ impl Search<'_> {
             let at = &timeline[*place as usize];
             let earlier = timeline[..*place as usize].iter().rev().take(LOOK_BACK);
             for execution in earlier.take_while(|e| at.at_us - e.at_us <= PARENT_WINDOW_US) {
-                if execution.lane == at.lane
+                if execution.role_key == at.role_key
                     && self.parts[execution.query as usize].yields
                     && !found.contains(&execution.query)
                 {
@@ -138,12 +138,12 @@ impl Search<'_> {
         let to = owners.partition_point(|place| *place <= last);
         let same = |place: &&u32| {
             let other = &timeline[**place as usize];
-            other.lane == parent.lane && other.query == parent.query
+            other.role_key == parent.role_key && other.query == parent.query
         };
         owners[from.min(to)..to].iter().filter(same).count()
     }
 }
 
 fn could_own(parent: &Execution, child: &Execution) -> bool {
-    parent.lane == child.lane && !(parent.group.is_trace() && parent.group != child.group)
+    parent.role_key == child.role_key && !(parent.group.is_trace() && parent.group != child.group)
 }
