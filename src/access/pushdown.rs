@@ -1,5 +1,5 @@
-//! What stands before an index where policies hold: until they have left a row to a role, a condition of its own
-//! sees the row only if it is LEAKPROOF, and so no index finds rows by one that is not.
+//! Which conditions can use an index when row-level security applies: policies are evaluated first, and only LEAKPROOF
+//! conditions are pushed below them.
 //!
 //! Source: "Rules and Privileges" and "Row Security Policies" in the manual; `restriction_is_securely_promotable` of
 //! the planner.
@@ -8,7 +8,7 @@ use crate::model::catalog::{Column, Policy, Table};
 use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate};
-use crate::sql::expression::immutability::TypeClass;
+use crate::sql::expression::types::TypeClass;
 
 /// Policies of the table hold for every role that executed the statement, and leave it not all rows.
 pub fn is_guarded(query: &Query, table: &Table) -> bool {

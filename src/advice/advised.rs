@@ -1,4 +1,4 @@
-//! What advice gives: the chosen indexes, and why statements have none.
+//! The result of advice: the chosen indexes, and why statements have none.
 
 use super::candidates::key_length::Longest;
 use crate::model::index::IndexDef;

@@ -1,4 +1,4 @@
-//! What advice is made from.
+//! The input of advice.
 
 use crate::model::catalog::Catalog;
 use crate::model::finding::Finding;

@@ -1,4 +1,4 @@
-//! From a workload and a planner to the indexes worth having.
+//! Advice with a planner: from a workload to the indexes worth having.
 
 use std::collections::HashMap;
 

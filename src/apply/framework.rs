@@ -1,4 +1,4 @@
-//! The files of each framework. Nothing here knows why a migration is there.
+//! Writes the migration files of each framework. Nothing here knows why a migration is there.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Recommendations to single statements, in the order they are executed.
+//! Turns recommendations into single statements, in the order in which they are executed.
 
 use crate::index::ddl::{IndexChange, change};
 use crate::model::index::IndexDef;

@@ -1,4 +1,4 @@
-//! What a workload cost on the day that counts as good. The file holds parameters: mode 0600.
+//! The baseline of a check: plans, buffers and shortest times. The file holds parameters: mode 0600.
 
 use std::collections::BTreeMap;
 use std::io::Read;

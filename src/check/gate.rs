@@ -1,4 +1,4 @@
-//! Tonight against the baseline, statement by statement.
+//! Compares a measurement with the baseline, statement by statement.
 //!
 //! Plans and buffers decide first: they do not depend on how busy the machine is. Time decides the
 //! rest, by floors for each parameter set, with the shift that all statements share taken out. Where

@@ -1,4 +1,4 @@
-//! `pgassay.toml`: the nearest one upward from here, below flags and environment.
+//! `pgassay.toml`: read from the nearest directory upward, below flags and environment.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! From flags, environment and configuration to a connection.
+//! Makes a connection from flags, environment and configuration.
 
 use super::args;
 use super::config::Config;

@@ -1,4 +1,4 @@
-//! A run to standard output and to files.
+//! Writes a run to standard output and to files.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};

@@ -1,4 +1,4 @@
-//! From flags to sources and an open database.
+//! Makes sources and an open database from flags.
 
 use super::args;
 use super::config::Config;

@@ -1,4 +1,4 @@
-//! Run files, read again.
+//! Reads stored run files.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Index plans as SQL, with their undo.
+//! Index definitions as SQL, with their undo.
 
 use std::collections::BTreeMap;
 

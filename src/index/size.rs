@@ -1,4 +1,4 @@
-//! How many bytes an index will take, from statistics alone.
+//! Estimates the size of an index from statistics.
 //!
 //! Layout and limits of a btree are those of `CREATE INDEX` in PostgreSQL (`nbtsort.c`, `nbtdedup.c`):
 //! leaves are filled to 90 %, inner pages to 70 %, and from 13 on equal keys share a tuple until it takes

@@ -1,4 +1,4 @@
-//! Something that hurts, with what was seen of it.
+//! A finding: a pattern that hurts, with its evidence.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What `EXPLAIN` said of a statement, reduced to what is compared and shown.
+//! A plan of `EXPLAIN`, reduced to what is compared and shown.
 
 /// What is expected of the scan of a relation.
 #[derive(Debug, Clone, PartialEq)]

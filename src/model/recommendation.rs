@@ -1,4 +1,4 @@
-//! A change we propose, with its undo.
+//! A proposed change, with its undo.
 
 use super::index::NewIndex;
 use super::name::TableName;

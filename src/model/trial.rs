@@ -1,4 +1,4 @@
-//! What a replay measured.
+//! The results of a replay.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The doors through which planner costs reach the advice.
+//! Traits through which planner costs reach the advice.
 
 use super::catalog::{Column, Table};
 use super::index::IndexDef;

@@ -1,4 +1,4 @@
-//! A PostgreSQL of our own, in a temporary directory, gone when we are gone.
+//! A temporary PostgreSQL cluster, removed when its owner ends.
 //!
 //! A watchdog process holds the other end of a pipe. When this process ends, however it ends, the
 //! pipe closes and the watchdog stops the server and removes the directory. Should both be killed, the

@@ -1,4 +1,4 @@
-//! Is everything there that the tool can use? What each lack costs, and the line that mends it.
+//! Examines a connection: what is missing, what each lack costs, and the statement that fixes it.
 
 use super::connect::connection::Connection;
 use super::connect::error::PgError;

@@ -1,4 +1,4 @@
-//! Loops that were found, held against the database: the earlier query is run again.
+//! Confirms loops against the database: the earlier query runs again.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! How a step says what it does.
+//! Progress of the pipeline, told to whoever listens.
 
 /// Is told what is going on.
 pub trait Progress {

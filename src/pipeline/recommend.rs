@@ -1,4 +1,4 @@
-//! Recommendations for what was gathered: with HypoPG, by building, or from a schema alone.
+//! Recommendations for a gathered workload: with HypoPG, by building, or from a schema alone.
 
 use super::error::Error;
 use super::gather::{Gathered, Live};

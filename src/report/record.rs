@@ -1,4 +1,4 @@
-//! Model to run file: the one place where plain data gets its public keys.
+//! Turns model data into the run file, with its public keys.
 
 use super::words;
 use super::words::{bytes, change};

@@ -1,4 +1,4 @@
-//! Numbers and counts as people read them: three significant digits, a sign on every change.
+//! Formats numbers for people: three significant digits, a sign on every change.
 
 use crate::model::run::{RunArm, RunWork};
 

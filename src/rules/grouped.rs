@@ -1,4 +1,4 @@
-//! Whether an index that is there already serves a scan.
+//! Groups what one rule finds by table and columns.
 
 use serde_json::{Value, json};
 

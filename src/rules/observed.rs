@@ -1,4 +1,4 @@
-//! The statements and the catalog, before anything is worked out of them.
+//! The statements and the catalog that loop detection and rules share.
 
 use crate::model::catalog::{Catalog, Table};
 use crate::model::workload::shape::{Scan, Shape};

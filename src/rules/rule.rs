@@ -1,4 +1,4 @@
-//! What every rule gives.
+//! The description of a rule.
 
 use super::input::Input;
 use crate::model::finding::Finding;

@@ -1,4 +1,4 @@
-//! Messages of a server log to executions: each execution once, with its text, time and parameters.
+//! Joins the messages of a server log to executions: each once, with its text, time and parameters.
 //!
 //! The extended protocol logs one execution as up to three messages (parse, bind, execute), and
 //! `log_statement` with `log_duration` logs text and time apart. Both are joined here, by session.

@@ -1,4 +1,4 @@
-//! A workload on its way: what was gathered, in one file that merges with others.
+//! Capture files: a workload in one file that merges with others.
 //!
 //! A capture of two halves of a log, merged, is the capture of the whole, to the bit. For that
 //! everything in it depends on what was executed and not on the order of reading: statements by

@@ -1,4 +1,4 @@
-//! Why a source gave nothing at all.
+//! Why a source could not be read at all.
 
 /// Why a source gave nothing at all.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! An interval judged against a band of indifference.
+//! Judges an interval against a band of indifference.
 
 use super::bootstrap::Change;
 

@@ -1,4 +1,4 @@
-//! Where trials are held, of what, and with how much effort.
+//! The input of trials: target, workload, effort.
 
 use crate::model::catalog::Catalog;
 use crate::model::index::NewIndex;

@@ -1,5 +1,4 @@
-//! Whether an earlier query really gave the keys of a loop: it is run again, and its rows are looked
-//! at.
+//! Runs an earlier query again and searches its rows for the keys of a loop.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! How long trials take: expected before they begin, corrected by how long the finished ones took.
+//! Forecasts how long trials take, and corrects it by finished ones.
 
 use std::time::Instant;
 

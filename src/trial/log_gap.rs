@@ -1,4 +1,4 @@
-//! Says why a statement took another time in the log than in the replay, where it did.
+//! Explains why a statement took another time in the log than in the replay.
 //!
 //! A replay is not the application: it runs under another role, from a warm cache, on another machine at another time.
 //! What differs and can be told from here is named, the most likely first.

@@ -1,4 +1,4 @@
-//! Trials to the fate of recommendations.
+//! Decides about recommendations by their trials.
 
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::trial::{Evidence, QueryTrial, Trial, Unreplayed, Verdict};

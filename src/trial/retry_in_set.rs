@@ -1,4 +1,4 @@
-//! What was slower alone, tried beside what stands.
+//! Tries indexes that were slower alone beside those that stand.
 
 use super::forecast::ForecastStep;
 use super::outcome::{improves_set, slower_alone};

@@ -1,4 +1,4 @@
-//! Expressions that indexes could hold, of which there are no statistics before they are indexed.
+//! Estimates for expressions, which have no statistics before they are indexed.
 
 use std::collections::HashMap;
 

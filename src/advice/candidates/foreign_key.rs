@@ -1,4 +1,4 @@
-//! What findings ask of indexes.
+//! Indexes on foreign keys, from findings.
 
 use crate::advice::input::Input;
 use crate::model::finding::{Finding, Level};

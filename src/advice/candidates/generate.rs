@@ -1,4 +1,4 @@
-//! Every index that some statement of the workload could use, each once.
+//! Generates every index that some statement of the workload could use, each once.
 
 use std::collections::{HashMap, HashSet};
 

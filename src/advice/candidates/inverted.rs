@@ -1,4 +1,4 @@
-//! Indexes for what a btree cannot find: parts of text, words, elements, ranges that overlap, what is nearest.
+//! GIN and GiST candidates: parts of text, words, elements, ranges that overlap, nearest neighbours.
 
 use super::partial;
 use super::scan_needs::{ScanContext, expression_key, values};
@@ -6,7 +6,7 @@ use crate::model::catalog::Catalog;
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate, Shape};
-use crate::sql::expression::immutability::TypeClass;
+use crate::sql::expression::types::TypeClass;
 use crate::sql::resolve::operator::is_distance;
 
 /// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that

@@ -10,7 +10,8 @@ use crate::model::catalog::{Catalog, Column, Table, UserFunction};
 use crate::model::index::{AccessMethod, IndexDef, IndexKey, mentions};
 use crate::model::name::TableName;
 use crate::model::whatif::Statistics;
-use crate::sql::expression::immutability::{TypeClass, indexable};
+use crate::sql::expression::immutability::indexable;
+use crate::sql::expression::types::TypeClass;
 use crate::sql::lex::identifier::quote;
 
 /// Values of a type without a limit count as short while none is known to be longer than this, bytes: a tenth of

@@ -1,10 +1,10 @@
-//! Conditions that always compare with the same constant: what a partial index can be made for.
+//! Conditions that always compare with the same constant, for partial indexes.
 
 use crate::model::catalog::{Catalog, Table};
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Operator, Predicate, Scan, Shape};
-use crate::sql::expression::immutability::TypeClass;
 use crate::sql::expression::implication::is_beside_zero;
+use crate::sql::expression::types::TypeClass;
 
 /// Executions over which a constant has to have stayed while something else varied.
 const ENOUGH_EXECUTIONS: u64 = 10;

@@ -1,4 +1,4 @@
-//! What one scan asks of an index, key by key.
+//! Index keys that one scan can use: equality, lists, ranges, order, joins.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,8 @@ use crate::model::catalog::{Column, Table, UserFunction};
 use crate::model::index::IndexKey;
 use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Lookup, Operator, Predicate, Scan};
-use crate::sql::expression::immutability::{
-    Indexable, TypeClass, column_name, indexable, without_collation,
-};
+use crate::sql::expression::immutability::{Indexable, column_name, indexable, without_collation};
+use crate::sql::expression::types::TypeClass;
 use crate::sql::lex::identifier::quote_literal;
 
 /// Types that no btree holds.

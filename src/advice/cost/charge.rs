@@ -1,4 +1,4 @@
-//! What an execution counts for, by what the planner says of it.
+//! The cost of one execution, from the planner's estimate.
 
 use crate::model::whatif::PlanCost;
 

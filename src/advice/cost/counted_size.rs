@@ -1,5 +1,5 @@
-//! What the size of an index hangs on, counted where the statistics are likely to be wrong or silent: how many
-//! values columns have, how many rows have the same keys or meet a condition, and the keys of a GIN index.
+//! Index sizes from counted rows, where ANALYZE underestimates distinct counts or has no statistics: how many values
+//! columns have, how many rows have the same keys or meet a condition, and the keys of a GIN index.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! The candidates that the planner cannot be offered, priced by building them, or else by a model.
+//! Prices candidates that HypoPG cannot show to the planner: by building them, or by a model.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Which candidates can matter to which statement.
+//! Selects the candidates that can matter to each statement.
 
 use std::collections::HashMap;
 

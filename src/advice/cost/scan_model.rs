@@ -1,4 +1,4 @@
-//! What an index that the planner cannot be offered makes of a plan: the scan of its table is a look into it.
+//! Cost model for indexes that HypoPG cannot simulate: the table's scan is replaced by an index scan.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What each statement takes, and all of them together.
+//! The weight of each statement in the choice: its share of the observed time.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Whole indexes in the place of a partial one, for a planner that does not see the latter.
+//! Indexes over all rows that are shown to the planner in place of a partial one that it would not see.
 
 use crate::model::catalog::Table;
 use crate::model::index::{AccessMethod, IndexDef, IndexKey};

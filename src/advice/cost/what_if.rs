@@ -1,4 +1,4 @@
-//! What each statement costs under a set of candidates, with as few questions to the planner as can be.
+//! The cost of each statement with a set of candidates, with as few planner calls as possible.
 //!
 //! A planner that was offered a set and used some of it would have chosen the same plan from any set in
 //! between; so one answer is good for all of them (the cache of Chaudhuri and Narasayya's AutoAdmin,

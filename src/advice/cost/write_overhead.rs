@@ -1,4 +1,4 @@
-//! What an index costs every write.
+//! Estimates what an index adds to the time of writes.
 
 use std::collections::HashMap;
 

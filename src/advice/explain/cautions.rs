@@ -1,4 +1,4 @@
-//! What may go wrong once an index is there, although every statement that reads becomes faster.
+//! Cautions of a recommendation: what an index may cost although every read becomes faster.
 
 use crate::access::pushdown::{compared_by_policies, compares_leakproof, has_barrier, is_guarded};
 use crate::advice::candidates::key_length;

@@ -1,4 +1,4 @@
-//! Indexes to recommendations: SQL, undo, and the findings they answer.
+//! Turns chosen indexes into recommendations: SQL, undo, and the findings they answer.
 
 use super::cautions::cautions;
 use super::drop_index::drops;

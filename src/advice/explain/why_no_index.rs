@@ -1,4 +1,4 @@
-//! Why a statement that takes much of the time gets no index.
+//! Explains why an expensive statement gets no index.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! The room that new indexes have, and what they take of it.
+//! The limits on new indexes, and how much of them a set uses.
 
 use crate::advice::cost::what_if::Set;
 use crate::advice::input::Limits;

@@ -1,4 +1,4 @@
-//! Which candidates are chosen: prices and sizes hang on the choice, so it is made more than once.
+//! Repeats the choice until prices and sizes, which depend on it, stay as they are.
 
 use std::collections::HashMap;
 

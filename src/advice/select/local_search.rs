@@ -1,4 +1,4 @@
-//! The steps by which a set becomes better: one index more, one less, or one in the place of others.
+//! Improves a set step by step: one index more, one less, or one in place of others.
 
 use std::collections::BinaryHeap;
 

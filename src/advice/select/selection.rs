@@ -1,4 +1,4 @@
-//! Which candidates are worth having, all of them together.
+//! Selects the candidates to create, all of them together.
 //!
 //! Greedily by benefit per byte, as Extend does (Schlosser, Kossmann and Boissier, ICDE 2019); then
 //! indexes that others have made superfluous go, and each is exchanged for any that does better in its

@@ -1,4 +1,4 @@
-//! `report`: a stored run, rendered again. Offline.
+//! `report`: renders a stored run again, offline.
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{args, output, stored};

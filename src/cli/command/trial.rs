@@ -1,4 +1,4 @@
-//! `trial`: the proof.
+//! `trial`: measures recommendations by replay.
 
 use crate::cli::connection::consent;
 use crate::cli::exit::{Exit, Failure};

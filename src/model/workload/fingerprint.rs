@@ -1,4 +1,4 @@
-//! The number of a distinct statement.
+//! The fingerprint of a distinct statement.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Values that a statement carried: customer data, so the type cannot print itself.
+//! Literal values of a statement. They are customer data, so the type does not print them.
 
 use std::fmt;
 

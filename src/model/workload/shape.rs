@@ -1,4 +1,4 @@
-//! What a statement asks for, table by table, with every name resolved as far as is known.
+//! The shape of a statement: its scans, with every name resolved as far as is known.
 
 use crate::model::name::TableName;
 

@@ -1,4 +1,4 @@
-//! What one literal position of a statement held over all executions, in bounded memory.
+//! The values of one literal position over all executions, in bounded memory.
 
 use super::literal::Literal;
 

@@ -1,4 +1,4 @@
-//! The keys of an inverted index that is not there, estimated from some rows of its table.
+//! Estimates the keys of a GIN index that does not exist, from some rows of its table.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::model::catalog::Table;
 use crate::model::index::{IndexDef, IndexKey};
 use crate::model::whatif::KeyGroups;
 use crate::pg::connect::connection::Connection;
-use crate::sql::expression::immutability::TypeClass;
+use crate::sql::expression::types::TypeClass;
 use crate::sql::lex::identifier::{quote, quote_table};
 
 /// Rows that are taken apart, about: at thirty keys a row, less than a second. Where they are so large that

@@ -1,4 +1,4 @@
-//! Ctrl-C: statements under way are cancelled, and everybody who waits learns why.
+//! Cancels running statements on Ctrl-C.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What went wrong with a server: what we tried, why it failed, what mends it.
+//! Errors of a server: what was tried, why it failed, what to do.
 
 use std::fmt;
 

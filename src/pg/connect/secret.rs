@@ -1,4 +1,4 @@
-//! Something that must not be printed.
+//! A secret that does not print itself.
 
 use std::fmt;
 

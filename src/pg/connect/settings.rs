@@ -1,4 +1,4 @@
-//! Connection settings from everywhere libpq looks, in its words.
+//! Connection settings from all places that libpq reads.
 //!
 //! Flags win over `DATABASE_URL`, that over `PG*`, that over the configuration file, that over the
 //! defaults. A service file counts where its name was given, below the other keys of that place.

@@ -1,4 +1,4 @@
-//! An index that is built to be looked at, in a transaction that is rolled back.
+//! Builds an index in a transaction that is rolled back.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Planner costs with an index that is not there: HypoPG, or a build that is rolled back.
+//! Planner costs with an index that does not exist: HypoPG, or a build that is rolled back.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The planner of a server: what it says of statements, and what it knows of the data.
+//! Costs and statistics from the planner of a server.
 
 use std::collections::{HashMap, HashSet};
 

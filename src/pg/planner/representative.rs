@@ -1,4 +1,4 @@
-//! Which executions of a statement are planned, in place of all that were kept.
+//! Selects the executions of a statement that are planned, in place of all that were kept.
 //!
 //! Executions that find many rows and executions that find few are plans apart, and a workload has of each
 //! kind as many as it has. Some executions are looked at, those that the planner takes for alike are one kind,

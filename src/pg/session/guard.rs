@@ -1,4 +1,4 @@
-//! Who may write, and what may be replayed.
+//! The guard: who may write, and which statements may be replayed.
 //!
 //! Only this module makes a [`Writable`], and only after the target has proved to be staging. A
 //! statement is replayed only when its text, its functions and the session all say that it reads.

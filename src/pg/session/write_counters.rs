@@ -1,4 +1,4 @@
-//! What a transaction has written so far, and which columns of a table are unique.
+//! Rows that a transaction has written so far, and the unique columns of a table.
 
 use crate::model::name::TableName;
 use crate::pg::connect::connection::Connection;

@@ -1,4 +1,4 @@
-//! A trial for the terminal: its statements before and after, and what the writes pay for it.
+//! A trial as text for a terminal: statements before and after, and the cost of writes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

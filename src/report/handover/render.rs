@@ -1,4 +1,4 @@
-//! Puts the handover together: the first page here, what stands behind it in `sections`.
+//! Assembles the handover; the parts after its first page are in `sections`.
 
 use super::chart::p95_chart;
 use super::document::{ChangeRow, CheckRow, Handover};

@@ -1,4 +1,4 @@
-//! What credentials look like.
+//! Recognizes credentials in values.
 
 /// A credential that begins with a word of its own.
 struct Token {

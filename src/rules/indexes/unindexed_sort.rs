@@ -1,4 +1,4 @@
-//! "The first twenty by date": sorts of everything to return a few.
+//! Sorts of many rows to return a few, without an index in that order.
 
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::shape::Scan;

@@ -1,4 +1,4 @@
-//! Indexes that nothing reads.
+//! Indexes that no statement reads.
 
 use serde_json::json;
 

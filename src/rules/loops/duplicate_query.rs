@@ -1,4 +1,4 @@
-//! The same question, asked again within one unit of work.
+//! The same statement with the same values, repeated within one unit of work.
 
 use serde_json::json;
 

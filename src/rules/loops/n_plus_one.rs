@@ -1,4 +1,4 @@
-//! Loops that ask once for each row of an earlier answer.
+//! Statements that run once for each row of an earlier result.
 
 use std::collections::HashSet;
 

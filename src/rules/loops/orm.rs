@@ -1,4 +1,4 @@
-//! Which object mapper wrote a statement, by its handwriting, and how that one loads rows ahead.
+//! Recognizes the object mapper that wrote a statement, and how that one loads rows ahead.
 //!
 //! Only for advice: no rule decides by it.
 

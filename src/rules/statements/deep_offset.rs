@@ -1,4 +1,4 @@
-//! Pages far into a result, found by counting rows from the start.
+//! Pages deep in a result, reached by OFFSET.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Every column of a wide table, asked for by a star.
+//! `SELECT *` on wide tables.
 
 use serde_json::json;
 

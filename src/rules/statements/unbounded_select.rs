@@ -1,4 +1,4 @@
-//! Answers without an upper limit.
+//! Results without an upper limit.
 
 use serde_json::json;
 

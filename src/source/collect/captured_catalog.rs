@@ -1,4 +1,4 @@
-//! The catalog that goes with a workload.
+//! The catalog that is stored with a workload.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Executions to a workload, one distinct statement at a time.
+//! Collects executions into a workload, one entry for each distinct statement.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where the values of a statement stand, worked out once for each form of its text.
+//! Positions of literals in a statement's text, computed once for each form of the text.
 
 use foldhash::{HashMap, HashMapExt};
 use xxhash_rust::xxh3::xxh3_64_with_seed;

@@ -1,4 +1,4 @@
-//! What was gathered, as a whole: merged with more, narrowed to one database, and finished.
+//! Merges collectors, narrows them to one database, and finishes them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The loose ends of a stretch of a log: executions whose parameters or time are in other records.
+//! Session state across block boundaries: executions whose parameters or time are in other records.
 //!
 //! A log is read in pieces, several at a time, so a piece may begin in the middle of an execution.
 //! What depends on what came before is kept loose, and settled when the pieces are joined in order.

@@ -1,4 +1,4 @@
-//! Under which roles a statement was executed, as far as the source says it.
+//! Roles that executed a statement, as far as the source names them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What was not read, and where the first of each kind stands.
+//! Counts what was not read, with the place of the first of each kind.
 
 use crate::model::workload::Coverage;
 

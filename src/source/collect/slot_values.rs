@@ -1,4 +1,4 @@
-//! The values of one execution: from its parameters, from its text, or the same each time.
+//! The values of one execution, from its parameters or from its text.
 
 use std::borrow::Cow;
 

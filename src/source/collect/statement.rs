@@ -1,4 +1,4 @@
-//! One distinct statement while it is gathered.
+//! One distinct statement while it is collected.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The timeline while it is gathered: all executions of as many stretches of time as fit.
+//! The timeline while it is collected: all executions of as many time windows as fit.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Tells the format of an input from its beginning.
+//! Detects the format of an input from its first bytes.
 
 use super::json_record::{RecordFields, objects, records};
 use super::lines::Lines;

@@ -1,4 +1,4 @@
-//! What every log format implements: where records may be cut, and how a block becomes messages.
+//! The trait of all log formats: where records may be cut, and how a block becomes messages.
 
 use crate::source::assembler::Assembler;
 use crate::source::prefix::timestamp::Clock;

@@ -1,4 +1,4 @@
-//! The members of a JSON object on one line, found without building a tree.
+//! Finds the members of a JSON object on one line, without building a tree.
 
 /// A value, as it stands in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

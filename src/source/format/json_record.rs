@@ -1,4 +1,4 @@
-//! A record of the server inside of somebody else's JSON: clouds, container runtimes, log drains.
+//! A server record inside the JSON of a cloud, a container runtime or a log drain.
 
 use super::json_fields::{Value, members};
 

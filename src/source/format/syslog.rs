@@ -1,4 +1,4 @@
-//! What syslog, journald, container runtimes and log drains put around a line of the server.
+//! Removes what syslog, journald, container runtimes and log drains put around a line of the server.
 
 use crate::source::prefix::timestamp::looks_like_time;
 

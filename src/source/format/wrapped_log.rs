@@ -1,4 +1,4 @@
-//! Logs inside of something else: syslog, journald, container runtimes, clouds, log drains.
+//! Logs wrapped by syslog, journald, container runtimes, clouds or log drains.
 //!
 //! Pieces of several messages come mixed, and a message may go on after those of others, so such a
 //! log is read by one thread that remembers what is under way.

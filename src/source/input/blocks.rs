@@ -1,4 +1,4 @@
-//! An input in blocks that end where a record ends, for several readers at once.
+//! Splits an input into blocks that end where a record ends, for parallel reading.
 
 use std::io::Read;
 

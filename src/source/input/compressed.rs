@@ -1,4 +1,4 @@
-//! Opens an input, whatever it is packed with.
+//! Opens an input, whatever its compression.
 
 use std::io::{BufRead, BufReader, Read};
 

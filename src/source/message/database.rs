@@ -1,4 +1,4 @@
-//! Which database a statement ran on, as far as the source says it, and whose statements are taken.
+//! The database of a statement, as far as the source names it, and which databases are taken.
 //!
 //! The log of a server tells of all its databases. A statement of another database says nothing about
 //! the tables of this one, even where they have the same names; but the log of one database is also

@@ -1,4 +1,4 @@
-//! `EXECUTE name (values)`: the server writes the statement that was prepared into the detail.
+//! `EXECUTE name (values)`: the prepared statement is in the detail.
 
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 

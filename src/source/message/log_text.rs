@@ -1,4 +1,4 @@
-//! What a message of a server log says: an execution, a part of one, or a time.
+//! Parses the text of a log message: an execution, a part of one, or a duration.
 
 /// What a `LOG` message says.
 #[derive(Debug, PartialEq)]

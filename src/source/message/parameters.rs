@@ -1,4 +1,4 @@
-//! The values in `DETAIL:  parameters: $1 = '…', $2 = NULL`.
+//! Parses the values in `DETAIL:  parameters: $1 = '…', $2 = NULL`.
 
 use std::borrow::Cow;
 

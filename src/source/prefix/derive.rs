@@ -1,4 +1,4 @@
-//! Reads an unknown `log_line_prefix` off the lines.
+//! Derives an unknown `log_line_prefix` from the lines of a log.
 
 use super::severity::severity_at;
 use super::timestamp::{looks_like_time, time_ends};

@@ -1,8 +1,8 @@
-//! `log_line_prefix`: what stands before the severity of each line of a stderr log.
+//! Matches `log_line_prefix`, which precedes the severity of each line of a stderr log.
 
 use super::derive::{derive, stopping};
 use super::severity::{Fields, severity};
-use crate::source::prefix::timestamp::time_ends;
+use super::timestamp::time_ends;
 
 /// Prefixes in wide use, the most telling first. Each was seen in a distribution's default, a
 /// provider's documentation or another tool's advice.

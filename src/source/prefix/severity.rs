@@ -1,4 +1,4 @@
-//! One line of a stderr log: what its prefix says, and the severity behind the prefix.
+//! The prefix and the severity of one line of a stderr log.
 
 /// What a prefix said of one line.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

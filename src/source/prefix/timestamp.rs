@@ -1,4 +1,4 @@
-//! Times as the server writes them.
+//! Parses times as the server writes them.
 
 use jiff::civil;
 use jiff::tz::TimeZone;

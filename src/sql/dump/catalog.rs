@@ -1,4 +1,4 @@
-//! A catalog from a schema dump (`pg_dump --schema-only`), with no database at all.
+//! Builds a catalog from a schema dump (`pg_dump --schema-only`).
 
 use std::collections::BTreeMap;
 

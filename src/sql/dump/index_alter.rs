@@ -1,4 +1,4 @@
-//! What a dump says of indexes in statements that the parser does not read, or after they were made.
+//! ALTER INDEX and other statements about existing indexes, which the parser does not read.
 
 use std::collections::{BTreeMap, BTreeSet};
 

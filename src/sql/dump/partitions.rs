@@ -1,4 +1,4 @@
-//! Which tables of a dump are parts of which. The parser of statements does not read these.
+//! Partitions in a dump, which the parser does not read.
 
 use std::collections::BTreeMap;
 

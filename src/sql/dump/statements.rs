@@ -1,4 +1,4 @@
-//! The statements of a dump that say something about tables.
+//! Splits a dump into the statements that are about tables.
 
 use crate::sql::lex::lexer::tokens;
 

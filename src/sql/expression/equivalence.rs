@@ -1,4 +1,4 @@
-//! Expressions as two people write them: the server, who adds casts and parentheses, and everybody else.
+//! Whether two spellings of an expression mean the same: the server adds casts and parentheses.
 
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 

@@ -1,4 +1,4 @@
-//! Expressions that may raise an error for some row: with an index on one, that row cannot be written any more.
+//! Expressions that may raise an error: with an index on one, a row that raises it cannot be written.
 
 use std::ops::ControlFlow;
 
@@ -6,7 +6,8 @@ use sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, UnaryOperator, Value, visit_expressions,
 };
 
-use super::immutability::{TypeClass, indexable};
+use super::immutability::indexable;
+use super::types::TypeClass;
 use crate::model::catalog::{Table, UserFunction};
 use crate::sql::parse::parser::parse_expression;
 

@@ -1,4 +1,4 @@
-//! Which expressions an index can hold: those whose value never changes for the same row.
+//! Immutable expressions, which an index can hold.
 //!
 //! PostgreSQL refuses an index on anything that is not marked `IMMUTABLE`, and what a function is
 //! marked as hangs on the types it is called with: `date_trunc('day', t)` is immutable for a
@@ -13,103 +13,11 @@ use sqlparser::ast::{
 
 use crate::model::catalog::{Table, UserFunction};
 use crate::model::workload::literal::Literal;
+use crate::sql::expression::types::TypeClass;
 use crate::sql::lex::identifier::{quote, quote_literal};
 use crate::sql::parse::parser::parse_expression;
 use crate::sql::resolve::expr_walk::arguments;
 use crate::sql::resolve::scope::{fold, part};
-
-/// What types have in common, as far as it matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TypeClass {
-    Text,
-    Integer,
-    /// Whole numbers that a constant is too small to be one of.
-    Bigint,
-    /// Numbers with a fraction, exact or not.
-    Decimal,
-    Boolean,
-    Date,
-    /// Without time zone.
-    Timestamp,
-    TimestampTz,
-    Uuid,
-    /// `json` and `jsonb`.
-    Document,
-    /// `tsvector`.
-    Words,
-    Range,
-    /// An address or a network: `inet`, `cidr`.
-    Network,
-    /// What lies in the plane or on the globe, of PostgreSQL itself and of PostGIS.
-    Geometry,
-    /// `hstore`.
-    Pairs,
-    /// The way from the root of a tree to a node: `ltree`.
-    Path,
-    Array,
-    /// A constant whose type its place decides.
-    Constant,
-    Other,
-}
-
-impl TypeClass {
-    /// The kind of a type as the catalog or a cast names it.
-    pub fn of(type_name: &str) -> TypeClass {
-        let name = type_name.to_lowercase();
-        if name.ends_with("[]") {
-            return TypeClass::Array;
-        }
-        let name = name.split('(').next().unwrap_or_default().trim();
-        let is_zoned = type_name.to_lowercase().contains("with time zone");
-        match name {
-            "text" | "varchar" | "character varying" | "char" | "character" | "bpchar"
-            | "citext" => TypeClass::Text,
-            "smallint" | "integer" | "int" | "int2" | "int4" => TypeClass::Integer,
-            "bigint" | "int8" => TypeClass::Bigint,
-            "numeric" | "decimal" | "real" | "double precision" | "float4" | "float8" => {
-                TypeClass::Decimal
-            }
-            "boolean" | "bool" => TypeClass::Boolean,
-            "date" => TypeClass::Date,
-            "timestamptz" => TypeClass::TimestampTz,
-            _ if name.starts_with("timestamp") && is_zoned => TypeClass::TimestampTz,
-            _ if name.starts_with("timestamp") => TypeClass::Timestamp,
-            "uuid" => TypeClass::Uuid,
-            "json" | "jsonb" => TypeClass::Document,
-            "tsvector" => TypeClass::Words,
-            "int4range" | "int8range" | "numrange" | "tsrange" | "tstzrange" | "daterange"
-            | "int4multirange" | "int8multirange" | "nummultirange" | "tsmultirange"
-            | "tstzmultirange" | "datemultirange" => TypeClass::Range,
-            "inet" | "cidr" => TypeClass::Network,
-            "point" | "box" | "circle" | "polygon" | "geometry" | "geography" => {
-                TypeClass::Geometry
-            }
-            _ if name.ends_with("hstore") => TypeClass::Pairs,
-            _ if name.ends_with("ltree") => TypeClass::Path,
-            _ => TypeClass::Other,
-        }
-    }
-
-    /// Its comparisons are LEAKPROOF, as far as the kind tells: of `numeric` and `citext` they are not.
-    pub fn is_leakproof(self) -> bool {
-        use TypeClass::{
-            Bigint, Boolean, Date, Integer, Network, Text, Timestamp, TimestampTz, Uuid,
-        };
-        matches!(
-            self,
-            Text | Integer | Bigint | Boolean | Date | Timestamp | TimestampTz | Uuid | Network
-        )
-    }
-
-    pub fn is_number(self) -> bool {
-        matches!(self, TypeClass::Integer | TypeClass::Bigint | TypeClass::Decimal)
-    }
-
-    /// This kind, or a constant that becomes it.
-    fn is_like(self, kind: TypeClass) -> bool {
-        self == kind || self == TypeClass::Constant
-    }
-}
 
 /// An expression as an index can hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]

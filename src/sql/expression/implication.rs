@@ -1,4 +1,4 @@
-//! The condition of a partial index: whether a scan asks for the rows that meet it, and what it says of them.
+//! Whether a scan implies the condition of a partial index, and which columns that condition pins.
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 

@@ -8,3 +8,4 @@ pub mod fallible;
 pub mod immutability;
 pub mod implication;
 pub mod member_names;
+pub mod types;

@@ -1,4 +1,4 @@
-//! Statements that the parser does not read, word by word.
+//! A cursor over tokens, for statements that the parser does not read.
 
 use super::identifier::unquote;
 use super::lexer::{Token, TokenKind};

@@ -1,4 +1,4 @@
-//! Identifiers and constants as SQL: when they need quotes, and names for the indexes we make.
+//! Quoting of identifiers and constants, and names for new indexes.
 
 use super::keyword::is_reserved;
 use crate::model::name::TableName;

@@ -1,4 +1,4 @@
-//! The words that PostgreSQL reserves, and those that the normalized text shows in capitals.
+//! Reserved words, and words that normalized text shows in capitals.
 
 /// Cannot be a column name without quotes: reserved words of PostgreSQL 18, with those that can be
 /// only a function or a type. Source: the manual's appendix "SQL Key Words". Sorted.

@@ -1,4 +1,4 @@
-//! Constants as they stand in a statement: what value they have.
+//! The values of constants in a statement's text.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The number of a normalized statement.
+//! The fingerprint of a normalized statement.
 
 use crate::model::workload::fingerprint::Fingerprint;
 

@@ -1,4 +1,4 @@
-//! A statement without its literals, in one pass over its bytes.
+//! Finds the literals of a statement, and hashes the rest, in one pass over its bytes.
 //!
 //! Logs repeat a few hundred statements a million times. Normalizing is for the first time; from
 //! then on the skeleton's hash says which statement it is and the spans say where its literals

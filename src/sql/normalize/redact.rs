@@ -1,4 +1,4 @@
-//! Takes literals out of texts that the server wrote: plans and error messages.
+//! Removes literals from plans and error messages of the server.
 
 use crate::sql::lex::lexer::{TokenKind, tokens};
 

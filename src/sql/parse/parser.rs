@@ -1,4 +1,4 @@
-//! Normalized text to syntax tree, with help for what `sqlparser` cannot read as it stands.
+//! Parses normalized text; `dialect` rewrites what `sqlparser` cannot read.
 
 use std::fmt;
 

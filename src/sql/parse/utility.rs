@@ -1,4 +1,4 @@
-//! Statements that are no DML.
+//! Recognizes utility statements.
 
 /// Statements that need no parser to be understood: they read no table by predicate.
 pub fn is_utility(normalized: &str) -> bool {

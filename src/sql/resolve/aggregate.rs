@@ -1,4 +1,4 @@
-//! What a select list makes of many rows.
+//! Aggregates of a select list.
 
 use std::ops::ControlFlow;
 

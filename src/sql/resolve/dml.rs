@@ -1,4 +1,4 @@
-//! Statements that write: their target, the columns they fill, and with what.
+//! INSERT, UPDATE, DELETE and MERGE: the target, the columns they write, and with what.
 
 use sqlparser::ast::{AssignmentTarget, Insert, SetExpr, TableObject, Update, UpdateTableFromKind};
 

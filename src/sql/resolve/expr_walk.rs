@@ -1,4 +1,4 @@
-//! What stands in a piece of a statement: columns, positions of literals, sub-queries, functions.
+//! Walks over expressions: columns, literal positions, sub-queries, functions.
 
 use std::ops::ControlFlow;
 

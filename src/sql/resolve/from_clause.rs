@@ -1,4 +1,4 @@
-//! The `FROM` side of a statement: tables, joins, and what their conditions tie together.
+//! The FROM clause: tables, joins, and join conditions.
 
 use std::ops::ControlFlow;
 

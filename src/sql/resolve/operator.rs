@@ -1,4 +1,4 @@
-//! What operators and calls ask for.
+//! Classifies operators and function calls that are conditions.
 
 use sqlparser::ast::{BinaryOperator, Expr, Function};
 

@@ -1,4 +1,4 @@
-//! Row-level security policies, read once.
+//! Resolves row-level security policies, once for each catalog.
 
 use super::resolver::shape;
 use crate::model::catalog::Catalog;

@@ -1,4 +1,4 @@
-//! One condition at a time: what it says about which column.
+//! Classifies one condition: a filter, a join, alternatives, or something else.
 
 use sqlparser::ast::{BinaryOperator, Expr, Function, Query, UnaryOperator};
 

@@ -1,4 +1,4 @@
-//! A statement's shape: which tables it scans, by which predicates, joins and order.
+//! Resolves a statement to its shape: which tables it scans, with which predicates, joins and order.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Which relation a name means, at one place in a statement.
+//! Resolves names to relations, at one place in a statement.
 
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart};
 

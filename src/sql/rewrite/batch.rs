@@ -1,4 +1,4 @@
-//! One statement in the place of a loop.
+//! Rewrites a loop into one statement.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;

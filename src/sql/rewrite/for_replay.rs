@@ -1,4 +1,4 @@
-//! Statements made from statements.
+//! Statements for replay, made from statements of the workload.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! Which statements may be replayed: those that only read, as far as the text can tell.
+//! Which statements may be replayed, as far as the text can tell.
 //!
 //! The text is the first of three walls. The second is a read-only session, the third a look at the
 //! volatility of every function that is called (`pg::guard`).

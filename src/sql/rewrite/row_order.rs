@@ -1,4 +1,4 @@
-//! Statements whose rows hang on the order of what their `ORDER BY` leaves equal.
+//! Statements whose rows depend on the order of ties.
 
 use std::ops::ControlFlow;
 

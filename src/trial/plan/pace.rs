@@ -1,4 +1,4 @@
-//! How long one execution of a statement takes, and how long it may take.
+//! Expected times of executions, and their time limits.
 //!
 //! A statement that takes half a minute without an index and a few milliseconds with it, or the other way round, has
 //! to run often enough for a verdict, and not to its end: that it takes a multiple is known long before.

@@ -1,4 +1,4 @@
-//! Values for statements that were seen without any.
+//! Parameters for statements that were logged without any.
 //!
 //! Rows of the table give them: a row that is drawn at random keeps the columns of one statement
 //! together, and frequent values come up as often as they are frequent in the table.

@@ -1,4 +1,4 @@
-//! Who runs when. The order is random, from the seed, and the same for everybody who repeats it.
+//! The order of executions in a round: random, and repeatable from the seed.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Which statements a trial of one recommendation replays.
+//! Selects the statements that a trial replays.
 
 use std::collections::HashMap;
 

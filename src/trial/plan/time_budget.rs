@@ -1,4 +1,4 @@
-//! How the time of a trial is shared among its statements.
+//! Shares the time of a trial among its statements.
 //!
 //! Every statement gets enough executions for its median, in their order as many as p95 needs while the
 //! time lasts, and what is left over is shared evenly: quick statements cost next to nothing, and the

@@ -1,4 +1,4 @@
-//! Arms to a verdict.
+//! Compares the arms of a statement and decides the verdict.
 
 use super::replay::ReplayedArms;
 use super::work::{WorkChange, work_change};

@@ -1,5 +1,5 @@
-//! The trial in which nothing is ever committed: rounds of the same statements without and with a
-//! change, all reading one snapshot, so that rows can be compared exactly.
+//! Runs a trial in transactions that are rolled back: rounds of the same statements without and with a change, all
+//! reading one snapshot, so that rows can be compared exactly.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What an index gains its statements beside what it loses the writes of its table, both measured.
+//! Compares what an index saves reads with what it costs the writes of its table, both measured.
 
 use crate::model::recommendation::Recommendation;
 use crate::model::trial::{QueryTrial, Trial, Verdict, WriteQuery, WriteTrial};

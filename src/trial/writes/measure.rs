@@ -1,4 +1,4 @@
-//! What new indexes cost the writes of a workload.
+//! Measures what new indexes cost the statements that write.
 //!
 //! `INSERT`, `UPDATE` and `DELETE` are replayed without the indexes and with them, each in a savepoint of
 //! a transaction that is rolled back in the end. What a rollback does not take back is small and known:

@@ -1,4 +1,4 @@
-//! What the accepted indexes cost the writes, and those that are not worth it.
+//! Rejects accepted indexes that cost the writes more than they save.
 
 use super::balance::{Balance, WriteBalance};
 use super::measure::try_writes;

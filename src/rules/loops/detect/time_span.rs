@@ -1,4 +1,4 @@
-//! When the executions of a finding ran.
+//! The time over which the loops of a finding ran.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Clauses and the items of a `FROM`.
+//! Clauses, and the items of a `FROM`.
 
 use super::{Frame, Helper, Inside, is_name, is_one_of};
 use crate::sql::lex::lexer::TokenKind;

@@ -1,4 +1,4 @@
-//! What is written to: columns with subscripts and fields.
+//! Targets of writes: columns with subscripts and fields.
 
 use super::{Helper, Inside, is_name};
 
