@@ -7,8 +7,10 @@ DEMO_DIR ?= demo-out
 
 .PHONY: demo test setup build lint samples docs bench clean
 
-demo: setup build
-	./target/release/pgassay demo --dir $(DEMO_DIR)
+# The profile `demo` builds in half the time of a release.
+demo: setup
+	$(CARGO) build --profile demo
+	./target/demo/pgassay demo --dir $(DEMO_DIR)
 
 test: setup
 	$(CARGO) test

@@ -16,7 +16,7 @@ pub struct Chosen {
     pub why: Option<String>,
 }
 
-/// What is worth having, and why nothing else is.
+/// The chosen indexes, and why statements have none.
 #[derive(Debug, Clone)]
 pub struct Advised {
     /// Those that save the most time first.

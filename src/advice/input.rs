@@ -4,7 +4,7 @@ use crate::model::catalog::Catalog;
 use crate::model::finding::Finding;
 use crate::model::workload::Workload;
 
-/// What advice is made from.
+/// The input of advice.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     pub workload: &'a Workload,
@@ -13,7 +13,7 @@ pub struct Input<'a> {
     pub limits: Limits,
 }
 
-/// What the user allows all new indexes together.
+/// Limits for all new indexes together.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
     pub budget_bytes: Option<u64>,

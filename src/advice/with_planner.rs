@@ -172,7 +172,7 @@ fn explain(
     out.into_iter().map(|(_, chosen)| chosen).collect()
 }
 
-/// What an index does beside the others.
+/// The benefit of an index beside the others.
 struct IndexBenefit {
     serves: Vec<usize>,
     cost_before: f64,

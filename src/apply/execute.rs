@@ -37,7 +37,7 @@ const LOCK: &str = "hashtext('pgassay'), hashtext('apply')";
 /// A lock was not to be had in time; a deadlock was broken at our cost. Both go away.
 const PASSING: [&str; 2] = ["55P03", "40P01"];
 
-/// What became of a statement.
+/// The outcome of a statement.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     Done {
@@ -51,7 +51,7 @@ pub enum Outcome {
     AlreadyGone,
 }
 
-/// What happens on the way.
+/// Progress of the execution.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'e> {
     Begin(&'e Step),

@@ -53,7 +53,7 @@ pub(super) fn script(statements: &[String]) -> String {
     statements.iter().map(|sql| format!("{};\n", sql.trim_end_matches([';', '\n', ' ']))).collect()
 }
 
-/// What somebody has to know when a build fails half-way.
+/// A note for the case that a build fails half-way.
 pub(super) fn on_failure(migration: &Migration) -> Vec<String> {
     match migration.is_concurrent && migration.slug.starts_with("add_index") {
         true => migration

@@ -48,7 +48,7 @@ impl Framework {
     }
 }
 
-/// What came of a recommendation's migration.
+/// The migration of a recommendation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationFile {
     pub files: Vec<File>,

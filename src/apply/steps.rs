@@ -20,7 +20,7 @@ pub struct Step {
     pub requires: Option<(TableName, IndexDef)>,
 }
 
-/// What a statement does, as far as it matters how it is executed.
+/// The kinds of statements that are executed differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Makes an index. `plan` is `None` where the statement is not ours to read. Any index that does the

@@ -79,7 +79,7 @@ fn with_parts(known: &[PartIndex], index: &Index) -> Vec<String> {
             of_part(known, part).into_iter().chain([attach])
         })
         .collect();
-    // Of no part is known: the server makes them all.
+    // No partition indexes known; the server creates them.
     let top = match statements.is_empty() {
         true => index.definition.clone(),
         false => only(&index.definition),

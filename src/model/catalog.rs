@@ -95,7 +95,7 @@ pub struct Table {
     pub rows: Option<f64>,
     /// Size of the heap, with all partitions, bytes; `None` without a server.
     pub size_bytes: Option<u64>,
-    /// What was written since the statistics were reset; `None` without a server.
+    /// Writes since the statistics were reset; `None` without a server.
     #[serde(default)]
     pub activity: Option<Activity>,
     pub never_analyzed: bool,

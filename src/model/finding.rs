@@ -22,7 +22,7 @@ impl Level {
     }
 }
 
-/// What a finding is about. Whatever does not apply stays empty.
+/// The objects that a finding is about. What does not apply stays empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Subject {
     pub table: Option<TableName>,

@@ -32,7 +32,7 @@ impl AccessMethod {
         }
     }
 
-    /// Its keys are parts of values (GIN) or bounds around them (GiST), so that it returns no rows in key order.
+    /// GIN or GiST: cannot return rows in key order.
     pub fn is_inverted(&self) -> bool {
         matches!(self, AccessMethod::Gin | AccessMethod::Gist)
     }
@@ -141,7 +141,7 @@ pub struct Index {
     pub clustered: bool,
 }
 
-/// What an index holds, and in which order: the same for one that is there and for one that is proposed.
+/// The definition of an index, existing or proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexDef {
     /// Not stored with an index of a catalog, which stands with its table.

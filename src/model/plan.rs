@@ -1,6 +1,6 @@
 //! A plan of `EXPLAIN`, reduced to what is compared and shown.
 
-/// What is expected of the scan of a relation.
+/// The planner's expectation for the scan of a relation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedScan {
     pub relation: String,

@@ -39,7 +39,7 @@ impl State {
     }
 }
 
-/// What the planner says of a recommendation. Costs are in its own unit, never time.
+/// The planner's estimate of a recommendation. Costs are in its own unit, never time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// Sum over the statements that it serves of calls × planner cost: with the other new indexes and without this
@@ -48,7 +48,7 @@ pub struct Estimate {
     pub cost_after: f64,
 }
 
-/// What an index takes up, or several together, estimated.
+/// Size and write overhead of one index, or of several together, estimated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Takes {
     pub size_bytes: u64,

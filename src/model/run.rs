@@ -154,11 +154,11 @@ pub struct RunRecommendation {
     pub without: Option<RunWithout>,
 }
 
-/// What the statements that use an index do without it, beside the other new indexes.
+/// How the statements of an index fare without it, beside the other new indexes.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunWithout {
     pub queries: Vec<RunWithoutQuery>,
-    /// What they use in its place: ids of recommendations, and names of indexes that are there already.
+    /// The indexes that they use in its place: ids of recommendations, and names of existing indexes.
     pub served_by: Vec<String>,
 }
 
@@ -188,7 +188,7 @@ pub struct RunWork {
     pub same_nodes: bool,
 }
 
-/// What an index takes up, or several together, estimated.
+/// Size and write overhead of one index, or of several together, estimated.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunTakes {
     pub size_bytes: u64,
@@ -272,7 +272,7 @@ pub struct RunWrites {
     pub failed: Option<String>,
 }
 
-/// What one of several new indexes costs the writes of its table by itself.
+/// The cost of one of several new indexes for the writes of its table.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunOwnWriteCost {
     pub recommendation: String,

@@ -72,7 +72,7 @@ impl Verdict {
     }
 }
 
-/// What decided a verdict, in the order in which they are asked.
+/// The evidence that decided a verdict, in the order in which it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// The rows that came back.
@@ -96,7 +96,7 @@ impl Evidence {
     }
 }
 
-/// What executions touched, as `EXPLAIN (ANALYZE, BUFFERS)` counts it.
+/// Blocks and rows that executions touched, as `EXPLAIN (ANALYZE, BUFFERS)` counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Work {
     /// Shared and local blocks hit and read, and blocks of temporary files.
@@ -158,7 +158,7 @@ pub struct QueryTrial {
     /// `None` where there were too few executions for it.
     pub p95: Option<QuantileChange>,
     pub verdict: Verdict,
-    /// What the verdict rests on.
+    /// The evidence that the verdict rests on.
     pub judged_by: Evidence,
     /// Same rows with and without the change; `None` where the statement itself is not repeatable.
     pub rows_identical: Option<bool>,
@@ -265,11 +265,11 @@ impl WithoutQuery {
     }
 }
 
-/// What the statements that use an index do without it, beside the other new indexes.
+/// How the statements of an index fare without it, beside the other new indexes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WithoutIndex {
     pub queries: Vec<WithoutQuery>,
-    /// What they use in its place: ids of recommendations, and names of indexes that are there already.
+    /// The indexes that they use in its place: ids of recommendations, and names of existing indexes.
     pub served_by: Vec<String>,
 }
 
@@ -294,7 +294,7 @@ pub struct WriteQuery {
     pub hot_after: Option<f64>,
 }
 
-/// What one of several new indexes costs the writes of its table by itself.
+/// The cost of one of several new indexes for the writes of its table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnWriteCost {
     /// Id of its recommendation.
@@ -308,7 +308,7 @@ pub struct OwnWriteCost {
     pub wal_after_bytes: Option<u64>,
 }
 
-/// What new indexes cost the writes of the workload.
+/// The cost of new indexes for the writes of the workload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriteTrial {
     pub rounds: u32,
@@ -397,7 +397,7 @@ impl Trial {
         matches!(&self.recommendations[..], [only] if set.recommendations.contains(only))
     }
 
-    /// What was measured of one statement.
+    /// The measurements of one statement.
     pub fn query(&self, fingerprint: Fingerprint) -> Option<&QueryTrial> {
         self.queries.iter().find(|query| query.fingerprint == fingerprint)
     }

@@ -125,7 +125,7 @@ pub trait IndexBuilder {
     ) -> Result<Built, String>;
 }
 
-/// What a planner said of one statement.
+/// The planner's answer for one statement.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PlanCost {
     /// Total cost, in the planner's unit: the mean over the executions that were planned.
@@ -143,7 +143,7 @@ pub struct PlanCost {
     pub scans: Vec<PlannedScan>,
 }
 
-/// What was seen of an index that was built.
+/// Measurements of an index that was built.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Built {
     pub size_bytes: u64,

@@ -21,7 +21,7 @@ pub struct Error {
     pub kind: ErrorKind,
     pub what: String,
     pub cause: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 

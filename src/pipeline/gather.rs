@@ -68,7 +68,7 @@ pub enum Counters {
     Yes,
 }
 
-/// What was read, before anything is made of it.
+/// The sources as they were read.
 pub struct Collected {
     pub collector: Collector,
     pub live: Option<Live>,

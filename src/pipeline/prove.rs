@@ -29,7 +29,7 @@ pub fn prove(
     verify(&case, recommendations, tell)
 }
 
-/// What a run found, proposed and measured.
+/// Findings, recommendations and trials of a run.
 #[derive(Clone, Copy)]
 pub struct RunParts<'o> {
     pub findings: &'o [Finding],

@@ -29,17 +29,17 @@ pub struct Building<'w> {
     pub budget: BuildBudget,
 }
 
-/// What is recommended, and why some statements get nothing.
+/// Recommendations, and why some statements get none.
 #[derive(Default)]
 pub struct Advice {
     pub recommendations: Vec<Recommendation>,
     /// Expensive statements without an index, with the reason.
     pub no_index: Vec<(Fingerprint, String)>,
-    /// What all new indexes take up together.
+    /// Size and write overhead of all new indexes together.
     takes: Option<Takes>,
-    /// What was asked, and how often; `None` where there was nobody to ask.
+    /// Which planner was asked, and how often; `None` without one.
     planner: Option<String>,
-    /// What could not be done as it was asked for.
+    /// Requests that could not be met.
     warnings: Vec<String>,
 }
 
@@ -101,14 +101,14 @@ pub fn recommend(
     Ok(advice)
 }
 
-/// What all new indexes take up, of which there are several.
+/// Size and write overhead of several new indexes together.
 fn together(recommendations: &[Recommendation], write_overhead_pct: Option<f64>) -> Option<Takes> {
     let new: Vec<&Takes> = recommendations.iter().filter_map(|r| r.takes.as_ref()).collect();
     let size_bytes = new.iter().map(|takes| takes.size_bytes).sum();
     (new.len() > 1).then_some(Takes { size_bytes, write_overhead_pct })
 }
 
-/// What the server cannot plan gets no index, which nobody would notice.
+/// A warning about statements that the server cannot plan, and that get no index.
 fn not_planned(input: &Input<'_>, unplanned: &[(usize, String)]) -> Option<String> {
     let (_, why) = unplanned.first()?;
     let of = |at: usize| input.workload.share_pct(input.workload.queries[at].total_us);

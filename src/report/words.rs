@@ -42,7 +42,7 @@ pub fn blocks(work: Option<&RunWork>) -> String {
     })
 }
 
-/// What a verdict rests on, for a sentence.
+/// The evidence of a verdict, for a sentence.
 pub fn evidence(judged_by: &str) -> &'static str {
     match judged_by {
         "work" => "work",

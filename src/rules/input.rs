@@ -7,7 +7,7 @@ use super::observed::{Observed, ScanOf};
 use crate::model::catalog::Catalog;
 use crate::model::workload::Workload;
 
-/// What a rule may look at. Same input, same findings, same order.
+/// The input of a rule. Same input, same findings, same order.
 pub struct Input<'a> {
     pub workload: &'a Workload,
     pub catalog: Option<&'a Catalog>,

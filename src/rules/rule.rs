@@ -9,7 +9,7 @@ pub struct Rule {
     pub id: &'static str,
     /// One line for the list of rules.
     pub summary: &'static str,
-    /// What it cannot do without, in words.
+    /// What the rule requires, in words.
     pub needs: &'static str,
     /// The page: text of `explain`, handbook and test at once.
     pub page: &'static str,

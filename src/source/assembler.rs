@@ -54,7 +54,7 @@ impl<'c> Assembler<'c> {
         self.collector
     }
 
-    /// What the piece leaves open.
+    /// Executions that the piece leaves open.
     pub fn finish(self) -> ChunkEnds {
         self.chunk
     }

@@ -137,7 +137,7 @@ fn report_break(
     }
 }
 
-/// What the threads hand in: pieces in any order, joined in the order of the log.
+/// Collects the pieces of all threads and joins them in the order of the log.
 struct Joined<'c> {
     collector: &'c mut Collector,
     waiting: BTreeMap<u64, ChunkEnds>,

@@ -213,7 +213,7 @@ fn a_value_that_no_btree_row_holds_is_searched_by_hash_and_one_that_may_fail_is_
             assert!(why.contains("too long for a btree"), "{sql}: {why}");
         }
         let may_grow = !index.contains("hash") && index.contains(['s', '>']) && caution.is_empty();
-        let told = "are short so far (";
+        let told = "are short now (";
         assert_eq!(
             found["warnings"].to_string().contains(told),
             may_grow && !index.is_empty(),

@@ -116,7 +116,7 @@ fn it_is_advised_like_any_other() {
     let found = advised(&flags, &entries, &[]);
     let warnings = found["warnings"].as_array().unwrap();
     assert!(
-        matches!(&warnings[..], [one] if one.to_string().contains("events_lower_body_idx are short so far (32 bytes")),
+        matches!(&warnings[..], [one] if one.to_string().contains("events_lower_body_idx are short now (32 bytes")),
         "{warnings:?}"
     );
     let made = indexes(&found);

@@ -461,7 +461,7 @@ fn an_index_that_costs_the_writes_more_than_it_gains_is_taken_back() {
         assert_eq!(visits.len(), 1, "{tried:#}");
         assert_eq!(visits[0]["state"], expected, "{tried:#}");
         let why = visits[0]["why"].as_str().unwrap_or_default();
-        assert_eq!(why.starts_with("it costs the writes of the workload"), asks, "{why}");
+        assert_eq!(why.starts_with("writes lose "), asks, "{why}");
         assert_eq!(of("public.orders")[0]["state"], "accepted", "{tried:#}");
         // What stands is what was tried and written last.
         let mut stands: Vec<String> = tried["recommendations"]

@@ -14,7 +14,7 @@ use crate::sql::expression::fallible::failure;
 /// Indexes that are named where the same is said of several.
 const MOST_NAMED: usize = 4;
 
-/// What to know of an index before it is built, a sentence each.
+/// Cautions about an index before it is built, a sentence each.
 pub fn cautions(input: &Input<'_>, def: &IndexDef, longest: &Longest) -> Vec<String> {
     let Some(table) = input.catalog.table(&def.table) else { return Vec::new() };
     let functions = &input.catalog.functions;
@@ -37,7 +37,7 @@ fn takes_in(def: &IndexDef, table: &Table) -> Option<String> {
     let own: Vec<&str> = attached_parts(table, def).iter().map(|part| &*part.index.name).collect();
     (!own.is_empty()).then(|| {
         format!(
-            "partitions have it already: {} becomes part of it, and the undo makes that anew after the drop",
+            "partitions have it already: {} becomes part of it, and the undo creates that again after the drop",
             named(&own)
         )
     })
@@ -85,8 +85,8 @@ fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -> Op
     }
     (!tables.is_empty()).then(|| {
         format!(
-            "policies stand before the rows of {}, and indexes there are advised and tried without them: compare \
-             EXPLAIN (ANALYZE, BUFFERS) before and after as a role that they hold for",
+            "row-level policies apply to {}, and indexes there are advised and tried without them: compare \
+             EXPLAIN (ANALYZE, BUFFERS) before and after as a role that they apply to",
             named(&tables)
         )
     })
@@ -107,8 +107,8 @@ fn policies_without_index(input: &Input<'_>) -> Vec<String> {
             is_asked && !table.is_small() && !columns.is_empty() && !columns.iter().any(leads);
         is_told.then(|| {
             format!(
-                "policies of {} compare {} with one value in every statement of the roles that they hold for, and no index \
-                 begins with it: one may find their rows, whatever else they ask",
+                "policies of {} compare {} with one value in every statement of the roles that they apply to, and no index \
+                 begins with it: such an index could serve all of these statements",
                 table.name,
                 columns.join(" and ")
             )
@@ -172,15 +172,15 @@ fn lengths_to_know(
     }
     let unknown = (!unknown.is_empty()).then(|| {
         format!(
-            "how long the values of {} are is not known: none of more than 2,704 bytes can be written once such an index \
-             is there, and none can be built where there is one",
+            "the length of the values of {} is not known: a value of more than 2,704 bytes cannot be written once \
+             such an index exists, and none can be built where there is one",
             named(&unknown)
         )
     });
     let short = (!short.is_empty()).then(|| {
         format!(
-            "the values of {} are short so far ({bytes} bytes at most), by their types they need not be: none of more \
-             than 2,704 bytes can be written once such an index is there",
+            "the values of {} are short now ({bytes} bytes at most), but their types allow longer ones: none of more \
+             than 2,704 bytes can be written once such an index exists",
             named(&short)
         )
     });

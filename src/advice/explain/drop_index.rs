@@ -86,7 +86,7 @@ fn recommendation(catalog: &Catalog, table: &Table, index: &Index, why: String) 
     }
 }
 
-/// What stands in for an index is many times as large.
+/// The replacement of an index is many times as large.
 fn much_larger(finding: &Finding, index: &Index) -> Option<String> {
     let evidence = finding.evidence.first()?;
     let (cover, bytes) = (evidence["covered_by"].as_str()?, evidence["covered_by_bytes"].as_f64()?);
@@ -96,7 +96,7 @@ fn much_larger(finding: &Finding, index: &Index) -> Option<String> {
     })
 }
 
-/// What goes with an index beside what it finds, a sentence each.
+/// Side effects of dropping an index, a sentence each.
 fn cautions(table: &Table, index: &Index) -> Vec<String> {
     let mark = index.clustered.then(|| {
         format!("CLUSTER goes by it: without it, CLUSTER leaves {} as it is", table.name.name)

@@ -15,7 +15,7 @@ use crate::model::index::{IndexDef, NewIndex};
 use crate::model::recommendation::{Recommendation, RecommendationKind, Takes};
 use crate::sql::lex::identifier::{object_name, quote_table};
 
-/// What an index on a foreign key is for when no statement of the workload asks for it.
+/// Purpose of an index on a foreign key that no statement of the workload uses.
 const REFERENCES: &str = "serves the deletes of the rows that it refers to";
 
 /// Recommendations from what a planner chose.

@@ -19,11 +19,11 @@ const WORTH_A_WORD: f64 = 0.1;
 
 const TOO_LONG: &str = "it looks for values of which some are too long for a btree, whose rows have 2,704 bytes at most";
 
-/// What the choice came to.
+/// The result of the choice.
 pub struct ChoiceSummary<'f> {
     /// For each statement, the candidates that can matter to it.
     pub relevant: &'f HashMap<usize, Set>,
-    /// What was worth having, whether or not there was room for it.
+    /// The useful indexes, whether or not they fit the budget.
     pub wanted: &'f [usize],
     /// Statements that a chosen index serves.
     pub served: &'f [usize],
@@ -163,8 +163,8 @@ fn nothing_better(input: &Input<'_>, costs: &mut Costs<'_>, at: usize, shape: &S
     if let Some((table, key)) = guarded(input.catalog, query, shape) {
         let users = query.users.join(", ");
         return format!(
-            "policies of {table} hold for {users}, and what compares {key} is not LEAKPROOF: no index finds rows by it before \
-             they have left them"
+            "policies of {table} apply to {users}, and the comparison of {key} is not LEAKPROOF: they are evaluated \
+             before any index on it could be used"
         );
     }
     if let Some(expression) = unindexable(input.catalog, shape) {

@@ -14,7 +14,7 @@ pub struct Priced {
     pub net_bytes: f64,
     /// It takes the place of an index that is there.
     pub is_rebuild: bool,
-    /// What keeping it up costs, in the units of [`crate::advice::cost::statement_weight::WeightedStatement::weight`].
+    /// Its write overhead, in the units of [`crate::advice::cost::statement_weight::WeightedStatement::weight`].
     pub upkeep: f64,
     /// The same, less that of the indexes whose place it takes.
     pub net_upkeep: f64,
@@ -58,7 +58,7 @@ impl Budget {
         }
     }
 
-    /// What an index uses of the room, as parts of what there is of each kind.
+    /// The shares of the budget that an index uses.
     pub fn used_by(&self, priced: &Priced) -> f64 {
         let part =
             |use_: f64, budget: Option<f64>| budget.map_or(0.0, |budget| use_ / budget.max(1e-9));

@@ -23,7 +23,7 @@ const MOST_CHOICES: usize = 8;
 /// Candidates of one bundle, at most.
 const MOST_TOGETHER: usize = 4;
 
-/// What indexes are chosen for.
+/// The input of the choice.
 pub struct SelectionInput<'w> {
     input: &'w Input<'w>,
     statements: &'w [WeightedStatement],
@@ -48,7 +48,7 @@ struct Concerned {
     beside: Vec<usize>,
 }
 
-/// What is worth having and, of that, what there is room for.
+/// The useful indexes, and those of them that fit the budget.
 pub struct Selected {
     pub wanted: Set,
     pub chosen: Set,
@@ -216,7 +216,7 @@ fn rivals(sized: &[SizedCandidate]) -> Vec<Set> {
     rivals
 }
 
-/// What a byte has to save.
+/// The price of a byte.
 fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
     let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
     if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }

@@ -12,7 +12,7 @@ use crate::advice::cost::charge::EACH_EXECUTION;
 use crate::advice::cost::statement_weight::WeightedStatement;
 use crate::advice::cost::what_if::{Costs, SMALLEST_CHANGE, Set};
 
-/// What was chosen.
+/// The chosen indexes.
 #[derive(Debug, Clone)]
 pub struct Selected {
     /// By position, ascending.
@@ -21,7 +21,7 @@ pub struct Selected {
     pub left: Vec<f64>,
 }
 
-/// What changes in a set: some indexes more, some less, or some in the place of others.
+/// A change of a set: indexes added, removed, or exchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Change<'c> {
     pub(super) add: &'c [usize],
@@ -42,7 +42,7 @@ impl<'c> Change<'c> {
     }
 }
 
-/// What may be done with a candidate for the time being.
+/// Whether a candidate is pinned for the time being.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Pinning {
     Free,
@@ -58,7 +58,7 @@ pub struct Selection<'s, 'a> {
     statements: Vec<WeightedStatement>,
     pub(super) candidates: Vec<Priced>,
     budget: Budget,
-    /// What a byte costs, in the units of [`WeightedStatement::weight`].
+    /// The price of a byte, in the units of [`WeightedStatement::weight`].
     byte_price: f64,
     /// Gains below this are within the error of the costs.
     pub(super) smallest_gain: f64,
@@ -246,13 +246,13 @@ impl<'s, 'a> Selection<'s, 'a> {
         self.budget.holds(self.taken_with(change))
     }
 
-    /// What having a candidate costs, whatever it gains.
+    /// The cost of a candidate, without its gain.
     fn price(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
         priced.net_upkeep + priced.unseen_writes + priced.net_bytes * self.byte_price
     }
 
-    /// What a candidate takes up: of the room where that is limited, else bytes.
+    /// The share of the budget that a candidate uses; bytes without a budget.
     pub(super) fn extent(&self, candidate: usize) -> f64 {
         let priced = &self.candidates[candidate];
         let used = self.budget.used_by(priced);

@@ -113,7 +113,7 @@ pub struct Skipped {
     pub example: String,
 }
 
-/// What was read and what of it was understood.
+/// How much was read, and how much of it was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Lines or records read.

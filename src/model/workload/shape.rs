@@ -206,7 +206,7 @@ impl Scan {
             || self.lookups.iter().any(|lookup| lookup.key.column() == Some(column))
     }
 
-    /// What an equality gives one value, each time its rows are looked for.
+    /// Keys that an equality fixes to one value for each lookup.
     pub fn fixed(&self) -> impl Iterator<Item = Key> {
         let by_constants = self.filters.iter().filter(|f| f.operator == Operator::Equal);
         let by_rows_around = self.joins.iter().filter(|join| join.outer);

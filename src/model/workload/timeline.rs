@@ -15,7 +15,7 @@ pub struct Execution {
     pub role_key: u32,
     /// Hash of the session.
     pub session: u32,
-    /// What it belongs to beyond its session.
+    /// The transaction or trace that it belongs to.
     pub group: Group,
     /// Start in [`Timeline::slots`]; one for each literal position of the query follows.
     pub slots_start: u32,
@@ -45,7 +45,7 @@ impl Group {
     }
 }
 
-/// What stood at a literal position, as far as it matters for comparison.
+/// Hash of the value at a literal position, for comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SlotHash(pub u32);
 

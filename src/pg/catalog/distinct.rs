@@ -33,7 +33,7 @@ pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<
     estimated(table, row.get(0), row.get(1), row.get(2))
 }
 
-/// What an expression on the table would be like as a column of it, by the same rows.
+/// Statistics of an expression as if it were a column, from the same rows.
 pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Option<Column> {
     let (name, sample) = (quote_table(&table.name), sample(table, MOST_ROWS)?);
     let sql = include_str!("queries/expression.sql")
@@ -132,7 +132,7 @@ pub(super) fn sample(table: &Table, most: f64) -> Option<String> {
     })
 }
 
-/// What a query that reads gives, if it answers in time.
+/// The answer of a read-only query, if it comes in time.
 pub(super) fn asked(connection: &Connection, sql: &str, timeout_ms: u32) -> Option<Vec<Row>> {
     let limits = format!("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {timeout_ms}");
     let rows = connection.rolled_back(|| {

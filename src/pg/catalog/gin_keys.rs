@@ -106,7 +106,7 @@ fn seen(row: &Row) -> Seen {
     Seen { rows: row.get(1), count: row.get(2), key_bytes: row.get(3), pages: row.get(4) }
 }
 
-/// What kind of value the index is on.
+/// The kind of value that the index is on.
 fn kind(connection: &Connection, table: &Table, key: &IndexKey) -> Option<TypeClass> {
     if key.is_column {
         return Some(TypeClass::of(&table.column(&key.expression)?.type_name));

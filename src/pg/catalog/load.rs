@@ -94,7 +94,7 @@ pub fn part_indexes(connection: &Connection) -> Result<Vec<PartIndex>, PgError> 
     Ok(rows.iter().filter(|row| row.get(22)).map(part_index).collect())
 }
 
-/// What an index is on.
+/// The table of an index.
 fn relation(row: &Row) -> TableName {
     TableName::new(row.get::<_, String>(23), row.get::<_, String>(24))
 }

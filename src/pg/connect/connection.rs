@@ -179,7 +179,7 @@ impl Connection {
         self.client.as_ref().expect("a connection has its client until it is dropped")
     }
 
-    /// What failed, without the literals of the statement.
+    /// The error, without the literals of the statement.
     fn doing(&self, sql: &str) -> String {
         let text = crate::sql::normalize::normalizer::normalize(sql).text;
         let short: String = text.chars().take(60).collect();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::sql::normalize::redact::redact_message;
 
-/// What kind of failure it is, as far as a caller acts on it.
+/// The kinds of failure that callers distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PgErrorKind {
     /// Settings that make no sense.
@@ -23,7 +23,7 @@ pub enum PgErrorKind {
 #[derive(Debug, Clone)]
 pub struct PgError {
     pub kind: PgErrorKind,
-    /// What was tried, such as `cannot read pg_stat_statements in shop`.
+    /// The failed step, such as `cannot read pg_stat_statements in shop`.
     pub what: String,
     pub cause: String,
     pub sqlstate: Option<String>,

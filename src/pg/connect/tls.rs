@@ -50,7 +50,7 @@ pub struct Files {
     pub key: Option<String>,
 }
 
-/// What the server's certificate has to prove.
+/// How the server's certificate is checked.
 enum Check {
     /// Nothing: encryption against eavesdroppers only.
     Nothing,

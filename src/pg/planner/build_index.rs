@@ -9,12 +9,12 @@ use crate::pg::catalog::load::hidden_classes;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 
-/// What became of it.
+/// The result of a build.
 pub struct BuiltIndex {
     pub build_ms: f64,
     /// With those of its partitions.
     pub size_bytes: u64,
-    /// What plans call it: its partitions have names of their own.
+    /// Its names in plans: partitions have names of their own.
     pub names: Vec<String>,
 }
 

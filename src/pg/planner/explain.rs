@@ -28,7 +28,7 @@ pub fn executed(connection: &Connection, sample: &Sample) -> Result<Plan, PgErro
     explain(connection, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)", sample)
 }
 
-/// What one write took in the server.
+/// The cost of one write in the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Write {
     /// Time of the execution, checks of foreign keys included and planning not, microseconds.

@@ -19,14 +19,14 @@ use crate::pg::session::guard::Writable;
 use crate::sql::lex::identifier::unquote;
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
-/// What a candidate is called while it is built; its own name may be taken.
+/// Name of a candidate while it is built; its own name may be taken.
 const CANDIDATE: &str = "pgassay_candidate";
 
 /// What-if by the HypoPG extension: nothing is built, nothing is locked.
 pub struct HypoPg<'c> {
     planner: PlannerCosts<'c>,
     schema: String,
-    /// What the extension pretends to have at present.
+    /// Hypothetical indexes that exist at present.
     present: Vec<Pretended>,
     /// Names of functions that the planner may put the text of in the place of a call.
     inlined: HashSet<String>,

@@ -85,7 +85,7 @@ impl Representatives {
     }
 }
 
-/// What the planner expects of an execution.
+/// The planner's expectation for an execution.
 struct Expected {
     /// Of all scans of each relation.
     rows: BTreeMap<String, f64>,

@@ -60,7 +60,7 @@ impl<'r> FromSql<'r> for Raw<'r> {
     }
 }
 
-/// What one execution gave.
+/// The result of one execution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {
     pub rows: u64,
@@ -84,7 +84,7 @@ impl Connection {
         self.exchange(what, self.client().query(statement, &list))
     }
 
-    /// What `COPY … TO STDOUT` gives.
+    /// The output of `COPY … TO STDOUT`.
     ///
     /// # Errors
     /// The server's error.

@@ -17,7 +17,7 @@ pub struct WriteCounters {
 }
 
 impl WriteCounters {
-    /// What came since `earlier`.
+    /// The difference to `earlier`.
     pub fn since(self, earlier: WriteCounters) -> WriteCounters {
         WriteCounters {
             inserted: self.inserted - earlier.inserted,

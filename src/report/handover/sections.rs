@@ -139,7 +139,7 @@ fn figures(trial: &RunQueryTrial) -> Vec<[String; 4]> {
     rows
 }
 
-/// What is to be known of the figures of a statement.
+/// Notes about the figures of a statement.
 fn notes(trial: &RunQueryTrial) -> Vec<String> {
     let mut notes = vec![format!(
         "{} executions an arm; parameters {}; control (before against before) {}.",

@@ -48,7 +48,7 @@ pub(crate) fn trust(run: &Run) -> Vec<String> {
     lines
 }
 
-/// What the noise of the machine means for the results.
+/// The effect of the machine's noise on the results.
 pub(super) fn noise(run: &Run) -> String {
     let noise = run.trials.iter().map(|trial| trial.noise_floor_pct).fold(0.0, f64::max);
     let all = || run.trials.iter().flat_map(|trial| &trial.queries);

@@ -6,7 +6,7 @@ use super::lookup::statement;
 use crate::model::run::{Run, RunWrites};
 use crate::report::words::{bytes, change, change_within, interval, milliseconds, pair, ratio};
 
-/// What new indexes cost the writes.
+/// The cost of new indexes for the writes.
 #[derive(Debug, Serialize)]
 pub struct WriteCost {
     pub lead: String,

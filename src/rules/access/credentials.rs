@@ -107,7 +107,7 @@ fn has_url_password(text: &str) -> bool {
     })
 }
 
-/// What a column's name says its values are.
+/// The kind of values that a column's name suggests.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Secret {
     Password,

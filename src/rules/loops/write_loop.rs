@@ -84,7 +84,7 @@ fn finding(input: &Input<'_>, found: &StatementLoops) -> Option<Finding> {
     })
 }
 
-/// What to do with a statement that computes what it writes.
+/// Advice for a statement that computes what it writes.
 fn in_words(kind: StatementKind, table: &TableName, is_again: bool) -> String {
     match kind {
         StatementKind::Insert => format!(

@@ -63,7 +63,7 @@ struct Buffers {
     slots: Vec<SlotHash>,
 }
 
-/// What counters of a statement are told apart by.
+/// The key that distinguishes counters of the same text.
 #[derive(Debug, Clone, Copy)]
 pub struct CounterKey<'a> {
     /// The server's identifier, where the source has it.

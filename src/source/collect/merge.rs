@@ -73,7 +73,7 @@ impl Collector {
         self.users.merge(other.users);
     }
 
-    /// What was executed on each database that a source names, and on all.
+    /// Executions on each database that a source names, and on all.
     pub fn shares(&self) -> (BTreeMap<&str, Share>, Share) {
         let mut shares: BTreeMap<&str, Share> = BTreeMap::new();
         let mut all = Share::default();

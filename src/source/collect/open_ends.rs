@@ -44,7 +44,7 @@ pub(crate) enum LooseEnd {
     Failed,
 }
 
-/// What a session has under way.
+/// The executions that a session has not finished.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct State {
     /// An execution whose parameters or time may still follow.
@@ -53,7 +53,7 @@ struct State {
     prepared_us: u64,
 }
 
-/// What is known of a session from some place in the log on.
+/// The state of a session from some place in the log on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Session {
     /// Messages before the first from which on the past no longer matters.

@@ -32,7 +32,7 @@ impl Value<'_> {
     }
 }
 
-/// What the values of one execution are read from.
+/// The source of the values of one execution.
 pub struct Values<'a> {
     pub text: &'a [u8],
     pub literals: &'a [LiteralSpan],

@@ -11,7 +11,7 @@ use crate::model::workload::values::{MOST_VALUES, Values};
 use crate::model::workload::{ObservedPlan, Query, Sample};
 use crate::source::message::database::Database;
 
-/// What `pg_stat_statements` counted of a statement.
+/// The counters of a statement in `pg_stat_statements`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct CountedCalls {
     pub calls: u64,
@@ -21,7 +21,7 @@ pub struct CountedCalls {
     pub blocks: Option<u64>,
 }
 
-/// What kind of statement it is, as far as gathering depends on it.
+/// The kinds of statements that collecting distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Reads or writes rows.

@@ -24,7 +24,7 @@ const MOST_OPEN: usize = 4_096;
 /// Lines looked at to find the prefix.
 const LOOKED_AT: usize = 400;
 
-/// What is around the records.
+/// The wrapping of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrapping {
     Syslog,

@@ -18,7 +18,7 @@ pub struct Blocks<'r> {
     next: u64,
     block_bytes: usize,
     is_done: bool,
-    /// What broke the input off.
+    /// The error that ended the input early.
     pub broken: Option<std::io::Error>,
 }
 

@@ -19,7 +19,7 @@ impl Database {
     /// The source does not say.
     pub const UNKNOWN: Database = Database(0);
 
-    /// What tells the same text apart in two databases.
+    /// Key that distinguishes the same text in two databases.
     pub fn key(self) -> u64 {
         u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
@@ -88,7 +88,7 @@ pub enum DatabaseFilter<'a> {
     Any,
 }
 
-/// What was executed.
+/// Executions and their time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Share {
     pub executions: u64,
@@ -111,12 +111,12 @@ impl Share {
     }
 }
 
-/// What is taken.
+/// The databases that are taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DatabaseChoice {
     /// Databases whose statements are not.
     pub left_out: Vec<String>,
-    /// What the reader has to know about it.
+    /// A warning for the reader.
     pub warning: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Parses the text of a log message: an execution, a part of one, or a duration.
 
-/// What a `LOG` message says.
+/// The content of a `LOG` message.
 #[derive(Debug, PartialEq)]
 pub enum LogText<'a> {
     /// An execution, with its time when it is in the same message.

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 
-/// What a record is, as far as reading depends on it.
+/// The kinds of records that reading distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Severity {
     Log,

@@ -1,6 +1,6 @@
 //! The prefix and the severity of one line of a stderr log.
 
-/// What a prefix said of one line.
+/// The fields of a prefix.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Fields<'a> {
     pub time: &'a [u8],

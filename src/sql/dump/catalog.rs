@@ -135,7 +135,7 @@ impl Reading {
     }
 }
 
-/// What a domain is made of, to any depth; any other type is itself.
+/// The base type of a domain, at any depth; any other type is itself.
 fn base(domains: &BTreeMap<TableName, String>, type_name: &str) -> String {
     let named = |name: &str| {
         let mut parts = name.rsplit('.').map(|part| part.trim_matches('"').to_owned());

@@ -13,7 +13,7 @@ use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 enum IndexAlteration {
     /// `ALTER INDEX whole ATTACH PARTITION part`.
     Attached { whole: TableName, part: TableName },
-    /// What gives an index something that its definition does not hold.
+    /// A property of an index that its definition does not hold, such as a comment.
     Marked { index: TableName, is_cluster: bool },
     /// `SET default_tablespace`: of what is made from here on; `None` is that of the database.
     Tablespace(Option<String>),

@@ -317,7 +317,7 @@ fn part_of_document(
 /// Calls that return one of their arguments, which all become one type.
 const CHOICES: [&str; 4] = ["coalesce", "nullif", "greatest", "least"];
 
-/// What arithmetic on numbers gives; `None` where something is none.
+/// The type of arithmetic on numbers; `None` where an operand is no number.
 fn number(kinds: &[TypeClass]) -> Option<TypeClass> {
     let known: Vec<TypeClass> =
         kinds.iter().copied().filter(|kind| *kind != TypeClass::Constant).collect();
@@ -328,7 +328,7 @@ fn number(kinds: &[TypeClass]) -> Option<TypeClass> {
     all.then_some(widest)
 }
 
-/// What an immutable function returns for arguments of these kinds; `None` for any other function.
+/// The type that an immutable function returns for these arguments; `None` for any other function.
 fn result(name: &str, kinds: &[TypeClass]) -> Option<TypeClass> {
     if CHOICES.contains(&name) {
         let known = kinds.iter().copied().find(|kind| *kind != TypeClass::Constant)?;

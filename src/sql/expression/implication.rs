@@ -32,7 +32,7 @@ fn may_imply_part(scan: &Scan, part: &Expr) -> bool {
     }
 }
 
-/// What one part of a condition says of the only column in it.
+/// A part of a condition, and the only column in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnCondition {
     pub column: String,
@@ -40,7 +40,7 @@ pub struct ColumnCondition {
     pub is_pinned: bool,
 }
 
-/// What each part of a condition says; `None` where one is about several columns, or about none.
+/// The parts of a condition; `None` where one has several columns or none.
 pub fn conditions(condition: &str) -> Option<Vec<ColumnCondition>> {
     let condition = parse_expression(condition).ok()?;
     conjuncts(&condition)

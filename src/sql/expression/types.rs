@@ -1,6 +1,6 @@
 //! Classes of types: immutability, LEAKPROOF comparison, and what they compare with.
 
-/// What types have in common, as far as it matters here.
+/// Classes of types with the same operators and the same rules for indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TypeClass {
     Text,
@@ -22,7 +22,7 @@ pub enum TypeClass {
     Range,
     /// An address or a network: `inet`, `cidr`.
     Network,
-    /// What lies in the plane or on the globe, of PostgreSQL itself and of PostGIS.
+    /// Geometric types of PostgreSQL and of PostGIS.
     Geometry,
     /// `hstore`.
     Pairs,

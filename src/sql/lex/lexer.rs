@@ -1,6 +1,6 @@
 //! Cuts SQL into tokens without understanding it. Never fails: what is cut short is a token too.
 
-/// What a token is; comments and white space are not tokens.
+/// The kinds of tokens; comments and white space are not tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     Word,

@@ -3,7 +3,7 @@
 use super::slot::{Slot, SlotSource};
 use crate::sql::lex::lexer::{Token, TokenKind};
 
-/// What was written last, as far as spacing and meaning depend on it.
+/// The kind of the last token written; spacing and meaning depend on it.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Last {
     Start,

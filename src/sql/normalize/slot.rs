@@ -4,7 +4,7 @@ use crate::model::workload::literal::Literal;
 use crate::sql::lex::lexer::Token;
 use crate::sql::lex::literal::{unquote, word};
 
-/// What stood in the place of one `$n`.
+/// The origin of one `$n`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot<'a> {
     pub source: SlotSource<'a>,

@@ -35,7 +35,7 @@ pub(super) fn is_name(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
 }
 
-/// What a call is given, in order; `None` where something is named, or no expression.
+/// The arguments of a call, in order; `None` where one is named or is no expression.
 pub(crate) fn arguments(function: &Function) -> Option<Vec<&Expr>> {
     let FunctionArguments::List(list) = &function.args else { return None };
     list.args

@@ -8,13 +8,13 @@ use super::scope::{Origin, Scope};
 use crate::model::catalog::Catalog;
 use crate::model::workload::shape::{Key, Lookup, Operator, Predicate, Scan};
 
-/// What a conjunct is for the scans around it.
+/// The role of a conjunct for the scans around it.
 pub enum Conjunct<'e> {
     Filter {
         scan: usize,
         predicate: Predicate,
     },
-    /// What each of several alternatives says of one scan.
+    /// The filters of each alternative on one scan.
     Alternatives {
         scan: usize,
         filters: Vec<Vec<Predicate>>,

@@ -9,10 +9,10 @@ use sqlparser::ast::{
 
 use crate::sql::parse::parser::parse;
 
-/// What gives a row its place, or the value of the row beside it.
+/// Window functions that depend on the order of rows.
 const BY_POSITION: [&str; 7] =
     ["row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"];
-/// What puts values one after the other.
+/// Aggregates that depend on the order of values.
 const IN_ORDER: [&str; 7] = [
     "array_agg",
     "string_agg",

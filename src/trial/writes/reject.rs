@@ -67,7 +67,7 @@ impl Procedure<'_, '_> {
 fn words(balance: Balance) -> String {
     let ms = |us: f64| format!("{:.0} ms", us / 1e3);
     format!(
-        "it costs the writes of the workload {} and saves its statements {}, measured",
+        "writes lose {} and reads gain {} (measured)",
         ms(balance.lost_us),
         ms(balance.gained_us)
     )

@@ -86,7 +86,7 @@ impl StatementLoops {
     }
 }
 
-/// What a statement can be in a loop.
+/// Properties of a statement that loop detection uses.
 #[derive(Default)]
 pub(super) struct StatementTraits {
     pub is_read: bool,

@@ -28,7 +28,7 @@ const REGULAR_PCT: usize = 60;
 
 type Groups = BTreeMap<u32, Vec<u32>>;
 
-/// What belongs together, as far as the log says.
+/// Groups of executions that belong together, as far as the log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unit {
     /// The whole episode is one trace of the application.

@@ -39,7 +39,7 @@ const VALUES: &[&str] = &[
     "user",
 ];
 
-/// What is between one pair of parentheses, or outside of all.
+/// The text between one pair of parentheses, or outside of all.
 #[derive(Default)]
 struct Frame {
     inside: Inside,
