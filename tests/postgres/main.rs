@@ -4,29 +4,9 @@
 //! `PGASSAY_WITHOUT_POSTGRES=1` lets it pass as well.
 
 mod advice;
-mod analyze;
-mod apply;
-mod batched;
-mod candidates;
-mod check;
-mod columns;
-mod connections;
-mod databases;
-mod defects;
-mod demo;
-mod expressions;
-mod members;
-mod metering;
-mod operators;
-mod partitions;
-mod parts;
-mod policies;
-mod refusals;
-mod sizes;
+mod proof;
+mod server;
 mod support;
-mod throwaway;
-mod trial;
-mod verify;
 
 #[test]
 fn a_server_is_installed() {

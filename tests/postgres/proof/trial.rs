@@ -326,7 +326,7 @@ fn a_trial_says_goodbye_to_the_server() {
     let owner =
         pgassay::pg::connect::connection::Connection::open(&cluster.settings("postgres")).unwrap();
     owner.batch("CREATE ROLE app LOGIN").unwrap();
-    owner.batch(include_str!("shop.sql")).unwrap();
+    owner.batch(include_str!("../shop.sql")).unwrap();
     owner.batch("VACUUM (ANALYZE)").unwrap();
     drop(owner);
     let directory = tempfile::tempdir().unwrap();

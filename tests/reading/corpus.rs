@@ -2,7 +2,7 @@
 //!
 //! `cargo +nightly fuzz run TARGET` finds them; see CONTRIBUTING.md.
 
-#[path = "../fuzz/harness.rs"]
+#[path = "../../fuzz/harness.rs"]
 mod harness;
 
 use std::path::Path;

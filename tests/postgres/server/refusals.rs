@@ -61,7 +61,7 @@ fn a_server_that_goes_away_in_the_middle_is_an_error_and_no_panic() {
     let owner = Connection::open(&settings).unwrap();
     owner
         .batch(
-            include_str!("shop.sql")
+            include_str!("../shop.sql")
                 .replace("GRANT SELECT ON ALL TABLES IN SCHEMA public TO app;", "")
                 .as_str(),
         )

@@ -1,0 +1,4 @@
+//! Loops: how many are found in labelled logs, and that chance makes none.
+
+mod chance;
+mod labelled;

@@ -1,0 +1,7 @@
+//! Connections, refusals, and the server that the tests start.
+
+mod analyze;
+mod connections;
+mod databases;
+mod refusals;
+mod throwaway;
