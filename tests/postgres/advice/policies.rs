@@ -49,8 +49,9 @@ fn those_whom_policies_bind_get_the_indexes_that_they_can_use() {
         let sql = format!("SELECT id, at FROM notes WHERE {condition}");
         let (found, why) = advised_to("app", &flags, &sql);
         assert_eq!(found, [""; 0], "{condition}");
-        let said = format!("policies of public.notes hold for app, and what compares {key} is not");
-        assert!(why.starts_with(&said), "{condition}: {why}");
+        let start =
+            format!("policies of public.notes apply to app, and the comparison of {key} is not");
+        assert!(why.starts_with(&start), "{condition}: {why}");
         assert!(!is_used_by_app(&owner, index, &sql), "{condition}");
         // To others they are as good as ever.
         for user in ["postgres", "nobody_known"] {
