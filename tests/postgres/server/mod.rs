@@ -3,5 +3,6 @@
 mod analyze;
 mod connections;
 mod databases;
+mod pipeline;
 mod refusals;
 mod throwaway;
