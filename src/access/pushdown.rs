@@ -10,13 +10,13 @@ use crate::model::workload::Query;
 use crate::model::workload::shape::{Key, Operator, Predicate};
 use crate::sql::expression::types::TypeClass;
 
-/// Policies of the table hold for every role that executed the statement, and leave it not all rows.
+/// Policies apply to every role that executed the statement, and do not let it see all rows.
 pub fn is_guarded(query: &Query, table: &Table) -> bool {
     let is_bound = |user: &String| table.bound.contains(user);
     !query.users.is_empty() && query.users.iter().all(is_bound) && has_barrier(table)
 }
 
-/// Some condition of a policy stands before those of a statement. One that leaves all rows does not.
+/// A policy restricts the rows of the table. `USING (true)` does not.
 pub fn has_barrier(table: &Table) -> bool {
     let leaves_all = |using: &Option<String>| using.as_deref() == Some("true");
     let mut permissive = table.policies.iter().filter(|policy| policy.permissive);
@@ -30,7 +30,7 @@ fn is_of_reads(policy: &Policy) -> bool {
     matches!(policy.command.as_str(), "ALL" | "SELECT")
 }
 
-/// Policies keep every index from finding rows by the condition.
+/// Policies prevent every index from serving the condition.
 pub fn is_kept_back(query: &Query, table: &Table, filter: &Predicate) -> bool {
     is_guarded(query, table) && !is_leakproof(table, &filter.key, filter.operator)
 }
@@ -55,8 +55,8 @@ pub fn compares_leakproof(column: &Column) -> bool {
     column.storage.map_or_else(by_type, |storage| storage.leakproof)
 }
 
-/// Columns that the policies compare with one value for every row that they leave: as far as indexes go, each statement
-/// of those they bind has these conditions as well.
+/// Columns that the policies compare with one value for every visible row. For an index, each statement of the roles
+/// they apply to has these conditions as well.
 pub fn compared_by_policies(table: &Table) -> Vec<String> {
     if !has_barrier(table) {
         return Vec::new();
@@ -77,7 +77,7 @@ pub fn compared_by_policies(table: &Table) -> Vec<String> {
     columns
 }
 
-/// With what the policies compare, an index of the table finds the same rows already: `(tenant_id, code)` those of
+/// An existing index serves the same rows together with the conditions of the policies: `(tenant_id, code)` serves
 /// `code`.
 pub fn is_served_through_policies(table: &Table, def: &IndexDef, compared: &[String]) -> bool {
     let is_compared = |key: &IndexKey| key.is_column && compared.contains(&key.expression);

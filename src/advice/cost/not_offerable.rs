@@ -16,21 +16,21 @@ use crate::model::whatif::IndexBuilder;
 use crate::model::workload::shape::{Scan, Shape};
 use crate::sql::rewrite::for_replay::on_its_own;
 
-/// Executions of a statement of which it is asked how many rows an inverted index would find.
+/// Executions of a statement for which the rows of an inverted index are estimated.
 const EXECUTIONS: usize = 4;
 
-/// A candidate that the planner cannot be offered for some statements, or for any.
+/// A candidate that HypoPG cannot show for some statements, or for any.
 struct NotOfferable {
     candidate: usize,
     /// Those that it could matter to; ascending.
     queries: Vec<usize>,
     why: String,
-    /// Only it serves what it is for, by a look into it.
+    /// A model exists: only this index serves its conditions, by an index scan.
     has_model: bool,
 }
 
-/// Prices every candidate for those of its statements for which the planner cannot be offered it. Where that is
-/// neither built nor known by a model, it does not concern the statement.
+/// Prices every candidate for the statements for which HypoPG cannot show it. A candidate that is neither built nor
+/// modelled for a statement is dropped for that statement.
 pub fn price(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
@@ -68,7 +68,7 @@ pub fn price(
     }
 }
 
-/// All that the index does for the statement is to give the rows in the order of their distance.
+/// The index serves only the order of the statement, by distance.
 fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, def: &IndexDef) -> bool {
     let (query, functions) = (&input.workload.queries[at], &input.catalog.functions[..]);
     input.workload.shape(at).is_some_and(|shape| match &shape.scans[..] {
@@ -77,8 +77,8 @@ fn gives_nearest(input: &Input<'_>, at: usize, table: &Table, def: &IndexDef) ->
     })
 }
 
-/// Rows that an inverted index finds for a statement, in the mean of some executions: of those that match a part of
-/// a text, another condition may leave one. `None` where that is not known.
+/// Mean number of rows that an inverted index returns for some executions of a statement, before its other conditions.
+/// `None` where that is not known.
 fn finds(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
@@ -107,7 +107,7 @@ fn finds(
     (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
 }
 
-/// Those that can be priced in no other way come first: there may be no room to build all.
+/// Those that can only be priced by a build come first: there may be no time to build all.
 fn apart(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
@@ -143,8 +143,8 @@ fn apart(
     apart
 }
 
-/// Leaves the statements in which the planner would not see a candidate, and says why it would not; `None` where there
-/// are none.
+/// Keeps the statements in which the planner would not see a candidate, and returns the reason; `None` where there are
+/// none.
 fn keep_unseen(
     input: &Input<'_>,
     costs: &Costs<'_>,
@@ -162,7 +162,7 @@ fn keep_unseen(
     why
 }
 
-/// Has the planner shown other indexes in the place of a candidate, and leaves the statements for which there is none.
+/// Sets substitutes for a candidate, and keeps the statements for which there is none.
 fn keep_without_substitute(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
@@ -186,13 +186,13 @@ fn keep_without_substitute(
     });
 }
 
-/// The scan of a table where there is one and no other, which may ask for other rows.
+/// The only scan of a table; `None` where there are several, which may ask for other rows.
 fn only_scan<'s>(shape: &'s Shape, table: &TableName) -> Option<&'s Scan> {
     let mut scans = shape.scans.iter().filter(|scan| scan.table == *table);
     scans.next().filter(|_| scans.next().is_none())
 }
 
-/// Builds a candidate, for its size and its costs; else says why not.
+/// Builds a candidate for its size and its costs, or returns the reason why not.
 fn built(
     input: &Input<'_>,
     costs: &mut Costs<'_>,

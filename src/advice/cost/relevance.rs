@@ -14,15 +14,15 @@ use crate::model::workload::shape::{Key, Scan};
 /// Part of the rows of a table up to which a partial index holds few.
 const FEW_ROWS: f64 = 0.05;
 
-/// A candidate with what it would take.
+/// A candidate with its size.
 pub struct SizedCandidate {
     pub candidate: Candidate,
     /// Rows it would hold.
     pub rows: f64,
     pub size_bytes: f64,
-    /// Its rows were looked at for its size.
+    /// Its size comes from counted rows.
     pub is_counted: bool,
-    /// Why no planner could cost it, with all of its statements or with some.
+    /// Why no planner could cost it, for all or for some of its statements.
     pub why_not: Option<String>,
 }
 
@@ -30,10 +30,9 @@ pub struct SizedCandidate {
 pub struct Relevant {
     /// Those that the planner is asked about.
     pub tested: Set,
-    /// Of those, the ones that carry the least of all with the same keys.
+    /// Of those, the ones with the fewest carried columns among equal keys.
     pub bare: Set,
-    /// Those that carry columns for other statements and do for this one what another candidate of the
-    /// same keys does, with that one.
+    /// Candidates that carry columns for other statements, each with the equivalent one of the same keys.
     pub followers: Vec<(usize, usize)>,
 }
 
@@ -59,7 +58,7 @@ pub fn relevant(
     sized: &[SizedCandidate],
     asked: &Conditions,
 ) -> HashMap<usize, Relevant> {
-    // Those of the same keys, the one that carries the least first.
+    // Among equal keys, the one with the fewest carried columns comes first.
     let keys: Vec<String> = sized.iter().map(|sized| bare(&sized.candidate.def)).collect();
     let mut leaders: HashMap<&str, usize> = HashMap::new();
     for (at, def) in sized.iter().map(|sized| &sized.candidate.def).enumerate() {
@@ -121,7 +120,7 @@ fn holds_few(input: &Input<'_>, sized: &SizedCandidate) -> bool {
     all.is_some_and(|all| sized.rows < all * FEW_ROWS)
 }
 
-/// An index but for what it carries beside its keys.
+/// An index without its carried columns.
 fn bare(def: &IndexDef) -> String {
     create(&IndexDef { include: Vec::new(), ..def.clone() }, "", BuildMode::Plain)
 }

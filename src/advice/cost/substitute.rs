@@ -5,11 +5,12 @@ use crate::model::index::{AccessMethod, IndexDef, IndexKey};
 use crate::model::workload::shape::{Operator, Scan};
 use crate::sql::expression::implication::{ColumnCondition, conditions};
 
-/// Indexes over all rows of which the better one costs a scan which asks for the rows of `partial` about what
-/// `partial` would, and rather more than less: the columns that its condition pins stand among the first, so that its rows lie together
-/// and in the same order; what the condition only bounds comes last, where a plan can check it. Where rows are looked
-/// up by its first key that stays the first, and as the partial index may be read as a whole as well, there is a second
-/// one that only carries the keys. `None` where the index is not a partial btree, or has expressions.
+/// Indexes over all rows that cost a scan about as much as `partial` would, and rather more than less.
+///
+/// Columns that the condition pins are among the first keys, so that the rows of `partial` lie together and in the same
+/// order. Columns that the condition only bounds come last, where a plan can check them. Where rows are looked up by
+/// the first key, that stays first, and a second index only carries the keys, as all of `partial` may be read too.
+/// `None` where the index is not a partial btree, or has expressions.
 pub fn substitutes(partial: &IndexDef, scan: &Scan, table: &Table) -> Option<Vec<IndexDef>> {
     let conditions = conditions(partial.predicate.as_deref()?)?;
     let first = &partial.keys.first()?.expression;
@@ -40,7 +41,7 @@ pub fn substitutes(partial: &IndexDef, scan: &Scan, table: &Table) -> Option<Vec
     keys.extend(of(&bounded));
     let mut indexes = vec![with_keys(keys)];
     if scan.is_joined_by(first) && !pinned.is_empty() {
-        // Nothing can be looked up in it by that key, which the planner would take for cheaper than it is.
+        // No lookup by that key is possible in it; the planner would take one for cheaper than it is.
         indexes.push(with_keys([of(&pinned), of(&bounded)].concat()));
     }
     Some(indexes)

@@ -13,24 +13,23 @@ use crate::model::whatif::{PlanCost, Statistics, WhatIf};
 use crate::model::workload::Workload;
 use crate::model::workload::shape::Shape;
 
-/// Layers of better and better indexes that are laid aside for one statement, at most: what only comes up
-/// after so many would never be chosen for it.
+/// Layers of used indexes that are set aside for one statement, at most: an index that only comes up after so many
+/// would never be chosen for it.
 const MOST_LAYERS: usize = 8;
 
-/// Questions to the planner after which what is known has to do: a minute or two of waiting.
+/// Planner calls after which only known answers are used: a minute or two of waiting.
 const MOST_QUESTIONS: u64 = 25_000;
 
-/// Costs that differ by this factor are one to the selection: the planner's own error is larger.
+/// Costs within this factor count as equal in the selection: the planner's own error is larger.
 const NEAR_ENOUGH: f64 = 1.03;
 
-/// A cost that changes by less than this part of itself has not changed: the planner cannot tell such
-/// plans apart.
+/// A cost that changes by less than this share counts as unchanged: the planner cannot tell such plans apart.
 pub const SMALLEST_CHANGE: f64 = 0.1;
 
 /// A set of candidates, by position, ascending.
 pub type Set = Vec<usize>;
 
-/// What was answered once: offered `offered`, the planner used `used`.
+/// One answer of the planner: with `offered` it used `used`.
 struct Answer {
     offered: Set,
     used: Set,
@@ -38,13 +37,13 @@ struct Answer {
 }
 
 impl Answer {
-    /// The planner would have answered the same for this set.
+    /// The planner would give the same answer for this set.
     fn is_good_for(&self, offered: &[usize]) -> bool {
         is_subset(&self.used, offered) && is_subset(offered, &self.offered)
     }
 }
 
-/// How well an answer has to be known.
+/// The precision that an answer needs.
 #[derive(Debug, Clone, Copy)]
 enum Precision {
     /// As the planner would give it.
@@ -53,8 +52,7 @@ enum Precision {
     Near,
 }
 
-/// The cheapest plan known that `offered` makes possible: what the planner would say could only be
-/// cheaper.
+/// The cheapest known plan that `offered` makes possible. The planner's answer could only be cheaper.
 fn possible(given: &[Answer], offered: &[usize]) -> Option<usize> {
     let answers = given.iter().enumerate();
     answers
@@ -63,7 +61,7 @@ fn possible(given: &[Answer], offered: &[usize]) -> Option<usize> {
         .map(|(at, _)| at)
 }
 
-/// The same where no plan can be much cheaper: with all that is offered and more, none was.
+/// The same, where no plan can be much cheaper: none was with all of `offered` and more.
 fn near(given: &[Answer], offered: &[usize]) -> Option<usize> {
     let at = possible(given, offered)?;
     let most = charged(&given[at].planned);
@@ -80,14 +78,14 @@ pub struct Costs<'a> {
     offered: Vec<bool>,
     /// For each statement, the candidates that can matter to it.
     relevant: HashMap<usize, Set>,
-    /// For each statement, candidates that are to it what another one is: the planner is asked of that.
+    /// Candidates equivalent to another for a statement; only the representative is planned.
     leaders: HashMap<usize, HashMap<usize, usize>>,
     answers: HashMap<usize, Vec<Answer>>,
-    /// For each precision and statement, which answer was found to be good for a set that was offered.
+    /// For each precision and statement, the known answer for a set that was offered.
     known: [HashMap<usize, HashMap<Set, usize>>; 2],
-    /// For a statement and a candidate, all that the planner is shown in its place.
+    /// For a statement and a candidate, the substitutes that the planner is shown.
     substitutes: HashMap<(usize, usize), Vec<IndexDef>>,
-    /// For each statement, the candidates that the planner cannot be offered for it; ascending.
+    /// For each statement, the candidates that are modelled for it; ascending.
     models: HashMap<usize, Vec<(usize, IndexScanModel)>>,
     /// Statements that cannot be planned, with the reason.
     pub failed: HashMap<usize, String>,
@@ -111,12 +109,12 @@ impl<'a> Costs<'a> {
         }
     }
 
-    /// What the data is like, as the planner's server tells.
+    /// Statistics of the planner's server.
     pub fn statistics(&mut self) -> &mut dyn Statistics {
         self.whatif.statistics()
     }
 
-    /// Checks which candidates the planner can be offered; the others come back with the reason.
+    /// Checks which candidates the planner can be shown, and returns the others with the reason.
     pub fn check(&mut self) -> Vec<(usize, String)> {
         let mut refused = Vec::new();
         for (at, plan) in self.plans.iter().enumerate() {
@@ -128,7 +126,7 @@ impl<'a> Costs<'a> {
         refused
     }
 
-    /// Why the planner, offered a candidate, would not see it in this statement; `None` where it would.
+    /// Why the planner would not see a candidate in this statement; `None` where it would.
     pub fn hidden_reason(&self, candidate: usize, shape: &Shape) -> Option<String> {
         self.whatif.sees(&self.plans[candidate], shape).err()
     }
@@ -138,17 +136,17 @@ impl<'a> Costs<'a> {
         self.whatif.check(index).is_ok()
     }
 
-    /// Says what the planner is shown in the place of a candidate that it would not see in a statement.
+    /// Sets the substitutes of a candidate that the planner would not see in a statement.
     pub fn with_substitutes(&mut self, query: usize, candidate: usize, indexes: Vec<IndexDef>) {
         self.substitutes.insert((query, candidate), indexes);
     }
 
-    /// Says which candidates can matter to a statement; ascending.
+    /// Sets the candidates that can matter to a statement; ascending.
     pub fn concerns(&mut self, query: usize, candidates: Set) {
         self.relevant.insert(query, candidates);
     }
 
-    /// Says what a candidate that the planner cannot be offered for a statement makes of its plans.
+    /// Sets the model of a candidate that the planner cannot be shown for a statement.
     pub fn with_model(&mut self, query: usize, candidate: usize, model: IndexScanModel) {
         let models = self.models.entry(query).or_default();
         match models.binary_search_by_key(&candidate, |(at, _)| *at) {
@@ -163,22 +161,22 @@ impl<'a> Costs<'a> {
         Some(&models[place].1)
     }
 
-    /// What this candidate makes of the plans of a statement is known, and not from what it is offered.
+    /// The candidate has a model or was built for this statement.
     pub fn has_model(&self, query: usize, candidate: usize) -> bool {
         self.model(query, candidate).is_some()
     }
 
-    /// The same, and no planner said so.
+    /// The candidate has a model for this statement, and was not built.
     pub fn is_modelled(&self, query: usize, candidate: usize) -> bool {
         self.model(query, candidate).is_some_and(IndexScanModel::is_modelled)
     }
 
-    /// The plan of a statement when all of `set` is there that can matter to it.
+    /// The plan of a statement with those of `set` that can matter to it.
     pub fn planned(&mut self, query: usize, set: &[usize]) -> Option<&PlanCost> {
         self.answer(query, set, Precision::Exact).map(|answer| &answer.planned)
     }
 
-    /// The planner's answer for what a statement is offered of `set`: known already, or asked for.
+    /// The planner's answer for `set`, known already or asked for.
     fn answer(&mut self, query: usize, set: &[usize], precision: Precision) -> Option<&Answer> {
         if self.failed.contains_key(&query) {
             return None;
@@ -210,7 +208,7 @@ impl<'a> Costs<'a> {
         Some(at)
     }
 
-    /// The part of a set that the planner is offered for a statement.
+    /// The part of a set that the planner is shown for a statement.
     fn offer(&self, query: usize, relevant: &[usize], set: &[usize]) -> Set {
         let matters = |at: &usize| {
             self.offered[*at] && relevant.binary_search(at).is_ok() && !self.has_model(query, *at)
@@ -222,12 +220,12 @@ impl<'a> Costs<'a> {
         offered
     }
 
-    /// The candidate that the planner is asked of in place of this one.
+    /// The representative that is planned in place of this candidate.
     fn leader(&self, query: usize, at: usize) -> usize {
         self.leaders.get(&query).and_then(|of| of.get(&at)).copied().unwrap_or(at)
     }
 
-    /// Asks the planner; the position of its answer.
+    /// Asks the planner, and returns the position of its answer.
     fn ask(&mut self, query: usize, offered: &[usize]) -> Option<usize> {
         let shown = |at: &usize| {
             let at = *at;
@@ -252,13 +250,12 @@ impl<'a> Costs<'a> {
         }
     }
 
-    /// Leaves out the candidates that a statement does not use; those that are left come back.
+    /// Returns the candidates that a statement may use.
     ///
-    /// All of `tested` are offered, those that the plan uses are laid aside, and the rest is offered again
-    /// until nothing of it is used: what would be used alone comes up on the way, the best first, and a
-    /// few questions tell it of hundreds. Where all of the rest together change next to nothing, none of
-    /// it is kept. Those of the rest that are `bare`, ascending, are asked of one by one as well. Each of
-    /// the `followers` is left with the one that it stands behind.
+    /// All of `tested` are offered, those that the plan uses are set aside, and the rest is offered again until none
+    /// of it is used. So a few planner calls find the useful ones among hundreds, the best first. Where all of the rest
+    /// together change next to nothing, none of it is kept. Those of the rest that are in `bare`, ascending, are also
+    /// planned one by one. Each of the `followers` stays with its representative.
     pub fn narrow(
         &mut self,
         query: usize,
@@ -279,7 +276,7 @@ impl<'a> Costs<'a> {
             rest.retain(|at| !used.contains(at));
             kept.extend(used);
         }
-        // What is small comes up late, behind all that carries more columns.
+        // Small indexes come up late, behind those that carry more columns.
         for at in rest.into_iter().filter(|at| bare.binary_search(at).is_ok()) {
             if self.used(query, &[at]).contains(&at) {
                 kept.push(at);
@@ -294,7 +291,7 @@ impl<'a> Costs<'a> {
         kept
     }
 
-    /// What an execution is [`charged`] with; `None` where the statement cannot be planned.
+    /// The cost of an execution ([`charged`]); `None` where the statement cannot be planned.
     pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
         let has_looks = self.models.contains_key(&query);
         let answer = self.answer(query, set, Precision::Near)?;
@@ -307,14 +304,14 @@ impl<'a> Costs<'a> {
         Some(best.map_or(planned, |(_, looked)| looked.charged.min(planned)))
     }
 
-    /// Cost as a planner gives it, from what it was offered and what was built; no model in it.
+    /// The planner's cost, from hypothetical and built indexes, without any model.
     pub fn plain_cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
         let planned = self.planned(query, set)?.cost;
         let built = set.iter().filter_map(|at| self.model(query, *at)?.cost());
         Some(built.fold(planned, f64::min))
     }
 
-    /// The least that a statement was found to cost with anything.
+    /// The lowest cost of a statement that was found with any set.
     pub fn least(&self, query: usize) -> Option<f64> {
         let answers = || self.answers.get(&query).into_iter().flatten();
         let planned = answers().map(|answer| charged(&answer.planned));
@@ -325,7 +322,7 @@ impl<'a> Costs<'a> {
         planned.chain(looked).min_by(f64::total_cmp)
     }
 
-    /// The candidate of `set` that makes the most of a plan without being offered.
+    /// The modelled candidate of `set` with the lowest cost.
     fn best_model(
         &self,
         query: usize,
@@ -337,7 +334,7 @@ impl<'a> Costs<'a> {
             .min_by(|a, b| a.1.charged.total_cmp(&b.1.charged))
     }
 
-    /// The candidates of `set` that the plan uses, those included that only a model knows.
+    /// The candidates of `set` that the plan uses, modelled ones included.
     pub fn used(&mut self, query: usize, set: &[usize]) -> Set {
         let Some(answer) = self.answer(query, set, Precision::Exact) else { return Set::new() };
         let (plan, mut used) = (answer.planned.clone(), answer.used.clone());

@@ -28,14 +28,14 @@ pub struct SelectionInput<'w> {
     input: &'w Input<'w>,
     statements: &'w [WeightedStatement],
     writes: &'w Writes<'w>,
-    /// What an index has to save for each of its rows because of writes that nothing tells of, microseconds.
+    /// Price of a row of an index for writes that neither log nor counters show, microseconds.
     unseen_row_us: f64,
     /// For each candidate.
     concerned: Vec<Concerned>,
-    /// For each candidate, those that do all that it does, or of which it does all.
+    /// For each candidate, those that cover it or that it covers.
     rivals: Vec<Set>,
-    /// Candidates that the plan of some statement uses together when all are there: each of them may be worth
-    /// nothing without the others, as those of `a = 1 OR b = 2`.
+    /// Candidates that some plan uses together when all exist. Each may be useless without the others, as those of
+    /// `a = 1 OR b = 2`.
     bundles: Vec<Set>,
 }
 
@@ -54,13 +54,12 @@ pub struct Selected {
     pub chosen: Set,
 }
 
-/// Chooses with what is known of prices and sizes, learns both of what was chosen, and goes on from there
-/// until they stay as they are.
+/// Chooses with the known prices and sizes, refines both for the chosen indexes, and repeats until they stay as they
+/// are.
 ///
-/// What a byte has to save hangs on the time that is left. Were it to hang on the time at first, then of two
-/// indexes that cure the same statement the smaller would be chosen however much better the larger, only to
-/// be replaced when the cured workload is looked at. Where room is short the price stays: the room tells
-/// what a byte is worth.
+/// The price of a byte depends on the time that is left. With a price from the original time, the smaller of two indexes
+/// for the same statement would be chosen however much better the larger is, and be replaced by the next run. With a
+/// budget the price stays: the budget sets the worth of a byte.
 pub fn choose(
     work: &SelectionInput<'_>,
     costs: &mut Costs<'_>,
@@ -194,7 +193,7 @@ pub fn bundles(
     bundles
 }
 
-/// For each candidate, those that do all that it does, or of which it does all; ascending.
+/// For each candidate, those that cover it or that it covers; ascending.
 fn rivals(sized: &[SizedCandidate]) -> Vec<Set> {
     let mut alike: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, sized) in sized.iter().enumerate() {
@@ -222,7 +221,7 @@ fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
     if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
 }
 
-/// The indexes whose place an index would take, with their bytes.
+/// The existing indexes that an index would replace, with their size, bytes.
 fn replaced<'c>(
     catalog: &'c Catalog,
     def: &'c IndexDef,
