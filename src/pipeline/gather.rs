@@ -20,8 +20,7 @@ use crate::source::collect::collector::{Collector, CounterKey};
 use crate::source::collect::resolve_all::resolve_all;
 use crate::source::collect::statement::CountedCalls;
 use crate::source::format::framer::Options;
-use crate::source::message::database;
-use crate::source::message::database::{Database, choose};
+use crate::source::message::database::{self, Database, choose};
 use crate::sql;
 use crate::sql::resolve::policies::resolve_policies;
 

@@ -19,14 +19,14 @@ pub fn prove(
     (effort, with_writes): (Effort, bool),
     tell: &mut dyn FnMut(TrialStep<'_>),
 ) -> TrialResults {
-    let case = TrialInput {
+    let input = TrialInput {
         connection: &live.connection,
         workload: &gathered.workload,
         catalog: gathered.catalog.as_ref(),
         stage: TrialTarget { settings: &live.settings, consent, effort },
         with_writes,
     };
-    verify(&case, recommendations, tell)
+    verify(&input, recommendations, tell)
 }
 
 /// Findings, recommendations and trials of a run.
@@ -42,15 +42,15 @@ pub fn record_run(
     command: &str,
     at: String,
     gathered: &Gathered,
-    outcome: RunParts<'_>,
-    seed: u64,
+    parts: RunParts<'_>,
+    seed: Option<u64>,
 ) -> Run {
-    let RunParts { findings, recommendations, trials } = outcome;
+    let RunParts { findings, recommendations, trials } = parts;
     let mut run = run_of(command, at, gathered);
     run.findings = findings.iter().map(record::finding).collect();
     run.recommendations =
         recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
     run.trials = trials.iter().map(|trial| record::trial(trial, trials)).collect();
-    run.seed = Some(seed);
+    run.seed = seed;
     run
 }

@@ -21,6 +21,7 @@ use crate::pg::planner::representative::Representatives;
 use crate::pg::session::guard::Writable;
 use crate::report::record;
 use crate::report::words::{count, plural};
+use crate::source::collect::resolve_all::resolve_spellings;
 
 /// Consent to build, and room for it.
 #[derive(Clone, Copy)]
@@ -77,16 +78,19 @@ fn offline(input: &Input<'_>, why: &str) -> Advice {
     }
 }
 
+/// Recommends indexes for what was gathered, and resolves the spellings of its statements for that.
+///
 /// # Errors
 /// When the server goes away, or the user interrupts.
 pub fn recommend(
-    gathered: &Gathered,
+    gathered: &mut Gathered,
     findings: &[Finding],
     limits: Limits,
     building: Option<Building<'_>>,
     progress: &dyn Progress,
 ) -> Result<Advice, Error> {
     let Some(catalog) = &gathered.catalog else { return Ok(Advice::default()) };
+    resolve_spellings(&mut gathered.workload, catalog);
     let input = Input { workload: &gathered.workload, catalog, findings, limits };
     let Some(live) = &gathered.live else {
         return Ok(offline(&input, "no database to ask, only a schema"));

@@ -1,7 +1,6 @@
 //! Turns model data into the run file, with its public keys.
 
-use super::words;
-use super::words::{bytes, change};
+use super::words::{self, bytes, change};
 use crate::model::catalog::Catalog;
 use crate::model::finding::{Finding, Subject};
 use crate::model::recommendation::{Recommendation, Takes};

@@ -12,9 +12,9 @@ use crate::model::finding::Level;
 use crate::model::recommendation::Recommendation;
 use crate::pg::planner::hypopg::BuildBudget;
 use crate::pipeline::find::find;
-use crate::pipeline::gather::{Gathered, run_of};
+use crate::pipeline::gather::Gathered;
+use crate::pipeline::prove::{RunParts, record_run};
 use crate::pipeline::recommend::{Building, recommend};
-use crate::report::record;
 use crate::report::words::bytes;
 
 /// # Errors
@@ -24,7 +24,7 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
     let wanted = if args.build { Needs::Database } else { Needs::Anything };
-    let gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
+    let mut gathered = gather(&args.sources, &args.connection, &config, wanted, &progress)?;
     let findings = find(&gathered, &config.analyze.ignore);
     let writable = match &gathered.live {
         Some(live) if args.build => {
@@ -47,11 +47,10 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
             size_bytes: args.build_size.0,
         },
     });
-    let advice = recommend(&gathered, &findings, args.limits.limits(), building, &progress)?;
+    let advice = recommend(&mut gathered, &findings, args.limits.limits(), building, &progress)?;
     let recommendations = &advice.recommendations;
-    let mut run = run_of("analyze", now(), &gathered);
-    run.findings = findings.iter().map(record::finding).collect();
-    run.recommendations = recommendations.iter().map(|r| record::recommendation(r, &[])).collect();
+    let parts = RunParts { findings: &findings, recommendations, trials: &[] };
+    let mut run = record_run("analyze", now(), &gathered, parts, None);
     advice.explain(&mut run);
     run.next = next(&gathered, recommendations, args);
     output::write(&run, &args.output)?;

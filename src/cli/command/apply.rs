@@ -11,8 +11,7 @@ use crate::cli::{args, config, output, stored};
 use crate::model::run::{Run, RunRecommendation};
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
-use crate::pg::session::guard;
-use crate::pg::session::guard::Writable;
+use crate::pg::session::guard::{self, Writable};
 use crate::report::format::text::reasons;
 use crate::report::words::{bytes, milliseconds, plural, printable};
 

@@ -3,8 +3,7 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::cli::args;
-use crate::cli::args::{Args, What};
+use crate::cli::args::{self, Args, What};
 use crate::cli::config::TEMPLATE;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::print;

@@ -27,9 +27,10 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     output::check(&args.output)?;
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
-    let gathered = gather(&args.sources, &args.connection, &config, Needs::Database, &progress)?;
+    let mut gathered =
+        gather(&args.sources, &args.connection, &config, Needs::Database, &progress)?;
     let findings = find(&gathered, &config.analyze.ignore);
-    let advice = recommend(&gathered, &findings, args.limits.limits(), None, &progress)?;
+    let advice = recommend(&mut gathered, &findings, args.limits.limits(), None, &progress)?;
     let mut recommendations = advice.recommendations.clone();
     select(&mut recommendations, &args.only)?;
     let Some(live) = &gathered.live else {
@@ -48,8 +49,8 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         seed: args.seed,
     };
     let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
-        let outcome = RunParts { findings: &findings, recommendations, trials };
-        let mut run = record_run("trial", now(), &gathered, outcome, args.seed);
+        let parts = RunParts { findings: &findings, recommendations, trials };
+        let mut run = record_run("trial", now(), &gathered, parts, Some(args.seed));
         advice.explain(&mut run);
         run.warnings.push(UNDER_WAY.to_owned());
         output::write_stored(&run, &args.output);
@@ -69,8 +70,8 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
         stopped => stopped,
     };
     let all: Vec<&Trial> = trials.iter().collect();
-    let outcome = RunParts { findings: &findings, recommendations: &recommendations, trials: &all };
-    let mut run = record_run("trial", now(), &gathered, outcome, args.seed);
+    let parts = RunParts { findings: &findings, recommendations: &recommendations, trials: &all };
+    let mut run = record_run("trial", now(), &gathered, parts, Some(args.seed));
     advice.explain(&mut run);
     run.warnings.extend(dearer_than_allowed(&run, args.limits.max_write_overhead));
     let stored = args

@@ -25,7 +25,6 @@ use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
 use crate::pg::session::guard;
 use crate::pipeline::find::find;
-use crate::pipeline::gather::Gathered;
 use crate::pipeline::prove::{RunParts, prove, record_run};
 use crate::pipeline::recommend::recommend;
 use crate::trial::config::Effort;
@@ -199,9 +198,9 @@ fn find_and_prove(
     };
     let sources = args::Sources { files: vec![files.log.clone()], ..args::Sources::default() };
     let config = Config::default();
-    let gathered: Gathered = gather(&sources, &connection, &config, Needs::Database, progress)?;
+    let mut gathered = gather(&sources, &connection, &config, Needs::Database, progress)?;
     let findings = find(&gathered, &config.analyze.ignore);
-    let advice = recommend(&gathered, &findings, Limits::default(), None, progress)?;
+    let advice = recommend(&mut gathered, &findings, Limits::default(), None, progress)?;
     let mut recommendations = advice.recommendations.clone();
     let Some(live) = &gathered.live else {
         return Err(Failure::unreadable("cannot hold a trial", "the throwaway server went away"));
@@ -215,8 +214,8 @@ fn find_and_prove(
         seed: args.seed,
     };
     let mut save = |recommendations: &[Recommendation], trials: &[&Trial]| {
-        let outcome = RunParts { findings: &findings, recommendations, trials };
-        let mut run = record_run("demo", now(), &gathered, outcome, args.seed);
+        let parts = RunParts { findings: &findings, recommendations, trials };
+        let mut run = record_run("demo", now(), &gathered, parts, Some(args.seed));
         run.warnings.push(UNDER_WAY.to_owned());
         // That it cannot be written is told at the end, when it is tried again.
         let _ = output::write_file(&run, &args.dir.join("run.json"));
@@ -233,8 +232,8 @@ fn find_and_prove(
         return Err(error.into());
     }
     let all: Vec<&Trial> = trials.iter().collect();
-    let outcome = RunParts { findings: &findings, recommendations: &recommendations, trials: &all };
-    let mut run = record_run("demo", now(), &gathered, outcome, args.seed);
+    let parts = RunParts { findings: &findings, recommendations: &recommendations, trials: &all };
+    let mut run = record_run("demo", now(), &gathered, parts, Some(args.seed));
     advice.explain(&mut run);
     if let Some(target) = &mut run.target {
         // The socket is gone when anybody reads this.

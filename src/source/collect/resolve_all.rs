@@ -1,4 +1,4 @@
-//! Resolves every distinct statement, and some of its executions as they were written.
+//! Resolves every distinct statement and, for advice, some of its executions as they were written.
 
 use crate::model::catalog::Catalog;
 use crate::model::workload::shape::Shape;
@@ -12,14 +12,13 @@ const WORTH_A_THREAD: usize = 2_000;
 /// Stack of a thread that parses, bytes: a parser recurses as deep as the statement is nested.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// Gives each query its shape, and its spellings where there is a catalog. The coverage says how many executions are of
-/// statements that cannot be parsed, and why.
+/// Gives each query its shape. The coverage says how many executions are of statements that cannot be parsed, and why.
 pub fn resolve_all(workload: &mut Workload, catalog: Option<&Catalog>) {
-    let resolved = resolve_each(&workload.queries, catalog);
-    for (query, resolved) in workload.queries.iter_mut().zip(resolved) {
-        match resolved {
-            Ok((shape, spellings)) => {
-                (query.shape, query.spellings) = (Some(shape), spellings);
+    let shapes = of_each(&workload.queries, &|query| shape(&query.normalized, catalog));
+    for (query, shape) in workload.queries.iter_mut().zip(shapes) {
+        match shape {
+            Ok(shape) => {
+                query.shape = Some(shape);
                 let understood = &mut workload.coverage.understood;
                 *understood = understood.saturating_add(query.calls);
             }
@@ -34,13 +33,20 @@ pub fn resolve_all(workload: &mut Workload, catalog: Option<&Catalog>) {
     }
 }
 
-type Resolved = Result<(Shape, Vec<Spelling>), ParseError>;
+/// Gives each query that has a shape its spellings. Only advice asks for them.
+pub fn resolve_spellings(workload: &mut Workload, catalog: &Catalog) {
+    let spellings = of_each(&workload.queries, &|query| match &query.shape {
+        Some(shape) if !shape.scans.is_empty() => spellings(&query.samples, shape, catalog),
+        _ => Vec::new(),
+    });
+    for (query, spellings) in workload.queries.iter_mut().zip(spellings) {
+        query.spellings = spellings;
+    }
+}
 
-/// Shares many statements among threads.
-fn resolve_each(queries: &[Query], catalog: Option<&Catalog>) -> Vec<Resolved> {
-    let read = |part: &[Query]| -> Vec<Resolved> {
-        part.iter().map(|query| resolve(query, catalog)).collect()
-    };
+/// Resolves something of each query; threads share the work where there is much of it.
+fn of_each<T: Send>(queries: &[Query], resolve: &(dyn Fn(&Query) -> T + Sync)) -> Vec<T> {
+    let read = |part: &[Query]| -> Vec<T> { part.iter().map(resolve).collect() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = queries.len().div_ceil(threads).max(WORTH_A_THREAD);
     std::thread::scope(|scope| {
@@ -62,21 +68,13 @@ fn resolve_each(queries: &[Query], catalog: Option<&Catalog>) -> Vec<Resolved> {
     })
 }
 
-fn resolve(query: &Query, catalog: Option<&Catalog>) -> Resolved {
-    let found = shape(&query.normalized, catalog)?;
-    let spellings = match catalog.is_some() && !found.scans.is_empty() {
-        true => spellings(&query.samples, &found, catalog),
-        false => Vec::new(),
-    };
-    Ok((found, spellings))
-}
-
 /// The shapes of executions as they were written, where they are alike that of the statement.
-fn spellings(samples: &[Sample], found: &Shape, catalog: Option<&Catalog>) -> Vec<Spelling> {
+fn spellings(samples: &[Sample], found: &Shape, catalog: &Catalog) -> Vec<Spelling> {
     // A statement that names members of documents is advised apart for each of them.
-    let most = if member_parameters(found).is_empty() { SPELLINGS } else { usize::MAX };
+    let is_few = samples.len() <= SPELLINGS || member_parameters(found).is_empty();
+    let most = if is_few { SPELLINGS } else { samples.len() };
     let spelling = |(sample, of): (usize, &Sample)| {
-        let shape = shape(&of.text, catalog).ok()?;
+        let shape = shape(&of.text, Some(catalog)).ok()?;
         is_alike(&shape, found).then_some(Spelling { sample, shape })
     };
     samples.iter().take(most).enumerate().filter_map(spelling).collect()

@@ -22,11 +22,11 @@ fn a_program_gathers_recommends_and_proves_without_the_command_line() {
     browse_log(&log);
     let live = Live { settings: shop.settings(), connection: shop.connect() };
     let sources = Sources { files: vec![log], ..Sources::default() };
-    let gathered = gather(&sources, Some(live), &Silent).unwrap();
+    let mut gathered = gather(&sources, Some(live), &Silent).unwrap();
     let findings = find(&gathered, &[]);
     assert!(findings.iter().any(|finding| finding.rule == "unindexed-filter"));
     assert!(find(&gathered, &["unindexed-filter".to_owned()]).len() < findings.len());
-    let advice = recommend(&gathered, &findings, Limits::default(), None, &Silent).unwrap();
+    let advice = recommend(&mut gathered, &findings, Limits::default(), None, &Silent).unwrap();
     let mut recommendations = advice.recommendations.clone();
     let live = gathered.live.as_ref().unwrap();
     let consent = guard::consent(&live.connection, None).unwrap();
@@ -43,7 +43,7 @@ fn a_program_gathers_recommends_and_proves_without_the_command_line() {
     let trials: Vec<_> = held.trials.iter().collect();
     let parts =
         RunParts { findings: &findings, recommendations: &recommendations, trials: &trials };
-    let run = record_run("trial", "2026-01-01T00:00:00Z".to_owned(), &gathered, parts, 1);
+    let run = record_run("trial", "2026-01-01T00:00:00Z".to_owned(), &gathered, parts, Some(1));
     assert_eq!(run.created_at.as_deref(), Some("2026-01-01T00:00:00Z"));
     assert_eq!(run.recommendations.len(), recommendations.len());
 }
