@@ -16,7 +16,7 @@ use super::cost::write_overhead::Writes;
 use super::document_members::members;
 use super::explain::why_no_index::{ChoiceSummary, reasons};
 use super::input::Input;
-use super::select::iterate::{Selected, SelectionInput, choose};
+use super::select::iterate::{Choice, SelectionInput, choose};
 use crate::index::size::index_bytes;
 use crate::model::catalog::Catalog;
 use crate::model::recommendation::{Estimate, Takes};
@@ -71,7 +71,7 @@ fn advise_each(
     let statements = weighed(input.workload, &mut costs, &relevant);
     let writes = Writes::of(input.workload, input.catalog);
     let work = SelectionInput::new(input, &mut costs, &sized, &relevant, &statements, &writes);
-    let Selected { wanted, chosen } = choose(&work, &mut costs, &mut sized);
+    let Choice { wanted, chosen } = choose(&work, &mut costs, &mut sized);
     let upkeep_us: f64 =
         chosen.iter().map(|at| writes.upkeep_us(&sized[*at].candidate.def, sized[*at].rows)).sum();
     let writes_us = writes.time_us();

@@ -6,8 +6,7 @@ use super::exit::Failure;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
 use crate::pg::connect::settings::{Keys, Places, Settings, parse_target, resolve};
-use crate::pg::session::guard;
-use crate::pg::session::guard::Writable;
+use crate::pg::session::guard::{self, Writable};
 
 /// Keys that the flags set, with a connection string in `-d` taken apart.
 fn flags(args: &args::Connection) -> Result<Keys, PgError> {

@@ -22,7 +22,7 @@ pub fn write(run: &Run, output: &args::Output) -> Result<(), Failure> {
 /// The same for a run that says itself that it was cut short.
 ///
 /// # Errors
-/// As of [`write`].
+/// As of [`write()`].
 pub fn write_what_there_is(run: &Run, output: &args::Output) -> Result<(), Failure> {
     for file in &output.outputs {
         if file.as_os_str() == "-" {

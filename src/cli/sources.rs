@@ -5,8 +5,7 @@ use super::config::Config;
 use super::connection::{is_flagged, is_given, open, settings};
 use super::exit::Failure;
 use super::progress::Progress;
-use crate::pipeline::gather;
-use crate::pipeline::gather::{Collected, Counters, Gathered, Live, Sources};
+use crate::pipeline::gather::{self, Collected, Counters, Gathered, Live, Sources};
 
 /// What a command cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

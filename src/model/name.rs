@@ -17,7 +17,7 @@ impl TableName {
     }
 }
 
-/// Prints `schema.name` for people and for the run file; SQL wants `sql::ident::quote_table`.
+/// Prints `schema.name` for people and for the run file; SQL wants `sql::lex::identifier::quote_table`.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.schema, self.name)

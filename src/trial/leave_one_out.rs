@@ -310,17 +310,16 @@ impl Visit<'_, '_, '_> {
                 false => 0.0,
             };
             let is_noticed = saved_us >= NOTICEABLE_US || share_pct >= SHARE_PCT;
-            match work_change(&query.work) {
-                WorkChange::Less if is_noticed => return Pays::Yes(query.fingerprint),
-                // The sets that it serves are fewer than half, as with one of several members of a document.
-                WorkChange::Unclear if is_noticed && is_less_for_some(&query.work) => {
-                    return Pays::Yes(query.fingerprint);
-                }
-                WorkChange::Unclear if is_noticed && is_faster(query) => {
-                    return Pays::Yes(query.fingerprint);
-                }
-                WorkChange::Unclear if is_noticed => pays = Pays::Unclear,
-                _ => {}
+            if !is_noticed {
+                continue;
+            }
+            let is_unclear = work_change(&query.work) == WorkChange::Unclear;
+            // The sets that it serves may be few, as with one of several members of a document.
+            if is_less_for_some(&query.work) || (is_unclear && is_faster(query)) {
+                return Pays::Yes(query.fingerprint);
+            }
+            if is_unclear {
+                pays = Pays::Unclear;
             }
         }
         pays

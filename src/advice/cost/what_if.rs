@@ -291,7 +291,7 @@ impl<'a> Costs<'a> {
         kept
     }
 
-    /// The cost of an execution ([`charged`]); `None` where the statement cannot be planned.
+    /// The cost of an execution (`charged`); `None` where the statement cannot be planned.
     pub fn cost(&mut self, query: usize, set: &[usize]) -> Option<f64> {
         let has_looks = self.models.contains_key(&query);
         let answer = self.answer(query, set, Precision::Near)?;

@@ -1,8 +1,7 @@
 //! Cautions of a recommendation: what an index may cost although every read becomes faster.
 
 use crate::access::pushdown::{compared_by_policies, compares_leakproof, has_barrier, is_guarded};
-use crate::advice::candidates::key_length;
-use crate::advice::candidates::key_length::Longest;
+use crate::advice::candidates::key_length::{self, Longest};
 use crate::advice::input::Input;
 use crate::index::partitioned::attached_parts;
 use crate::model::catalog::Table;

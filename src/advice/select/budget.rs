@@ -82,7 +82,7 @@ pub struct Taken {
     /// In the units of [`Priced::upkeep`].
     upkeep: f64,
     pub net_upkeep: f64,
-    /// In the units of [`Priced::unseen`].
+    /// In the units of [`Priced::unseen_writes`].
     pub unseen_writes: f64,
     indexes: usize,
 }

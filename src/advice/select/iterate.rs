@@ -49,7 +49,7 @@ struct Concerned {
 }
 
 /// The useful indexes, and those of them that fit the budget.
-pub struct Selected {
+pub struct Choice {
     pub wanted: Set,
     pub chosen: Set,
 }
@@ -64,7 +64,7 @@ pub fn choose(
     work: &SelectionInput<'_>,
     costs: &mut Costs<'_>,
     sized: &mut [SizedCandidate],
-) -> Selected {
+) -> Choice {
     let catalog = work.input.catalog;
     let mut whole = damped(work.statements.iter().map(|statement| statement.weight));
     let mut wanted = Set::new();
@@ -84,7 +84,7 @@ pub fn choose(
         chosen = work.selection(costs, sized, budget, whole).from(&chosen).candidates;
     }
     let chosen = work.used(costs, chosen);
-    Selected { wanted, chosen }
+    Choice { wanted, chosen }
 }
 
 impl<'w> SelectionInput<'w> {

@@ -93,7 +93,7 @@ pub struct Query {
     pub users: Vec<String>,
     /// `None` until it is resolved, and where it cannot be parsed.
     pub shape: Option<Shape>,
-    /// Of some of the samples; none before they are resolved, and none without a catalog.
+    /// Of some of the samples; none before they are resolved for advice.
     pub spellings: Vec<Spelling>,
 }
 

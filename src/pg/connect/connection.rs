@@ -9,8 +9,7 @@ use tokio_postgres::config::SslMode as DriverSslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
-use super::cancel;
-use super::cancel::Registered;
+use super::cancel::{self, Registered};
 use super::error::{PgError, PgErrorKind};
 use super::settings::Settings;
 use super::tls::{SslMode, connector};

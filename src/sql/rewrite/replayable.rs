@@ -1,7 +1,7 @@
 //! Which statements may be replayed, as far as the text can tell.
 //!
 //! The text is the first of three walls. The second is a read-only session, the third a look at the
-//! volatility of every function that is called (`pg::guard`).
+//! volatility of every function that is called (`pg::session::guard`).
 
 use std::fmt;
 

@@ -20,8 +20,14 @@ pub enum WorkChange {
 
 /// The work of some parameter sets falls by a multiple, and that of none rises by one.
 pub fn is_less_for_some(work: &WorkPairs) -> bool {
-    work.pairs.iter().any(|(before, after)| is_less(*before, *after))
-        && !work.pairs.iter().any(|(before, after)| is_less(*after, *before))
+    matches!(moved(work), (1.., 0))
+}
+
+/// Parameter sets whose work falls by a multiple, and those whose work rises by one.
+fn moved(work: &WorkPairs) -> (usize, usize) {
+    let less = work.pairs.iter().filter(|(before, after)| is_less(*before, *after));
+    let more = work.pairs.iter().filter(|(before, after)| is_less(*after, *before));
+    (less.count(), more.count())
 }
 
 fn is_less(from: Work, to: Work) -> bool {
@@ -31,9 +37,7 @@ fn is_less(from: Work, to: Work) -> bool {
 /// Compares both sides: as a whole, and by most of the parameter sets where no other set moves the other way.
 pub fn work_change(work: &WorkPairs) -> WorkChange {
     let Some((before, after)) = work.mean() else { return WorkChange::Unclear };
-    let count = |is: &dyn Fn(&&(Work, Work)) -> bool| work.pairs.iter().filter(is).count();
-    let less = count(&|pair| is_less(pair.0, pair.1));
-    let more = count(&|pair| is_less(pair.1, pair.0));
+    let (less, more) = moved(work);
     let is_most = |number: usize| 2 * number >= work.pairs.len();
     if more == 0 && less > 0 && (is_most(less) || is_less(before, after)) {
         return WorkChange::Less;
@@ -41,8 +45,8 @@ pub fn work_change(work: &WorkPairs) -> WorkChange {
     if less == 0 && more > 0 && (is_most(more) || is_less(after, before)) {
         return WorkChange::More;
     }
-    let is_same = |pair: &&(Work, Work)| pair.0.is_within(pair.1) && pair.1.is_within(pair.0);
-    match work.same_nodes && count(&is_same) == work.pairs.len() {
+    let is_same = |pair: &(Work, Work)| pair.0.is_within(pair.1) && pair.1.is_within(pair.0);
+    match work.same_nodes && work.pairs.iter().all(is_same) {
         true => WorkChange::Same,
         false => WorkChange::Unclear,
     }
