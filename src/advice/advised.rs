@@ -19,9 +19,9 @@ pub struct Chosen {
 /// The chosen indexes, and why statements have none.
 #[derive(Debug, Clone)]
 pub struct Advised {
-    /// Those that save the most time first.
+    /// The chosen indexes, those that save the most time first.
     pub chosen: Vec<Chosen>,
-    /// What all of them together cost the writes of the workload; `None` where it writes nothing.
+    /// The cost of all of them to the writes of the workload; `None` for a workload without writes.
     pub write_overhead_pct: Option<f64>,
     /// Expensive statements without an index, by position in the workload, with the reason.
     pub no_index: Vec<(usize, String)>,

@@ -48,7 +48,7 @@ impl Members {
         Input { workload: &self.workload, ..*whole }
     }
 
-    /// What was advised, of the statements as they were.
+    /// Maps the advice back to the original statements.
     pub fn whole(&self, advised: Advised) -> Advised {
         let chosen: Vec<Chosen> = advised
             .chosen

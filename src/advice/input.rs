@@ -18,6 +18,6 @@ pub struct Input<'a> {
 pub struct Limits {
     pub budget_bytes: Option<u64>,
     pub max_indexes: Option<usize>,
-    /// What they may add to the time that all writes of the workload take, percent.
+    /// The limit on the time that they add to all writes of the workload, percent.
     pub max_write_overhead_pct: Option<f64>,
 }

@@ -180,8 +180,8 @@ struct IndexBenefit {
     total_us: u64,
 }
 
-/// Of the statements whose plan uses an index, those that are cheaper by it than by the others alone: what these do
-/// for the same statements is not its merit.
+/// Returns, of the statements whose plan uses an index, those that are cheaper with it than with the other
+/// indexes alone: what these do for the same statements is not its merit.
 fn merit(
     input: &Input<'_>,
     costs: &mut Costs<'_>,

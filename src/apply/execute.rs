@@ -42,7 +42,7 @@ const PASSING: [&str; 2] = ["55P03", "40P01"];
 pub enum Outcome {
     Done {
         took_ms: f64,
-        /// Of the index it made.
+        /// The size of the index that it created.
         size_bytes: Option<u64>,
     },
     /// An index that does the same is there, under this name.
@@ -55,7 +55,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'e> {
     Begin(&'e Step),
-    /// Of a partitioned table, one relation after the other.
+    /// The relations of a partitioned table, one after the other.
     Partition {
         done: usize,
         of: usize,

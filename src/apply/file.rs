@@ -13,13 +13,13 @@ pub struct File {
 /// A migration that is in the directory already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Existing {
-    /// Of the file, or of the directory that holds it.
+    /// The name of the file, or of the directory that holds it.
     pub name: String,
     /// Its text where it is one file.
     pub text: String,
 }
 
-/// Where the files go.
+/// The target of the files.
 #[derive(Debug, Clone)]
 pub struct MigrationPlace<'p> {
     /// Name of the directory above that of the migrations: Django's application.
@@ -32,7 +32,7 @@ pub struct MigrationPlace<'p> {
 /// One migration before it is a file.
 #[derive(Debug, Clone)]
 pub(super) struct Migration {
-    /// What it does, as part of a name: `add_index_listings_seller_id`.
+    /// Its effect as part of a file name: `add_index_listings_seller_id`.
     pub slug: String,
     /// Why, a line each.
     pub notes: Vec<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::file::{Existing, File, Migration, MigrationPlace, comment, on_failure, script};
 
-/// What a migration without a way back says of it.
+/// The comment of a migration without an undo.
 const NO_UNDO: &str = "nothing to undo: what it made stays, for others may have come to need it";
 
 fn notes(migration: &Migration) -> Vec<String> {
@@ -165,8 +165,8 @@ pub(super) mod django {
         name.split_once('_')?.0.parse().ok()
     }
 
-    /// What the application is called by its own migrations where they depend on one another, which need not be
-    /// the name of its directory; that name where they do not tell.
+    /// Returns the application's label in its own migrations, which need not be the name of its directory; that
+    /// name where they do not tell.
     fn label<'p>(place: &MigrationPlace<'p>) -> &'p str {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for migration in place.existing {

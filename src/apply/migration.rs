@@ -31,7 +31,7 @@ pub enum Framework {
 }
 
 impl Framework {
-    /// Where its migrations are, from the top of a project; Django has them in each application.
+    /// Returns the directory of migrations, relative to the project; Django has one in each application.
     pub fn directory(self) -> Option<&'static str> {
         match self {
             Framework::Plain => Some("migrations"),
@@ -142,7 +142,7 @@ fn impatient(statements: Vec<String>) -> Vec<String> {
     std::iter::once("SET LOCAL lock_timeout = '5s'".to_owned()).chain(statements).collect()
 }
 
-/// What a statement does, as part of a name.
+/// Returns a statement's effect as part of a file name.
 fn slug(step: &Step) -> String {
     match &step.action {
         Action::Create { name, .. } => words(&format!("add index {name}")),

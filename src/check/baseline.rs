@@ -52,7 +52,7 @@ impl std::fmt::Debug for StoredSample {
     }
 }
 
-/// What one parameter set of a statement cost.
+/// The cost of one parameter set of a statement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Hash of the plan's shape, hexadecimal.

@@ -24,8 +24,8 @@ const TIME_BAND_OF_FEW: f64 = 1.50;
 const TIME_SLACK_US: f64 = 100.0;
 /// Statements from which on a shift of all of them can be told from a change of one.
 const FEWEST_FOR_SHIFT: usize = 5;
-/// What a statement must stand out by beyond the band, as a part of the common shift: a machine that is
-/// half as fast as it was does not slow every statement alike.
+/// The least change beyond the tolerance, as a part of the common shift: a machine that is half as fast as it was
+/// does not slow every statement alike.
 const SHIFT_DOUBT: f64 = 1.0 / 3.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Status {
     }
 }
 
-/// What became of one statement.
+/// The outcome of one statement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     pub fingerprint: String,
@@ -148,7 +148,7 @@ fn log_ratios(pairs: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
         .collect()
 }
 
-/// What a statement may take longer without an alarm.
+/// The tolerance of one statement.
 #[derive(Debug, Clone, Copy)]
 struct Limit {
     /// Growth of its tables, as a factor.
@@ -225,7 +225,7 @@ fn is_slower(before: &[Measured], now: &[Measured], effect: f64, limit: Limit) -
     effect.exp() > limit.factor() && gained > TIME_SLACK_US
 }
 
-/// What plans and buffers say: the same every time on the same data.
+/// Compares plans and buffers: these are the same every time on the same data.
 fn by_buffers(
     query: &BaselineQuery,
     growth: f64,

@@ -35,7 +35,7 @@ pub struct Timeouts {
     pub lock_timeout_ms: u64,
 }
 
-/// What was measured, and how fast the machine was meanwhile.
+/// The measurements of one check, and the speed of the machine meanwhile.
 pub struct Night {
     pub outcomes: Vec<MeasuredStatement>,
     /// Shortest time of each of the statements that read no table of the user, microseconds.
@@ -100,9 +100,9 @@ const SECOND_LOOK: std::ops::RangeInclusive<usize> = 6..=60;
 /// Pause between the passes of a second look: it has to outlast what disturbed the first.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What a second look has seen so far.
+/// The measurements of the second look so far.
 pub struct SecondLook {
-    /// Of each statement, its parameter sets with the shortest times.
+    /// For each statement, its parameter sets with their shortest times.
     pub measured: Vec<Vec<Measured>>,
     /// As in [`Night`].
     pub machine_us: Vec<f64>,

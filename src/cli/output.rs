@@ -50,7 +50,8 @@ pub fn now() -> String {
     jiff::Timestamp::now().to_string()
 }
 
-/// What was cut short is no result: steps that note an error and go on end here.
+/// Fails if the user has interrupted the command: an interrupted result is no result. Steps that note an error
+/// and go on end here.
 ///
 /// # Errors
 /// When the user asked to stop.
@@ -116,7 +117,7 @@ pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
 /// without it, that of the old file or what the user's mask allows.
 ///
 /// # Errors
-/// Those of the file system.
+/// Errors of the file system.
 pub fn write_beside(file: &Path, bytes: &[u8], mode: Option<u32>) -> std::io::Result<()> {
     let known = std::fs::metadata(file).ok();
     if known.as_ref().is_some_and(|known| !known.is_file()) {

@@ -7,7 +7,7 @@ use super::exit::Failure;
 use super::progress::Progress;
 use crate::pipeline::gather::{self, Collected, Counters, Gathered, Live, Sources};
 
-/// What a command cannot do without.
+/// The inputs that a command requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// A workload or a catalog, whatever is given.
@@ -97,7 +97,7 @@ fn live(
     Ok(None)
 }
 
-/// Which of a schema and a database is not read, where flags name both.
+/// Returns which of a schema and a database is not read, where flags name both.
 fn ignored(
     args: &args::Sources,
     connection: &args::Connection,

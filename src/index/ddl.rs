@@ -79,7 +79,7 @@ pub fn drop(schema: &str, name: &str, build: BuildMode) -> String {
     format!("DROP INDEX {concurrently}IF EXISTS {}.{}", quote(schema), quote(name))
 }
 
-/// What a statement does to an index.
+/// The effect of a statement on an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexChange {
     Create { table: TableName, name: String },

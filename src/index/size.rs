@@ -17,7 +17,7 @@ const PAGE_OVERHEAD: f64 = 24.0 + 16.0;
 pub(super) const LINE_POINTER: f64 = 4.0;
 /// Header of an index tuple.
 pub(super) const TUPLE_HEADER: f64 = 8.0;
-/// What each further row of a shared tuple adds: where it is.
+/// The size of each further row in a posting list, bytes: its tuple identifier.
 const ROW_POINTER: f64 = 6.0;
 /// A tuple is shared up to this size: a tenth of a page, less a line pointer (`nbtsort.c`).
 const MOST_SHARED: f64 = 816.0 - LINE_POINTER;
@@ -40,7 +40,7 @@ pub struct SizedColumn {
     pub null_fraction: f64,
     /// Distinct values among the rows of the index.
     pub distinct: f64,
-    /// Those of them that one row alone has, where that is known.
+    /// Of these, the values that occur in one row only, where that is known.
     pub once: Option<f64>,
     /// Shares of the rows that the most frequent values have.
     pub frequencies: Vec<f64>,

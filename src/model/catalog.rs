@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::index::Index;
 use super::name::TableName;
 
-/// Where a catalog was read from.
+/// The origin of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// From a server, with statistics.
@@ -104,7 +104,7 @@ pub struct Table {
     /// Other tables inherit from it: a query of it is one of them too.
     #[serde(default)]
     pub inherited: bool,
-    /// Where the rows of a partitioned table are, at the lowest level; empty for any other.
+    /// The leaf partitions of a partitioned table; empty for any other table.
     #[serde(default)]
     pub partitions: Vec<TableName>,
     /// Columns that triggers set before each update, as far as their text tells.
@@ -132,7 +132,7 @@ pub struct PartIndex {
 pub struct Activity {
     pub inserted: u64,
     pub updated: u64,
-    /// Of the updated ones, those that touched no index (HOT).
+    /// The updated rows whose update was HOT: no index was touched.
     pub hot_updated: u64,
 }
 
@@ -166,7 +166,7 @@ pub struct Column {
 pub struct Storage {
     /// Bytes of every value; `None` where they differ.
     pub length_bytes: Option<u16>,
-    /// Where they differ: mean bytes of a short value as it is stored, and the standard deviation.
+    /// For values of different lengths: the mean stored size of a short value, bytes, and its standard deviation.
     #[serde(default)]
     pub varying_bytes: Option<(f32, f32)>,
     /// The longest of the values that statistics hold, bytes; they hold none of more than a kilobyte.

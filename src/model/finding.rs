@@ -45,6 +45,6 @@ pub struct Finding {
     pub message: String,
     /// Objects with a `kind`; figures carry their unit in the key.
     pub evidence: Vec<Value>,
-    /// What to do where no SQL of ours does it, such as the query to use instead of a loop.
+    /// Advice in words for a finding without SQL, such as the query to use instead of a loop.
     pub advice: Option<String>,
 }

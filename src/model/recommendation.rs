@@ -73,18 +73,18 @@ pub struct Recommendation {
     pub state: State,
     /// Id of the recommendation that has to be made real first.
     pub requires: Option<String>,
-    /// What it is for, in words.
+    /// Its purpose, in words.
     pub purpose: Option<String>,
     /// Why the state is what it is, or why there is no estimate.
     pub why: Option<String>,
-    /// What to know before it is made real, a sentence each.
+    /// Cautions, one sentence each.
     pub cautions: Vec<String>,
     pub estimated: Option<Estimate>,
-    /// What it takes up, as limits count it; `None` where that cannot be said.
+    /// Its size as it counts against the limits; `None` where it cannot be estimated.
     pub takes: Option<Takes>,
     /// The index behind a `create-index`.
     pub index: Option<NewIndex>,
-    /// What its statements do without it beside the other new indexes, where that was measured.
+    /// The work of its statements without it but with the other new indexes, where that was measured.
     pub without: Option<WithoutIndex>,
 }
 

@@ -23,7 +23,7 @@ pub struct Run {
     pub queries: Vec<RunQuery>,
     pub findings: Vec<RunFinding>,
     pub recommendations: Vec<RunRecommendation>,
-    /// What all indexes that were proposed take up together, before any was tried.
+    /// The size of all proposed indexes together, before any was tried.
     #[serde(default)]
     pub takes: Option<RunTakes>,
     pub trials: Vec<RunTrial>,
@@ -47,7 +47,7 @@ pub struct Target {
     pub server_version: Option<String>,
     /// `live` or `ddl`.
     pub origin: String,
-    /// Where it is, who asks, and which setting said so; never a password.
+    /// The server's address, the role, and the setting that named them; never a password.
     pub description: Option<String>,
 }
 
@@ -106,7 +106,7 @@ pub struct RunFinding {
     pub message: String,
     /// Objects with a `kind`.
     pub evidence: Vec<Value>,
-    /// What to do where no SQL of a recommendation does it.
+    /// Advice in words for a recommendation without SQL.
     pub advice: Option<String>,
 }
 
@@ -137,19 +137,19 @@ pub struct RunRecommendation {
     /// Id of the recommendation that has to be made real first.
     #[serde(default)]
     pub requires: Option<String>,
-    /// What it is for and what it costs, in words.
+    /// Its purpose and its cost, in words.
     #[serde(default)]
     pub purpose: Option<String>,
     pub why: Option<String>,
-    /// What to know before it is made real, a sentence each.
+    /// Cautions, one sentence each.
     #[serde(default)]
     pub cautions: Vec<String>,
     pub estimated: Option<RunEstimate>,
-    /// What an index takes up, as limits count it: there even where no planner could say what it saves.
+    /// The index's size as it counts against the limits; present even without a planner's estimate of its gain.
     #[serde(default)]
     pub takes: Option<RunTakes>,
     pub measured: Option<RunMeasured>,
-    /// What its statements do without it beside the other new indexes, where one of these could stand in for it.
+    /// The work of its statements without it but with the other new indexes, where one of those could replace it.
     #[serde(default)]
     pub without: Option<RunWithout>,
 }
@@ -166,7 +166,7 @@ pub struct RunWithout {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunWithoutQuery {
     pub fingerprint: String,
-    /// Of these, `before` is without the index and `after` with it.
+    /// The work of these statements: `before` without the index, `after` with it.
     pub work: Option<RunWork>,
     pub p50_without_us: Option<f64>,
     pub p50_with_us: Option<f64>,
@@ -174,7 +174,7 @@ pub struct RunWithoutQuery {
     pub stopped: bool,
 }
 
-/// What an execution touches, in the mean over the parameter sets that were explained.
+/// The work of one execution: the mean over the parameter sets that were explained.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunWork {
     pub parameter_sets: u64,
@@ -192,7 +192,7 @@ pub struct RunWork {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunTakes {
     pub size_bytes: u64,
-    /// Of the time of the writes of its table, or of all writes for several.
+    /// The index's share of the time of its table's writes, or of all writes for several indexes, percent.
     pub write_overhead_pct: Option<f64>,
 }
 
@@ -204,7 +204,7 @@ pub struct RunEstimate {
     pub write_overhead_pct: Option<f64>,
 }
 
-/// What a trial measured of a recommendation, for the statement it helps most.
+/// The result of a trial for the statement that the recommendation helps most.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunMeasured {
     pub fingerprint: Option<String>,
@@ -246,10 +246,10 @@ pub struct RunTrial {
     pub queries: Vec<RunQueryTrial>,
     pub left_out: Vec<RunLeftOut>,
     pub failed: Option<String>,
-    /// What became of each index.
+    /// The outcome for each index.
     #[serde(default)]
     pub indexes: Vec<RunTriedIndex>,
-    /// What they cost the writes, where that was asked for.
+    /// Their cost to writes, where it was measured.
     #[serde(default)]
     pub writes: Option<RunWrites>,
 }
@@ -265,7 +265,7 @@ pub struct RunWrites {
     /// 95 % interval of control against before.
     pub control_interval_pct: Option<[f64; 2]>,
     pub queries: Vec<RunWriteQuery>,
-    /// Where there are several indexes, what each costs without the others.
+    /// For several indexes, the cost of each without the others.
     #[serde(default)]
     pub own: Vec<RunOwnWriteCost>,
     pub left_out: Vec<RunLeftOut>,
@@ -319,7 +319,7 @@ pub struct RunTriedIndex {
     pub failed: Option<String>,
 }
 
-/// What one recommendation alone did to a statement, beside what the set did.
+/// The effect of one recommendation alone on a statement, beside the effect of the set.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunAlone {
     pub recommendation: String,
@@ -362,14 +362,14 @@ pub struct RunQueryTrial {
     #[serde(default = "p95")]
     pub judged_by: String,
     pub rows_identical: Option<bool>,
-    /// What executions touch; `None` where they were stopped before their end.
+    /// The work of an execution; `None` where executions were cancelled.
     #[serde(default)]
     pub work: Option<RunWork>,
     pub buffers_before: Option<u64>,
     pub buffers_after: Option<u64>,
     pub plan_before: String,
     pub plan_after: String,
-    /// Where the parameters come from.
+    /// The origin of the parameters.
     pub parameters: String,
     /// Why the log has another latency than the replay, where it is far from it.
     #[serde(default)]
@@ -428,7 +428,7 @@ fn quantile<'r>(quantile: Option<&'r str>, judged_by: &'r str) -> &'r str {
     quantile.unwrap_or(if judged_by == "p50" { "p50" } else { "p95" })
 }
 
-/// What runs that were written before the key existed were judged by.
+/// The basis of the verdict in run files that were written before the key existed.
 fn p95() -> String {
     "p95".to_owned()
 }

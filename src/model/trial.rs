@@ -164,7 +164,7 @@ pub struct QueryTrial {
     pub rows_identical: Option<bool>,
     pub plan_before: Plan,
     pub plan_after: Plan,
-    /// Where the parameters come from.
+    /// The origin of the parameters.
     pub parameters: String,
     /// Why the latency in the log is another than that of the replay, in words, where it is.
     pub log_gap: Option<String>,
@@ -254,8 +254,9 @@ pub struct WithoutQuery {
 }
 
 impl WithoutQuery {
-    /// What an execution saves by the index, microseconds: the mean over the parameter sets, since an index may serve
-    /// some of them and not others. The shortest executions are compared, so that a disturbed one is no gain.
+    /// The time that the index saves an execution, microseconds: the mean over the parameter sets, since an index
+    /// may serve some of them and not others. The shortest executions are compared, so that a disturbed one is no
+    /// gain.
     pub fn saved_us(&self) -> f64 {
         if self.without.timed_out > 0 || self.shortest_us.is_empty() {
             return self.without.median_us().unwrap_or(0.0) - self.with.median_us().unwrap_or(0.0);
@@ -320,7 +321,7 @@ pub struct WriteTrial {
     pub interval_pct: Option<(f64, f64)>,
     /// 95 % interval of control against before, percent.
     pub control_interval_pct: Option<(f64, f64)>,
-    /// Where there are several indexes, what each costs without the others.
+    /// For several indexes, the cost of each without the others.
     pub own: Vec<OwnWriteCost>,
     /// Statements that were left out, with the reason.
     pub left_out: Vec<(Fingerprint, String)>,
@@ -371,7 +372,7 @@ pub struct Trial {
     pub left_out: Vec<(Fingerprint, Unreplayed)>,
     /// Why the trial could not be held at all.
     pub failed: Option<String>,
-    /// What they cost the writes, where that was asked for.
+    /// Their cost to writes, where it was measured.
     pub writes: Option<WriteTrial>,
 }
 

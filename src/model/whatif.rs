@@ -33,17 +33,17 @@ pub trait WhatIf {
     /// A sentence when the server cannot plan the statement.
     fn plan(&mut self, query: &Query, indexes: &[&IndexDef]) -> Result<PlanCost, String>;
 
-    /// What the data is like.
+    /// Returns the source of statistics.
     fn statistics(&mut self) -> &mut dyn Statistics;
 
-    /// What is asked, in words.
+    /// Returns the planner's name for the report.
     fn name(&self) -> &'static str;
 
     /// Plans asked for so far.
     fn asked(&self) -> u64;
 }
 
-/// What the data is like, where the catalog does not tell.
+/// Statistics that the catalog does not hold and the server can compute.
 pub trait Statistics {
     /// Rows of the table that the planner expects to meet `condition` with these parameters.
     ///
@@ -60,12 +60,12 @@ pub trait Statistics {
     /// long.
     fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct>;
 
-    /// What an expression on a table, as SQL, would be like as a column of it; `None` where that would take
-    /// too long.
+    /// Returns the statistics that an expression on a table would have as a column; `None` where computing them
+    /// would take too long.
     fn measured(&mut self, table: &Table, expression: &str) -> Option<Column>;
 
-    /// What the longest values of some expressions on a table have, bytes, over all of its rows; `None` where looking
-    /// at them would take too long.
+    /// Returns the greatest length of some expressions over all rows of a table, bytes; `None` where reading them
+    /// would take too long.
     fn longest(&mut self, table: &Table, expressions: &[String]) -> Option<Vec<u32>>;
 
     /// Rows of the table that meet `condition` and agree in all of `columns`, by the size of such a group;
@@ -86,7 +86,7 @@ pub trait Statistics {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Distinct {
     pub values: f64,
-    /// Those that one row alone has; `None` where not every row was seen.
+    /// The number of values that occur in one row only; `None` where not every row was read.
     pub once: Option<f64>,
 }
 
@@ -135,11 +135,11 @@ pub struct PlanCost {
     pub full_cost: f64,
     /// Rows that it is expected to return.
     pub rows: f64,
-    /// Of the indexes that were offered, those that some execution used; by position.
+    /// Positions of the offered indexes that some execution used.
     pub used: Vec<usize>,
     /// Indexes that are there and that some execution used.
     pub present: Vec<String>,
-    /// What was expected of the scans, one for each relation.
+    /// The planner's estimates of the scans, one for each relation.
     pub scans: Vec<PlannedScan>,
 }
 

@@ -42,7 +42,7 @@ pub struct Throwaway {
     pipe: Option<ChildStdin>,
 }
 
-/// Where the programs of a server are, the highest version first.
+/// Returns the directories with a server's programs, the highest version first.
 ///
 /// `given` wins; then `path` (the `PATH`), then the folders of the common distributions.
 pub fn find_server(given: Option<&Path>, path: &str) -> Option<PathBuf> {

@@ -6,7 +6,7 @@ use crate::source::error::SourceError;
 /// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// What was asked for, or how.
+    /// The request was wrong.
     Usage,
     /// A database or an input that cannot be reached, read or understood.
     Unreadable,

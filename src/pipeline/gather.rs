@@ -42,7 +42,7 @@ pub struct Live {
     pub connection: Connection,
 }
 
-/// Where a workload and its catalog come from.
+/// The sources of a workload and its catalog.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// Logs, exports of `pg_stat_statements` and captures; `-` is standard input.
@@ -61,7 +61,7 @@ pub struct Sources {
 pub enum Counters {
     #[default]
     No,
-    /// Where no file gives a workload. That they cannot be read is a warning.
+    /// Read them if no file gives a workload; a failure is a warning. That they cannot be read is a warning.
     IfNoFile,
     /// That they cannot be read is an error.
     Yes,

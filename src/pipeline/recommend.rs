@@ -38,7 +38,7 @@ pub struct Advice {
     pub no_index: Vec<(Fingerprint, String)>,
     /// Size and write overhead of all new indexes together.
     takes: Option<Takes>,
-    /// Which planner was asked, and how often; `None` without one.
+    /// The planner's name and the number of its plans; `None` without one.
     planner: Option<String>,
     /// Requests that could not be met.
     warnings: Vec<String>,

@@ -150,7 +150,7 @@ pub fn takes(takes: &Takes) -> RunTakes {
     RunTakes { size_bytes: takes.size_bytes, write_overhead_pct: takes.write_overhead_pct }
 }
 
-/// What it is for, and what it costs: measured where a trial built it, else estimated.
+/// Returns the purpose and the cost: measured where a trial built the index, else estimated.
 fn purpose(
     recommendation: &Recommendation,
     trial: Option<&Trial>,

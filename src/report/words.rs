@@ -173,7 +173,7 @@ pub fn short_statement(sql: &str, most: usize) -> String {
     format!("{} …", cut.trim_end())
 }
 
-/// Where the `FROM` of a statement begins that is in no parentheses.
+/// Returns the offset of the first `FROM` outside parentheses.
 fn top_level_from(text: &str) -> Option<usize> {
     let mut depth = 0;
     text.char_indices().find_map(|(at, c)| {

@@ -9,7 +9,7 @@ pub struct Rule {
     pub id: &'static str,
     /// One line for the list of rules.
     pub summary: &'static str,
-    /// What the rule requires, in words.
+    /// The rule's requirements, in words.
     pub needs: &'static str,
     /// The page: text of `explain`, handbook and test at once.
     pub page: &'static str,

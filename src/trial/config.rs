@@ -25,7 +25,7 @@ pub struct NewlyBuilt<'r> {
     pub index: &'r NewIndex,
 }
 
-/// Where a trial is held, and how.
+/// The server and the options of a trial.
 #[derive(Clone, Copy)]
 pub struct TrialTarget<'s> {
     pub settings: &'s Settings,
@@ -33,7 +33,7 @@ pub struct TrialTarget<'s> {
     pub effort: Effort,
 }
 
-/// What trials are held of.
+/// The workload and the recommendations of a trial.
 pub struct TrialInput<'c> {
     pub connection: &'c Connection,
     pub workload: &'c Workload,

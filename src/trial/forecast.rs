@@ -8,7 +8,7 @@ use super::run::transaction::{FOR_MEDIAN, MOST_REPLAYED};
 use crate::model::recommendation::Recommendation;
 use crate::model::workload::Query;
 
-/// What a trial takes beside builds and executions: sessions, plans, the catalog. Seconds.
+/// The duration of a trial's other steps: sessions, plans, the catalog. Seconds. Seconds.
 const TRIAL_S: f64 = 0.3;
 /// Speed of a build, bytes of the index a second: 9 MB of trigrams in 0.9 s, 7 MB of a btree in 0.14 s.
 const BUILD_BYTES_A_SECOND: f64 = 20e6;
@@ -94,12 +94,12 @@ fn of_one(mean_us: f64, executions: usize, effort: Effort) -> f64 {
     timed_s * (1.0 + BESIDE_TIMED)
 }
 
-/// What is left of the trials.
+/// The remaining time of the trials.
 pub struct Forecast {
     left: Vec<(ForecastStep, f64)>,
     /// The step under way, what it is expected to take, and since when.
     under_way: Option<(ForecastStep, f64, Instant)>,
-    /// Of the steps that are done: expected, and taken, seconds.
+    /// For the finished steps: the expected and the actual duration, seconds.
     expected_s: f64,
     taken_s: f64,
 }

@@ -46,7 +46,7 @@ pub struct LeftOut<'c, 'w> {
     pub latencies_us: Vec<f64>,
 }
 
-/// What became of leaving one index out.
+/// The outcome of leaving one index out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeftOutOutcome {
     pub without: WithoutIndex,
@@ -131,7 +131,7 @@ struct Visit<'v, 'c, 'w> {
     step: &'v mut dyn FnMut(usize),
 }
 
-/// What one state of the indexes gave of one statement.
+/// The measurements of one statement with one set of indexes.
 #[derive(Default)]
 struct ObservedStatement {
     /// Work and nodes of the plan for each parameter set that was explained, in their order; `None` where it failed.
@@ -326,7 +326,7 @@ impl Visit<'_, '_, '_> {
     }
 }
 
-/// What the first round gave of a statement.
+/// Returns the measurements of a statement in the first round.
 fn first(
     fingerprint: Fingerprint,
     without: &ObservedStatement,

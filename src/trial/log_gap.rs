@@ -19,7 +19,7 @@ const MANY_BLOCKS: u64 = 1_000;
 /// Statements of a trial that tell together that everything took longer in the log.
 const SEVERAL: usize = 3;
 
-/// What is known of how the log came about.
+/// The known circumstances of the log.
 pub struct Origins {
     /// The role of the replay.
     role: String,
@@ -164,7 +164,7 @@ mod tests {
     use crate::model::trial::fixture;
     use crate::model::workload::fingerprint::Fingerprint;
 
-    /// What is said of a statement that took so long in the log and in the replay.
+    /// Returns the note on a statement that took `logged_us` in the log and `replayed_us` in the replay.
     fn gap(logged_us: u64, replayed_us: f64, parameters: &str) -> Option<String> {
         let mut query = Query {
             calls: 10,

@@ -5,13 +5,13 @@ use crate::model::trial::{Evidence, QueryTrial, Trial, Unreplayed, Verdict};
 use crate::model::workload::Workload;
 use crate::model::workload::fingerprint::Fingerprint;
 
-/// What statements lose may be this part of what others gain before an index is rejected for it.
+/// The greatest loss of statements, as a part of the gain of others, that does not reject an index.
 const LOSS_FOR_GAIN: f64 = 0.05;
 
 /// A fate with its reason.
 pub type Decision = (State, Option<String>);
 
-/// What was tried a recommendation for: the statements, and which of them read its table.
+/// The statements that a recommendation was tried for, and which of them read its table.
 #[derive(Clone, Copy)]
 pub struct TrialSubject<'m> {
     pub workload: &'m Workload,
@@ -50,7 +50,7 @@ fn undecided(why: impl Into<String>) -> Decision {
     (State::Undecided, Some(why.into()))
 }
 
-/// What the trial of one recommendation alone says of it. `is_used_in_set` tells that some statement uses it
+/// Decides on one recommendation by the trial of it alone. `is_used_in_set` tells that some statement uses it
 /// beside the others, as those of `a = 1 OR b = 2` are used together or not at all.
 pub fn alone(trial: &Trial, subject: TrialSubject<'_>, is_used_in_set: bool) -> Decision {
     if let Some(why) = &trial.failed {
@@ -108,8 +108,8 @@ pub fn slower_alone(trial: &Trial, subject: TrialSubject<'_>) -> Option<Fingerpr
     slower.filter(|_| is_slow).map(|query| query.fingerprint)
 }
 
-/// What a recommendation does to a set that stands without it: a statement that it makes faster there, where it
-/// makes none slower. `without` is the trial of that set.
+/// Decides on a recommendation beside a set that was tried without it: accepted if it makes a statement faster
+/// there and none slower. `without` is the trial of that set.
 pub fn improves_set(with: &Trial, without: Option<&Trial>, id: &str) -> Option<Fingerprint> {
     let index = with.index_of(id)?;
     let mut gained = None;
@@ -126,7 +126,7 @@ pub fn improves_set(with: &Trial, without: Option<&Trial>, id: &str) -> Option<F
     gained
 }
 
-/// What the trial of a set says of one recommendation in it: `None` where nothing speaks against it.
+/// Decides on one recommendation by the trial of a set: `None` where nothing speaks against it.
 pub fn in_set(trial: &Trial, subject: TrialSubject<'_>) -> Option<Decision> {
     let index = trial.index_of(&subject.recommendation.id)?;
     if let Some(why) = &index.failed {

@@ -31,13 +31,13 @@ pub enum TrialStep<'s> {
     Rounds { done: usize, of: usize },
     /// A recommendation was judged, by this trial where it had one of its own.
     Judged { recommendation: &'s Recommendation, trial: Option<&'s Trial>, left_s: f64 },
-    /// What is known so far. Recommendations that were not tried yet, or not with the others, are undecided.
+    /// An intermediate result. Recommendations that were not tried yet, or not with the others, are undecided.
     SoFar { recommendations: &'s [Recommendation], trials: &'s [&'s Trial] },
 }
 
-/// What came of the trials.
+/// The results of the trials.
 pub struct TrialResults {
-    /// Those of single recommendations come first, that of the set they make last.
+    /// Trials of single recommendations first, that of the resulting set last.
     pub trials: Vec<Trial>,
     /// Why not all of them were held: the user interrupted, or the server went away.
     pub stopped: Option<PgError>,
@@ -128,9 +128,9 @@ pub(super) struct Procedure<'c, 'w> {
     random: Random,
     origins: Origins,
     pub(super) singles: Vec<Trial>,
-    /// Of all that are accepted, where those are several.
+    /// The trial of all accepted recommendations, if there are several.
     pub(super) set: Option<Trial>,
-    /// What is accepted stands, whatever else is tried.
+    /// The accepted recommendations are final.
     is_settled: bool,
     /// Recommendations that a statement would use beside all others.
     used_in_set: Vec<String>,
@@ -294,7 +294,7 @@ impl<'c> Procedure<'c, '_> {
         Ok(trial)
     }
 
-    /// Which statements use each index where all are there; `None` without a set.
+    /// Returns the statements that use each index when all are present; `None` without a set.
     pub(super) fn plans_together(
         &mut self,
         recommendations: &[Recommendation],
@@ -318,7 +318,8 @@ impl<'c> Procedure<'c, '_> {
         Ok(Some(plans))
     }
 
-    /// Those that no statement uses where all are there. Their fate is written down.
+    /// Returns the indexes that no statement uses when all are present, and records their outcome. Their fate is
+    /// written down.
     pub(super) fn displaced(
         &mut self,
         recommendations: &mut [Recommendation],
@@ -448,8 +449,8 @@ pub(super) fn set_decision(recommendation: &mut Recommendation, (state, why): De
     recommendation.why = why;
 }
 
-/// What was not cut short. A trial notes what goes wrong in it and goes on, so that one which the user has stopped
-/// seems to have failed.
+/// Fails if the user has interrupted the trial. A trial notes what goes wrong in it and goes on, so that one
+/// which the user has stopped seems to have failed.
 pub(super) fn unless_stopped<T>(trial: Result<T, PgError>) -> Result<T, PgError> {
     PgError::unless_interrupted()?;
     trial

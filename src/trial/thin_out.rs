@@ -136,7 +136,7 @@ impl Procedure<'_, '_> {
     }
 }
 
-/// What leaving an index out says of it, and what it is worth.
+/// Decides on an index by the measurements without it, and returns its worth.
 fn decide_beside(
     recommendation: &Recommendation,
     outcome: &LeftOutOutcome,

@@ -11,12 +11,12 @@ pub struct Candidate {
     pub def: IndexDef,
     /// Positions in the workload.
     pub queries: Vec<usize>,
-    /// Those of them that it serves by itself, and not one of several alternatives that all need an index.
+    /// Of these, the statements that it serves alone, and not together with the other alternatives of an `OR`.
     pub whole: Vec<usize>,
 }
 
 impl Candidate {
-    /// Which no statement asked for yet.
+    /// Creates a candidate for no statement yet.
     pub fn new(def: IndexDef) -> Candidate {
         Candidate { def, queries: Vec::new(), whole: Vec::new() }
     }
@@ -35,7 +35,7 @@ impl Candidate {
 /// By the position of a statement, for each of its scans the conditions that a partial index may hold.
 pub type Conditions = HashMap<usize, Vec<(TableName, HashSet<String>)>>;
 
-/// What the statements ask of indexes.
+/// The candidates that the statements call for.
 pub struct Candidates {
     /// Over the whole workload, in order of appearance.
     pub all: Vec<Candidate>,

@@ -326,7 +326,7 @@ fn partials(needs: &ScanNeeds) -> Vec<Partial> {
     partials
 }
 
-/// What may follow the keys that are compared with one value.
+/// The key columns after those that are compared with one value.
 #[derive(Debug, Clone, Default)]
 struct Tail {
     keys: Vec<IndexKey>,
@@ -353,7 +353,7 @@ impl Tail {
     }
 }
 
-/// What may follow the keys that are compared with one value; the one that does most first.
+/// Returns the possible key columns after those that are compared with one value, the most useful first.
 fn tails(needs: &ScanNeeds, is_joined: bool, partial: &Partial) -> Vec<Tail> {
     let others = |wanted: &[IndexableFilter]| -> Vec<IndexKey> {
         let left = wanted.iter().filter(|wanted| !partial.holds(wanted));

@@ -9,8 +9,8 @@ use crate::model::workload::shape::{Key, Operator, Predicate, Shape};
 use crate::sql::expression::types::TypeClass;
 use crate::sql::resolve::operator::is_distance;
 
-/// What a btree cannot find: text by a part of it, words, elements of arrays and documents, ranges that
-/// overlap; and the few rows that are nearest to something.
+/// Candidates for searches that a btree cannot serve: text by a part of it, words, elements of arrays and
+/// documents, ranges that overlap; and the few rows that are nearest to something.
 pub fn all_inverted(asked: ScanContext<'_>) -> Vec<IndexDef> {
     let of_filters = (0..asked.scan.filters.len()).filter_map(|number| of_filter(asked, number));
     of_filters.chain(nearest(asked)).collect()

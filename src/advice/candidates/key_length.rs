@@ -21,8 +21,8 @@ const SHORT_BYTES: u32 = 256;
 const SHORT_CHARACTERS: u32 = 255;
 /// Mean of the values of a key, bytes, beyond which single ones are likely not to fit.
 const LONG_KEY_BYTES: u32 = 900;
-/// What values without a limit may have together in a row of a btree, bytes: 2,704 but for the header of the row and
-/// some other columns.
+/// The greatest length of unlimited values together in a row of a btree, bytes: 2,704 but for the header of the
+/// row and some other columns.
 const ROW_BYTES: u32 = 2_600;
 /// A longest value from which on the next one may well be too long, bytes.
 const NEARLY_TOO_LONG_BYTES: u32 = ROW_BYTES / 2;
@@ -68,8 +68,8 @@ fn has_few_values(column: &Column) -> bool {
     column.distinct.is_some_and(|distinct| (0.0..=FEW_VALUES).contains(&distinct))
 }
 
-/// What the type of the columns allows fits into a row of a btree, as far as it has a limit: a character has up to
-/// four bytes.
+/// Tells whether the longest values that the columns' types allow fit into a row of a btree: a character has up
+/// to four bytes.
 pub fn fit_together<'c>(columns: impl Iterator<Item = &'c Column>) -> bool {
     let of_text = columns.filter(|column| TypeClass::of(&column.type_name) == TypeClass::Text);
     let bytes =
@@ -174,12 +174,12 @@ fn add_hash(hashed: &mut Vec<Candidate>, candidate: &Candidate, key: &IndexKey) 
     }
 }
 
-/// What the longest value of a column or an expression has, bytes.
+/// Returns the length of the longest value of a column or an expression, bytes.
 fn known(longest: &Longest, def: &IndexDef, sql: &str) -> Option<u32> {
     longest.get(&(def.table.clone(), sql.to_owned())).copied()
 }
 
-/// What may be said of the lengths of an index's values: the longest is close to what a row may have.
+/// Returns a caution where the longest value is close to the limit of a btree row.
 pub fn caution(
     def: &IndexDef,
     longest: &Longest,
@@ -270,7 +270,8 @@ fn sql_of(key: &IndexKey) -> String {
     if key.is_column { quote(&key.expression) } else { key.expression.clone() }
 }
 
-/// What was sampled of the column is short. Samples leave out what has more than a kilobyte, and the mean does not.
+/// Tells whether the sampled values of the column are short. Samples leave out what has more than a kilobyte, and
+/// the mean does not.
 fn seen_short(column: &Column) -> bool {
     let seen = column.storage.as_ref().and_then(|storage| {
         let (mean_bytes, _) = storage.varying_bytes?;

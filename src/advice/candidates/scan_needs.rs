@@ -43,7 +43,7 @@ pub struct IndexableFilter {
     pub is_null: bool,
 }
 
-/// What one scan asks of a btree.
+/// The conditions and orders of one scan that a btree can serve.
 #[derive(Debug, Clone, Default)]
 pub struct ScanNeeds {
     /// Compared with one value, most selective first.
@@ -73,7 +73,8 @@ pub struct ScanContext<'a> {
     pub spelled: &'a [&'a Scan],
 }
 
-/// What a scan asks for. `conditions` are those of [`super::partial::conditions`], one a filter.
+/// Returns the conditions and orders of a scan that a btree can serve. `conditions` are those of
+/// [`super::partial::conditions`], one a filter.
 pub fn needs(asked: ScanContext<'_>, conditions: &[Option<String>]) -> ScanNeeds {
     let ScanContext { query, table, scan, .. } = asked;
     let mut needs = ScanNeeds::default();
@@ -126,7 +127,7 @@ pub fn needs(asked: ScanContext<'_>, conditions: &[Option<String>]) -> ScanNeeds
     needs
 }
 
-/// What the rows of other scans look this one up by.
+/// Returns the join conditions by which the rows of other scans look up this one.
 fn joins(table: &Table, scan: &Scan) -> Vec<Vec<IndexableFilter>> {
     let mut joins: Vec<Vec<IndexableFilter>> = Vec::new();
     let mut together: BTreeMap<usize, Vec<IndexableFilter>> = BTreeMap::new();
@@ -163,8 +164,8 @@ impl ScanContext<'_> {
         !is_kept_back(self.query, self.table, filter)
     }
 
-    /// What the rows are looked up by for those of something that is no table, each alone. An expression only
-    /// where it is looked up for few: mostly the planner cannot be asked about it.
+    /// Returns the lookups by the rows of something that is no table, each alone. An expression only where it is
+    /// looked up for few: mostly the planner cannot be asked about it.
     fn lookups(self) -> Vec<Vec<IndexableFilter>> {
         let wanted = |(number, lookup): (usize, &Lookup)| {
             let Lookup { key, for_few } = lookup;

@@ -6,12 +6,12 @@ use crate::model::whatif::PlanCost;
 /// the rows that a `LIMIT` waits for to lie evenly, and where they do not, the whole is paid.
 const EARLY_STOP_DOUBT: f64 = 0.02;
 
-/// What every execution takes whatever its plan, in the planner's unit: a tenth of a millisecond of protocol,
-/// parsing and planning, where a page from cache takes a few microseconds.
+/// The overhead of every execution, in the planner's unit: a tenth of a millisecond of protocol, parsing and
+/// planning, where a page from cache takes a few microseconds.
 pub const EACH_EXECUTION: f64 = 25.0;
 
-/// What an execution is charged with: its plan's cost with the doubt about early stops in it, and what every
-/// execution takes.
+/// Returns the charge of an execution: its plan's cost, corrected for early stops, and the overhead that every
+/// execution has.
 pub fn charged(planned: &PlanCost) -> f64 {
     let doubt = EARLY_STOP_DOUBT * (planned.full_cost - planned.cost).max(0.0);
     EACH_EXECUTION + planned.cost + doubt

@@ -22,7 +22,7 @@ const EXECUTIONS: usize = 4;
 /// A candidate that HypoPG cannot show for some statements, or for any.
 struct NotOfferable {
     candidate: usize,
-    /// Those that it could matter to; ascending.
+    /// The statements that it could matter to; ascending.
     queries: Vec<usize>,
     why: String,
     /// A model exists: only this index serves its conditions, by an index scan.
@@ -107,7 +107,7 @@ fn finds(
     (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
 }
 
-/// Those that can only be priced by a build come first: there may be no time to build all.
+/// Puts first the candidates that only a build can price: there may be no time to build all.
 fn apart(
     input: &Input<'_>,
     costs: &mut Costs<'_>,

@@ -28,9 +28,9 @@ pub struct SizedCandidate {
 
 /// Candidates that can matter to a statement.
 pub struct Relevant {
-    /// Those that the planner is asked about.
+    /// The indexes that the planner is asked about.
     pub tested: Set,
-    /// Of those, the ones with the fewest carried columns among equal keys.
+    /// Of these, the ones with the fewest included columns among equal keys.
     pub bare: Set,
     /// Candidates that carry columns for other statements, each with the equivalent one of the same keys.
     pub followers: Vec<(usize, usize)>,

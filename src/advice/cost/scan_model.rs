@@ -26,11 +26,11 @@ pub struct IndexScanModel {
     finds: f64,
     /// Rows of the table, where it gives them by their distance, nearest first, until there are enough.
     nearest_of: Option<f64>,
-    /// Where it was built: the plan with it and nothing else, and what its scan costs.
+    /// If it was built: the plan with it alone, and the cost of its scan.
     built: Option<(PlanCost, f64)>,
 }
 
-/// What plans call a table: its name, or those of its partitions.
+/// Returns a table's names in plans: its own, or those of its partitions.
 pub fn relations(table: &Table) -> impl Iterator<Item = &str> {
     let names = match &table.partitions[..] {
         [] => std::slice::from_ref(&table.name),
@@ -39,7 +39,7 @@ pub fn relations(table: &Table) -> impl Iterator<Item = &str> {
     names.iter().map(|name| &*name.name)
 }
 
-/// What a statement is charged with, and whether with this index alone.
+/// The charge of a statement, and whether it holds with this index alone.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelledCost {
     pub charged: f64,
@@ -91,7 +91,7 @@ impl IndexScanModel {
         self.built.as_ref().map(|(built, _)| built.cost)
     }
 
-    /// What a statement of this plan would be charged with; `None` where the plan does not scan the table.
+    /// Returns the charge of a statement with this plan; `None` where the plan does not scan the table.
     pub fn charged(&self, planned: &PlanCost) -> Option<ModelledCost> {
         let instead = self.instead(planned).map(|cost| {
             let planned = PlanCost { cost, full_cost: cost, ..PlanCost::default() };

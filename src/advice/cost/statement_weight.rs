@@ -8,7 +8,8 @@ use crate::model::workload::Workload;
 /// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
 const COST_UNIT_US: f64 = 10.0;
 /// The most that one unit of planner cost is believed to take, microseconds: a page read at random from a disk.
-/// What was observed above that is not of the plan that is there now: as in a log that is older than the indexes.
+/// An observed cost of a planner unit above this, microseconds, does not belong to the current plan: as in a log
+/// that is older than the indexes.
 const MOST_UNIT_US: f64 = 100.0;
 /// Part of the whole time that one statement counts for at most when space is priced.
 const MOST_OF_ONE_STATEMENT: f64 = 0.05;
@@ -47,9 +48,9 @@ fn pace(statements: impl Iterator<Item = (f64, f64)>) -> f64 {
     paces.get(paces.len() / 2).copied().unwrap_or(COST_UNIT_US)
 }
 
-/// What a statement takes: observed over its calls, and what the planner says beside it as one call more.
-/// A statement that ran once may have met a cold cache or a lock; the logarithms of such times scatter
-/// about as widely as those of what the planner misjudges, so both are averaged by their number.
+/// The time of a statement: observed over its calls, with the planner's estimate as one call more. A statement
+/// that ran once may have met a cold cache or a lock; the logarithms of such times scatter about as widely as
+/// those of what the planner misjudges, so both are averaged by their number.
 fn believed_us(calls: f64, mean_us: f64, planned_us: f64) -> f64 {
     match (mean_us > 0.0, planned_us > 0.0) {
         (true, true) => ((calls * mean_us.ln() + planned_us.ln()) / (calls + 1.0)).exp(),
@@ -76,17 +77,17 @@ pub fn damped(weights: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
 pub struct WeightedStatement {
     /// Position in the workload.
     pub query: usize,
-    /// What it takes now, in units that all statements share.
+    /// Its present cost, in units that all statements share.
     pub weight: f64,
     /// Its cost with nothing added.
     pub cost: f64,
-    /// What a change has to take off its weight to count: [`LEAST_CHANGE_US`] for each of its executions.
+    /// The least change of its weight that counts: [`LEAST_CHANGE_US`] for each execution.
     pub least_change: f64,
 }
 
-/// What a change has to take off one execution of a statement, microseconds: half of what every execution takes
-/// whatever its plan. Between two plans that both find their rows at once the planner decides by what it assumes of the
-/// cache and of the order of rows on disk.
+/// The least change of one execution that counts, microseconds: half of what every execution takes whatever its
+/// plan. Between two plans that both find their rows at once the planner decides by what it assumes of the cache
+/// and of the order of rows on disk.
 pub const LEAST_CHANGE_US: f64 = 50.0;
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ mod tests {
     use crate::sql::dump::catalog;
     use crate::sql::resolve::resolver::shape;
 
-    /// Of a partial index on `orders`, for a statement that asks for `asked`.
+    /// Substitutes a partial index on `orders` for a statement that asks for `asked`.
     fn of(partial: &str, asked: &str) -> Option<String> {
         let (mut catalog, _) = catalog::catalog(
             "CREATE TABLE orders (id int, seller int, at date, status text, deleted date, total int, paid int);",

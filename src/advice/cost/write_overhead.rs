@@ -31,8 +31,8 @@ const ROW_US: f64 = 4.0;
 /// nothing was counted.
 const HOT_SHARE: f64 = 0.8;
 
-/// Where nothing tells what is written, indexes over as many rows as the database has must save this part of the
-/// time of all statements: each is one more for every write, and a log of what is slow shows no writes.
+/// If writes are unknown, indexes over as many rows as the database has must save this part of the time of all
+/// statements: each is one more for every write, and a log of what is slow shows no writes.
 const PRICE_OF_ALL_ROWS: f64 = 0.01;
 
 /// Updates below which what was counted says little about how many of them are HOT.
@@ -57,7 +57,7 @@ struct Updated {
     columns: Vec<String>,
 }
 
-/// What a workload writes, table by table, and what indexes add to it.
+/// The writes of a workload, table by table, and the cost that indexes add to them.
 pub struct Writes<'a> {
     pub catalog: &'a Catalog,
     of: HashMap<&'a TableName, TableWrites>,
@@ -82,16 +82,16 @@ impl<'a> Writes<'a> {
         upkeep_us(table, def, fraction, &self.of[&table.name])
     }
 
-    /// What an index has to save for each of its rows because of writes that nothing tells of, microseconds, where
-    /// all statements take `whole_us`. Where the log knows of any, or the server counted some in its time, they
-    /// tell of all.
+    /// Returns the time, microseconds, that an index has to save for each of its rows because of unknown writes,
+    /// if all statements take `whole_us`. Where the log knows of any, or the server counted some in its time,
+    /// they tell of all.
     pub fn unseen_row_us(&self, whole_us: f64) -> f64 {
         let all: f64 = self.catalog.tables.iter().filter_map(|table| table.rows).sum();
         if self.time_us() > 0.0 || all < 1.0 { 0.0 } else { PRICE_OF_ALL_ROWS * whole_us / all }
     }
 
-    /// What an index over `rows` rows adds to the writes of its table, percent; `None` where nothing was
-    /// written.
+    /// Returns the time that an index over `rows` rows adds to the writes of its table, percent; `None` for a
+    /// table without writes.
     pub fn overhead_pct(&self, def: &IndexDef, rows: f64) -> Option<f64> {
         let table = self.catalog.table(&def.table)?;
         let now_us = self.of[&table.name].time_us(table);
@@ -99,8 +99,8 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// What was written into a table during a workload: by its statements, or, where the server counted more
-/// in as much time, by others as well.
+/// Returns the rows written to a table during a workload: by its statements, or, where the server counted more in
+/// as much time, by others as well.
 fn written(workload: &Workload, catalog: &Catalog, table: &Table) -> TableWrites {
     let mut written = TableWrites { inserted: 0.0, updated: Vec::new(), hot_share: HOT_SHARE };
     for (query, shape) in workload.understood() {

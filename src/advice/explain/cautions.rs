@@ -60,7 +60,7 @@ fn behind_policies(def: &IndexDef, table: &Table) -> Option<String> {
     })
 }
 
-/// What is to be said once of all that is recommended, a sentence each.
+/// Returns the cautions that concern all recommendations, one sentence each.
 pub fn to_know(
     input: &Input<'_>,
     recommendations: &[Recommendation],
@@ -72,7 +72,7 @@ pub fn to_know(
     said
 }
 
-/// What is to be said once, of all tables with policies that get an index: neither the planner that was asked nor a
+/// Returns one caution for all tables with policies that get an index: neither the planner that was asked nor a
 /// trial has the conditions of the policies, unless it is one of their roles that connects.
 fn policies_to_know(input: &Input<'_>, recommendations: &[Recommendation]) -> Option<String> {
     let mut tables: Vec<&str> = Vec::new();
@@ -151,8 +151,8 @@ fn lost_hot_updates(input: &Input<'_>, def: &IndexDef, table: &Table) -> Option<
     })
 }
 
-/// What is to be said once, of all indexes with values that may be too long one day: those of whose lengths nothing is
-/// known, and those that are short so far.
+/// Returns one caution for all indexes whose values may become too long: those of whose lengths nothing is known,
+/// and those that are short so far.
 fn lengths_to_know(
     input: &Input<'_>,
     recommendations: &[Recommendation],

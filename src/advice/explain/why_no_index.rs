@@ -123,7 +123,7 @@ fn reason(
     })
 }
 
-/// What to do about tables that the planner knows nothing of, as the end of a reason; empty where there are none.
+/// Returns advice about tables without statistics, as the end of a reason; empty if there are none.
 fn without_statistics(tables: &[&Table]) -> String {
     let unknown = tables.iter().find(|table| table.rows.is_none());
     unknown.map_or_else(String::new, |table| {

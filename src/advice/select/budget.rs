@@ -18,11 +18,11 @@ pub struct Priced {
     pub upkeep: f64,
     /// The same, less that of the indexes whose place it takes.
     pub net_upkeep: f64,
-    /// What it has to save for writes that nothing tells of, in the same units.
+    /// The time that it has to save because of writes that were not counted, in the same units.
     pub unseen_writes: f64,
     /// Positions in the list of statements that it can matter to.
     pub statements: Vec<usize>,
-    /// Those of them that an index of the same table serves already; ascending.
+    /// Of these, the statements that an existing index of the same table serves; ascending.
     pub beside: Vec<usize>,
     /// Candidates that do all that it does, or of which it does all. No two of these are chosen: the one would be
     /// advised to be dropped for the other.

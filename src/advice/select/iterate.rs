@@ -42,9 +42,9 @@ pub struct SelectionInput<'w> {
 /// Positions in the list of statements, ascending.
 #[derive(Clone, Default)]
 struct Concerned {
-    /// Those that a candidate can matter to.
+    /// The statements that a candidate can matter to.
     all: Vec<usize>,
-    /// Of these, those whose plan finds its rows of the same table by an index that is there.
+    /// Of these, the statements whose plan scans an existing index of the same table.
     beside: Vec<usize>,
 }
 

@@ -8,8 +8,7 @@ use crate::advice::cost::what_if::Set;
 /// Rounds of exchanging, at most. Each makes the whole better, and three are rarely needed.
 const MOST_ROUNDS: usize = 8;
 
-/// What could be added, by its place among all that could, with what it would gain for what it takes up; the one
-/// that gains most is the greatest.
+/// An index that could be added, by its position, with its gain for its size; ordered by that gain.
 struct Promise {
     density: f64,
     option: usize,
@@ -93,7 +92,7 @@ impl Selection<'_, '_> {
         grown
     }
 
-    /// What could be added: each candidate alone, and what is missing of each bundle.
+    /// Returns what could be added: each candidate alone, and the missing part of each bundle.
     fn options(&self) -> Vec<Set> {
         let is_missing = |at: &usize| !self.is_chosen[*at];
         let is_out = |at: &usize| self.held[*at] == Pinning::Out;

@@ -118,8 +118,8 @@ impl<'s, 'a> Selection<'s, 'a> {
         }
     }
 
-    /// What is worth having, for which there is room, one index after the other from a set that is `known`
-    /// to be good.
+    /// Adds indexes that are worth their size while there is room, starting from a set that is `known` to be
+    /// good.
     pub fn from(mut self, known: &[usize]) -> Selected {
         self.set(known);
         self.shrink();
@@ -127,7 +127,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         Selected { candidates: self.chosen(), left: self.now }
     }
 
-    /// What is `wanted` or, where there is no room for all of it, the best that there is room for.
+    /// Returns `wanted` or, where it does not fit, the best set that does.
     pub fn of(mut self, wanted: &[usize]) -> Selected {
         self.set(wanted);
         if !self.fits(Change::default()) {

@@ -81,7 +81,7 @@ fn nothing(run: &Run, args: &args::Apply) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What was not taken, and how to.
+/// Prints which recommendations were left out, and how to include them.
 fn left_out(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) {
     let others: Vec<&str> = run
         .recommendations
@@ -262,7 +262,7 @@ impl Teller {
     }
 }
 
-/// What became of each statement, on standard output, and the errors beside it. Returns their number.
+/// Prints the outcome of each statement on standard output, and errors on standard error. Returns their number.
 fn tell(reports: &[Report]) -> Result<usize, Failure> {
     let mut failed = 0;
     for (step, outcome) in reports {

@@ -18,7 +18,7 @@ use crate::trial::config::Effort;
 use crate::trial::forecast;
 use crate::trial::procedure::{TrialResults, TrialStep};
 
-/// What a run file says that was written before the trials ended.
+/// The note in a run file that was written before the trials ended.
 pub const UNDER_WAY: &str = "the trials were still under way when this was written";
 
 /// # Errors
@@ -160,7 +160,7 @@ pub fn show<'s>(
     }
 }
 
-/// What came of one recommendation, in a line.
+/// Returns the outcome of one recommendation as one line.
 fn judged(recommendation: &Recommendation, trial: Option<&Trial>) -> String {
     let best = trial.and_then(|trial| {
         let improved = trial.queries.iter().filter(|query| query.is_improved());

@@ -246,7 +246,7 @@ fn find_and_prove(
     Ok(run)
 }
 
-/// What was made and where; the handover itself is in its file.
+/// Returns the list of what was created and where; the handover itself is in its file.
 fn summary(run: &crate::model::run::Run, dir: &Path) -> Result<String, Failure> {
     let mut out = crate::report::format::text::render(run)
         .map_err(|error| Failure::usage("cannot render the summary", error.to_string()))?;

@@ -124,7 +124,7 @@ impl Durations {
     }
 }
 
-/// What `buckets` and the total say is equal; how it is kept does not matter.
+/// Two values are equal if their buckets and totals are, whatever their representation.
 impl PartialEq for Durations {
     fn eq(&self, other: &Durations) -> bool {
         self.total_us == other.total_us && self.buckets() == other.buckets()

@@ -19,7 +19,7 @@ use shape::Shape;
 use timeline::Timeline;
 use values::Values;
 
-/// Where a number comes from. The three are never mixed in one column.
+/// The origin of a figure: observed, measured or estimated. The three are never mixed in one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provenance {
     /// Seen in a log or in `pg_stat_statements`.
@@ -93,7 +93,7 @@ pub struct Query {
     pub users: Vec<String>,
     /// `None` until it is resolved, and where it cannot be parsed.
     pub shape: Option<Shape>,
-    /// Of some of the samples; none before they are resolved for advice.
+    /// The spellings of some of the samples; empty until they are resolved for advice.
     pub spellings: Vec<Spelling>,
 }
 
@@ -109,7 +109,7 @@ impl Query {
 pub struct Skipped {
     pub reason: String,
     pub count: u64,
-    /// Where and what the first one was, without literals.
+    /// The first of them, with its place and without literals.
     pub example: String,
 }
 
@@ -120,7 +120,7 @@ pub struct Coverage {
     pub lines: u64,
     /// Executions seen, weighted by calls.
     pub statements: u64,
-    /// Of these, executions whose statement was understood.
+    /// The executions whose statement was understood.
     pub understood: u64,
     pub skipped: Vec<Skipped>,
 }

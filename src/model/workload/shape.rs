@@ -75,7 +75,8 @@ pub struct Scan {
     pub whole_row: bool,
     /// Columns that an `UPDATE` sets or an `INSERT` fills.
     pub written: Vec<String>,
-    /// Those of them that take a literal, and its position in the normalized text from 1.
+    /// The columns that are assigned a literal, each with the literal's position in the normalized text, counted
+    /// from 1.
     pub assigned: Vec<(String, u16)>,
 }
 
@@ -161,8 +162,8 @@ pub struct Join {
     pub outer: bool,
 }
 
-/// What has to equal something that the rest of the statement gives row by row, and that is no column of a
-/// table: an expression, what a function or a recursion gives, a column of a union.
+/// A value that is compared with the rows of something that is no table: an expression, the result of a function
+/// or a recursive query, a column of a union.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lookup {
     pub key: Key,
@@ -215,7 +216,7 @@ impl Scan {
             .chain(by_rows_around.map(|join| Key::Column(join.column.clone())))
     }
 
-    /// What its rows are wanted by in order, first of all.
+    /// Returns the first sort key that the rows of the scan are ordered by.
     pub fn ordered_by(&self) -> Option<&Key> {
         self.sort.first().map(|sort| &sort.key).or(self.extreme.as_ref())
     }

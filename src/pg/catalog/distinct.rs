@@ -69,7 +69,7 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
     })
 }
 
-/// What the longest values of some expressions on the table have, bytes, over all rows.
+/// Returns the greatest length of some expressions over all rows of the table, bytes.
 pub fn longest(connection: &Connection, table: &Table, expressions: &[String]) -> Option<Vec<u32>> {
     let each = expressions.iter().map(|sql| format!("max(octet_length(({sql})::text))"));
     let each = each.collect::<Vec<_>>().join(", ");

@@ -179,7 +179,7 @@ fn column(row: &Row) -> Column {
     }
 }
 
-/// What the server writes as a letter (`pg_type.typalign`).
+/// Returns the alignment, bytes, that a letter of `pg_type.typalign` stands for.
 pub fn alignment_bytes(letter: &str) -> u8 {
     match letter {
         "d" => 8,

@@ -266,8 +266,7 @@ impl Drop for Connection {
     }
 }
 
-/// What the server says of itself and of us when it lets us in: its version, and whether we are a
-/// superuser.
+/// The server's version, and whether the connected role is a superuser.
 fn told<S, T>(connection: &tokio_postgres::Connection<S, T>) -> (u32, bool)
 where
     S: AsyncRead + AsyncWrite + Unpin,

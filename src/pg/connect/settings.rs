@@ -14,7 +14,7 @@ use super::tls::{Files, SslMode};
 /// Keys and values as in a libpq connection string.
 pub type Keys = BTreeMap<String, String>;
 
-/// Where a connection goes and how.
+/// The parameters of a connection.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// A host name or address, or the directory of a socket.
@@ -28,7 +28,7 @@ pub struct Settings {
     pub application_name: String,
     pub options: Option<String>,
     pub connect_timeout_s: u64,
-    /// Where `.postgresql/root.crt` is looked for.
+    /// The directory that holds `.postgresql/root.crt`.
     pub home: Option<PathBuf>,
     /// The places that named the target, such as `DATABASE_URL`, the one that goes first at the front.
     pub origin: String,
@@ -44,7 +44,7 @@ impl Settings {
     }
 }
 
-/// Where settings are looked for. Arguments, so that a test needs no environment of its own.
+/// The sources of settings: environment and files. Arguments, so that a test needs no environment of its own.
 pub struct Places<'e> {
     /// From `-h -p -U -d`, with a connection string in `-d` taken apart.
     pub flags: Keys,

@@ -21,7 +21,7 @@ use crate::sql::rewrite::for_replay::with_integers;
 /// Part of the executions with parameters that is taken to run by the plan for none in particular, where the
 /// server would choose that plan: most drivers never let it come to that.
 const GENERIC_SHARE: f64 = 0.25;
-/// What the server adds to a plan of its own for each execution, for each relation and once more
+/// The cost that the server adds to a custom plan for each execution: once for each relation and once more
 /// (`cached_plan_cost` in PostgreSQL's `plancache.c`).
 const PLANNING_COST: f64 = 2.5;
 
@@ -51,8 +51,8 @@ impl<'c> PlannerCosts<'c> {
         }
     }
 
-    /// What the planner says of a statement: the mean over its typical executions and, where there is none, or
-    /// where a server that has prepared the statement would come to use it, the plan for no parameters in
+    /// Returns the estimated cost of a statement: the mean over its typical executions and, where there is none,
+    /// or where a server that has prepared the statement would come to use it, the plan for no parameters in
     /// particular. `position` tells which of the offered indexes a name means.
     ///
     /// # Errors
@@ -211,7 +211,7 @@ impl Statistics for PlannerCosts<'_> {
     }
 }
 
-/// What is there and nothing else: where HypoPG is missing and candidates are built.
+/// Costs with the existing indexes only: used without HypoPG, when candidates are built.
 impl WhatIf for PlannerCosts<'_> {
     fn check(&mut self, _: &IndexDef) -> Result<(), String> {
         Err("HypoPG is not installed".to_owned())

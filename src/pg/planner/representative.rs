@@ -23,7 +23,7 @@ const LOOKED_AT_OF_MANY: usize = 3;
 const MANY: usize = 10_000;
 /// Kinds of executions that are told apart, at most: each is planned for each question.
 const KINDS: usize = 4;
-/// What is expected of two executions of one kind differs by less than this factor.
+/// Estimates of two executions of one kind differ by less than this factor.
 const ALIKE: f64 = 4.0;
 /// Fewer rows are all one: they are found at once.
 const FEW_ROWS: f64 = 10.0;
@@ -87,7 +87,7 @@ impl Representatives {
 
 /// The planner's expectation for an execution.
 struct Expected {
-    /// Of all scans of each relation.
+    /// Estimated rows of all scans of each relation.
     rows: BTreeMap<String, f64>,
     cost: f64,
 }
@@ -119,7 +119,7 @@ impl Expected {
 struct AlikeExecutions<'e> {
     /// Position of the first of them among the samples.
     at: usize,
-    /// What is expected of the first.
+    /// The estimates for the first execution.
     expected: &'e Expected,
     count: f64,
 }

@@ -11,7 +11,7 @@ use crate::sql::lex::identifier::quote_table;
 pub struct WriteCounters {
     pub inserted: i64,
     pub updated: i64,
-    /// Of the updated ones, those that touched no index (HOT).
+    /// The updated rows whose update was HOT.
     pub hot_updated: i64,
     pub deleted: i64,
 }

@@ -70,7 +70,7 @@ pub fn sql(run: &Run) -> Result<String, RenderError> {
     Ok(out)
 }
 
-/// What a recommendation is and why, a line each: for the comments of a script.
+/// Returns the recommendation and its reasons, one line each: for the comments of a script.
 pub fn reasons(recommendation: &RunRecommendation) -> Vec<String> {
     let mut lines = vec![format!("{} ({})", recommendation.id, recommendation.state)];
     lines.extend(recommendation.purpose.clone());
@@ -226,7 +226,7 @@ fn loop_lines(out: &mut String, finding: &RunFinding) {
     }
 }
 
-/// What is said of every new index, where there are several: it is said once, at the end.
+/// Returns the reason that all of several new indexes share; it is printed once, at the end.
 fn shared_reason(run: &Run) -> Option<&str> {
     let mut new = run.recommendations.iter().filter(|r| r.kind == "create-index");
     let first = new.next()?.why.as_deref()?;

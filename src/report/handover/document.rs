@@ -13,7 +13,7 @@ pub struct Handover {
     /// p95 of each statement before and after, as SVG.
     pub chart: Option<String>,
     pub changes: Vec<ChangeRow>,
-    /// What each statement gains, and the sum that the lead tells.
+    /// The gain of each statement, and their sum for the summary.
     pub gains: Option<Gains>,
     pub trust: Vec<String>,
     pub writes: Option<WriteCost>,
@@ -58,7 +58,7 @@ pub struct Section {
     pub costs: Vec<String>,
     /// The statements that it changes.
     pub queries: Vec<SectionQuery>,
-    /// What is to be known of the others.
+    /// Notes about the others.
     pub notes: Vec<String>,
 }
 

@@ -19,7 +19,7 @@ pub const RULE: Rule = Rule {
     find,
 };
 
-/// Where a credential was found.
+/// The place of a credential.
 struct Place {
     what: &'static str,
     whereabouts: String,

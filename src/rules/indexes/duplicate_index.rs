@@ -73,7 +73,7 @@ fn in_table(table: &Table) -> Vec<Finding> {
     findings
 }
 
-/// Of two that cover each other, this one is kept.
+/// Tells whether this one of two indexes that cover each other is kept.
 fn stays(other: &Index, index: &Index) -> bool {
     (other.constraint, other.unique) > (index.constraint, index.unique)
         || ((other.constraint, other.unique) == (index.constraint, index.unique)

@@ -37,7 +37,8 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What enforces something is used by every write, and what is not valid is another matter.
+/// Tells whether an index is unused. An index that enforces a constraint is used by every write, and an invalid
+/// index has its own rule.
 fn is_unused(index: &Index) -> bool {
     index.scans == Some(0) && index.valid && !index.constraint && !index.unique
 }

@@ -52,7 +52,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     groups.finish(input.workload)
 }
 
-/// What makes a table wide.
+/// The figures that make a table wide.
 struct Width {
     /// The columns that do.
     columns: Vec<String>,

@@ -394,7 +394,8 @@ impl Collector {
     }
 }
 
-/// Which executions are kept for replay: a fair choice that depends on nothing but the execution.
+/// Returns the sampling rank of an execution; those with the lowest ranks are kept for replay. It depends on
+/// nothing but the execution.
 fn rank(event: &LogRecord<'_>, fingerprint: Fingerprint, values: u64) -> u64 {
     let at = event.at_us.unwrap_or(0) as u64;
     let mut hash = fingerprint.0;

@@ -27,7 +27,7 @@ pub struct LiteralMap {
     is_general: bool,
 }
 
-/// Where the value of one `$n` of the normalized text comes from.
+/// The origin of the value of one `$n` of the normalized text.
 #[derive(Debug)]
 pub struct LiteralPlace {
     pub from: From,

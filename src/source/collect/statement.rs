@@ -119,7 +119,7 @@ impl Statement {
         };
     }
 
-    /// Of several plans, that of the slowest execution stays.
+    /// Keeps the plan of the slowest execution.
     pub fn note_plan(&mut self, plan: ObservedPlan) {
         self.planned.record(plan.duration_us);
         self.keep_plan(Some(plan));

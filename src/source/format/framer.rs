@@ -38,7 +38,7 @@ pub struct Scratch {
     pub names: [Vec<u8>; 3],
 }
 
-/// Where a format's records may be cut.
+/// Finds the places where a format's input may be cut between records.
 pub trait Cut: Sync {
     /// Length of the longest part of `block` that holds whole records only; `None` when there is no
     /// such part as yet. `block` begins with a record, or with what is left of one.

@@ -5,7 +5,7 @@ use super::json_fields::{Value, members};
 /// Depth of objects and arrays that is looked into.
 const DEEPEST: usize = 8;
 
-/// What was found, with escapes undone. Of a name that stands at several depths the deepest counts:
+/// The values that were found, with escapes decoded. Of a name that stands at several depths the deepest counts:
 /// it is the server's own.
 #[derive(Debug, Default)]
 pub struct RecordFields {

@@ -84,7 +84,7 @@ impl StderrLog {
 /// The prefix of the last record.
 struct Before<'b> {
     prefix: &'b [u8],
-    /// Where its time stands.
+    /// The range of the time in the line.
     time: Range<usize>,
     fields: Fields<'b>,
 }
@@ -150,7 +150,7 @@ fn line_end(block: &[u8], at: usize) -> usize {
 struct Reader<'b> {
     block: &'b [u8],
     log: &'b StderrLog,
-    /// Where the present line begins and ends.
+    /// The range of the current line.
     at: usize,
     end: usize,
     line: u64,

@@ -80,9 +80,9 @@ impl Names {
 /// Whose statements a command is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseFilter<'a> {
-    /// Those of this database and no other: it was asked for.
+    /// Records of this database only: the user named it.
     Only(&'a str),
-    /// Those of this database, where the sources name it: it is the one that advice is for.
+    /// Records of this database where the source names one: advice is for this database.
     For(&'a str),
     /// Nothing is known of the database.
     Any,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::model::workload::literal::Literal;
 
-/// Where one value stands in the text of the detail.
+/// The range of one value in the text of the detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parameter {
     Null,

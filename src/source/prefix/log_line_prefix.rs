@@ -159,8 +159,8 @@ impl Prefix {
     }
 }
 
-/// What is left of `line` behind the prefix, taking the likeliest end of each value: nearly every
-/// line is as it seems.
+/// Returns the rest of `line` after the prefix, taking the likeliest end of each value: nearly every line is as
+/// it seems.
 fn straight<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Option<&'a [u8]> {
     let mut rest = line;
     for (at, part) in parts.iter().enumerate() {
@@ -183,7 +183,7 @@ fn straight<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Opti
     severity(rest).is_some().then_some(rest)
 }
 
-/// What is left of `line` behind the prefix, trying all ends of each value.
+/// Returns the rest of `line` after the prefix, trying all ends of each value.
 fn matched<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Option<&'a [u8]> {
     let Some((part, rest)) = parts.split_first() else {
         return severity(line).is_some().then_some(line);
@@ -210,7 +210,7 @@ fn matched<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Optio
     }
 }
 
-/// Where the value of an escape may end, the likeliest first.
+/// Returns the offsets at which the value of an escape may end, the likeliest first.
 fn ends(letter: char, line: &[u8], next: Option<&Part>) -> Vec<usize> {
     /// Ends tried of a value that may hold anything.
     const MOST: usize = 16;

@@ -51,7 +51,7 @@ fn is_severity(word: &[u8]) -> bool {
     word == b"LOG" || word == b"DETAIL" || SEVERITIES.iter().any(|known| known.as_bytes() == word)
 }
 
-/// Where a severity begins anywhere in the line.
+/// Returns the offset of the first severity in the line.
 pub fn severity_at(line: &str) -> Option<usize> {
     severity_in(line.as_bytes())
 }

@@ -11,8 +11,8 @@ use super::types::TypeClass;
 use crate::model::catalog::{Table, UserFunction};
 use crate::sql::parse::parser::parse_expression;
 
-/// What may make the server fail to compute an expression on a table, in words; `None` where nothing is known that
-/// could.
+/// Returns, in words, why the server may fail to compute an expression for some row of a table; `None` where no
+/// reason is known.
 pub fn failure(sql: &str, table: &Table, functions: &[UserFunction]) -> Option<String> {
     let expression = parse_expression(sql).ok()?;
     let kind = |expr: &Expr| Some(indexable(&expr.to_string(), table, functions, &|_| None)?.kind);

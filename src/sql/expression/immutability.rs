@@ -301,8 +301,8 @@ impl ImmutabilityChecker<'_> {
     }
 }
 
-/// What a constant path picks from a document. `a -> 'b' ->> 'c'` reads from left to right without
-/// parentheses.
+/// Returns the document and the path of a constant path expression. `a -> 'b' ->> 'c'` reads from left to right
+/// without parentheses.
 fn part_of_document(
     document: &Indexable,
     op: &BinaryOperator,

@@ -7,8 +7,8 @@ use crate::sql::parse::parser::parse_expression;
 use crate::sql::resolve::expr_walk::{conjuncts, names};
 use crate::sql::resolve::scope::fold;
 
-/// What the scan asks for may imply the condition of a partial index: for each part of it there is something
-/// about the same column. Constants are not known, and neither is what they imply.
+/// Tells whether the conditions of the scan may imply the predicate of a partial index: for each part of the
+/// predicate some condition names the same column. Constants are not known, and neither is what they imply.
 pub fn may_imply(scan: &Scan, condition: &str) -> bool {
     let Ok(condition) = parse_expression(condition) else { return true };
     conjuncts(&condition).into_iter().all(|part| may_imply_part(scan, part))

@@ -13,7 +13,7 @@ use crate::sql::lex::lexer::{
     string_end,
 };
 
-/// Where a literal stands, in bytes.
+/// A literal's range in a text, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiteralSpan {
     pub start: usize,
@@ -21,7 +21,7 @@ pub struct LiteralSpan {
 }
 
 impl LiteralSpan {
-    /// What stands there.
+    /// Returns the literal's bytes.
     pub fn of<'a>(&self, text: &'a [u8]) -> &'a [u8] {
         text.get(self.start..self.end).unwrap_or(&[])
     }
@@ -95,7 +95,7 @@ struct ScanEvent {
     end: usize,
 }
 
-/// What begins at `at`; `None` for a byte that means nothing there.
+/// Returns what begins at `at`; `None` for a byte without a meaning of its own there.
 fn event(text: &[u8], at: usize, class: u8) -> Option<ScanEvent> {
     let before = |back: usize| at.checked_sub(back).and_then(|place| text.get(place)).copied();
     let is_ident = |byte: Option<u8>| {

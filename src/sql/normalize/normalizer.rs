@@ -15,7 +15,7 @@ pub struct Normalized<'a> {
     pub text: String,
     /// `slots[0]` stands behind `$1`.
     pub slots: Vec<Slot<'a>>,
-    /// Where literals begin that stay in the text: positions in `ORDER BY`, sizes of types.
+    /// Offsets of literals that stay in the text: positions in `ORDER BY`, sizes of types.
     pub kept: Vec<usize>,
 }
 

@@ -40,7 +40,7 @@ pub fn aggregates(items: &[SelectItem]) -> bool {
     })
 }
 
-/// What a select list asks the least or the greatest of, if it asks for nothing else.
+/// Returns the argument of the `min` or `max` that is the only entry of a select list.
 pub fn extreme(items: &[SelectItem]) -> Option<Expr> {
     struct Extremes {
         of: Vec<Expr>,

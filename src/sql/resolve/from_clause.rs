@@ -317,8 +317,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// What a view gives, with its definition resolved as if it stood in the statement; `None` for
-    /// what is no view, or one whose definition is not known or not understood.
+    /// Resolves the definition of a view as if it stood in the statement; `None` for a relation that is no view,
+    /// or whose definition is unknown or not understood.
     fn view(&mut self, view: &Table) -> Option<Outputs> {
         let definition = view.definition.as_ref()?;
         if self.views >= MOST_VIEWS {

@@ -7,7 +7,7 @@ use super::scope::fold;
 use crate::model::workload::shape::Operator;
 use crate::sql::parse::parser::parse_expression;
 
-/// What an operator of two sides asks for, where it is a condition.
+/// Returns the condition that a binary operator states, if it states one.
 pub(super) fn operator(op: &BinaryOperator) -> Operator {
     use BinaryOperator as Op;
     match op {
@@ -38,8 +38,7 @@ pub(super) fn operator(op: &BinaryOperator) -> Operator {
     }
 }
 
-/// What the operator asks of its right side, as if the sides were exchanged: `5 < a` says the same as `a > 5`. `None`
-/// for operators that have no such counterpart.
+/// Returns the commutator: `5 < a` says the same as `a > 5`. `None` for operators that have no such counterpart.
 pub(super) fn turned(op: &BinaryOperator) -> Option<Operator> {
     use BinaryOperator as Op;
     match op {
@@ -75,7 +74,7 @@ const SPATIAL: [&str; 15] = [
     "st_within",
 ];
 
-/// What a call asks for that is a condition an index can serve, with its arguments.
+/// Returns the operator that a function call stands for, with its arguments, where an index can serve it.
 pub(super) fn condition_call(function: &Function) -> Option<(Operator, Vec<&Expr>)> {
     let arguments = arguments(function).filter(|arguments| arguments.len() >= 2)?;
     let name = function.name.0.last()?.to_string().to_lowercase();

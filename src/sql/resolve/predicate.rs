@@ -33,7 +33,7 @@ pub enum Conjunct<'e> {
 }
 
 impl<'e> Conjunct<'e> {
-    /// What else it may be, where it is nothing so far.
+    /// Returns `self`, or `other()` where `self` is [`Conjunct::Other`].
     fn or(self, other: impl FnOnce() -> Conjunct<'e>) -> Conjunct<'e> {
         match self {
             Conjunct::Other => other(),
@@ -260,7 +260,8 @@ fn is_relabelling(scan: &Scan, column: &str, to: &str, catalog: Option<&Catalog>
         .is_some_and(|column| family(&column.type_name) == family(to))
 }
 
-/// What of each pair equals the other side of it, where that says nothing of the same scan.
+/// Reads each pair of equal expressions as a lookup of the scan that one side belongs to, by a value that does
+/// not come from that scan.
 fn lookups<'e>(
     pairs: &[(&Expr, &Expr)],
     scope: &Scope<'_>,

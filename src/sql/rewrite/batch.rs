@@ -72,10 +72,10 @@ fn any_of_keys(query: &Query, column: &str, slot: u16) -> Option<String> {
 
 /// One statement for all the rows of a loop that writes them one by one.
 ///
-/// Where the catalog knows the types, values come as one array a column. Without it an `INSERT` shows
-/// two of its rows, and an `UPDATE` takes the types from the table itself. A statement that computes
-/// what it writes keeps its values for all keys, where they do not vary: `varies` tells that of a
-/// parameter. `None` when none of these fits.
+/// If the catalog knows the types, values come as one array for each column. Without it an `INSERT` shows two of
+/// its rows, and an `UPDATE` takes the types from the table itself. A statement that computes what it writes
+/// keeps its values for all keys, where they do not vary: `varies` tells that of a parameter. `None` when none of
+/// these fits.
 pub fn many_rows(
     normalized: &str,
     shape: &Shape,
@@ -127,7 +127,7 @@ fn two_rows(normalized: &str) -> Option<String> {
     Some(format!("{}, {second}{}", &normalized[..end], &normalized[end..]))
 }
 
-/// Where the first row behind `VALUES` begins and ends.
+/// Returns the range of the first row after `VALUES`.
 fn row_of_values(normalized: &str) -> Option<(usize, usize)> {
     let list: Vec<Token<'_>> = tokens(normalized).collect();
     let open = list.iter().position(|token| token.is_word("values"))? + 1;

@@ -11,7 +11,7 @@ const CLEARLY: f64 = 20.0;
 /// Times from which on a single execution tells that a statement may well be slower with the change.
 const SLOWER: f64 = 2.0;
 
-/// What one execution of a statement takes, seconds.
+/// The duration of one execution, seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// Without the change, in both arms together.

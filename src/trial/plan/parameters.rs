@@ -19,12 +19,12 @@ const ROWS: i64 = 2_000;
 /// `LIMIT` where none was seen: a page.
 const PAGE: &str = "20";
 
-/// Where the parameters of a statement come from, in the words of the report.
+/// The origin of a statement's parameters, in the words of the report.
 pub const FROM_LOG: &str = "from the log";
 pub const FROM_TABLE: &str = "sampled from the table";
 
-/// What a statement is replayed as, if it only reads, with its parameter sets, and where these come from. Row locks
-/// are left out: nothing is written.
+/// Returns the text that replays a statement, if it only reads, with its parameter sets and their origin. Row
+/// locks are left out: nothing is written.
 ///
 /// # Errors
 /// In words, why it is not replayed.
@@ -89,7 +89,7 @@ pub fn samples(
     Ok((samples, FROM_TABLE))
 }
 
-/// What one position is filled with.
+/// The source of the value at one position.
 enum ParameterSource {
     /// A value of a row of a scan's table, as SQL.
     Row {

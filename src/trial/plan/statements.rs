@@ -18,7 +18,7 @@ const MOST_QUERIES: usize = 60;
 /// Parameter sets of a statement, at most.
 const MOST_SETS: usize = 40;
 
-/// What a trial will replay.
+/// The statements that a trial will replay.
 pub struct ReplayPlan<'w> {
     pub queries: Vec<PlannedStatement<'w>>,
     pub left_out: Vec<(Fingerprint, Unreplayed)>,
@@ -30,8 +30,8 @@ pub struct PlannedStatement<'w> {
     pub parameters: String,
 }
 
-/// What the server said of statements, and the parameters found for them: the same for every trial of a
-/// run, so each is asked for once.
+/// The server's answers about statements and the parameters found for them, kept for all trials of a run, so that
+/// each is asked for once.
 #[derive(Default)]
 pub struct StatementPlanner {
     guard: Guard,

@@ -22,7 +22,7 @@ pub const FEWEST_FOR_DIRECTION: usize = 3;
 /// Why nothing can be said of a statement that is as slow on both sides as its limit lets it.
 const STOPPED: &str = "executions were stopped at their time limit";
 
-/// What the arms of one statement say.
+/// The comparison of the arms of one statement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     pub p50: QuantileChange,
@@ -105,7 +105,7 @@ fn decide(
     }
 }
 
-/// What latencies say.
+/// The comparison of latencies.
 struct Clock<'o> {
     outcome: &'o ReplayedArms,
     executions: usize,

@@ -14,7 +14,7 @@ use crate::pg::session::execute::Answer;
 use crate::trial::plan::schedule::{ARMS, ArmName, ScheduledExecution};
 use crate::trial::plan::statements::ReplayedStatement;
 
-/// What became of one execution.
+/// The outcome of one execution.
 #[derive(Debug, Clone)]
 pub enum Executed {
     Done(Answer),
@@ -33,7 +33,7 @@ pub trait Session {
     fn replay(&mut self, sample: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError>;
 }
 
-/// Where a session goes back to when a statement failed, or had a time limit of its own.
+/// The savepoint to which a session rolls back when a statement failed, or had a time limit of its own.
 pub(crate) const REPLAY_SAVEPOINT: &str = "pgassay_replay";
 
 /// A connection with its prepared statements.
@@ -108,7 +108,7 @@ impl Session for Prepared {
     }
 }
 
-/// What the arms of one statement gave.
+/// The measurements of the arms of one statement.
 #[derive(Debug, Clone, Default)]
 pub struct ReplayedArms {
     pub before: Arm,

@@ -25,7 +25,7 @@ use crate::trial::plan::statements::{PlannedStatement, ReplayedStatement};
 /// Parameter sets that are explained with what they touch, of a statement whose execution takes less than so many
 /// seconds in all arms together; of one that takes longer, one.
 const EXPLAINED: [(f64, usize); 2] = [(QUICK_S, 8), (0.5, 3)];
-/// What takes less in all arms together is repeated without a thought, seconds.
+/// Statements that take less in all arms together are repeated without asking, seconds.
 const QUICK_S: f64 = 0.05;
 /// Parameter sets whose plans are compared before anything is executed, a statement.
 const PLANNED: usize = 8;
@@ -140,8 +140,8 @@ impl Block {
         Ok((paces, failed))
     }
 
-    /// Of all statements that read the tables, the `most` to replay: first the ones whose plan the
-    /// change touches, then those with the longest time, so that what it slows down is seen as well.
+    /// Returns `most` of the statements that read the tables: first the ones whose plan the change touches, then
+    /// those with the longest time, so that what it slows down is seen as well.
     ///
     /// # Errors
     /// When the server goes away, or the user interrupts.
@@ -398,7 +398,7 @@ pub(super) struct ExplainedStatement {
     pub work: WorkPairs,
 }
 
-/// What an execution touched; `None` where the plan was not executed.
+/// Returns the work of an execution; `None` where the plan was not executed.
 pub(crate) fn work_of(plan: &ServerPlan) -> Option<Work> {
     let blocks = plan.buffers? + plan.temp_blocks.unwrap_or(0);
     Some(Work { blocks, rows: plan.rows_scanned.unwrap_or(0) })

@@ -103,7 +103,7 @@ fn empty(changes: &[NewlyBuilt<'_>], left_out: Vec<(Fingerprint, Unreplayed)>) -
     }
 }
 
-/// What goes wrong in one trial is its own affair, unless nothing more can be tried at all.
+/// Turns an error into a failed trial, unless nothing more can be tried at all.
 fn or_failed(outcome: Result<(), PgError>, mut trial: Trial) -> Result<Trial, PgError> {
     match outcome {
         Err(error) if matches!(error.kind, PgErrorKind::Interrupted | PgErrorKind::Connection) => {
@@ -218,7 +218,7 @@ struct Rounds<'r> {
     stage: TrialTarget<'r>,
     changes: &'r [NewlyBuilt<'r>],
     planned: &'r [PlannedStatement<'r>],
-    /// What one execution of each statement takes in all arms.
+    /// The duration of one execution of each statement in all arms.
     seconds: &'r [f64],
     queries: Vec<ReplayedStatement>,
     /// Parameter sets of each statement.

@@ -20,7 +20,7 @@ const LEAST_LOSS_US: f64 = 1_000.0;
 /// three.
 const LEAST_BLOCK_US: f64 = 0.5;
 
-/// What was measured of accepted recommendations.
+/// The measurements of accepted recommendations.
 pub struct WriteBalance<'b> {
     pub workload: &'b Workload,
     pub accepted: &'b [&'b Recommendation],
@@ -58,7 +58,7 @@ impl WriteBalance<'_> {
         Some(Balance { gained_us: measured_us + unseen_us, lost_us: lost.sum() })
     }
 
-    /// What a statement that is read takes less. How much of what was stopped before its end is not known.
+    /// Returns the time that a reading statement saves. How much of what was stopped before its end is not known.
     fn gained_us(&self, trial: &QueryTrial) -> f64 {
         let Some((query, _)) = self.query(trial.fingerprint) else { return 0.0 };
         match trial.verdict {
@@ -70,7 +70,7 @@ impl WriteBalance<'_> {
         }
     }
 
-    /// What a write takes more at least because of a recommendation: its share, where several have to do with it.
+    /// Returns the least time that a write loses because of a recommendation: its share, where several affect it.
     fn lost_us(&self, write: &WriteQuery, recommendation: &Recommendation) -> f64 {
         let Some((query, shape)) = self.query(write.fingerprint) else { return 0.0 };
         let Some(target) = shape.scans.iter().find(|scan| scan.target) else { return 0.0 };
@@ -91,9 +91,9 @@ impl WriteBalance<'_> {
     }
 }
 
-/// What an execution of a write takes more at least, microseconds: the lower end of the interval of the time. Where it
-/// writes more log or touches more blocks, that it costs is certain, and it is the change itself that counts; and no
-/// less than the blocks take, as on a busy machine the time of both sides is mostly that of others.
+/// Returns the least time that an execution of a write loses, microseconds: the lower end of the interval. Where
+/// it writes more log or touches more blocks, that it costs is certain, and it is the change itself that counts;
+/// and no less than the blocks take, as on a busy machine the time of both sides is mostly that of others.
 fn slowed_us(write: &WriteQuery) -> f64 {
     let more_blocks = write.blocks_after.saturating_sub(write.blocks_before);
     let log = write.wal_before_bytes.zip(write.wal_after_bytes);

@@ -46,7 +46,7 @@ struct WriteExecution {
     delete_first: Option<Sample>,
 }
 
-/// What one arm of a statement gave.
+/// The measurements of one arm of a statement.
 #[derive(Default)]
 struct Side {
     arm: Arm,
@@ -164,7 +164,7 @@ fn measure(
 /// An index that is built alone, and what it gave of each statement that writes its table, by the statement's place.
 type Own<'c, 'r> = (&'c NewlyBuilt<'r>, Vec<(usize, Side)>);
 
-/// Where there are several indexes, each alone with the writes of its table.
+/// For several indexes, measures each alone with the writes of its table.
 fn sides_of_each<'c, 'r>(
     changes: &'c [NewlyBuilt<'r>],
     replayables: &[Replayable<'_>],
@@ -196,7 +196,7 @@ fn totals<'s>(
     (0..rounds).map(|round| vec![of(round)]).collect()
 }
 
-/// What an index that was built alone costs the writes of its table.
+/// Returns the cost of an index that was built alone to the writes of its table.
 fn own_cost(
     (change, sides): &Own<'_, '_>,
     replayables: &[Replayable<'_>],

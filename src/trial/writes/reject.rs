@@ -9,8 +9,8 @@ use crate::trial::forecast::ForecastStep;
 use crate::trial::procedure::{MOST_SETS, Procedure, TrialStep, newly_built, unless_stopped};
 
 impl Procedure<'_, '_> {
-    /// What the accepted ones together cost the writes, where that is asked for: into the trial that proves them.
-    /// One that costs more than it gains is taken out, and the rest tried again.
+    /// Measures the cost of all accepted indexes to writes, where that was asked for, and adds it to the trial of
+    /// the set. One that costs more than it gains is taken out, and the rest tried again.
     pub(crate) fn writes(&mut self, recommendations: &mut [Recommendation]) -> Result<(), PgError> {
         if !self.case.with_writes {
             return Ok(());
@@ -47,7 +47,7 @@ impl Procedure<'_, '_> {
         Ok(())
     }
 
-    /// Of the accepted ones, that which is worth least beside what it costs the writes, if it is not worth it.
+    /// Returns the accepted index whose gain is least beside its cost to writes, if the cost is greater.
     fn worst(
         &self,
         recommendations: &[Recommendation],

@@ -65,8 +65,7 @@ pub fn yields_rows(shape: &Shape, catalog: Option<&Catalog>) -> bool {
     })
 }
 
-/// Which columns the workload joins, worked out once: the column of one table to the table and column
-/// at the other end.
+/// The joins of the workload, computed once: the column of one table to the table and column at the other end.
 pub struct Joins<'a>(HashMap<(&'a TableName, &'a str), Vec<(&'a TableName, &'a str)>>);
 
 impl<'a> Joins<'a> {

@@ -242,7 +242,7 @@ impl Search<'_> {
         most * 100 >= count * REGULAR_PCT
     }
 
-    /// What comes after a longer pause belongs to something else.
+    /// Drops the queries after a long pause: they belong to another loop.
     fn without_pause(&self, owner: u32, mut children: Vec<u32>) -> Vec<u32> {
         let mut last = owner;
         let pause = children.iter().position(|child| {

@@ -60,7 +60,7 @@ const SEPARATORS: &[&str] = &["passing", "default", "value", "similar", "version
 const FILLERS: &[&str] = &["key", "document", "content", "variadic"];
 
 impl<'a> Helper<'_, 'a> {
-    /// What the parenthesis at hand opens.
+    /// Returns what kind of parenthesis opens at the current token.
     pub(super) fn opens(&self) -> Inside {
         let Some(name) = self.before(1) else { return Inside::Plain };
         if self.before(2).is_some_and(|t| t.is_word("grouping")) && name.is_word("sets") {

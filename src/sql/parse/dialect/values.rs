@@ -38,8 +38,8 @@ impl Helper<'_, '_> {
         true
     }
 
-    /// Where the name of a type that begins `from` tokens ahead ends, and where the type ends with
-    /// its size and time zone.
+    /// Returns where the name of the type that begins `from` tokens ahead ends, and where the type ends with its
+    /// size and time zone.
     fn type_at(&self, from: usize) -> Option<(usize, usize)> {
         let mut end = from + 1;
         while self.mark(end, ".") {
