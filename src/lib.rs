@@ -1,5 +1,4 @@
-//! Finds the Postgres queries that hurt, proposes the index or the row-level policy, and proves it by
-//! replay.
+//! Finds the Postgres queries that hurt, recommends the index, and proves it by replay.
 //!
 //! ```text
 //!  source ─► Workload ─► rules ─► Finding ─► advice ─► Recommendation ─► trial ─► Verdict ─► Run ─► report

@@ -19,7 +19,7 @@ use crate::sql::lex::identifier::quote_table;
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// How long a lock is waited for the first time, milliseconds. Each further attempt waits twice as
-    /// long. Concurrent builds and drops wait [`OTHERS`] times as long for the transactions that were
+    /// long. Concurrent builds and drops wait [`CONCURRENT_WAIT_FACTOR`] times as long for the transactions that were
     /// open before them.
     pub lock_timeout_ms: u64,
     pub attempts: u32,
@@ -31,11 +31,11 @@ const MOST_DOUBLINGS: u32 = 6;
 const PAUSE: Duration = Duration::from_secs(1);
 /// A concurrent build waits for transactions that are open already, in nobody's way and with its work
 /// nearly done; the server counts that as a wait for a lock.
-pub const OTHERS: u64 = 60;
+pub const CONCURRENT_WAIT_FACTOR: u64 = 60;
 /// One apply at a time in a database: the two halves of the lock's key spell it.
 const LOCK: &str = "hashtext('pgassay'), hashtext('apply')";
 /// A lock was not to be had in time; a deadlock was broken at our cost. Both go away.
-const PASSING: [&str; 2] = ["55P03", "40P01"];
+const RETRYABLE_SQLSTATES: [&str; 2] = ["55P03", "40P01"];
 
 /// The outcome of a statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -309,7 +309,7 @@ impl Execution<'_> {
     /// Does what waits for the transactions of others, and gives it the time.
     fn among_others<T>(&self, work: impl FnOnce() -> Result<T, PgError>) -> Result<T, PgError> {
         let set = |wait_ms: u64| self.connection.clean_up(&format!("SET lock_timeout = {wait_ms}"));
-        set(self.wait_ms.saturating_mul(OTHERS))?;
+        set(self.wait_ms.saturating_mul(CONCURRENT_WAIT_FACTOR))?;
         let outcome = work();
         set(self.wait_ms)?;
         outcome
@@ -336,7 +336,8 @@ impl Execution<'_> {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let passes = error.sqlstate.as_deref().is_some_and(|state| PASSING.contains(&state));
+            let passes =
+                error.sqlstate.as_deref().is_some_and(|state| RETRYABLE_SQLSTATES.contains(&state));
             if !passes || attempt >= attempts {
                 return Err(error);
             }

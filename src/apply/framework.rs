@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::file::{Existing, File, Migration, MigrationPlace, comment, on_failure, script};
 
 /// The comment of a migration without an undo.
-const NO_UNDO: &str = "nothing to undo: what it made stays, for others may have come to need it";
+const NO_UNDO: &str = "no undo: other objects may depend on it by now";
 
 fn notes(migration: &Migration) -> Vec<String> {
     migration.notes.iter().cloned().chain(on_failure(migration)).collect()

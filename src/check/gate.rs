@@ -69,7 +69,7 @@ pub struct Checked {
     pub buffers: Option<(u64, u64)>,
     /// Only time says that it regressed; here stands what plans and buffers say. Looked at again
     /// before it counts.
-    pub but_for_time: Option<(Status, String)>,
+    pub status_without_time: Option<(Status, String)>,
     /// Growth of its tables, as a factor.
     pub growth: f64,
 }
@@ -97,18 +97,18 @@ pub fn machine_shift(before_us: &[f64], now_us: &[f64]) -> Option<f64> {
     median(&ratios)
 }
 
-/// Compares each statement of the baseline with its outcome of tonight. `machine` is
+/// Compares each statement of the baseline with its outcome of current. `machine` is
 /// [`machine_shift`].
 pub fn compare(
     baseline: &[BaselineQuery],
-    tonight: &[MeasuredStatement],
+    current: &[MeasuredStatement],
     rows_before: &BTreeMap<String, f64>,
     rows_now: &BTreeMap<String, f64>,
     machine: Option<f64>,
 ) -> Compared {
     let effects: Vec<Option<f64>> = baseline
         .iter()
-        .zip(tonight)
+        .zip(current)
         .map(|(query, outcome)| effect(&query.measured, outcome.as_ref().ok()?))
         .collect();
     let known: Vec<f64> = effects.iter().flatten().copied().collect();
@@ -119,7 +119,7 @@ pub fn compare(
     };
     let checked = baseline
         .iter()
-        .zip(tonight)
+        .zip(current)
         .zip(effects)
         .map(|((query, outcome), effect)| {
             let growth = growth(&query.tables, rows_before, rows_now);
@@ -134,7 +134,7 @@ fn percent(factor: f64) -> f64 {
     100.0 * (factor - 1.0)
 }
 
-/// Median over the parameter sets of the logarithm of tonight's floor over the baseline's.
+/// Median over the parameter sets of the logarithm of current's floor over the baseline's.
 fn effect(before: &[Measured], now: &[Measured]) -> Option<f64> {
     median(&log_ratios(before.iter().zip(now).map(|(before, now)| (before.floor_us, now.floor_us))))
 }
@@ -188,7 +188,7 @@ fn check(
         reason,
         change_pct: effect.map(|effect| percent(effect.exp())),
         buffers: None,
-        but_for_time: None,
+        status_without_time: None,
         growth,
     };
     if let Some(why) = &query.why_not {
@@ -210,7 +210,7 @@ fn check(
             Checked {
                 status: Status::Regressed,
                 reason: format!("time {:+.0} % with the same buffers{plan}", percent(effect.exp())),
-                but_for_time: Some((status, reason)),
+                status_without_time: Some((status, reason)),
                 ..checked
             }
         }
@@ -265,7 +265,7 @@ pub fn is_still_slower(
 
 /// Takes the alarm of a statement back that was slower once and not again.
 pub fn clear(checked: &mut Checked) {
-    if let Some((status, reason)) = checked.but_for_time.take() {
+    if let Some((status, reason)) = checked.status_without_time.take() {
         checked.status = status;
         checked.reason = format!("{reason}; slower once, and not when looked at again");
         checked.change_pct = None;
@@ -299,9 +299,9 @@ mod tests {
     }
 
     fn statuses(before: &[BaselineQuery], now: Vec<Measured>, growth: f64) -> Vec<Status> {
-        let tonight: Vec<MeasuredStatement> = now.into_iter().map(|m| Ok(vec![m])).collect();
+        let current: Vec<MeasuredStatement> = now.into_iter().map(|m| Ok(vec![m])).collect();
         let rows = |n: f64| BTreeMap::from([("t".to_owned(), n)]);
-        compare(before, &tonight, &rows(1_000.0), &rows(1_000.0 * growth), None)
+        compare(before, &current, &rows(1_000.0), &rows(1_000.0 * growth), None)
             .checked
             .iter()
             .map(|checked| checked.status)

@@ -36,7 +36,7 @@ pub struct Timeouts {
 }
 
 /// The measurements of one check, and the speed of the machine meanwhile.
-pub struct Night {
+pub struct Measurements {
     pub outcomes: Vec<MeasuredStatement>,
     /// Shortest time of each of the statements that read no table of the user, microseconds.
     pub machine_us: Vec<f64>,
@@ -52,7 +52,7 @@ pub fn measure(
     limits: Timeouts,
     random: &mut Random,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Night, PgError> {
+) -> Result<Measurements, PgError> {
     let mut outcomes = plans(settings, statements, limits)?;
     let mut machine_us = vec![f64::INFINITY; MACHINE.len()];
     progress(1, PASSES + 1);
@@ -80,7 +80,7 @@ pub fn measure(
         }
         progress(pass + 2, PASSES + 1);
     }
-    Ok(Night { outcomes, machine_us })
+    Ok(Measurements { outcomes, machine_us })
 }
 
 /// Times the statements that tell how fast the machine is, twice each: a pass over the user's
@@ -104,7 +104,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct SecondLook {
     /// For each statement, its parameter sets with their shortest times.
     pub measured: Vec<Vec<Measured>>,
-    /// As in [`Night`].
+    /// As in [`Measurements`].
     pub machine_us: Vec<f64>,
 }
 

@@ -190,11 +190,11 @@ impl Limits {
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim().trim_end_matches('%').trim_end().parse::<f64>() {
         Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
-        _ => Err("a part is a number of percent, such as 10".to_owned()),
+        _ => Err("expected a percentage, such as 10".to_owned()),
     }
 }
 
-const NO_SIZE: &str = "a size is a number and one of kB, MB, GB and TB, such as 200MB";
+const NO_SIZE: &str = "expected a number with kB, MB, GB or TB, such as 200MB";
 
 /// A number of bytes, as `200MB`; units are those of the server, powers of 1,024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

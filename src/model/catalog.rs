@@ -84,8 +84,8 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     pub policies: Vec<Policy>,
     pub row_security: bool,
-    /// Roles that may log in, that its policies hold for, and that cannot become one for which they do not; none where
-    /// it has no policies, or without a server.
+    /// Login roles that policies of this table hold for and that cannot bypass them by `SET ROLE`; empty for a table
+    /// without policies, or without a server.
     #[serde(default)]
     pub bound: Vec<String>,
     /// The query behind a view, where it is known.

@@ -123,7 +123,7 @@ pub struct RunSubject {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecommendation {
     pub id: String,
-    /// `create-index`, `drop-index`, `policy`, `grant`, `rewrite` or `batch`.
+    /// `create-index` or `drop-index`.
     pub kind: String,
     pub table: Option<String>,
     pub sql: Vec<String>,
@@ -236,7 +236,7 @@ pub struct RunMeasured {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RunTrial {
     pub recommendations: Vec<String>,
-    /// `transaction`, `clone` or `committed`.
+    /// `transaction`: the index was built in a transaction that was rolled back.
     pub mode: String,
     pub rounds: u32,
     pub builds: u32,

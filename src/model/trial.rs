@@ -345,7 +345,7 @@ pub enum Unreplayed {
 impl fmt::Display for Unreplayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::LessTime => "less time than the statements replayed",
+            Self::LessTime => "a smaller share of the time than the statements that were replayed",
             Self::TooLong => {
                 "its executions would take the time of the other statements; --time-budget gives more"
             }

@@ -61,9 +61,9 @@ pub struct Sources {
 pub enum Counters {
     #[default]
     No,
-    /// Read them if no file gives a workload; a failure is a warning. That they cannot be read is a warning.
+    /// Read them if no file gives a workload; a failure is only a warning.
     IfNoFile,
-    /// That they cannot be read is an error.
+    /// Read them; a failure is an error.
     Yes,
 }
 

@@ -23,7 +23,7 @@ pub fn prove(
         connection: &live.connection,
         workload: &gathered.workload,
         catalog: gathered.catalog.as_ref(),
-        stage: TrialTarget { settings: &live.settings, consent, effort },
+        target: TrialTarget { settings: &live.settings, consent, effort },
         with_writes,
     };
     verify(&input, recommendations, tell)

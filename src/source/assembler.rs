@@ -21,14 +21,14 @@ pub struct Assembler<'c> {
     /// Number of the piece, in the upper bits of the order of its events.
     piece: u64,
     events: u64,
-    /// Hash and lane of the session that spoke last.
+    /// Hash and role key of the session of the last message.
     last: Option<(Box<[u8]>, u64)>,
-    role_key: Lane,
+    last_role: RoleKeyCache,
 }
 
-/// The lane of the last message: most messages come in runs.
+/// The role key of the last message: most messages come in runs.
 #[derive(Default)]
-struct Lane {
+struct RoleKeyCache {
     database: Vec<u8>,
     user: Vec<u8>,
     hash: u32,
@@ -46,7 +46,7 @@ impl<'c> Assembler<'c> {
             piece,
             events: 0,
             last: None,
-            role_key: Lane::default(),
+            last_role: RoleKeyCache::default(),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'c> Assembler<'c> {
             }
             LogText::Plan { duration_us, text } => match auto_explain::read(text) {
                 Some(explained) => {
-                    let Lane { of, hash, .. } = *self.role_key(message);
+                    let RoleKeyCache { of, hash, .. } = *self.role_key(message);
                     self.collector.planned(&explained, duration_us, (of, hash));
                 }
                 None => self.collector.skip_at(
@@ -115,7 +115,7 @@ impl<'c> Assembler<'c> {
 
     fn executed(&mut self, message: &Message<'_>, executed: &LoggedExecution<'_>) {
         let session = self.session(message.session);
-        let Lane { hash: role_key, of: database, .. } = *self.role_key(message);
+        let RoleKeyCache { hash: role_key, of: database, .. } = *self.role_key(message);
         let event = LogRecord {
             at_us: message.at_us,
             session,
@@ -160,8 +160,8 @@ impl<'c> Assembler<'c> {
         }
     }
 
-    fn role_key(&mut self, message: &Message<'_>) -> &Lane {
-        let role_key = &mut self.role_key;
+    fn role_key(&mut self, message: &Message<'_>) -> &RoleKeyCache {
+        let role_key = &mut self.last_role;
         if role_key.database != message.database || role_key.user != message.user {
             role_key.database = message.database.to_vec();
             role_key.user = message.user.to_vec();

@@ -40,7 +40,7 @@ struct File {
     /// Names of databases.
     #[serde(default)]
     databases: Vec<String>,
-    /// Lanes with the names of their users.
+    /// Role keys with the names of their users.
     #[serde(default)]
     users: Vec<(u32, String)>,
     /// Reason and count.
@@ -85,7 +85,7 @@ struct StoredValues {
     kept: Vec<(u64, u64, Option<String>)>,
 }
 
-/// Time, duration, statement, lane, session, group, and the values at its literal positions.
+/// Time, duration, statement, role key, session, group, and the values at its literal positions.
 type StoredExecution = (i64, u32, u32, u32, u32, u32, Vec<u32>);
 
 fn text(literal: &Literal) -> Option<String> {

@@ -38,7 +38,7 @@ pub struct TrialInput<'c> {
     pub connection: &'c Connection,
     pub workload: &'c Workload,
     pub catalog: Option<&'c Catalog>,
-    pub stage: TrialTarget<'c>,
+    pub target: TrialTarget<'c>,
     /// Replay what writes as well, to see what the accepted indexes cost it.
     pub with_writes: bool,
 }

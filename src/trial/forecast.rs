@@ -8,7 +8,7 @@ use super::run::transaction::{FOR_MEDIAN, MOST_REPLAYED};
 use crate::model::recommendation::Recommendation;
 use crate::model::workload::Query;
 
-/// The duration of a trial's other steps: sessions, plans, the catalog. Seconds. Seconds.
+/// The duration of a trial's other steps: sessions, plans, the catalog, seconds.
 const TRIAL_S: f64 = 0.3;
 /// Speed of a build, bytes of the index a second: 9 MB of trigrams in 0.9 s, 7 MB of a btree in 0.14 s.
 const BUILD_BYTES_A_SECOND: f64 = 20e6;
@@ -41,7 +41,7 @@ pub fn steps(
     recommendations: &[Recommendation],
     proposed: &[usize],
 ) -> Vec<(ForecastStep, f64)> {
-    let effort = case.stage.effort;
+    let effort = case.target.effort;
     let builds: Vec<f64> = proposed.iter().map(|at| build_s(&recommendations[*at])).collect();
     let replayed = |executions: usize| -> Vec<f64> {
         proposed.iter().map(|at| replay_s(case, &recommendations[*at], executions)).collect()
@@ -79,9 +79,9 @@ fn replay_s(case: &TrialInput<'_>, recommendation: &Recommendation, executions: 
     let served = served.filter_map(|fingerprint| case.workload.query(*fingerprint));
     let each: f64 = served
         .filter_map(Query::mean_us)
-        .map(|us| of_one(us as f64, executions, case.stage.effort))
+        .map(|us| of_one(us as f64, executions, case.target.effort))
         .sum();
-    each.min(STRETCH * case.stage.effort.budget_s)
+    each.min(STRETCH * case.target.effort.budget_s)
 }
 
 /// Before takes what the log says, the rare control a third of it, after next to nothing.

@@ -72,21 +72,21 @@ pub enum Pays {
 /// # Errors
 /// When the server goes away, or the user interrupts.
 pub fn leave_one_out(
-    stage: TrialTarget<'_>,
+    target: TrialTarget<'_>,
     others: &[NewlyBuilt<'_>],
     left_out: &[LeftOut<'_, '_>],
     (workload_us, calls): (f64, &dyn Fn(Fingerprint) -> u64),
     step: &mut dyn FnMut(usize),
 ) -> Result<Vec<LeftOutOutcome>, PgError> {
-    let mut session = Prepared::new(connect(stage.settings, stage.effort)?);
+    let mut session = Prepared::new(connect(target.settings, target.effort)?);
     session.connection.batch(&format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET LOCAL lock_timeout = {}",
-        stage.effort.lock_timeout_ms
+        target.effort.lock_timeout_ms
     ))?;
     let mut names = Vec::new();
-    let failed = failed_builds(&mut session, others, &mut names)?;
-    let mut visit = Visit {
-        stage,
+    let failed = build_others(&mut session, others, &mut names)?;
+    let mut run = LeaveOneOut {
+        target,
         session,
         left_out,
         outcomes: vec![None; left_out.len()],
@@ -97,14 +97,14 @@ pub fn leave_one_out(
         done: 0,
         step,
     };
-    visit.halves(&(0..left_out.len()).collect::<Vec<_>>())?;
-    let Visit { session, outcomes, .. } = visit;
+    run.halves(&(0..left_out.len()).collect::<Vec<_>>())?;
+    let LeaveOneOut { session, outcomes, .. } = run;
     session.connection.clean_up("ROLLBACK")?;
     Ok(outcomes.into_iter().flatten().collect())
 }
 
 /// Builds indexes and notes by which names plans call them. Returns why one could not be built.
-fn failed_builds(
+fn build_others(
     session: &mut Prepared,
     changes: &[NewlyBuilt<'_>],
     names: &mut Vec<(String, String)>,
@@ -116,8 +116,8 @@ fn failed_builds(
     Ok(indexes.into_iter().find_map(|index| index.failed))
 }
 
-struct Visit<'v, 'c, 'w> {
-    stage: TrialTarget<'v>,
+struct LeaveOneOut<'v, 'c, 'w> {
+    target: TrialTarget<'v>,
     session: Prepared,
     left_out: &'v [LeftOut<'c, 'w>],
     outcomes: Vec<Option<LeftOutOutcome>>,
@@ -172,7 +172,7 @@ impl Shortest {
     }
 }
 
-impl Visit<'_, '_, '_> {
+impl LeaveOneOut<'_, '_, '_> {
     /// All indexes but `rest` stand. Builds one half of the rest to look at the other, and the other way round.
     fn halves(&mut self, rest: &[usize]) -> Result<(), PgError> {
         let [first, .., _] = rest else {
@@ -188,7 +188,7 @@ impl Visit<'_, '_, '_> {
                 built.iter().map(|at| self.left_out[*at].change).collect();
             self.session.connection.batch(&format!("SAVEPOINT {savepoint}"))?;
             let (known, failed) = (self.names.len(), self.failed.clone());
-            let why = failed_builds(&mut self.session, &changes, &mut self.names)?;
+            let why = build_others(&mut self.session, &changes, &mut self.names)?;
             self.failed = self.failed.take().or(why);
             self.halves(looked_at)?;
             self.session.connection.batch(&format!(
@@ -212,12 +212,12 @@ impl Visit<'_, '_, '_> {
             if failed.is_some() || (round > 0 && self.is_obvious(&queries)) {
                 break;
             }
-            let without = self.look(left_out)?;
+            let without = self.run_statements(left_out)?;
             self.session.connection.batch("SAVEPOINT pgassay_with")?;
             let known = self.names.len();
-            failed = failed_builds(&mut self.session, &[left_out.change], &mut self.names)?;
+            failed = build_others(&mut self.session, &[left_out.change], &mut self.names)?;
             let own = self.names.split_off(known);
-            let with = self.look(left_out)?;
+            let with = self.run_statements(left_out)?;
             let uses =
                 |seen: &ObservedStatement| own.iter().any(|(name, _)| seen.indexes.contains(name));
             is_used |= with.iter().any(uses);
@@ -271,9 +271,12 @@ impl Visit<'_, '_, '_> {
         }
     }
 
-    /// Runs the statements of one index as things stand, in a part of the transaction that may not write and that is
-    /// taken back.
-    fn look(&mut self, left_out: &LeftOut<'_, '_>) -> Result<Vec<ObservedStatement>, PgError> {
+    /// Runs the statements of one index with the present indexes, in a read-only part of the transaction that is rolled
+    /// back.
+    fn run_statements(
+        &mut self,
+        left_out: &LeftOut<'_, '_>,
+    ) -> Result<Vec<ObservedStatement>, PgError> {
         let session = &mut self.session;
         session.connection.batch(&format!(
             "SAVEPOINT pgassay_look; SET TRANSACTION READ ONLY; SAVEPOINT {REPLAY_SAVEPOINT}"
@@ -281,8 +284,8 @@ impl Visit<'_, '_, '_> {
         let mut all = Vec::new();
         for (planned, latency_us) in left_out.statements.iter().zip(&left_out.latencies_us) {
             let limit_ms = (STOPPED_AFTER * latency_us / 1e3).max(SHORTEST_LIMIT_MS) as u64;
-            let limit_ms = limit_ms.min(self.stage.effort.statement_timeout_ms);
-            all.push(see(session, &planned.replayed, limit_ms)?);
+            let limit_ms = limit_ms.min(self.target.effort.statement_timeout_ms);
+            all.push(observe(session, &planned.replayed, limit_ms)?);
         }
         session
             .connection
@@ -367,8 +370,8 @@ fn is_faster(query: &WithoutQuery) -> bool {
     shortest.zip(longest).is_some_and(|(without, with)| without > ratio * with)
 }
 
-/// Explains and executes one statement; a limit ends what takes too long, and with it the looking.
-fn see(
+/// Explains and executes one statement; a statement that reaches the limit is cancelled, and its other parameter sets are left out.
+fn observe(
     session: &mut Prepared,
     query: &ReplayedStatement,
     limit_ms: u64,

@@ -54,8 +54,8 @@ pub fn verify(
     let mut procedure = Procedure {
         case,
         planner: StatementPlanner::default(),
-        random: Random::new(case.stage.effort.seed),
-        origins: Origins::of(case.connection, &case.stage.settings.user, case.workload),
+        random: Random::new(case.target.effort.seed),
+        origins: Origins::of(case.connection, &case.target.settings.user, case.workload),
         singles: Vec::new(),
         set: None,
         is_settled: false,
@@ -287,9 +287,9 @@ impl<'c> Procedure<'c, '_> {
         self.begin(step, &format!("trying {what}"));
         let (changes, plan) = self.prepare(recommendations, members);
         let tell = &mut *self.tell;
-        let stage = self.case.stage;
+        let target = self.case.target;
         let rounds = &mut |done, of| tell(TrialStep::Rounds { done, of });
-        let mut trial = unless_stopped(try_indexes(stage, &changes, plan, detail, rounds))?;
+        let mut trial = unless_stopped(try_indexes(target, &changes, plan, detail, rounds))?;
         self.origins.explain(&mut trial, self.case.workload, self.case.catalog);
         Ok(trial)
     }
@@ -312,7 +312,7 @@ impl<'c> Procedure<'c, '_> {
         }
         self.begin(ForecastStep::Plans, "looking at the plans with the whole set");
         let (changes, plan) = self.prepare(recommendations, members);
-        let plans = unless_stopped(look_at_plans(self.case.stage, &changes, plan))?;
+        let plans = unless_stopped(look_at_plans(self.case.target, &changes, plan))?;
         self.forecast.end();
         self.plans = Some(plans.clone());
         Ok(Some(plans))

@@ -118,7 +118,7 @@ impl Procedure<'_, '_> {
         let tell = &mut *self.tell;
         let of = left_out.len();
         let outcomes = unless_stopped(leave_one_out(
-            self.case.stage,
+            self.case.target,
             &others,
             &left_out,
             (workload.total_us() as f64, &calls),

@@ -28,7 +28,7 @@ const ROW_BYTES: u32 = 2_600;
 const NEARLY_TOO_LONG_BYTES: u32 = ROW_BYTES / 2;
 
 /// Tables that were too large to be looked at, at most, or that may not be read.
-const MOST_SILENT: usize = 3;
+const MOST_UNREADABLE_TABLES: usize = 3;
 /// Rows that a value may have in a hash index: a page holds four hundred.
 const MOST_IN_A_BUCKET: f64 = 400.0;
 
@@ -97,7 +97,7 @@ pub fn longest(found: &[Candidate], catalog: &Catalog, statistics: &mut dyn Stat
         else {
             silent += 1;
             // The larger ones take longer still.
-            if silent > MOST_SILENT {
+            if silent > MOST_UNREADABLE_TABLES {
                 break;
             }
             continue;

@@ -39,7 +39,7 @@ pub fn price(
     mut build: Option<&mut dyn IndexBuilder>,
 ) {
     for NotOfferable { candidate: at, queries, why, has_model } in
-        apart(input, costs, sized, relevant)
+        not_offerable_candidates(input, costs, sized, relevant)
     {
         let sized = &mut sized[at];
         let built = build.as_mut().map(|build| built(input, costs, at, sized, &queries, *build));
@@ -108,7 +108,7 @@ fn finds(
 }
 
 /// Puts first the candidates that only a build can price: there may be no time to build all.
-fn apart(
+fn not_offerable_candidates(
     input: &Input<'_>,
     costs: &mut Costs<'_>,
     sized: &[SizedCandidate],
@@ -120,11 +120,11 @@ fn apart(
     }
     concerned.iter_mut().for_each(|queries| queries.sort_unstable());
     let refused: HashMap<usize, String> = costs.check().into_iter().collect();
-    let (mut apart, mut hidden_reason) = (Vec::new(), Vec::new());
+    let (mut not_offerable_candidates, mut hidden_reason) = (Vec::new(), Vec::new());
     for (candidate, mut queries) in concerned.into_iter().enumerate() {
         let def = &sized[candidate].candidate.def;
         if let Some(why) = refused.get(&candidate).cloned() {
-            apart.push(NotOfferable {
+            not_offerable_candidates.push(NotOfferable {
                 candidate,
                 queries,
                 why,
@@ -139,8 +139,8 @@ fn apart(
             hidden_reason.push(NotOfferable { candidate, queries, why, has_model });
         }
     }
-    apart.append(&mut hidden_reason);
-    apart
+    not_offerable_candidates.append(&mut hidden_reason);
+    not_offerable_candidates
 }
 
 /// Keeps the statements in which the planner would not see a candidate, and returns the reason; `None` where there are

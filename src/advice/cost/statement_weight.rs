@@ -7,9 +7,8 @@ use crate::model::workload::Workload;
 
 /// Time of one unit of planner cost where no time was observed, microseconds: a page from cache.
 const COST_UNIT_US: f64 = 10.0;
-/// The most that one unit of planner cost is believed to take, microseconds: a page read at random from a disk.
-/// An observed cost of a planner unit above this, microseconds, does not belong to the current plan: as in a log
-/// that is older than the indexes.
+/// Longest time of one unit of planner cost, microseconds: a page read at random from a disk. A longer observed time
+/// does not belong to the current plan, as in a log that is older than the indexes.
 const MOST_UNIT_US: f64 = 100.0;
 /// Part of the whole time that one statement counts for at most when space is priced.
 const MOST_OF_ONE_STATEMENT: f64 = 0.05;

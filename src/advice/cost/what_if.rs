@@ -15,7 +15,7 @@ use crate::model::workload::shape::Shape;
 
 /// Layers of used indexes that are set aside for one statement, at most: an index that only comes up after so many
 /// would never be chosen for it.
-const MOST_LAYERS: usize = 8;
+const MOST_EXCLUSIONS: usize = 8;
 
 /// Planner calls after which only known answers are used: a minute or two of waiting.
 const MOST_QUESTIONS: u64 = 25_000;
@@ -266,7 +266,7 @@ impl<'a> Costs<'a> {
         let has_model = |at: &usize| self.has_model(query, *at);
         let (mut kept, mut rest): (Set, Set) = tested.iter().partition(|at| has_model(at));
         let nothing = self.planned(query, &[]).map_or(f64::INFINITY, charged);
-        for _ in 0..MOST_LAYERS {
+        for _ in 0..MOST_EXCLUSIONS {
             let used = self.used(query, &rest);
             let with = self.planned(query, &rest).map_or(f64::INFINITY, charged);
             if used.is_empty() || with > nothing * (1.0 - SMALLEST_CHANGE) {

@@ -42,8 +42,8 @@ fn takes_in(def: &IndexDef, table: &Table) -> Option<String> {
     })
 }
 
-/// Before its policies have left a row to a role, a table is searched only by what cannot tell of other rows: most of
-/// what an index on an expression, of words or of parts of text is for is not declared so.
+/// Conditions of policies are evaluated before conditions that are not `LEAKPROOF`, so most indexes on expressions,
+/// full-text and trigram indexes cannot be used by roles that policies hold for.
 fn behind_policies(def: &IndexDef, table: &Table) -> Option<String> {
     let is_plain = |key: &IndexKey| {
         let column = table.column(&key.expression);

@@ -15,7 +15,7 @@ use crate::model::catalog::{Catalog, Table};
 use crate::model::index::{AccessMethod, IndexDef};
 
 /// An index as large as all the data has to save this part of the time that is left.
-const PRICE_OF_ALL_DATA: f64 = 0.2;
+const LEAST_SAVING_OF_FULL_INDEX: f64 = 0.2;
 /// A price that changes by less changes no choice.
 const SAME_PRICE: f64 = 0.1;
 /// Choices that follow one another, at most: each is made with what the one before it leaves.
@@ -218,7 +218,7 @@ fn rivals(sized: &[SizedCandidate]) -> Vec<Set> {
 /// The price of a byte.
 fn byte_price(catalog: &Catalog, whole: f64) -> f64 {
     let data: u64 = catalog.tables.iter().filter_map(|table| table.size_bytes).sum();
-    if data > 0 { PRICE_OF_ALL_DATA * whole / data as f64 } else { 0.0 }
+    if data > 0 { LEAST_SAVING_OF_FULL_INDEX * whole / data as f64 } else { 0.0 }
 }
 
 /// The existing indexes that an index would replace, with their size, bytes.

@@ -9,31 +9,31 @@ use crate::advice::cost::what_if::Set;
 const MOST_ROUNDS: usize = 8;
 
 /// An index that could be added, by its position, with its gain for its size; ordered by that gain.
-struct Promise {
+struct RankedOption {
     density: f64,
     option: usize,
 }
 
-impl Ord for Promise {
+impl Ord for RankedOption {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let by_gain = self.density.total_cmp(&other.density);
         by_gain.then(self.option.cmp(&other.option))
     }
 }
 
-impl PartialOrd for Promise {
+impl PartialOrd for RankedOption {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Promise {
+impl PartialEq for RankedOption {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Promise {}
+impl Eq for RankedOption {}
 
 impl Selection<'_, '_> {
     /// Adds, drops and exchanges until nothing changes.
@@ -55,15 +55,16 @@ impl Selection<'_, '_> {
     /// worked out anew only for the one in front: what is chosen meanwhile can leave less to gain.
     fn grow(&mut self) -> bool {
         let options = self.options();
-        let mut promises: BinaryHeap<Promise> =
-            (0..options.len()).map(|option| Promise { density: f64::INFINITY, option }).collect();
+        let mut promises: BinaryHeap<RankedOption> = (0..options.len())
+            .map(|option| RankedOption { density: f64::INFINITY, option })
+            .collect();
         let mut of_candidate = vec![Vec::new(); self.candidates.len()];
         for (option, added) in options.iter().enumerate() {
             added.iter().for_each(|at| of_candidate[*at].push(option));
         }
         let mut is_fresh = vec![false; options.len()];
         let mut grown = false;
-        while let Some(Promise { option, .. }) = promises.pop() {
+        while let Some(RankedOption { option, .. }) = promises.pop() {
             let added = &options[option];
             let displaced = self.displaced(added);
             let change = Change { add: added, remove: &displaced };
@@ -86,7 +87,7 @@ impl Selection<'_, '_> {
             is_fresh[option] = true;
             if gain > self.smallest_gain {
                 let extent: f64 = added.iter().map(|at| self.extent(*at)).sum();
-                promises.push(Promise { density: gain / extent, option });
+                promises.push(RankedOption { density: gain / extent, option });
             }
         }
         grown

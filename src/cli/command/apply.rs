@@ -220,7 +220,7 @@ fn allowed(args: &args::Apply, connection: &Connection) -> Result<Writable, Fail
         }
         (typed, _) => typed,
     };
-    Ok(guard::production(connection, typed)?)
+    Ok(guard::consent_to_production(connection, typed)?)
 }
 
 /// Says what is going on.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::check::baseline::{Baseline, BaselineQuery, Measured, StoredSample};
 use crate::check::gate::{Checked, Compared, Status};
-use crate::check::measure::{Night, PASSES, SecondLook, Timeouts, look_again, measure};
+use crate::check::measure::{Measurements, PASSES, SecondLook, Timeouts, look_again, measure};
 use crate::check::{baseline, gate};
 use crate::cli::connection::flags_again;
 use crate::cli::exit::{Exit, Failure};
@@ -104,7 +104,7 @@ fn measured(
     random: &mut Random,
     progress: &Progress,
     name: &str,
-) -> Result<Night, Failure> {
+) -> Result<Measurements, Failure> {
     let statements: Vec<Vec<Sample>> = queries
         .iter()
         .map(|query| query.samples.iter().map(StoredSample::to_sample).collect())
@@ -229,7 +229,7 @@ fn compare(
     warn(&mut run, &baseline, gathered, &compared);
     run.checks = compared.checked.iter().map(checked).collect();
     if !args.sources.files.is_empty() || args.sources.pg_stat_statements {
-        strangers(&mut run, gathered, &baseline);
+        add_new_and_missing(&mut run, gathered, &baseline);
     }
     output::write(&run, &args.output)?;
     Ok(verdict(&compared.checked))
@@ -240,12 +240,12 @@ fn second_look(
     args: &args::Check,
     live: &Live,
     baseline: &Baseline,
-    night: &Night,
+    night: &Measurements,
     compared: &mut Compared,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let flagged: Vec<usize> = (0..compared.checked.len())
-        .filter(|at| compared.checked[*at].but_for_time.is_some())
+        .filter(|at| compared.checked[*at].status_without_time.is_some())
         .collect();
     if flagged.is_empty() {
         return Ok(());
@@ -322,7 +322,7 @@ fn checked(checked: &Checked) -> RunCheck {
 }
 
 /// Statements that only one of the two knows. They are shown and never gate.
-fn strangers(run: &mut Run, gathered: &Gathered, baseline: &Baseline) {
+fn add_new_and_missing(run: &mut Run, gathered: &Gathered, baseline: &Baseline) {
     let known =
         |fingerprint: &str| baseline.queries.iter().any(|query| query.fingerprint == fingerprint);
     for (query, shape) in gathered.workload.understood() {

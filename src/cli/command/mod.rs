@@ -1,4 +1,4 @@
-//! One file for each command: reads its flags, calls the rooms below, and prints.
+//! One file for each command: reads its flags, calls the modules below, and prints.
 //!
 //! In: flags. Out: an exit code.
 //! Never: work that a library user would need without flags.

@@ -19,9 +19,8 @@ pub struct Shape {
     pub kind: StatementKind,
     /// One entry for each occurrence of a base table, sub-queries included.
     pub scans: Vec<Scan>,
-    /// The table that the outermost query names first, or that is written to, where it is the first one wherever else
-    /// it stands in the statement, in queries that are planned by themselves, and is one for the planner too: neither
-    /// partitioned nor inherited from.
+    /// The only table of which HypoPG can show partial and expression indexes: the first range table entry of every
+    /// query that is planned by itself, neither partitioned nor inherited from.
     pub first: Option<TableName>,
     /// Names of the functions called, lower case, with their schema where given.
     pub functions: Vec<String>,

@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::tls::{SslMode, connector};
 
 /// How long a server may take to hear that a connection ends. One that is still at work for it may not.
-const GOODBYE: Duration = Duration::from_millis(500);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// An open connection with the runtime that drives it.
 pub struct Connection {
@@ -261,7 +261,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         drop(self.client.take());
         if let Some(driver) = self.driver.take() {
-            let _ = self.runtime.block_on(async { tokio::time::timeout(GOODBYE, driver).await });
+            let _ = self
+                .runtime
+                .block_on(async { tokio::time::timeout(DISCONNECT_TIMEOUT, driver).await });
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Selects the executions of a statement that are planned, in place of all that were kept.
 //!
-//! Executions that find many rows and executions that find few are plans apart, and a workload has of each
-//! kind as many as it has. Some executions are looked at, those that the planner takes for alike are one kind,
-//! and of each kind one is planned from then on, for as many as there are of it.
+//! Executions with similar row estimates form one group. One execution of each group is planned, weighted by the
+//! size of its group.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};

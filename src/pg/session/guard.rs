@@ -22,9 +22,9 @@ pub struct Writable(());
 /// Values of `pgassay.environment` that consent to writing.
 const ENVIRONMENTS: &[&str] =
     &["staging", "test", "testing", "development", "dev", "ci", "throwaway"];
-/// Other sessions at work from which on the target serves somebody.
+/// Other active sessions from which on the target counts as in use.
 const BUSY_SESSIONS: i64 = 3;
-/// Commits a second from which on the target serves somebody; ours are fewer.
+/// Commits a second from which on the target counts as in use; ours are fewer.
 const BUSY_COMMITS: i64 = 50;
 /// How long commits are counted.
 const COUNTING: Duration = Duration::from_millis(1_100);
@@ -58,7 +58,7 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
     let environment: String = first.get(7);
     if !consents(&environment) && confirmed != Some(database.as_str()) {
         let cause = match confirmed {
-            Some(_) => "the name that was confirmed is another".to_owned(),
+            Some(_) => "the confirmed name is not the name of this database".to_owned(),
             None => "nothing says that it is staging".to_owned(),
         };
         return Err(refuse(cause).with_help(format!(
@@ -103,14 +103,14 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
 ///
 /// # Errors
 /// When the name is another, or the server is a standby, which nobody can write to.
-pub fn production(connection: &Connection, typed: &str) -> Result<Writable, PgError> {
+pub fn consent_to_production(connection: &Connection, typed: &str) -> Result<Writable, PgError> {
     let row = connection.row("SELECT current_database()::text, pg_is_in_recovery()", &[])?;
     let database: String = row.get(0);
     let refuse = |cause: &str| {
         Err(PgError::new(PgErrorKind::Consent, format!("will not write to {database}"), cause))
     };
     match (typed == database, row.get::<_, bool>(1)) {
-        (false, _) => refuse("the name given with --production is another"),
+        (false, _) => refuse("the name given with --production is not the name of this database"),
         (_, true) => refuse("it is a standby: its primary takes the changes"),
         _ => Ok(Writable(())),
     }

@@ -157,7 +157,7 @@ fn notes(trial: &RunQueryTrial) -> Vec<String> {
             "With the change it never came to its end, so rows could not be compared."
         }
         None => {
-            "The rows could not be compared: the statement does not return the same ones twice, or what its order leaves equal decides about them."
+            "The rows could not be compared: the statement does not return the same rows twice, or ties in its ORDER BY decide which rows it returns."
         }
     };
     notes.extend((!rows.is_empty()).then(|| rows.to_owned()));

@@ -53,15 +53,15 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 }
 
 /// Why an index on the column does not help, and what would.
-struct Defeat {
+struct Unusable {
     message: String,
     instead: String,
 }
 
-fn defeat(found: &ScanOf<'_>, predicate: &Predicate) -> Option<Defeat> {
+fn defeat(found: &ScanOf<'_>, predicate: &Predicate) -> Option<Unusable> {
     match (&predicate.key, predicate.operator) {
         (key, Operator::Like | Operator::ILike) if begins_with_wildcard(found.query, predicate) => {
-            Some(Defeat {
+            Some(Unusable {
                 message: format!(
                     "{} is compared with a pattern that begins with a wildcard, which no btree serves",
                     key.sql()
@@ -69,14 +69,14 @@ fn defeat(found: &ScanOf<'_>, predicate: &Predicate) -> Option<Defeat> {
                 instead: "a trigram index (gin_trgm_ops), or full-text search".to_owned(),
             })
         }
-        (key, Operator::Element) => Some(Defeat {
+        (key, Operator::Element) => Some(Unusable {
             message: format!("value = ANY ({0}) cannot use an index on {0}", key.sql()),
             instead: format!("{} @> ARRAY[value], and a GIN index", key.sql()),
         }),
         (
             Key::Expression { sql, columns },
             Operator::Equal | Operator::In | Operator::Range | Operator::Like,
-        ) if !is_document_path(sql) => Some(Defeat {
+        ) if !is_document_path(sql) => Some(Unusable {
             message: format!("a condition on {sql} cannot use an index on {}", columns.join(", ")),
             instead: instead(sql, columns),
         }),

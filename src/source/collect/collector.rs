@@ -12,7 +12,7 @@ use super::open_ends::ChunkEnds;
 use super::roles::{Users, role_key};
 use super::skips::{LinePlace, Skips};
 use super::slot_values::{Value, Values};
-use super::statement::{CountedCalls, Role, Statement, StatementLimits};
+use super::statement::{CountedCalls, Statement, StatementClass, StatementLimits};
 use super::timeline_sample::Sampled;
 use crate::model::catalog::Catalog;
 use crate::model::workload::fingerprint::Fingerprint;
@@ -255,8 +255,8 @@ impl Collector {
             Some((first, last)) => (first.min(at_us), last.max(at_us)),
             None => (at_us, at_us),
         });
-        let role = self.statements[plan.statement as usize].role;
-        if role == Role::Utility || event.is_continued || !self.timeline.wants(at_us) {
+        let class = self.statements[plan.statement as usize].class;
+        if class == StatementClass::Utility || event.is_continued || !self.timeline.wants(at_us) {
             return;
         }
         let execution = Execution {

@@ -20,7 +20,7 @@ pub struct Parts<'c> {
     pub windows_below: u64,
     pub window: Option<(i64, i64)>,
     pub databases: Vec<&'c str>,
-    /// Lanes with their users.
+    /// Role keys with their users.
     pub users: Vec<(u32, &'c str)>,
     pub coverage: &'c Coverage,
     pub stretches: Vec<ChunkEnds>,
@@ -215,7 +215,7 @@ impl Collector {
         let mut warnings = Vec::new();
         if timeline.seen > timeline.executions.len() as u64 {
             warnings.push(format!(
-                "loops were searched for in {} of {} executions, those of whole stretches of time",
+                "loops were searched for in {} of {} executions: a sample of time windows",
                 timeline.executions.len(),
                 timeline.seen
             ));

@@ -56,13 +56,13 @@ struct State {
 /// The state of a session from some place in the log on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Session {
-    /// Messages before the first from which on the past no longer matters.
+    /// Messages whose meaning depends on messages of the previous chunk.
     head: Vec<LooseEnd>,
-    /// `None` as long as the past still matters.
+    /// `None` as long as the previous chunk still matters.
     state: Option<State>,
 }
 
-/// When a stretch was written, microseconds since the epoch.
+/// When a chunk was written, microseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct ChunkSpan {
     /// First and last record.
@@ -82,7 +82,7 @@ impl ChunkSpan {
     }
 }
 
-/// The loose ends of a stretch of a log.
+/// The loose ends of a chunk of a log.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ChunkEnds {
     span: Option<ChunkSpan>,
@@ -104,13 +104,13 @@ impl ChunkEnds {
         self.span = Some(self.span.map_or(span, |known| known.and(span)));
     }
 
-    /// Time of the first and of the last record: what stretches are ordered by.
+    /// Time of the first and of the last record: chunks are ordered by it.
     pub fn order(&self) -> Option<(i64, i64)> {
         self.span.map(|span| (span.first_us, span.last_us))
     }
 
-    /// That stretch goes on where this one ends, as far as can be told: it begins at once, or what it
-    /// lacks is what this one has under way. Else a third may belong between the two.
+    /// Tells whether `next` directly follows this chunk, as far as can be told: it begins at once, or it completes
+    /// what this one has under way. Otherwise another chunk may lie between the two.
     pub fn is_next(&self, next: &ChunkEnds) -> bool {
         let at_once = match (self.span, next.span) {
             (Some(ours), Some(theirs)) => theirs.start_us <= ours.last_us + NEXT_US,

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Lanes that are told apart of one statement, at most: beyond, it is anybody's.
-const MOST_LANES: usize = 16;
+/// Role keys that are kept of one statement, at most.
+const MOST_ROLE_KEYS: usize = 16;
 
 /// Hash of a database and a user.
 pub fn role_key(database: &[u8], user: &[u8]) -> u32 {
     (xxh3_64(database) ^ xxh3_64(user).rotate_left(1)) as u32
 }
 
-/// Lanes (database and user) that a statement was executed in, ascending; of too many the smallest, and one more.
+/// The role keys of a statement's executions, ascending; of too many the smallest, and one more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lanes(Vec<u32>);
+pub struct RoleKeys(Vec<u32>);
 
-impl Lanes {
+impl RoleKeys {
     pub fn note(&mut self, role_key: u32) {
         if let Err(place) = self.0.binary_search(&role_key) {
             self.0.insert(place, role_key);
-            self.0.truncate(MOST_LANES + 1);
+            self.0.truncate(MOST_ROLE_KEYS + 1);
         }
     }
 
@@ -28,23 +28,23 @@ impl Lanes {
         &self.0
     }
 
-    /// The users of the lanes, each once; none where one of them is not known.
+    /// The names of the users, each once; empty where one of them is not known.
     pub fn users(&self, names: &Users) -> Vec<String> {
         let users = self.0.iter().map(|role_key| names.0.get(role_key).cloned());
         let users: Option<Vec<String>> = users.collect();
-        let mut users = users.filter(|_| self.0.len() <= MOST_LANES).unwrap_or_default();
+        let mut users = users.filter(|_| self.0.len() <= MOST_ROLE_KEYS).unwrap_or_default();
         users.sort_unstable();
         users.dedup();
         users
     }
 }
 
-/// The names of users, by lane.
+/// The names of users, by role key.
 #[derive(Debug, Default)]
 pub struct Users(BTreeMap<u32, String>);
 
 impl Users {
-    /// Notes whose lane it is. Nobody's is what the server writes before it knows.
+    /// Notes the user of a role key, unless the server did not know it yet.
     pub fn add(&mut self, role_key: u32, user: &[u8]) {
         if !matches!(user, b"" | b"[unknown]") && !self.0.contains_key(&role_key) {
             self.0.insert(role_key, String::from_utf8_lossy(user).into_owned());
@@ -57,7 +57,7 @@ impl Users {
         }
     }
 
-    /// By lane, ascending.
+    /// By role key, ascending.
     pub fn each(&self) -> Vec<(u32, &str)> {
         self.0.iter().map(|(role_key, name)| (*role_key, name.as_str())).collect()
     }
@@ -74,7 +74,7 @@ mod tests {
             names.add(role_key, user.as_bytes());
         }
         let users = |names: &Users, role_keys: &[u32]| {
-            let mut all = Lanes::default();
+            let mut all = RoleKeys::default();
             role_keys.iter().for_each(|role_key| all.note(*role_key));
             all.users(names)
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::roles::{Lanes, Users};
+use super::roles::{RoleKeys, Users};
 use crate::model::workload::duration::Durations;
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::values::{MOST_VALUES, Values};
@@ -23,7 +23,7 @@ pub struct CountedCalls {
 
 /// The kinds of statements that collecting distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum StatementClass {
     /// Reads or writes rows.
     Data,
     /// Begins or ends a transaction.
@@ -32,17 +32,17 @@ pub enum Role {
     Utility,
 }
 
-impl Role {
-    pub fn of(normalized: &str) -> Role {
+impl StatementClass {
+    pub fn of(normalized: &str) -> StatementClass {
         let verb = normalized.split([' ', '(']).next().unwrap_or("");
         match verb {
             "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES" | "TABLE" => {
-                Role::Data
+                StatementClass::Data
             }
-            "" if normalized.starts_with('(') => Role::Data,
-            "BEGIN" | "COMMIT" | "END" | "start" | "abort" => Role::Transaction,
-            "ROLLBACK" if !normalized.starts_with("ROLLBACK TO") => Role::Transaction,
-            _ => Role::Utility,
+            "" if normalized.starts_with('(') => StatementClass::Data,
+            "BEGIN" | "COMMIT" | "END" | "start" | "abort" => StatementClass::Transaction,
+            "ROLLBACK" if !normalized.starts_with("ROLLBACK TO") => StatementClass::Transaction,
+            _ => StatementClass::Utility,
         }
     }
 }
@@ -73,7 +73,7 @@ pub struct Statement {
     pub fingerprint: Fingerprint,
     pub database: Database,
     pub normalized: String,
-    pub role: Role,
+    pub class: StatementClass,
     pub queryid: Option<i64>,
     pub durations: Durations,
     pub logged_calls: u64,
@@ -84,7 +84,7 @@ pub struct Statement {
     /// Executions that `auto_explain` logged, and the plan of the slowest.
     pub planned: Durations,
     pub plan: Option<ObservedPlan>,
-    pub role_keys: Lanes,
+    pub role_keys: RoleKeys,
 }
 
 impl Statement {
@@ -98,7 +98,7 @@ impl Statement {
             fingerprint,
             database,
             normalized: normalized.to_owned(),
-            role: Role::of(normalized),
+            class: StatementClass::of(normalized),
             queryid: None,
             durations: Durations::new(),
             logged_calls: 0,
@@ -107,7 +107,7 @@ impl Statement {
             slots: vec![Values::default(); slots],
             planned: Durations::new(),
             plan: None,
-            role_keys: Lanes::default(),
+            role_keys: RoleKeys::default(),
         }
     }
 
@@ -141,7 +141,7 @@ impl Statement {
     }
 
     pub fn wants_sample(&self, rank: u64, limits: StatementLimits) -> bool {
-        self.role == Role::Data
+        self.class == StatementClass::Data
             && (self.samples.len() < limits.samples
                 || self.samples.last().is_some_and(|(last, _)| rank < *last))
     }
@@ -235,9 +235,12 @@ mod tests {
 
     #[test]
     fn roles_are_told_by_the_first_word() {
-        assert_eq!(Role::of("(SELECT a FROM t) UNION SELECT b FROM u"), Role::Data);
-        assert_eq!(Role::of("ROLLBACK"), Role::Transaction);
-        assert_eq!(Role::of("ROLLBACK TO $1"), Role::Utility);
-        assert_eq!(Role::of("SET x = $1"), Role::Utility);
+        assert_eq!(
+            StatementClass::of("(SELECT a FROM t) UNION SELECT b FROM u"),
+            StatementClass::Data
+        );
+        assert_eq!(StatementClass::of("ROLLBACK"), StatementClass::Transaction);
+        assert_eq!(StatementClass::of("ROLLBACK TO $1"), StatementClass::Utility);
+        assert_eq!(StatementClass::of("SET x = $1"), StatementClass::Utility);
     }
 }

@@ -180,7 +180,7 @@ fn together(read: &BTreeMap<&str, Share>, all: Share, wanted: Option<&str>) -> D
     let warning = (rest_pct >= NOTICEABLE_PCT).then(|| {
         let none = wanted.map(|name| format!(", none of them {name},")).unwrap_or_default();
         format!(
-            "statements of {} databases{none} are judged as those of one ({} {}): --log-database NAME takes those of one",
+            "statements of {} databases{none} are analyzed as those of one database ({} {}); --log-database NAME picks one",
             names.len(),
             told(read, &names, all),
             unit(all)

@@ -156,7 +156,7 @@ impl Resolver<'_> {
             JoinConstraint::On(condition) => {
                 self.reads(condition, scope);
                 if !keeps_left && !keeps_right {
-                    self.unpad(Some(condition), scope);
+                    self.reduce_outer_joins(Some(condition), scope);
                 }
                 let right: Vec<usize> = scope.relations[first_joined..]
                     .iter()
@@ -186,10 +186,10 @@ impl Resolver<'_> {
         // Not before: the condition of the join itself is one of the rows.
         let (left, right) = scope.relations.split_at(first_joined.min(scope.relations.len()));
         if keeps_left {
-            self.padded.extend(scans_of(right));
+            self.nullable_scans.extend(scans_of(right));
         }
         if keeps_right {
-            self.padded.extend(scans_of(left));
+            self.nullable_scans.extend(scans_of(left));
         }
     }
 

@@ -42,7 +42,7 @@ pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, Parse
         catalog,
         shape: empty(kind),
         alternatives: Vec::new(),
-        padded: HashSet::new(),
+        nullable_scans: HashSet::new(),
         depth: 0,
         views: 0,
     };
@@ -50,7 +50,7 @@ pub fn shape(normalized: &str, catalog: Option<&Catalog>) -> Result<Shape, Parse
     resolver.shape.writes = kind != StatementKind::Select;
     resolver.statement(&statement, None);
     resolver.shape.first = resolver.first(&statement);
-    resolver.spread();
+    resolver.add_or_arms();
     Ok(resolver.shape)
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Resolver<'c> {
     /// Scans of which a condition names alternatives, each with its filters.
     alternatives: Vec<(usize, Vec<Vec<Predicate>>)>,
     /// Scans for whose rows an outer join may put NULLs: what holds of these says nothing of the rows.
-    pub(super) padded: HashSet<usize>,
+    pub(super) nullable_scans: HashSet<usize>,
     /// Nesting of queries; the outermost is 1.
     depth: usize,
     /// Nesting of views.
@@ -95,7 +95,7 @@ pub(super) struct Resolver<'c> {
 
 impl Resolver<'_> {
     /// Adds the scans that alternatives would make, now that all other filters are known.
-    fn spread(&mut self) {
+    fn add_or_arms(&mut self) {
         for (scan, alternatives) in std::mem::take(&mut self.alternatives) {
             let whole = &mut self.shape.scans[scan];
             let alone = |mut filters: Vec<Predicate>| {
@@ -330,7 +330,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn filter(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
-        self.unpad(condition, scope);
+        self.reduce_outer_joins(condition, scope);
         for conjunct in condition.into_iter().flat_map(conjuncts) {
             self.reads(conjunct, scope);
             self.conjunct(conjunct, scope, &|_| true);
@@ -338,21 +338,21 @@ impl Resolver<'_> {
     }
 
     /// A condition that no NULL meets undoes an outer join: rows without a partner do not come through.
-    pub(super) fn unpad(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
-        if self.padded.is_empty() {
+    pub(super) fn reduce_outer_joins(&mut self, condition: Option<&Expr>, scope: &Scope<'_>) {
+        if self.nullable_scans.is_empty() {
             return;
         }
         for conjunct in condition.into_iter().flat_map(conjuncts) {
             match classify(conjunct, scope, &self.shape.scans, self.catalog) {
                 Conjunct::Filter { scan, predicate } if is_strict(&predicate) => {
-                    self.padded.remove(&scan);
+                    self.nullable_scans.remove(&scan);
                 }
                 Conjunct::Join { left, right } => {
-                    self.padded.remove(&left.0);
-                    self.padded.remove(&right.0);
+                    self.nullable_scans.remove(&left.0);
+                    self.nullable_scans.remove(&right.0);
                 }
                 Conjunct::SemiJoin { left, .. } => {
-                    self.padded.remove(&left.0);
+                    self.nullable_scans.remove(&left.0);
                 }
                 _ => {}
             }
@@ -437,7 +437,7 @@ impl Resolver<'_> {
     /// The condition says something of the rows of the scan, and not whether there is one at all: in
     /// `LEFT JOIN b … WHERE b.id IS NULL` it is what is missing that meets it.
     fn is_of_rows(&self, scan: usize, predicate: &Predicate) -> bool {
-        is_strict(predicate) || !self.padded.contains(&scan)
+        is_strict(predicate) || !self.nullable_scans.contains(&scan)
     }
 
     /// Visits every query inside an expression or a clause, with our names in sight.

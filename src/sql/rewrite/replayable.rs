@@ -1,6 +1,6 @@
 //! Which statements may be replayed, as far as the text can tell.
 //!
-//! The text is the first of three walls. The second is a read-only session, the third a look at the
+//! The text is the first of three checks. The second is a read-only session, the third a look at the
 //! volatility of every function that is called (`pg::session::guard`).
 
 use std::fmt;

@@ -25,7 +25,7 @@ const IN_ORDER: [&str; 7] = [
 
 /// Another plan may give other rows that are right as well, beyond the outermost `LIMIT`: by `DISTINCT ON`, a limit
 /// further in, numbers of rows, or values in a list.
-pub fn may_decide(sql: &str) -> bool {
+pub fn ties_decide_rows(sql: &str) -> bool {
     let Ok(statement) = parse(sql) else { return false };
     statement.visit(&mut Search { depth: 0 }).is_break()
 }
@@ -99,7 +99,7 @@ mod tests {
             "SELECT string_agg(a, ',') FROM t",
             "SELECT a FROM t ORDER BY b FETCH FIRST 3 ROWS ONLY",
         ] {
-            assert!(may_decide(sql), "{sql}");
+            assert!(ties_decide_rows(sql), "{sql}");
         }
         for sql in [
             "SELECT a FROM t ORDER BY b LIMIT 3",
@@ -108,7 +108,7 @@ mod tests {
             "SELECT string_agg(a, ',' ORDER BY a) FROM t",
             "SELECT count(*) FROM (SELECT a FROM t WHERE b = 1) s",
         ] {
-            assert!(!may_decide(sql), "{sql}");
+            assert!(!ties_decide_rows(sql), "{sql}");
         }
     }
 }

@@ -37,8 +37,8 @@ pub struct Comparison {
 /// Compares after with before: by rows, by work, by the median, by p95, in this order.
 ///
 /// Work that falls or rises by a multiple decides when the medians moved in the same direction. Where plans and work
-/// are the same nothing changed, unless the clock proves it with a band of its own. Everything else is left to the
-/// clock: a change of the median, else of p95, has to lie beyond the band with its whole interval and in every block
+/// are the same nothing changed, unless latencies prove it with a band of their own. Everything else is decided by
+/// latencies: a change of the median, else of p95, has to lie beyond the band with its whole interval and in every block
 /// of sessions. The band is the wider of [`BAND_PCT`] and what the control differed, so that a machine too busy to
 /// tell says so.
 pub fn compare(
@@ -51,8 +51,8 @@ pub fn compare(
     let change = |quantile: f64| quantile_of(outcome, quantile, seed);
     let p50 = change(0.5);
     let p95 = (executions >= FEWEST_FOR_P95).then(|| change(0.95)).flatten();
-    let clock = Clock { outcome, executions, p50, p95 };
-    let (verdict, judged_by, is_settled) = decide(&clock, work, rows_identical);
+    let latency = LatencyComparison { outcome, executions, p50, p95 };
+    let (verdict, judged_by, is_settled) = decide(&latency, work, rows_identical);
     Comparison { p50: p50.unwrap_or(UNKNOWN), p95, verdict, judged_by, is_settled }
 }
 
@@ -74,7 +74,7 @@ fn quantile_of(outcome: &ReplayedArms, quantile: f64, seed: u64) -> Option<Quant
 
 /// The verdict, what it rests on, and whether more rounds could change it.
 fn decide(
-    clock: &Clock<'_>,
+    latency: &LatencyComparison<'_>,
     work: &WorkPairs,
     rows_identical: Option<bool>,
 ) -> (Verdict, Evidence, bool) {
@@ -82,38 +82,38 @@ fn decide(
         let why = "the rows differ: an error, not a change of speed".to_owned();
         return (Verdict::Inconclusive(why), Evidence::Rows, true);
     }
-    if let Some(verdict) = clock.never_ends() {
+    if let Some(verdict) = latency.never_ends() {
         return (verdict, Evidence::Median, true);
     }
-    let work = match clock.is_stopped() || clock.executions < FEWEST_FOR_DIRECTION {
+    let work = match latency.is_stopped() || latency.executions < FEWEST_FOR_DIRECTION {
         // What was stopped before its end did not do all of its work.
         true => WorkChange::Unclear,
         false => work_change(work),
     };
-    let saved_us = clock.saved_us();
+    let saved_us = latency.saved_us();
     match work {
         WorkChange::Less if saved_us > 0.0 => (Verdict::Improved, Evidence::Work, true),
         WorkChange::More if saved_us < 0.0 => (Verdict::Regressed, Evidence::Work, true),
-        WorkChange::Same => match clock.insists() {
+        WorkChange::Same => match latency.proves_change() {
             Some(verdict) => (verdict, Evidence::Median, true),
-            None => (Verdict::Unchanged, Evidence::Work, !clock.suspects()),
+            None => (Verdict::Unchanged, Evidence::Work, !latency.needs_more_rounds()),
         },
         _ => {
-            let (verdict, judged_by) = clock.verdict(work);
+            let (verdict, judged_by) = latency.verdict(work);
             (verdict, judged_by, false)
         }
     }
 }
 
 /// The comparison of latencies.
-struct Clock<'o> {
+struct LatencyComparison<'o> {
     outcome: &'o ReplayedArms,
     executions: usize,
     p50: Option<QuantileChange>,
     p95: Option<QuantileChange>,
 }
 
-impl Clock<'_> {
+impl LatencyComparison<'_> {
     fn is_stopped(&self) -> bool {
         self.outcome.before.timed_out + self.outcome.after.timed_out > 0
     }
@@ -208,10 +208,10 @@ impl Clock<'_> {
         }
     }
 
-    /// The clock proves a change although plans and work are the same: the median moved by half and by what is
+    /// Latencies prove a change although plans and work are the same: the median moved by half and by what is
     /// noticed, in several blocks of sessions.
-    fn insists(&self) -> Option<Verdict> {
-        let p50 = self.p50.filter(|_| self.suspects())?;
+    fn proves_change(&self) -> Option<Verdict> {
+        let p50 = self.p50.filter(|_| self.needs_more_rounds())?;
         let is_enough =
             self.outcome.before.rounds.len() >= FEWEST_ROUNDS && self.outcome.blocks_held() > 1;
         let noise = 2.0 * noise_pct(p50.control_interval_pct);
@@ -219,7 +219,7 @@ impl Clock<'_> {
     }
 
     /// The medians are so far apart that more rounds should tell whether it is the change.
-    fn suspects(&self) -> bool {
+    fn needs_more_rounds(&self) -> bool {
         let change_pct = self.p50.map_or(0.0, |p50| p50.change_pct);
         let band = (1.0 + SAME_WORK_BAND_PCT / 100.0).ln();
         log_ratio(change_pct).abs() > band && self.saved_us().abs() >= NOTICEABLE_US

@@ -17,7 +17,7 @@ use crate::pg::planner::explain;
 use crate::pg::session::guard::Writable;
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::rewrite::for_replay::without_limit;
-use crate::sql::rewrite::row_order::may_decide;
+use crate::sql::rewrite::row_order::ties_decide_rows;
 use crate::trial::config::{Effort, NewlyBuilt};
 use crate::trial::plan::pace::Pace;
 use crate::trial::plan::statements::{PlannedStatement, ReplayedStatement};
@@ -289,7 +289,7 @@ impl Block {
         }
         let Some(at) = outcome.differing.first() else { return Ok(Some(true)) };
         let sample = &query.samples[*at];
-        if may_decide(&sample.text) {
+        if ties_decide_rows(&sample.text) {
             return Ok(None);
         }
         let Some(text) = without_limit(&sample.text) else { return Ok(Some(false)) };

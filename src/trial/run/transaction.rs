@@ -53,7 +53,7 @@ pub enum Detail {
 /// Only when the user interrupts or the server goes away. Everything else becomes `failed` of the
 /// trial, so that the other recommendations are still tried.
 pub fn try_indexes(
-    stage: TrialTarget<'_>,
+    target: TrialTarget<'_>,
     changes: &[NewlyBuilt<'_>],
     plan: ReplayPlan<'_>,
     detail: Detail,
@@ -64,7 +64,7 @@ pub fn try_indexes(
         trial.failed = Some("no statement of the workload can be replayed for it".to_owned());
         return Ok(trial);
     }
-    let measured = measure(stage, changes, plan.queries, (detail, progress), &mut trial);
+    let measured = measure(target, changes, plan.queries, (detail, progress), &mut trial);
     or_failed(measured, trial)
 }
 
@@ -74,17 +74,18 @@ pub fn try_indexes(
 /// # Errors
 /// As [`try_indexes`].
 pub fn look_at_plans(
-    stage: TrialTarget<'_>,
+    target: TrialTarget<'_>,
     changes: &[NewlyBuilt<'_>],
     plan: ReplayPlan<'_>,
 ) -> Result<Trial, PgError> {
     let mut trial = empty(changes, plan.left_out);
-    let looked =
-        Block::open(stage.settings, stage.consent, changes, stage.effort).and_then(|mut block| {
+    let looked = Block::open(target.settings, target.consent, changes, target.effort).and_then(
+        |mut block| {
             block.note_use(&plan.queries)?;
             trial.indexes = block.indexes.clone();
             block.close()
-        });
+        },
+    );
     or_failed(looked, trial)
 }
 
@@ -118,13 +119,13 @@ fn or_failed(outcome: Result<(), PgError>, mut trial: Trial) -> Result<Trial, Pg
 }
 
 fn measure(
-    stage: TrialTarget<'_>,
+    target: TrialTarget<'_>,
     changes: &[NewlyBuilt<'_>],
     planned: Vec<PlannedStatement<'_>>,
     (detail, progress): (Detail, &mut dyn FnMut(usize, usize)),
     trial: &mut Trial,
 ) -> Result<(), PgError> {
-    let TrialTarget { settings, consent, mut effort } = stage;
+    let TrialTarget { settings, consent, mut effort } = target;
     let mut block = Block::open(settings, consent, changes, effort)?;
     trial.builds += 1;
     trial.indexes = block.indexes.clone();
@@ -138,7 +139,7 @@ fn measure(
     let mut planned = block.pick(planned, most, &mut trial.left_out)?;
     // More statements than one index has get as much more time.
     effort.budget_s *= (planned.len() as f64 / MOST_REPLAYED as f64).max(1.0);
-    let (shares, seconds) = settle(&mut block, &mut planned, effort, trial)?;
+    let (shares, seconds) = warm_up_and_share_time(&mut block, &mut planned, effort, trial)?;
     if planned.is_empty() {
         trial.failed = Some(why_nothing_is_left(trial));
         return Ok(());
@@ -146,7 +147,7 @@ fn measure(
     let queries: Vec<ReplayedStatement> = planned.iter().map(|p| p.replayed.clone()).collect();
     let explained = block.explain_all(&queries, &seconds)?;
     let mut rounds = Rounds {
-        stage: TrialTarget { settings, consent, effort },
+        target: TrialTarget { settings, consent, effort },
         changes,
         planned: &planned,
         seconds: &seconds,
@@ -215,7 +216,7 @@ fn why_nothing_is_left(trial: &Trial) -> String {
 
 /// The rounds of a trial: a few in which what is obvious is decided, then those that the clock needs for the rest.
 struct Rounds<'r> {
-    stage: TrialTarget<'r>,
+    target: TrialTarget<'r>,
     changes: &'r [NewlyBuilt<'r>],
     planned: &'r [PlannedStatement<'r>],
     /// The duration of one execution of each statement in all arms.
@@ -259,7 +260,7 @@ impl Rounds<'_> {
         trial.rounds = FIRST_ROUNDS as u32;
         let is_settled = |(outcome, explained): (&ReplayedArms, &ExplainedStatement)| {
             outcome.failed.is_some()
-                || compare(outcome, &explained.work, None, self.stage.effort.seed).is_settled
+                || compare(outcome, &explained.work, None, self.target.effort.seed).is_settled
         };
         let settled: Vec<bool> = self.outcomes.iter().zip(explained).map(is_settled).collect();
         if !settled.contains(&false) {
@@ -270,7 +271,7 @@ impl Rounds<'_> {
         let ranges: Vec<Range<usize>> = rest
             .map(|((from, all), is_settled)| *from..if *is_settled { *from } else { *all })
             .collect();
-        let blocks = blocks(self.of, self.stage.effort, trial.build_ms() / 1e3);
+        let blocks = blocks(self.of, self.target.effort, trial.build_ms() / 1e3);
         let rounds = self.of.saturating_sub(FIRST_ROUNDS).max(1);
         let length = rounds.div_ceil((blocks - 1).max(1));
         for number in 0..rounds {
@@ -307,7 +308,7 @@ impl Rounds<'_> {
     /// Fresh sessions and a fresh build. The old transactions end first: their locks would be in the way.
     fn next_block(&mut self) -> Result<(), PgError> {
         self.block.close()?;
-        let TrialTarget { settings, consent, effort } = self.stage;
+        let TrialTarget { settings, consent, effort } = self.target;
         self.block = Block::open(settings, consent, self.changes, effort)?;
         self.block.warm_up_again(self.planned, self.seconds)
     }
@@ -339,7 +340,7 @@ fn all_failed(block: &Block) -> Option<String> {
 
 /// Executes every statement once; leaves out what fails and what the time does not suffice for, and sets time limits.
 /// Returns how often each of the others is executed, and the time one execution takes in all arms, seconds.
-fn settle(
+fn warm_up_and_share_time(
     block: &mut Block,
     planned: &mut Vec<PlannedStatement<'_>>,
     effort: Effort,

@@ -96,7 +96,7 @@ pub fn try_writes(
             Err(error)
         }
         Err(error) => {
-            let mut trial = summary(&[], 0, SkippedWrites::new(), case.stage.effort.seed);
+            let mut trial = summary(&[], 0, SkippedWrites::new(), case.target.effort.seed);
             trial.failed = Some(error.to_string());
             Ok(trial)
         }
@@ -109,13 +109,13 @@ fn measure(
     changes: &[NewlyBuilt<'_>],
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<WriteTrial, PgError> {
-    let effort = case.stage.effort;
+    let effort = case.target.effort;
     let mut random = Random::new(effort.seed);
     let mut left_out = SkippedWrites::new();
     let planned = plan(case, changes, &mut random, &mut left_out)?;
-    let mut session = Prepared::new(connect(case.stage.settings, effort)?);
+    let mut session = Prepared::new(connect(case.target.settings, effort)?);
     session.connection.batch(&begin(effort))?;
-    let (mut replayables, seconds) = settle(&mut session, planned, &mut left_out)?;
+    let (mut replayables, seconds) = keep_replayable(&mut session, planned, &mut left_out)?;
     session.connection.batch("ROLLBACK")?;
     let whole_s = seconds * (ARMS.len() * ROUNDS) as f64;
     let per_round = ((effort.budget_s / whole_s.max(1e-9)) as usize).clamp(1, MOST_A_ROUND);
@@ -298,7 +298,7 @@ fn delete_first(sample: &Sample, target: &Scan, keys: &[Vec<String>]) -> Option<
 
 /// Keeps of each statement the executions that the server takes and that write a row. Returns the
 /// statements, and the time that one execution of each takes with all around it, seconds.
-fn settle<'w>(
+fn keep_replayable<'w>(
     session: &mut Prepared,
     planned: Vec<Replayable<'w>>,
     left_out: &mut SkippedWrites,

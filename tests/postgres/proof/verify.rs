@@ -121,7 +121,7 @@ fn tried_on(
         connection: &connection,
         workload: &workload,
         catalog: Some(&catalog),
-        stage: TrialTarget { settings: &settings, consent: &consent, effort },
+        target: TrialTarget { settings: &settings, consent: &consent, effort },
         with_writes: false,
     };
     let TrialResults { trials, stopped } = verify(&case, recommendations, &mut |_| {});

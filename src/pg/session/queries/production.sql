@@ -1,4 +1,4 @@
--- What a database that serves somebody looks like. Every column is readable by any role.
+-- Signs of a database in production use. Every column is readable by any role.
 SELECT pg_is_in_recovery(),
        (SELECT count(*) FROM pg_stat_replication) AS standbys,
        current_setting('synchronous_standby_names') <> '' AS synchronous,

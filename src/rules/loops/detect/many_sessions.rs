@@ -83,7 +83,7 @@ impl Search<'_> {
     }
 
     /// Gives each execution of a child to the last execution of any parent before it, in the same
-    /// lane: database and user. The loops, by parent.
+    /// role key (database and user). The loops, by parent.
     fn own_across(&self, child: u32, owners: &[u32], places: &[u32]) -> BTreeMap<u32, Vec<Loop>> {
         let timeline = self.timeline();
         let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
