@@ -5,7 +5,8 @@ use super::config::Config;
 use super::exit::Failure;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
-use crate::pg::connect::settings::{Keys, Places, Settings, parse_target, resolve};
+use crate::pg::connect::connection_string::parse_target;
+use crate::pg::connect::settings::{Keys, Places, Settings, resolve};
 use crate::pg::session::guard::{self, Writable};
 
 /// Keys that the flags set, with a connection string in `-d` taken apart.

@@ -19,7 +19,6 @@ use nix::unistd::{Pid, Uid, User};
 use super::connect::connection::Connection;
 use super::connect::error::{PgError, PgErrorKind};
 use super::connect::settings::Settings;
-use super::connect::tls::{Files, SslMode};
 
 /// Beginning of the directory's name; the process id follows.
 const PREFIX: &str = "pgassay-";
@@ -237,21 +236,7 @@ impl Drop for Throwaway {
 }
 
 fn settings(directory: &Path, port: u16, database: &str) -> Settings {
-    Settings {
-        host: directory.display().to_string(),
-        port,
-        user: "postgres".to_owned(),
-        database: database.to_owned(),
-        password: None,
-        ssl_mode: SslMode::Disable,
-        ssl_files: Files::default(),
-        application_name: format!("pgassay/{}", env!("CARGO_PKG_VERSION")),
-        options: None,
-        connect_timeout_s: 5,
-        home: None,
-        origin: "throwaway cluster".to_owned(),
-        warnings: Vec::new(),
-    }
+    Settings::on_socket(directory, port, "postgres", database, "throwaway cluster")
 }
 
 fn failed(cause: impl Into<String>) -> PgError {

@@ -2,14 +2,19 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio_postgres::{CancelToken, NoTls};
+use tokio_postgres::CancelToken;
 
+use super::login::Route;
 use super::stop_flag;
-use super::tls::Connector;
+use super::stream::{AsItIs, ToldProcess};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
-static OPEN: Mutex<Vec<(u64, CancelToken, Option<Connector>)>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<(u64, CancelToken, Route)>> = Mutex::new(Vec::new());
+
+/// How long a server may take to hear of a cancel.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Stops: cancels what every open connection is doing, and returns how many there are. Called from the
 /// thread that waits for signals.
@@ -19,14 +24,13 @@ pub fn trigger() -> usize {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return 0;
     };
-    for (_, token, connector) in open.iter() {
+    for (_, token, route) in open.iter() {
         // A connection that is gone cannot be cancelled, and need not be.
-        let _ = runtime.block_on(async {
-            match connector {
-                Some(connector) => token.cancel_query(connector.clone()).await,
-                None => token.cancel_query(NoTls).await,
+        let _ = runtime.block_on(tokio::time::timeout(LONGEST, async {
+            if let Ok(stream) = route.open(ToldProcess::default()).await {
+                let _ = token.cancel_query_raw(stream, AsItIs).await;
             }
-        });
+        }));
     }
     open.len()
 }
@@ -35,10 +39,10 @@ pub fn trigger() -> usize {
 #[derive(Debug)]
 pub struct Registered(u64);
 
-pub(super) fn register(token: CancelToken, connector: Option<Connector>) -> Registered {
+pub(super) fn register(token: CancelToken, route: Route) -> Registered {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     if let Ok(mut open) = OPEN.lock() {
-        open.push((id, token, connector));
+        open.push((id, token, route));
     }
     Registered(id)
 }

@@ -1,18 +1,19 @@
 //! One connection, owned by one thread.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tokio_postgres::config::SslMode as DriverSslMode;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
 use super::cancel::{self, Registered};
 use super::error::{PgError, PgErrorKind};
+use super::login::{Driver, Route};
 use super::settings::Settings;
-use super::tls::{SslMode, connector};
+use super::stream::ToldProcess;
+use super::tls::SslMode;
 
 /// How long a server may take to hear that a connection ends. One that is still at work for it may not.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -29,8 +30,24 @@ pub struct Connection {
     pub database: String,
     /// As `server_version_num`, such as 150018.
     pub version: u32,
-    superuser: bool,
+    /// The connected role is a superuser.
+    pub is_superuser: bool,
+    /// The search path that the session began with, as the server writes it.
+    pub first_search_path: String,
+    /// Process of the server that answered first.
+    pub process_id: i32,
+    /// The process that was told for cancelling: behind a pooler it is another.
+    pub(super) told_process_id: i32,
+    /// How long an answer may take; without a limit the server's own timeouts have to do.
+    answer_limit: Cell<Option<Duration>>,
+    /// An answer was given up, so that nothing more can be asked.
+    is_lost: Cell<bool>,
 }
+
+/// Statements of our own find functions, operators and types of the system alone.
+pub(crate) const OWN_SEARCH_PATH: &str = "pg_catalog, pg_temp";
+/// What an answer may take beyond `statement_timeout`: the server is expected to end the statement itself.
+const GRACE: Duration = Duration::from_secs(15);
 
 impl Connection {
     /// Connects. Nothing is set yet: see [`Connection::read_only`].
@@ -71,7 +88,8 @@ impl Connection {
         statement_timeout_ms: u64,
         lock_timeout_ms: u64,
     ) -> Result<(), PgError> {
-        if self.superuser {
+        self.look_up_own_names()?;
+        if self.is_superuser {
             // What we execute is no part of the workload. Nobody else may say so; theirs is counted.
             self.batch(
                 "SET pg_stat_statements.track = 'none'; SET auto_explain.log_min_duration = -1; \
@@ -86,7 +104,26 @@ impl Connection {
         self.batch(&format!(
             "SET default_transaction_read_only = on; SET statement_timeout = {statement_timeout_ms}; \
              SET lock_timeout = {lock_timeout_ms}; SET idle_in_transaction_session_timeout = '10min'"
-        ))
+        ))?;
+        let limit = Duration::from_millis(statement_timeout_ms.max(lock_timeout_ms)) + GRACE;
+        self.answer_limit.set((statement_timeout_ms > 0).then_some(limit));
+        Ok(())
+    }
+
+    /// Looks names up in the system's schema alone from here on.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn look_up_own_names(&self) -> Result<(), PgError> {
+        self.batch(&format!("SET search_path = {OWN_SEARCH_PATH}"))
+    }
+
+    /// Does something that takes as long as it takes, such as building an index.
+    pub fn without_limit<T>(&self, work: impl FnOnce() -> T) -> T {
+        let limit = self.answer_limit.take();
+        let done = work();
+        self.answer_limit.set(limit);
+        done
     }
 
     /// Runs statements of our own that take no parameters and give no rows.
@@ -171,7 +208,25 @@ impl Connection {
         what: impl FnOnce() -> String,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, PgError> {
-        self.runtime.block_on(work).map_err(|error| PgError::from_driver(what(), &error))
+        if self.is_lost.get() {
+            return Err(PgError::new(PgErrorKind::Connection, what(), "the server did not answer"));
+        }
+        let Some(limit) = self.answer_limit.get() else {
+            return self
+                .runtime
+                .block_on(work)
+                .map_err(|error| PgError::from_driver(what(), &error));
+        };
+        match self.runtime.block_on(async { tokio::time::timeout(limit, work).await }) {
+            Ok(answer) => answer.map_err(|error| PgError::from_driver(what(), &error)),
+            Err(_) => {
+                self.is_lost.set(true);
+                let cause = format!("the server did not answer for {} s", limit.as_secs());
+                Err(PgError::new(PgErrorKind::Connection, what(), cause).with_help(
+                    "it did not end the statement at statement_timeout either: is the network there?",
+                ))
+            }
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -187,72 +242,72 @@ impl Connection {
     }
 }
 
+/// Asked before anything is set, by qualified names: the search path may be anybody's.
+const FIRST_QUESTION: &str =
+    "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')";
+
 fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
-    let on_socket = settings.host.starts_with('/');
     let what = format!(
         "cannot connect to {} on {}:{} as {}",
         settings.database, settings.host, settings.port, settings.user
     );
-    let mut config = Config::new();
-    if on_socket {
-        config.host_path(&settings.host);
-    } else {
-        config.host(&settings.host);
-    }
-    config
-        .port(settings.port)
-        .user(&settings.user)
-        .dbname(&settings.database)
-        .application_name(&settings.application_name)
-        .connect_timeout(Duration::from_secs(settings.connect_timeout_s.max(1)));
-    if let Some(password) = &settings.password {
-        config.password(password.expose());
-    }
-    if let Some(options) = &settings.options {
-        config.options(options);
-    }
-    // A socket is not encrypted, whatever sslmode says; libpq does the same.
-    let mode = if on_socket { SslMode::Disable } else { mode };
-    config.ssl_mode(match mode {
-        SslMode::Disable | SslMode::Allow => DriverSslMode::Disable,
-        SslMode::Prefer => DriverSslMode::Prefer,
-        _ => DriverSslMode::Require,
-    });
+    let fail = |cause: String| {
+        with_help(PgError::new(PgErrorKind::Connection, what.clone(), cause), settings)
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| PgError::new(PgErrorKind::Connection, what.clone(), error.to_string()))?;
-    let fail = |error: tokio_postgres::Error| {
-        with_help(PgError::from_driver(what.clone(), &error), settings)
-    };
-    // A background task drives the connection; its error reaches whoever uses the client next.
-    let (client, driver, registered, (version, superuser)) = if mode == SslMode::Disable {
-        let (client, connection) = runtime.block_on(config.connect(NoTls)).map_err(fail)?;
-        let told = told(&connection);
-        let driver = runtime.spawn(async move {
-            let _ = connection.await;
+        .map_err(|error| fail(error.to_string()))?;
+    let route = Route::new(settings, mode)?;
+    let told = ToldProcess::default();
+    let limit_s = settings.connect_timeout_s;
+    let login = async {
+        let stream = route.open(told.clone()).await.map_err(|error| fail(error.to_string()))?;
+        let (client, driver) = route
+            .log_in(stream)
+            .await
+            .map_err(|error| with_help(PgError::from_driver(what.clone(), &error), settings))?;
+        let (version, is_superuser) = told_by(&driver);
+        // A background task drives the connection; its error reaches whoever uses the client next.
+        let driver = tokio::spawn(async move {
+            let _ = driver.await;
         });
-        let registered = cancel::register(client.cancel_token(), None);
-        (client, driver, registered, told)
-    } else {
-        let tls = connector(mode, &settings.ssl_files, settings.home.as_deref())?;
-        let (client, connection) = runtime.block_on(config.connect(tls.clone())).map_err(fail)?;
-        let told = told(&connection);
-        let driver = runtime.spawn(async move {
-            let _ = connection.await;
-        });
-        let registered = cancel::register(client.cancel_token(), Some(tls));
-        (client, driver, registered, told)
+        let answer = client
+            .simple_query(FIRST_QUESTION)
+            .await
+            .map_err(|error| PgError::from_driver(what.clone(), &error))?;
+        Ok((client, driver, version, is_superuser, answer))
     };
-    let database = settings.database.clone();
+    // The limit is for all of it: name, socket, TLS, login and the first answer.
+    let limit = Duration::from_secs(limit_s);
+    let (client, driver, version, is_superuser, answer) = runtime
+        .block_on(async { tokio::time::timeout(limit, login).await })
+        .unwrap_or_else(|_| {
+            Err(fail(format!("the server did not answer within {limit_s} s (connect_timeout)")))
+        })?;
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let column = |at: usize| row.and_then(|row| row.try_get(at).ok().flatten());
+    let process_id = column(0).and_then(|id| id.parse().ok());
+    let (Some(process_id), Some(first_search_path)) = (process_id, column(1)) else {
+        return Err(fail("it does not answer as PostgreSQL does".to_owned()));
+    };
+    let registered = cancel::register(client.cancel_token(), route);
     Ok(Connection {
         client: Some(client),
         driver: Some(driver),
         _registered: registered,
         runtime,
-        database,
+        database: settings.database.clone(),
         version,
-        superuser,
+        is_superuser,
+        first_search_path: first_search_path.to_owned(),
+        process_id,
+        told_process_id: told.id(),
+        answer_limit: Cell::new(None),
+        is_lost: Cell::new(false),
     })
 }
 
@@ -269,15 +324,8 @@ impl Drop for Connection {
 }
 
 /// The server's version, and whether the connected role is a superuser.
-fn told<S, T>(connection: &tokio_postgres::Connection<S, T>) -> (u32, bool)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    (
-        version(connection.parameter("server_version")),
-        connection.parameter("is_superuser") == Some("on"),
-    )
+fn told_by(driver: &Driver) -> (u32, bool) {
+    (version(driver.parameter("server_version")), driver.parameter("is_superuser") == Some("on"))
 }
 
 /// `15.18 (Debian …)` as 150018; what is not a number, such as `19beta1`, counts as far as it is one.

@@ -4,10 +4,14 @@
 //! Never: a query of the workload.
 
 pub mod cancel;
+mod certificate;
 pub mod connection;
+pub mod connection_string;
 pub mod error;
+mod login;
 pub mod pgpass;
 pub mod secret;
 pub mod settings;
 pub mod stop_flag;
+mod stream;
 pub mod tls;

@@ -3,28 +3,40 @@
 //! Flags win over `DATABASE_URL`, that over `PG*`, that over the configuration file, that over the
 //! defaults. A service file counts where its name was given, below the other keys of that place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::connection_string::parse_target;
 use super::error::PgError;
 use super::pgpass;
 use super::secret::Secret;
-use super::tls::{Files, SslMode};
+use super::tls::{Files, SslMode, Versions};
 
-/// Keys and values as in a libpq connection string.
-pub type Keys = BTreeMap<String, String>;
+pub use super::connection_string::Keys;
 
 /// The parameters of a connection.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// A host name or address, or the directory of a socket.
     pub host: String,
+    /// The address of the host where it is not looked up by name.
+    pub address: Option<String>,
     pub port: u16,
     pub user: String,
     pub database: String,
     pub password: Option<Secret>,
     pub ssl_mode: SslMode,
     pub ssl_files: Files,
+    pub ssl_versions: Versions,
+    /// TLS from the first byte on, without the request that PostgreSQL answers before it.
+    pub is_ssl_direct: bool,
+    /// The name of the host is told before the certificate is shown.
+    pub sends_server_name: bool,
+    pub channel_binding: ChannelBinding,
+    /// User of the operating system that the server at the other end of a socket has to run as.
+    pub required_peer: Option<String>,
+    /// The connection string says that it leads to a transaction pooler.
+    pub says_pooler: bool,
     pub application_name: String,
     pub options: Option<String>,
     pub connect_timeout_s: u64,
@@ -35,7 +47,47 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
+/// Whether the login has to be bound to the TLS channel, so that nobody in the middle can pass it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelBinding {
+    Disable,
+    Prefer,
+    Require,
+}
+
 impl Settings {
+    /// A server on a socket in `directory`, which asks for no password.
+    pub fn on_socket(
+        directory: &Path,
+        port: u16,
+        user: &str,
+        database: &str,
+        origin: &str,
+    ) -> Settings {
+        Settings {
+            host: directory.display().to_string(),
+            address: None,
+            port,
+            user: user.to_owned(),
+            database: database.to_owned(),
+            password: None,
+            ssl_mode: SslMode::Disable,
+            ssl_files: Files::default(),
+            ssl_versions: Versions::default(),
+            is_ssl_direct: false,
+            sends_server_name: true,
+            channel_binding: ChannelBinding::Prefer,
+            required_peer: None,
+            says_pooler: false,
+            application_name: application_name(),
+            options: None,
+            connect_timeout_s: CONNECT_TIMEOUT_S,
+            home: None,
+            origin: origin.to_owned(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// The target in words: where, as whom, and who said so. Never a password.
     pub fn describe(&self, version: Option<&str>) -> String {
         let Settings { database, host, port, user, origin, .. } = self;
@@ -69,54 +121,18 @@ const VARIABLES: &[(&str, &str)] = &[
     ("PGSSLROOTCERT", "sslrootcert"),
     ("PGSSLCERT", "sslcert"),
     ("PGSSLKEY", "sslkey"),
+    ("PGSSLCRL", "sslcrl"),
+    ("PGSSLCRLDIR", "sslcrldir"),
+    ("PGSSLSNI", "sslsni"),
+    ("PGSSLNEGOTIATION", "sslnegotiation"),
+    ("PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"),
+    ("PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"),
+    ("PGCHANNELBINDING", "channel_binding"),
+    ("PGGSSENCMODE", "gssencmode"),
+    ("PGREQUIREPEER", "requirepeer"),
+    ("PGREQUIREAUTH", "require_auth"),
     ("PGOPTIONS", "options"),
     ("PGCONNECT_TIMEOUT", "connect_timeout"),
-];
-
-/// Keys that libpq has and that change nothing here.
-const IGNORED: &[&str] = &[
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_count",
-    "tcp_user_timeout",
-    "target_session_attrs",
-    "channel_binding",
-    "gssencmode",
-    "krbsrvname",
-    "sslcompression",
-    "client_encoding",
-    "fallback_application_name",
-    "sslcrl",
-    "sslsni",
-    "load_balance_hosts",
-    "replication",
-    "requirepeer",
-    "gsslib",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
-    "pgbouncer",
-    "schema",
-    "connection_limit",
-    "pool_timeout",
-];
-
-const KNOWN: &[&str] = &[
-    "host",
-    "hostaddr",
-    "port",
-    "user",
-    "dbname",
-    "password",
-    "passfile",
-    "service",
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "application_name",
-    "options",
-    "connect_timeout",
 ];
 
 /// Longest wait for a connection when nothing says otherwise, seconds.
@@ -150,33 +166,50 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
     };
     let os_user = places.os_user.clone().unwrap_or_else(|| "postgres".to_owned());
     let user = get("user").unwrap_or(os_user);
+    let address = get("hostaddr").filter(|_| get("host").is_some());
     let host = get("host").or_else(|| get("hostaddr")).unwrap_or_else(default_host);
+    let database = get("dbname").unwrap_or_else(|| user.clone());
+    unless_misplaced(&[&host, &user, &database])?;
     if host.contains(',') {
         return Err(PgError::settings("cannot use several hosts", "one run measures one server")
             .with_help("name one host"));
     }
-    let port = get("port").unwrap_or_else(|| "5432".to_owned());
-    let port: u16 = port.parse().map_err(|_| {
-        PgError::settings("cannot read the port", format!("{port:?} is no number from 1 to 65535"))
-    })?;
-    let mode = get("sslmode").unwrap_or_else(|| "prefer".to_owned());
-    let ssl_mode = SslMode::parse(&mode).ok_or_else(|| {
-        PgError::settings("cannot read sslmode", format!("{mode:?} is unknown"))
-            .with_help("one of disable, allow, prefer, require, verify-ca, verify-full")
-    })?;
+    let ssl_mode = choice(&get, "sslmode", "prefer", SSL_MODES)?;
+    let is_ssl_direct = choice(&get, "sslnegotiation", "postgres", SSL_NEGOTIATIONS)?;
+    if is_ssl_direct && matches!(ssl_mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer) {
+        return Err(PgError::settings(
+            "cannot use sslnegotiation=direct",
+            "the sslmode would do without TLS as well",
+        )
+        .with_help("add sslmode=require, verify-ca or verify-full"));
+    }
+    unless_unprotected(&get, ssl_mode)?;
     let mut settings = Settings {
-        database: get("dbname").unwrap_or_else(|| user.clone()),
+        database,
+        port: port(&get("port").unwrap_or_else(|| "5432".to_owned()))?,
         host,
-        port,
+        address,
         user,
         password: get("password").map(Secret::new),
         ssl_mode,
-        ssl_files: Files { root: get("sslrootcert"), cert: get("sslcert"), key: get("sslkey") },
-        application_name: format!("pgassay/{}", env!("CARGO_PKG_VERSION")),
+        ssl_files: Files {
+            root: get("sslrootcert"),
+            cert: get("sslcert"),
+            key: get("sslkey"),
+            revoked: get("sslcrl"),
+        },
+        ssl_versions: Versions::between(
+            get("ssl_min_protocol_version").as_deref(),
+            get("ssl_max_protocol_version").as_deref(),
+        )?,
+        is_ssl_direct,
+        sends_server_name: choice(&get, "sslsni", "1", &[("0", false), ("1", true)])?,
+        channel_binding: choice(&get, "channel_binding", "prefer", CHANNEL_BINDINGS)?,
+        required_peer: get("requirepeer"),
+        says_pooler: get("pgbouncer").is_some_and(|value| value == "true"),
+        application_name: application_name(),
         options: get("options"),
-        connect_timeout_s: get("connect_timeout")
-            .and_then(|t| t.parse().ok())
-            .unwrap_or(CONNECT_TIMEOUT_S),
+        connect_timeout_s: connect_timeout_s(get("connect_timeout"))?,
         home: places.home.clone(),
         origin,
         warnings: Vec::new(),
@@ -198,6 +231,92 @@ pub fn resolve(places: &Places<'_>) -> Result<Settings, PgError> {
         }
     }
     Ok(settings)
+}
+
+fn application_name() -> String {
+    format!("pgassay/{}", env!("CARGO_PKG_VERSION"))
+}
+
+const SSL_MODES: &[(&str, SslMode)] = &[
+    ("disable", SslMode::Disable),
+    ("allow", SslMode::Allow),
+    ("prefer", SslMode::Prefer),
+    ("require", SslMode::Require),
+    ("verify-ca", SslMode::VerifyCa),
+    ("verify-full", SslMode::VerifyFull),
+];
+const SSL_NEGOTIATIONS: &[(&str, bool)] = &[("postgres", false), ("direct", true)];
+const CHANNEL_BINDINGS: &[(&str, ChannelBinding)] = &[
+    ("disable", ChannelBinding::Disable),
+    ("prefer", ChannelBinding::Prefer),
+    ("require", ChannelBinding::Require),
+];
+
+/// The value of a key that takes one of a few words.
+fn choice<T: Copy>(
+    get: &dyn Fn(&str) -> Option<String>,
+    key: &str,
+    default: &str,
+    words: &[(&str, T)],
+) -> Result<T, PgError> {
+    let value = get(key).unwrap_or_else(|| default.to_owned());
+    words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        PgError::settings(format!("cannot read {key}"), "the value is unknown")
+            .with_help(format!("one of {}", known.join(", ")))
+    })
+}
+
+/// A URL in the place of a name may hold a password, and errors print names.
+fn unless_misplaced(names: &[&String]) -> Result<(), PgError> {
+    match names.iter().any(|name| name.contains("//")) {
+        true => Err(PgError::settings(
+            "cannot read the connection settings",
+            "a URL stands where a host, a user or a database is named",
+        )
+        .with_help("-d and DATABASE_URL take a URL")),
+        false => Ok(()),
+    }
+}
+
+/// Refuses what would protect the connection and cannot be had.
+fn unless_unprotected(
+    get: &dyn Fn(&str) -> Option<String>,
+    ssl_mode: SslMode,
+) -> Result<(), PgError> {
+    let is = |key: &str, word: &str| get(key).is_some_and(|value| value == word);
+    let refused = |key: &str, cause: &str| {
+        Err(PgError::settings(format!("cannot connect with {key}"), cause))
+    };
+    match get("gssencmode").as_deref() {
+        None | Some("disable" | "prefer") => {}
+        Some("require") => return refused("gssencmode=require", "GSSAPI is not implemented"),
+        Some(_) => return refused("gssencmode", "the value is unknown"),
+    }
+    if is("channel_binding", "require") && ssl_mode == SslMode::Disable {
+        return refused("channel_binding=require", "sslmode=disable leaves no channel to bind to");
+    }
+    for key in ["require_auth", "sslcrldir"] {
+        if get(key).is_some() {
+            return refused(key, "it is not implemented");
+        }
+    }
+    Ok(())
+}
+
+fn port(text: &str) -> Result<u16, PgError> {
+    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+        PgError::settings("cannot read the port", "it is no number from 1 to 65535")
+    })
+}
+
+/// Seconds; where the string says 0 or less, as libpq without a limit, the default.
+fn connect_timeout_s(text: Option<String>) -> Result<u64, PgError> {
+    let Some(text) = text else { return Ok(CONNECT_TIMEOUT_S) };
+    let seconds: i64 = text.trim().parse().map_err(|_| {
+        PgError::settings("cannot read connect_timeout", "it is no number of seconds")
+    })?;
+    Ok(u64::try_from(seconds).ok().filter(|s| *s > 0).unwrap_or(CONNECT_TIMEOUT_S))
 }
 
 /// Puts each layer's service below it.
@@ -242,8 +361,8 @@ fn service_keys(service: &str, places: &Places<'_>) -> Result<Keys, PgError> {
         }
     }
     Err(PgError::settings(
-        format!("cannot find the service {service:?}"),
-        "no service file has a section of this name",
+        "cannot find the service",
+        "no service file has a section of the given name",
     )
     .with_help("look into ~/.pg_service.conf, or set PGSERVICEFILE"))
 }
@@ -262,124 +381,10 @@ fn default_host() -> String {
         .map_or_else(|| "localhost".to_owned(), |directory| (*directory).to_owned())
 }
 
-/// The keys of `-d`: a URL, a `key=value` string, or the bare name of a database.
-///
-/// # Errors
-/// When the text begins like one of these and cannot be read to its end. The error never holds the
-/// text: it may hold a password.
-pub fn parse_target(text: &str) -> Result<Keys, PgError> {
-    if let Some(rest) =
-        text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
-    {
-        return parse_url(rest);
-    }
-    if text.contains('=') {
-        return parse_pairs(text);
-    }
-    Ok(Keys::from([("dbname".to_owned(), text.to_owned())]))
-}
-
-fn unreadable(cause: impl Into<String>) -> PgError {
-    PgError::settings("cannot read the connection string", cause)
-        .with_help("postgresql://user@host:5432/database, or host=… port=… dbname=… user=…")
-}
-
-fn parse_url(rest: &str) -> Result<Keys, PgError> {
-    let mut keys = Keys::new();
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (login, place) = match authority.rsplit_once('@') {
-        Some((login, place)) => (login, place),
-        None => ("", authority),
-    };
-    let mut put = |key: &str, value: &str| -> Result<(), PgError> {
-        if !value.is_empty() {
-            keys.insert(key.to_owned(), percent_decode(value)?);
-        }
-        Ok(())
-    };
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    put("user", user)?;
-    put("password", password)?;
-    // An IPv6 address stands in brackets.
-    let (host, port) = match place.strip_prefix('[').and_then(|p| p.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':').unwrap_or("")),
-        None => place.rsplit_once(':').unwrap_or((place, "")),
-    };
-    put("host", host)?;
-    put("port", port)?;
-    put("dbname", database)?;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| unreadable("a parameter without a value"))?;
-        check_key(key)?;
-        put(key, value)?;
-    }
-    Ok(keys)
-}
-
-fn check_key(key: &str) -> Result<(), PgError> {
-    if KNOWN.contains(&key) || IGNORED.contains(&key) {
-        Ok(())
-    } else {
-        Err(unreadable(format!("{key:?} is no connection parameter")))
-    }
-}
-
-fn percent_decode(text: &str) -> Result<String, PgError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let hex = [rest.next(), rest.next()].map(|b| b.and_then(|b| (b as char).to_digit(16)));
-        match hex {
-            [Some(high), Some(low)] => bytes.push((high * 16 + low) as u8),
-            _ => return Err(unreadable("a % that two hexadecimal digits do not follow")),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8"))
-}
-
-/// `key = value` pairs; values with blanks stand in single quotes, with `\` before `'` and `\`.
-fn parse_pairs(text: &str) -> Result<Keys, PgError> {
-    let mut keys = Keys::new();
-    let mut chars = text.chars().peekable();
-    loop {
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        if chars.peek().is_none() {
-            return Ok(keys);
-        }
-        let mut key = String::new();
-        while let Some(c) = chars.next_if(|c| *c != '=' && !c.is_whitespace()) {
-            key.push(c);
-        }
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        if chars.next() != Some('=') {
-            return Err(unreadable("a key without a value"));
-        }
-        check_key(&key)?;
-        while chars.next_if(|c| c.is_whitespace()).is_some() {}
-        let quoted = chars.next_if_eq(&'\'').is_some();
-        let mut value = String::new();
-        loop {
-            match chars.next() {
-                Some('\\') => value.extend(chars.next()),
-                Some('\'') if quoted => break,
-                Some(c) if !quoted && c.is_whitespace() => break,
-                Some(c) => value.push(c),
-                None if quoted => return Err(unreadable("a quote that is not closed")),
-                None => break,
-            }
-        }
-        keys.insert(key, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn resolve_with(flags: &str, environment: &[(&str, &str)]) -> Result<Settings, PgError> {
@@ -411,34 +416,28 @@ mod tests {
     }
 
     #[test]
-    fn urls_and_pairs_are_read_as_libpq_reads_them() {
-        let keys = parse_target("postgresql://a%40b:p%3Aw@[::1]:6432/my%20db?sslmode=verify-full")
-            .unwrap();
-        let get = |key: &str| keys.get(key).map(String::as_str);
-        assert_eq!((get("user"), get("password")), (Some("a@b"), Some("p:w")));
-        assert_eq!(
-            (get("host"), get("port"), get("dbname")),
-            (Some("::1"), Some("6432"), Some("my db"))
-        );
-        let keys = parse_target(r"host=/tmp dbname = 'a b\'c' user=x").unwrap();
-        assert_eq!(keys.get("dbname").map(String::as_str), Some("a b'c"));
-        let keys = parse_target("postgres:///shop?host=/tmp&port=5433").unwrap();
-        assert_eq!(keys.get("host").map(String::as_str), Some("/tmp"));
-    }
-
-    #[test]
-    fn a_bad_string_is_an_error_that_does_not_repeat_it() {
+    fn values_that_make_no_sense_are_errors_that_do_not_repeat_them() {
         for bad in [
-            "postgres://u:secret@h/d?nonsense=1",
-            "password=secret dbname",
-            "password='secret",
-            "postgres://u:secret%zz@h",
+            "dbname=x port=secret",
+            "dbname=x port=99999",
+            "dbname=x sslmode=secret",
+            "dbname=x connect_timeout=secret",
+            "dbname=x channel_binding=secret",
+            "dbname=x gssencmode=require",
+            "dbname=x sslmode=disable channel_binding=require",
+            "dbname=x sslnegotiation=direct",
+            "dbname=x ssl_max_protocol_version=TLSv1",
+            "dbname=x host=postgres://u:secret@h",
         ] {
-            let error = parse_target(bad).unwrap_err();
+            let error = resolve_with(bad, &[]).expect_err(bad);
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }
-        assert!(resolve_with("dbname=x port=99999", &[]).is_err());
-        assert!(resolve_with("dbname=x sslmode=sometimes", &[]).is_err());
+        let variables = [("PGCHANNELBINDING", "require"), ("PGREQUIREPEER", "postgres")];
+        let settings = resolve_with("dbname=x", &variables).unwrap();
+        assert_eq!(settings.channel_binding, ChannelBinding::Require);
+        assert_eq!(settings.required_peer.as_deref(), Some("postgres"));
+        assert!(resolve_with("dbname=x", &[("PGREQUIREAUTH", "none")]).is_err());
+        assert!(resolve_with("postgres://h/d?pgbouncer=true", &[]).unwrap().says_pooler);
     }
 
     #[test]

@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_platform_verifier::BuilderVerifierExt;
 
+use super::certificate::{AnyCertificate, Trusted};
 use super::error::PgError;
+use super::settings::Settings;
 
 pub type Connector = tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -27,20 +25,6 @@ pub enum SslMode {
     VerifyFull,
 }
 
-impl SslMode {
-    pub fn parse(word: &str) -> Option<SslMode> {
-        Some(match word {
-            "disable" => SslMode::Disable,
-            "allow" => SslMode::Allow,
-            "prefer" => SslMode::Prefer,
-            "require" => SslMode::Require,
-            "verify-ca" => SslMode::VerifyCa,
-            "verify-full" => SslMode::VerifyFull,
-            _ => return None,
-        })
-    }
-}
-
 /// Files of the certificates, `None` where not given.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
@@ -48,14 +32,64 @@ pub struct Files {
     pub root: Option<String>,
     pub cert: Option<String>,
     pub key: Option<String>,
+    /// Certificates that were revoked.
+    pub revoked: Option<String>,
+}
+
+/// The versions of TLS that may be used; older ones than 1.2 are never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    allows_1_2: bool,
+    allows_1_3: bool,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Versions { allows_1_2: true, allows_1_3: true }
+    }
+}
+
+impl Versions {
+    /// From `ssl_min_protocol_version` and `ssl_max_protocol_version`.
+    ///
+    /// # Errors
+    /// When a version is unknown, or none is left.
+    pub fn between(least: Option<&str>, most: Option<&str>) -> Result<Versions, PgError> {
+        const KNOWN: [&str; 4] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+        let place = |key: &str, name: &str| {
+            KNOWN.iter().position(|known| known.eq_ignore_ascii_case(name)).ok_or_else(|| {
+                PgError::settings(format!("cannot read {key}"), "the value is unknown")
+                    .with_help(format!("one of {}", KNOWN.join(", ")))
+            })
+        };
+        let least = least.map_or(Ok(0), |name| place("ssl_min_protocol_version", name))?;
+        let most = most.map_or(Ok(3), |name| place("ssl_max_protocol_version", name))?;
+        let is_allowed = |version: usize| (least..=most).contains(&version);
+        let versions = Versions { allows_1_2: is_allowed(2), allows_1_3: is_allowed(3) };
+        match versions.allows_1_2 || versions.allows_1_3 {
+            true => Ok(versions),
+            false => Err(PgError::settings(
+                "cannot use these versions of TLS",
+                "only TLSv1.2 and TLSv1.3 are implemented, and neither is allowed",
+            )),
+        }
+    }
+
+    fn list(self) -> Vec<&'static SupportedProtocolVersion> {
+        let all = [
+            (self.allows_1_3, &rustls::version::TLS13),
+            (self.allows_1_2, &rustls::version::TLS12),
+        ];
+        all.into_iter().filter(|(is_allowed, _)| *is_allowed).map(|(_, version)| version).collect()
+    }
 }
 
 /// How the server's certificate is checked.
 enum Check {
     /// Nothing: encryption against eavesdroppers only.
     Nothing,
-    Chain(RootCertStore),
-    ChainAndName(RootCertStore),
+    /// Against these authorities, with the name or without.
+    Against { roots: Vec<CertificateDer<'static>>, checks_name: bool },
     /// Chain and name, against the authorities of this machine.
     System,
 }
@@ -64,30 +98,32 @@ enum Check {
 ///
 /// # Errors
 /// When a certificate file is missing or unreadable, with the file's name.
-pub fn connector(mode: SslMode, files: &Files, home: Option<&Path>) -> Result<Connector, PgError> {
+pub fn connector(mode: SslMode, settings: &Settings) -> Result<Connector, PgError> {
+    let files = &settings.ssl_files;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&settings.ssl_versions.list())
         .map_err(|error| PgError::settings("cannot set up TLS", error.to_string()))?;
-    let builder = match check(mode, files, home)? {
+    let builder = match check(mode, files, settings.home.as_deref())? {
         Check::Nothing => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider.clone()))),
-        Check::Chain(roots) => {
+        Check::Against { roots, checks_name } => {
             let inner =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                WebPkiServerVerifier::builder_with_provider(Arc::new(store(&roots)?), provider)
+                    .with_crls(revoked(files, settings.home.as_deref())?)
                     .build()
                     .map_err(|error| {
                         PgError::settings("cannot use the root certificates", error.to_string())
                     })?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(inner)))
+            let verifier = Trusted { inner, roots, checks_name };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
-        Check::ChainAndName(roots) => builder.with_root_certificates(roots),
         Check::System => builder.with_platform_verifier().map_err(|error| {
             PgError::settings("cannot read this machine's root certificates", error.to_string())
         })?,
     };
-    let config = match (&files.cert, &files.key) {
+    let mut config = match (&files.cert, &files.key) {
         (Some(cert), Some(key)) => {
             let chain = certificates(Path::new(cert))?;
             let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
@@ -99,30 +135,45 @@ pub fn connector(mode: SslMode, files: &Files, home: Option<&Path>) -> Result<Co
         }
         _ => builder.with_no_client_auth(),
     };
+    config.enable_sni = settings.sends_server_name;
+    if settings.is_ssl_direct {
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
     Ok(Connector::new(config))
 }
 
 fn check(mode: SslMode, files: &Files, home: Option<&Path>) -> Result<Check, PgError> {
-    let default_root: Option<PathBuf> = home.map(|home| home.join(".postgresql/root.crt"));
     if files.root.as_deref() == Some("system") {
-        return Ok(Check::System);
+        return match mode {
+            SslMode::VerifyFull => Ok(Check::System),
+            _ => Err(PgError::settings(
+                "cannot use sslrootcert=system",
+                "anybody can get a certificate from a public authority",
+            )
+            .with_help("add sslmode=verify-full, which compares the name of the host as well")),
+        };
     }
-    let root = files
-        .root
-        .as_ref()
-        .map(PathBuf::from)
-        .or(default_root)
-        .filter(|path| path.exists() || files.root.is_some());
+    let root = own_or_default(files.root.as_deref(), home, "root.crt");
     match (mode, root) {
-        (SslMode::VerifyFull, Some(root)) => Ok(Check::ChainAndName(store(&root)?)),
         // As libpq: a root file turns `require` into `verify-ca`.
-        (SslMode::VerifyCa | SslMode::Require, Some(root)) => Ok(Check::Chain(store(&root)?)),
+        (SslMode::VerifyFull | SslMode::VerifyCa | SslMode::Require, Some(root)) => {
+            let roots = certificates(&root)?;
+            Ok(Check::Against { roots, checks_name: mode == SslMode::VerifyFull })
+        }
         (SslMode::VerifyCa | SslMode::VerifyFull, None) => Err(PgError::settings(
             "cannot verify the server's certificate",
             "no root certificate: sslrootcert is not set and ~/.postgresql/root.crt does not exist",
         )
         .with_help("set sslrootcert=FILE, or sslrootcert=system for this machine's authorities")),
         _ => Ok(Check::Nothing),
+    }
+}
+
+/// The file that was named, or the one in `~/.postgresql` where there is one.
+fn own_or_default(own: Option<&str>, home: Option<&Path>, name: &str) -> Option<PathBuf> {
+    match own {
+        Some(own) => Some(PathBuf::from(own)),
+        None => home.map(|home| home.join(".postgresql").join(name)).filter(|file| file.exists()),
     }
 }
 
@@ -135,107 +186,30 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PgError> {
     list.map_err(|error| fail(error.to_string()))
 }
 
-fn store(path: &Path) -> Result<RootCertStore, PgError> {
+fn revoked(
+    files: &Files,
+    home: Option<&Path>,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, PgError> {
+    let Some(path) = own_or_default(files.revoked.as_deref(), home, "root.crl") else {
+        return Ok(Vec::new());
+    };
+    let fail = |cause: String| PgError::settings(format!("cannot read {}", path.display()), cause);
+    let list: Result<Vec<_>, _> = CertificateRevocationListDer::pem_file_iter(&path)
+        .map_err(|error| fail(error.to_string()))?
+        .collect();
+    match list {
+        Ok(list) if list.is_empty() => Err(fail("it holds no revocation list".to_owned())),
+        Ok(list) => Ok(list),
+        Err(error) => Err(fail(error.to_string())),
+    }
+}
+
+fn store(roots: &[CertificateDer<'static>]) -> Result<RootCertStore, PgError> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        store.add(certificate).map_err(|error| {
-            PgError::settings(format!("cannot use {}", path.display()), error.to_string())
+    for root in roots {
+        store.add(root.clone()).map_err(|error| {
+            PgError::settings("cannot use the root certificates", error.to_string())
         })?;
     }
     Ok(store)
-}
-
-/// `require`: whoever answers may answer.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// `verify-ca`: the chain must hold, the name may be another.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        // The verifier looks at the name last, after the chain has passed.
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            result => result,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
 }
