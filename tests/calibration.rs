@@ -2,6 +2,7 @@
 
 use pgassay::model::trial::{Verdict, WorkPairs};
 use pgassay::model::workload::Sample;
+use pgassay::pg::connect::caller::Caller;
 use pgassay::pg::connect::error::PgError;
 use pgassay::pg::session::execute::Answer;
 use pgassay::stats::random::Random;
@@ -19,7 +20,12 @@ struct Scripted {
 }
 
 impl Session for Scripted {
-    fn replay(&mut self, _: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError> {
+    fn replay(
+        &mut self,
+        _: &Caller,
+        _: &Sample,
+        limit_ms: Option<u64>,
+    ) -> Result<Executed, PgError> {
         // The sum of twelve uniforms less six is close enough to a normal deviate.
         let normal: f64 = (0..12).map(|_| self.random.unit()).sum::<f64>() - 6.0;
         let latency_us = self.scale_us * (self.sigma * normal).exp();
@@ -50,6 +56,7 @@ fn trial_of(
     let mut random = Random::new(seed);
     let all = std::iter::once(0..executions).collect::<Vec<_>>();
     let queries = vec![ReplayedStatement {
+        caller: Caller::own(),
         samples: vec![Sample { text: "SELECT 1".into(), parameters: Vec::new() }; SETS],
         limit_ms,
     }];

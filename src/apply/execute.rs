@@ -12,7 +12,7 @@ use crate::model::name::TableName;
 use crate::pg::catalog::load;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
-use crate::pg::session::guard::Writable;
+use crate::pg::session::guard::consent::Writable;
 use crate::sql::lex::identifier::quote_table;
 
 /// How patiently.
@@ -349,7 +349,7 @@ impl Execution<'_> {
 
     /// The index of this name is the one that was proposed.
     fn is_ours(&self, table: &TableName, name: &str, def: &IndexDef) -> Result<(), PgError> {
-        let indexes = load::indexes(self.connection, table)?;
+        let indexes = load::indexes(self.connection, &self.connection.caller(), table)?;
         if indexes.iter().any(|index| index.name == name && index.def.covers(def)) {
             return Ok(());
         }
@@ -397,7 +397,7 @@ impl Execution<'_> {
             let is_there = found.is_some_and(|found| found.is_valid && found.table == *table);
             return Ok(is_there.then(|| name.to_owned()));
         };
-        let indexes = load::indexes(self.connection, table)?;
+        let indexes = load::indexes(self.connection, &self.connection.caller(), table)?;
         let known = indexes.into_iter().find(|index| index.valid && index.def.covers(def));
         Ok(known.map(|index| index.name))
     }

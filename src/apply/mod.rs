@@ -9,3 +9,4 @@ mod framework;
 pub mod migration;
 mod partitions;
 pub mod steps;
+pub mod verify;

@@ -65,7 +65,8 @@ impl Execution<'_> {
         let mut indexes: HashMap<&TableName, TableName> = HashMap::new();
         // A foreign table has its indexes elsewhere.
         let nodes: Vec<&Node> = tree.iter().filter(|node| node.kind != "f").collect();
-        let there = self.patiently(|own| load::part_indexes(own.connection))?;
+        let there =
+            self.patiently(|own| load::part_indexes(own.connection, &own.connection.caller()))?;
         for (at, node) in nodes.iter().enumerate() {
             (self.tell)(Event::Partition { done: at, of: nodes.len() });
             let index = part_name(node, name, def, &there);

@@ -32,6 +32,9 @@ pub struct BaselineQuery {
     pub fingerprint: String,
     pub normalized: String,
     pub tables: Vec<String>,
+    /// Roles that executed it, as far as the source named them.
+    #[serde(default)]
+    pub users: Vec<String>,
     pub samples: Vec<StoredSample>,
     /// Empty when the statement could not be measured; `why_not` says why.
     pub measured: Vec<Measured>,

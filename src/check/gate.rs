@@ -292,6 +292,7 @@ mod tests {
             fingerprint: name.into(),
             normalized: name.into(),
             tables: vec!["t".into()],
+            users: Vec::new(),
             samples: Vec::new(),
             measured: vec![measured(plan, buffers, floor_us)],
             why_not: None,

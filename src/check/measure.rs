@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::baseline::Measured;
 use crate::model::workload::Sample;
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::connect::settings::Settings;
@@ -28,6 +29,15 @@ const MACHINE: [&str; 3] = [
 /// Parameter sets of one statement, and what they cost or why they cannot be measured.
 pub type MeasuredStatement = Result<Vec<Measured>, String>;
 
+/// One statement with its parameter sets.
+#[derive(Debug, Clone)]
+pub struct CheckedStatement {
+    pub caller: Caller,
+    pub samples: Vec<Sample>,
+    /// Why it is not executed.
+    pub refused: Option<String>,
+}
+
 /// Limits of the sessions that measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -48,7 +58,7 @@ pub struct Measurements {
 /// When the user interrupts or the server goes away. A statement that fails is an outcome.
 pub fn measure(
     settings: &Settings,
-    statements: &[Vec<Sample>],
+    statements: &[CheckedStatement],
     limits: Timeouts,
     random: &mut Random,
     progress: &mut dyn FnMut(usize, usize),
@@ -63,11 +73,12 @@ pub fn measure(
             .iter()
             .enumerate()
             .filter(|(query, _)| outcomes[*query].is_ok())
-            .flat_map(|(query, samples)| (0..samples.len()).map(move |set| (query, set)))
+            .flat_map(|(query, own)| (0..own.samples.len()).map(move |set| (query, set)))
             .collect();
         random.shuffle(&mut order);
         for (query, set) in order {
-            match session.execute_and_roll_back(&statements[query][set]) {
+            let CheckedStatement { caller, samples, .. } = &statements[query];
+            match session.execute(caller, &samples[set]) {
                 Ok(answer) => {
                     if let Some(Ok(measured)) = outcomes.get_mut(query) {
                         let floor = &mut measured[set].floor_us;
@@ -89,7 +100,7 @@ fn time_machine(session: &mut Prepared, floors_us: &mut [f64]) -> Result<(), PgE
     for (text, floor_us) in MACHINE.iter().zip(floors_us) {
         let sample = Sample { text: (*text).into(), parameters: Vec::new() };
         for _ in 0..2 {
-            *floor_us = floor_us.min(session.execute(&sample)?.latency_us);
+            *floor_us = floor_us.min(session.execute(&Caller::own(), &sample)?.latency_us);
         }
     }
     Ok(())
@@ -118,7 +129,7 @@ pub struct SecondLook {
 /// As [`measure`].
 pub fn look_again(
     settings: &Settings,
-    statements: &[Vec<Sample>],
+    statements: &[CheckedStatement],
     first: &[&[Measured]],
     limits: Timeouts,
     is_cleared: &dyn Fn(&SecondLook) -> bool,
@@ -132,9 +143,9 @@ pub fn look_again(
         sleep(PAUSE);
         let mut session = timed_session(settings, limits)?;
         time_machine(&mut session, &mut look.machine_us)?;
-        for (samples, measured) in statements.iter().zip(&mut look.measured) {
-            for (sample, measured) in samples.iter().zip(measured) {
-                match session.execute_and_roll_back(sample) {
+        for (statement, measured) in statements.iter().zip(&mut look.measured) {
+            for (sample, measured) in statement.samples.iter().zip(measured) {
+                match session.execute(&statement.caller, sample) {
                     Ok(answer) => measured.floor_us = measured.floor_us.min(answer.latency_us),
                     Err(error) if ends_the_run(&error) => return Err(error),
                     // It worked a moment ago; the floors that are there stand.
@@ -180,18 +191,17 @@ fn open(settings: &Settings, limits: Timeouts) -> Result<Connection, PgError> {
 /// of two executions counts; the first sets hint bits.
 fn plans(
     settings: &Settings,
-    statements: &[Vec<Sample>],
+    statements: &[CheckedStatement],
     limits: Timeouts,
 ) -> Result<Vec<MeasuredStatement>, PgError> {
     let connection = open(settings, limits)?;
     let mut outcomes = Vec::with_capacity(statements.len());
-    for samples in statements {
+    for CheckedStatement { caller, samples, refused } in statements {
         let mut measured = Vec::with_capacity(samples.len());
-        let mut failed = None;
-        for sample in samples {
-            let once = || explain::executed(&connection, sample);
-            let twice = connection.rolled_back(|| once().and_then(|_| once()));
-            match twice {
+        let mut failed = refused.clone();
+        for sample in samples.iter().take_while(|_| refused.is_none()) {
+            let once = || explain::executed(&connection, caller, sample);
+            match once().and_then(|_| once()) {
                 Ok(plan) => measured.push(Measured {
                     plan: format!("{:016x}", plan.shape),
                     plan_text: plan.text,

@@ -4,10 +4,11 @@ use super::args;
 use super::config::Config;
 use super::exit::Failure;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
 use crate::pg::connect::connection_string::parse_target;
+use crate::pg::connect::error::PgError;
+use crate::pg::connect::pooler::refuse_transaction_pooler;
 use crate::pg::connect::settings::{Keys, Places, Settings, resolve};
-use crate::pg::session::guard::{self, Writable};
+use crate::pg::session::guard::consent::{self, Writable};
 
 /// Keys that the flags set, with a connection string in `-d` taken apart.
 fn flags(args: &args::Connection) -> Result<Keys, PgError> {
@@ -79,8 +80,18 @@ pub fn settings(args: &args::Connection, config: &Config) -> Result<Settings, Fa
 /// # Errors
 /// When there is no connection.
 pub fn open(settings: &Settings, args: &args::Connection) -> Result<Connection, Failure> {
-    let connection = Connection::open(settings)?;
+    let connection = unpooled(settings)?;
     connection.read_only(args.statement_timeout, args.lock_timeout)?;
+    Ok(connection)
+}
+
+/// Connects, and sets nothing. A transaction pooler is refused: our settings would be left to the next client.
+///
+/// # Errors
+/// When there is no connection, or it goes through a transaction pooler.
+pub fn unpooled(settings: &Settings) -> Result<Connection, Failure> {
+    let connection = Connection::open(settings)?;
+    refuse_transaction_pooler(&connection, settings)?;
     Ok(connection)
 }
 
@@ -134,13 +145,13 @@ pub fn consent(
 ) -> Result<Writable, Failure> {
     let typed = match flag {
         Some(name) => Some(name.to_owned()),
-        None if guard::is_marked(connection)? => None,
+        None if consent::is_marked(connection)? => None,
         None => prompt(&format!(
             "{what}\nType the name of the database, {}, to go on: ",
             connection.database
         )),
     };
-    Ok(guard::consent(connection, typed.as_deref())?)
+    Ok(consent::consent(connection, typed.as_deref())?)
 }
 
 /// A line typed at a terminal; `None` where there is none.

@@ -83,7 +83,7 @@ fn live(
     if is_live {
         let settings = settings(connection, config)?;
         let connection = open(&settings, connection)?;
-        return Ok(Some(Live { settings, connection }));
+        return Ok(Some(Live::new(settings, connection)));
     }
     if args.files.is_empty() && args.schema.is_none() {
         return Err(Failure::usage(

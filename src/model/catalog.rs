@@ -79,6 +79,9 @@ pub enum TableKind {
 pub struct Table {
     pub name: TableName,
     pub kind: TableKind,
+    /// The role that owns it; `None` without a server.
+    #[serde(default)]
+    pub owner: Option<String>,
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub foreign_keys: Vec<ForeignKey>,

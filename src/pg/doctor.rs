@@ -1,7 +1,11 @@
 //! Examines a connection: what is missing, what each lack costs, and the statement that fixes it.
 
+use tokio_postgres::Row;
+
 use super::connect::connection::Connection;
 use super::connect::error::PgError;
+use super::connect::pooler::{Pooling, direct};
+use super::connect::settings::Settings;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
@@ -25,23 +29,54 @@ fn counted(tables: usize) -> String {
     if tables == 1 { "1 table".to_owned() } else { format!("{tables} tables") }
 }
 
-/// Examines a connection. Reads only.
+/// What may be waited for, in the transaction that examines.
+const LIMITS: &str = "SET TRANSACTION READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; \
+                      SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '3s'";
+
+/// Examines a connection in one transaction, so that nothing is left on a session that a pooler lends.
 ///
 /// # Errors
 /// When the server goes away.
-pub fn examine(connection: &Connection) -> Result<Vec<Check>, PgError> {
-    let row = connection.row(include_str!("queries/doctor.sql"), &[])?;
+pub fn examine(
+    connection: &Connection,
+    settings: &Settings,
+    pooling: Pooling,
+) -> Result<Vec<Check>, PgError> {
+    let row = connection.rolled_back(|| {
+        connection.batch(LIMITS)?;
+        connection.row(include_str!("queries/doctor.sql"), &[])
+    })?;
+    let mut checks = checks(connection.version, &row)?;
+    if pooling != Pooling::None {
+        checks.insert(1, pooler(connection, settings, pooling));
+    }
+    Ok(checks)
+}
+
+fn pooler(connection: &Connection, settings: &Settings, pooling: Pooling) -> Check {
+    match pooling {
+        Pooling::Transaction => lack(
+            Mark::Missing,
+            "pooler",
+            "a transaction pooler is in between: no other command works through it",
+            &format!("connect to the server itself: {}", direct(connection, settings)),
+        ),
+        _ => good("pooler", "a pooler is in between; each connection keeps its session"),
+    }
+}
+
+fn checks(version_number: u32, row: &Row) -> Result<Vec<Check>, PgError> {
     let encrypted = if row.get::<_, bool>(7) { "encrypted" } else { "not encrypted" };
     Ok(vec![
         good("connection", format!("PostgreSQL {}, {encrypted}", row.get::<_, &str>(0))),
-        version(connection.version),
+        version(version_number),
         counters(row.get(1), row.get(2)),
         visibility(row.get(3)),
         hypopg(row.get(4)),
         statistics(row.get(5)),
         statement_log(row.get(8), row.get(9)),
         ownership(row.get(10)),
-        reading(row.get(11), connection.version),
+        reading(row.get(11), version_number),
         staging_marker(row.get(6)),
     ])
 }

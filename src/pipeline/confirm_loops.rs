@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::gather::Live;
 use crate::model::finding::{Finding, Level};
 use crate::model::workload::Workload;
 use crate::model::workload::timeline::{SlotHash, Timeline};
-use crate::pg::connect::connection::Connection;
-use crate::pg::session::guard::Guard;
 use crate::rules::input::Input;
 use crate::rules::loops::detect::find::{Parent, StatementLoops};
 use crate::rules::loops::n_plus_one;
@@ -22,12 +21,12 @@ const TIME: Duration = Duration::from_secs(20);
 
 /// Adds to each loop whether its keys are among the rows of the earlier query. A loop whose keys are
 /// not there at all becomes a suspicion.
-pub fn confirm_loops(connection: &Connection, input: &Input<'_>, findings: &mut [Finding]) {
+pub fn confirm_loops(live: &Live, input: &Input<'_>, findings: &mut [Finding]) {
     if !findings.iter().any(|finding| finding.rule == n_plus_one::RULE.id) {
         return;
     }
     let started = Instant::now();
-    let mut guard = Guard::new();
+    let mut guard = live.guard.borrow_mut();
     let workload = input.workload;
     for found in &input.loops().reads {
         let fingerprint = workload.queries[found.child].fingerprint;
@@ -35,11 +34,15 @@ pub fn confirm_loops(connection: &Connection, input: &Input<'_>, findings: &mut 
             finding.rule == n_plus_one::RULE.id && finding.subject.query == Some(fingerprint)
         });
         let (Some(finding), Some(parent)) = (finding, &found.parent) else { continue };
-        let outcome = if started.elapsed() < TIME {
-            let claims = claims(workload, found, parent);
-            confirm(connection, &mut guard, &workload.queries[parent.query], &claims, LOOPS)
-        } else {
+        let query = &workload.queries[parent.query];
+        let outcome = if started.elapsed() >= TIME {
             Err("no time was left for it".to_owned())
+        } else if live.callers.is_as_superuser(query) {
+            Err("it would be executed with the power of a superuser".to_owned())
+        } else {
+            let claims = claims(workload, found, parent);
+            let caller = live.callers.of(query);
+            confirm(&live.connection, &caller, &mut guard, query, &claims, LOOPS)
         };
         note(finding, outcome);
     }

@@ -13,7 +13,7 @@ pub fn find(gathered: &Gathered, ignored: &[String]) -> Vec<Finding> {
     let mut findings = rules::find_all(&input);
     findings.retain(|finding| !ignored.iter().any(|rule| rule == finding.rule));
     if let Some(live) = &gathered.live {
-        confirm_loops(&live.connection, &input, &mut findings);
+        confirm_loops(live, &input, &mut findings);
     }
     findings
 }

@@ -1,6 +1,6 @@
 //! Reads all sources into one workload, and the catalog beside it.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,10 @@ use crate::model::name::TableName;
 use crate::model::run::{Run, Target};
 use crate::model::workload::Workload;
 use crate::model::workload::shape::{Scan, Shape};
-use crate::pg::catalog::search_path;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
+use crate::pg::session::callers::Callers;
+use crate::pg::session::guard::statement::Guard;
 use crate::report::record;
 use crate::source;
 use crate::source::collect::collector::{Collector, CounterKey};
@@ -40,6 +41,17 @@ pub struct Gathered {
 pub struct Live {
     pub settings: Settings,
     pub connection: Connection,
+    /// Who executes the statements of the workload.
+    pub callers: Callers,
+    /// Which of them are planned and executed.
+    pub guard: RefCell<Guard>,
+}
+
+impl Live {
+    pub fn new(settings: Settings, connection: Connection) -> Live {
+        let callers = Callers::connected(&connection);
+        Live { settings, connection, callers, guard: RefCell::default() }
+    }
 }
 
 /// The sources of a workload and its catalog.
@@ -106,7 +118,7 @@ pub fn gather(
     live: Option<Live>,
     progress: &dyn Progress,
 ) -> Result<Gathered, Error> {
-    let Collected { mut collector, live, mut warnings } = collect(sources, live, progress)?;
+    let Collected { mut collector, mut live, mut warnings } = collect(sources, live, progress)?;
     let captured = collector.catalog().cloned();
     collector.settle();
     let advised = match &live {
@@ -115,15 +127,24 @@ pub fn gather(
     };
     warnings.extend(one_database(sources, advised, &mut collector)?);
     let mut workload = collector.finish();
+    if let Some(Live { settings, connection, callers, .. }) = &mut live {
+        *callers = Callers::of_workload(connection, settings, &workload)?;
+    }
     let (mut catalog, target) = catalog(sources, live.as_ref(), captured, &mut workload)?;
-    if let (Some(live), Some(catalog)) = (&live, &mut catalog) {
-        warnings.extend(look_up_as_they_do(live, &workload, catalog));
+    if let (Some(live), Some(catalog)) = (&live, &catalog) {
+        warnings.extend(looked_up_as(&live.callers, catalog));
     }
     progress.begin("resolving statements");
     if let Some(catalog) = &mut catalog {
         resolve_policies(catalog);
     }
     resolve_all(&mut workload, catalog.as_ref());
+    if let Some(Live { connection, callers, .. }) = &mut live {
+        let shapes = workload.understood().map(|(_, shape)| shape);
+        let tables = shapes.flat_map(|shape| shape.tables().into_iter().cloned()).collect();
+        callers.ask_privileges(connection, &tables)?;
+        warnings.extend(callers.superuser_warning(&workload.queries));
+    }
     progress.end();
     if !sources.files.is_empty() && workload.coverage.understood == 0 {
         return Err(nothing_understood(&workload));
@@ -140,23 +161,9 @@ pub fn gather(
     Ok(Gathered { workload, catalog, live, target, warnings })
 }
 
-/// Looks names up as the role does that takes most of the time, where the sources name it and it has a search path of
-/// its own. Returns what the reader has to know about it. What the catalog says in SQL stays as it is for who connects.
-fn look_up_as_they_do(live: &Live, workload: &Workload, catalog: &mut Catalog) -> Option<String> {
-    let mut time_us: BTreeMap<&str, u64> = BTreeMap::new();
-    for query in &workload.queries {
-        for user in &query.users {
-            *time_us.entry(user).or_default() += query.total_us;
-        }
-    }
-    let (user, _) = time_us.into_iter().max_by_key(|(_, time_us)| *time_us)?;
-    let is_given = live.settings.options.as_deref().is_some_and(|own| own.contains("search_path"));
-    if user == live.settings.user || is_given {
-        return None;
-    }
-    // Who may not look looks names up as before.
-    let path = search_path::look_up_as(&live.connection, user).ok().flatten()?;
-    catalog.search_path = path;
+/// Says whose search path holds, where it is not that of the connected role.
+fn looked_up_as(callers: &Callers, catalog: &Catalog) -> Option<String> {
+    let user = callers.path_of()?;
     let path = catalog.search_path.join(", ");
     Some(format!("names are looked up as for {user}, whose search_path is {path}"))
 }
@@ -308,7 +315,7 @@ fn catalog(
     workload: &mut Workload,
 ) -> Result<(Option<Catalog>, Option<Target>), Error> {
     if let Some(live) = live {
-        let catalog = crate::pg::catalog::load::load(&live.connection)?;
+        let catalog = crate::pg::catalog::load::load(&live.connection, live.callers.path())?;
         let description = live.settings.describe(catalog.server_version.as_deref());
         let target = record::target(&catalog, Some(description));
         return Ok((Some(catalog), Some(target)));

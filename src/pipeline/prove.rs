@@ -5,7 +5,7 @@ use crate::model::finding::Finding;
 use crate::model::recommendation::Recommendation;
 use crate::model::run::Run;
 use crate::model::trial::Trial;
-use crate::pg::session::guard::Writable;
+use crate::pg::session::guard::consent::Writable;
 use crate::report::record;
 use crate::trial::config::{Effort, TrialInput, TrialTarget};
 use crate::trial::procedure::{TrialResults, TrialStep, verify};
@@ -23,7 +23,7 @@ pub fn prove(
         connection: &live.connection,
         workload: &gathered.workload,
         catalog: gathered.catalog.as_ref(),
-        target: TrialTarget { settings: &live.settings, consent, effort },
+        target: TrialTarget { settings: &live.settings, callers: &live.callers, consent, effort },
         with_writes,
     };
     verify(&input, recommendations, tell)

@@ -17,8 +17,9 @@ use crate::model::workload::fingerprint::Fingerprint;
 use crate::pg::connect::error::PgError;
 use crate::pg::planner::hypopg::{BuildBudget, HypoPg, RolledBackBuild};
 use crate::pg::planner::planner_costs::PlannerCosts;
+use crate::pg::planner::planning::Planning;
 use crate::pg::planner::representative::Representatives;
-use crate::pg::session::guard::Writable;
+use crate::pg::session::guard::consent::Writable;
 use crate::report::record;
 use crate::report::words::{count, plural};
 use crate::source::collect::resolve_all::resolve_spellings;
@@ -128,11 +129,15 @@ fn with_server(
     live: &Live,
     building: Option<Building<'_>>,
 ) -> Result<Advice, Error> {
-    let connection = &live.connection;
     let typicals = Representatives::default();
-    let mut builds = building.map(|building| {
-        RolledBackBuild::new(connection, &typicals, building.writable, building.budget)
-    });
+    let planning = Planning {
+        connection: &live.connection,
+        callers: &live.callers,
+        guard: &live.guard,
+        typicals: &typicals,
+    };
+    let mut builds =
+        building.map(|building| RolledBackBuild::new(planning, building.writable, building.budget));
     let build = builds.as_mut().map(|builds| builds as &mut dyn IndexBuilder);
     let chosen = |whatif: &mut dyn WhatIf, build: Option<&mut dyn IndexBuilder>| {
         let advised = advise(input, whatif, build);
@@ -152,10 +157,10 @@ fn with_server(
             recommendations,
         }
     };
-    let mut advice = if let Some(mut hypopg) = HypoPg::open(connection, &typicals)? {
+    let mut advice = if let Some(mut hypopg) = HypoPg::open(planning)? {
         chosen(&mut hypopg, build)
     } else if build.is_some() {
-        chosen(&mut PlannerCosts::new(connection, &typicals), build)
+        chosen(&mut PlannerCosts::new(planning), build)
     } else {
         return Ok(offline(input, NO_HYPOPG));
     };

@@ -5,7 +5,8 @@ use crate::model::index::NewIndex;
 use crate::model::workload::Workload;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
-use crate::pg::session::guard::Writable;
+use crate::pg::session::callers::Callers;
+use crate::pg::session::guard::consent::Writable;
 
 /// How long and how carefully to measure.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,7 @@ pub struct NewlyBuilt<'r> {
 #[derive(Clone, Copy)]
 pub struct TrialTarget<'s> {
     pub settings: &'s Settings,
+    pub callers: &'s Callers,
     pub consent: &'s Writable,
     pub effort: Effort,
 }

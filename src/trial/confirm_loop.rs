@@ -6,8 +6,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::workload::timeline::SlotHash;
 use crate::model::workload::{Query, Sample};
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::session::guard::Guard;
+use crate::pg::session::guard::statement::Guard;
 use crate::sql::normalize::normalizer::normalize;
 
 /// Rows of the earlier query that are looked at; a loop over more is rare.
@@ -49,12 +50,13 @@ impl Confirmation {
 /// In words, when the earlier query may not be run, none of its values were kept, or it fails.
 pub fn confirm(
     connection: &Connection,
+    caller: &Caller,
     guard: &mut Guard,
     parent: &Query,
     claims: &[Claim<'_>],
     most: usize,
 ) -> Result<Confirmation, String> {
-    guard.check(connection, &parent.normalized)?;
+    guard.check(connection, caller, &parent.normalized)?;
     let known: Vec<(Vec<SlotHash>, &Sample)> =
         parent.samples.iter().map(|sample| (slots(sample), sample)).collect();
     let mut confirmation = Confirmation::default();
@@ -62,7 +64,9 @@ pub fn confirm(
     for claim in claims {
         let same = known.iter().find(|(slots, _)| is_same(slots, claim.parent_slots));
         let Some((_, sample)) = same else { continue };
-        match connection.rolled_back(|| connection.rows_as_text(sample, MOST_ROWS)) {
+        // What is sent is looked at as it is, and not what it was taken for.
+        guard.check(connection, caller, &sample.text)?;
+        match connection.as_workload(caller, |workload| workload.rows_as_text(sample, MOST_ROWS)) {
             Ok(rows) => {
                 let given: HashSet<SlotHash> =
                     rows.iter().flatten().flatten().map(|value| hash(value)).collect();

@@ -15,6 +15,7 @@ use super::run::sessions::{build_all, connect, work_of};
 use super::run::work::{WorkChange, is_less_for_some, work_change};
 use crate::model::trial::{Arm, NOTICEABLE_US, WithoutIndex, WithoutQuery, Work, WorkPairs};
 use crate::model::workload::fingerprint::Fingerprint;
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain;
 use crate::stats::quantile::median;
@@ -84,7 +85,7 @@ pub fn leave_one_out(
         target.effort.lock_timeout_ms
     ))?;
     let mut names = Vec::new();
-    let failed = build_others(&mut session, others, &mut names)?;
+    let failed = build_others(&mut session, target.callers.path(), others, &mut names)?;
     let mut run = LeaveOneOut {
         target,
         session,
@@ -106,10 +107,11 @@ pub fn leave_one_out(
 /// Builds indexes and notes by which names plans call them. Returns why one could not be built.
 fn build_others(
     session: &mut Prepared,
+    path: &Caller,
     changes: &[NewlyBuilt<'_>],
     names: &mut Vec<(String, String)>,
 ) -> Result<Option<String>, PgError> {
-    let (indexes, of_each) = build_all(session, changes)?;
+    let (indexes, of_each) = build_all(session, path, changes)?;
     for (index, own) in indexes.iter().zip(of_each) {
         names.extend(own.into_iter().map(|name| (name, index.recommendation.clone())));
     }
@@ -188,7 +190,8 @@ impl LeaveOneOut<'_, '_, '_> {
                 built.iter().map(|at| self.left_out[*at].change).collect();
             self.session.connection.batch(&format!("SAVEPOINT {savepoint}"))?;
             let (known, failed) = (self.names.len(), self.failed.clone());
-            let why = build_others(&mut self.session, &changes, &mut self.names)?;
+            let path = self.target.callers.path();
+            let why = build_others(&mut self.session, path, &changes, &mut self.names)?;
             self.failed = self.failed.take().or(why);
             self.halves(looked_at)?;
             self.session.connection.batch(&format!(
@@ -215,7 +218,8 @@ impl LeaveOneOut<'_, '_, '_> {
             let without = self.run_statements(left_out)?;
             self.session.connection.batch("SAVEPOINT pgassay_with")?;
             let known = self.names.len();
-            failed = build_others(&mut self.session, &[left_out.change], &mut self.names)?;
+            let path = self.target.callers.path();
+            failed = build_others(&mut self.session, path, &[left_out.change], &mut self.names)?;
             let own = self.names.split_off(known);
             let with = self.run_statements(left_out)?;
             let uses =
@@ -379,8 +383,8 @@ fn observe(
     let mut seen = ObservedStatement::default();
     let started = Instant::now();
     for (set, sample) in query.samples.iter().take(EXPLAINED).enumerate() {
-        session.connection.batch(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
-        match explain::executed(&session.connection, sample) {
+        session.connection.control(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
+        match explain::executed(&session.connection, &query.caller, sample) {
             Ok(plan) => {
                 seen.touched.push(work_of(&plan).map(|work| (work, plan.nodes)));
                 seen.indexes.extend(plan.indexes);
@@ -408,7 +412,7 @@ fn observe(
             break;
         }
         let set = number % query.samples.len();
-        match session.replay(&query.samples[set], Some(limit_ms))? {
+        match session.replay(&query.caller, &query.samples[set], Some(limit_ms))? {
             Executed::Done(answer) => seen.executions.push((set, answer.latency_us)),
             Executed::Stopped(latency_us) => {
                 seen.executions.push((set, latency_us));

@@ -366,8 +366,14 @@ impl<'c> Procedure<'c, '_> {
         tables.sort_unstable();
         tables.dedup();
         let case = self.case;
-        let plan =
-            plan(case.connection, &mut self.planner, case.workload, &tables, &mut self.random);
+        let plan = plan(
+            case.connection,
+            case.target.callers,
+            &mut self.planner,
+            case.workload,
+            &tables,
+            &mut self.random,
+        );
         (changes, plan)
     }
 

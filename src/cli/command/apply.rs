@@ -4,14 +4,15 @@ use super::migrations;
 use crate::apply::execute::{Event, Outcome, Patience, Report, execute};
 use crate::apply::file::comment;
 use crate::apply::steps::{Step, backward, forward};
-use crate::cli::connection::{consent, flags_again, is_given, settings};
+use crate::apply::verify::verify;
+use crate::cli::connection::{consent, flags_again, is_given, settings, unpooled};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::{Phase, Progress};
 use crate::cli::{args, config, output, stored};
 use crate::model::run::{Run, RunRecommendation};
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
-use crate::pg::session::guard::{self, Writable};
+use crate::pg::session::guard::consent::{self, Writable};
 use crate::report::format::text::reasons;
 use crate::report::words::{bytes, milliseconds, plural, printable};
 
@@ -22,6 +23,12 @@ pub fn run(args: &args::Apply) -> Result<Exit, Failure> {
     let chosen = chosen(&run, args)?;
     if chosen.is_empty() {
         return nothing(&run, args);
+    }
+    for recommendation in &chosen {
+        verify(recommendation).map_err(|why| {
+            Failure::usage(format!("will not apply {}", recommendation.id), why)
+                .with_help("it was written by another program, or changed; hold the trial again")
+        })?;
     }
     match args.migrations {
         Some(framework) => migrations::write(framework, args.dir.as_deref(), &chosen),
@@ -140,7 +147,8 @@ fn perform(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) -> Resu
             .with_help("-d DATABASE; without --execute the statements are printed"));
     }
     let settings = settings(&args.connection, &config)?;
-    let connection = Connection::open(&settings)?;
+    let connection = unpooled(&settings)?;
+    connection.look_up_own_names()?;
     let writable = allowed(args, &connection)?;
     let version = connection.version_text();
     output::print(&format!("target   {}\n", settings.describe(Some(&version))))?;
@@ -220,7 +228,7 @@ fn allowed(args: &args::Apply, connection: &Connection) -> Result<Writable, Fail
         }
         (typed, _) => typed,
     };
-    Ok(guard::consent_to_production(connection, typed)?)
+    Ok(consent::consent_to_production(connection, typed)?)
 }
 
 /// Says what is going on.

@@ -17,7 +17,8 @@ pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
     let Collected { mut collector, live, mut warnings } =
         collect(&args.sources, &args.connection, &config, Needs::Anything, &progress)?;
     if let Some(live) = &live {
-        collector.set_catalog(crate::pg::catalog::load::load(&live.connection)?);
+        collector
+            .set_catalog(crate::pg::catalog::load::load(&live.connection, live.callers.path())?);
     }
     // A capture holds all databases: whose statements are wanted is settled when it is read.
     if args.sources.log_database.is_some() {

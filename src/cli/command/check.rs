@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::check::baseline::{Baseline, BaselineQuery, Measured, StoredSample};
 use crate::check::gate::{Checked, Compared, Status};
-use crate::check::measure::{Measurements, PASSES, SecondLook, Timeouts, look_again, measure};
+use crate::check::measure::{
+    CheckedStatement, Measurements, PASSES, SecondLook, Timeouts, look_again, measure,
+};
 use crate::check::{baseline, gate};
 use crate::cli::connection::flags_again;
 use crate::cli::exit::{Exit, Failure};
@@ -12,11 +14,14 @@ use crate::cli::output::now;
 use crate::cli::progress::Progress;
 use crate::cli::sources::{Needs, gather};
 use crate::cli::{args, config, output};
+use crate::model::name::TableName;
 use crate::model::run::{Run, RunCheck};
 use crate::model::workload::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Sample};
-use crate::pg::session::guard::Guard;
+use crate::pg::session::callers::Callers;
+use crate::pg::session::guard::statement::Guard;
 use crate::pipeline::gather::{Gathered, Live, run_of};
+use crate::sql::normalize::normalizer::normalize;
 use crate::stats::random::Random;
 use crate::trial::plan::parameters::readable;
 
@@ -82,7 +87,8 @@ fn statement(
     guard: &mut Guard,
     random: &mut Random,
 ) -> BaselineQuery {
-    let found = readable(&live.connection, guard, query, shape, MOST_SETS, random);
+    let caller = live.callers.of(query);
+    let found = readable(&live.connection, &caller, guard, (query, shape), MOST_SETS, random);
     let (samples, why_not) = match found {
         Ok((samples, _)) => (samples, None),
         Err(why) => (Vec::new(), Some(why)),
@@ -91,10 +97,39 @@ fn statement(
         fingerprint: query.fingerprint.to_string(),
         normalized: query.normalized.clone(),
         tables: shape.tables().iter().map(ToString::to_string).collect(),
+        users: query.users.clone(),
         samples: samples.iter().map(StoredSample::from_sample).collect(),
         measured: Vec::new(),
         why_not,
     }
+}
+
+/// The tables that a statement of a baseline reads.
+fn tables(query: &BaselineQuery) -> impl Iterator<Item = TableName> {
+    let names = query.tables.iter().filter_map(|name| name.split_once('.'));
+    names.map(|(schema, name)| TableName::new(schema, name))
+}
+
+/// The statements as they are measured. Each text passes the guard again: a file may hold any.
+fn to_measure(live: &Live, queries: &[BaselineQuery]) -> Result<Vec<CheckedStatement>, Failure> {
+    let mut users: Vec<String> = queries.iter().flat_map(|query| query.users.clone()).collect();
+    users.sort_unstable();
+    users.dedup();
+    let mut callers = Callers::named(&live.connection, &live.settings, users)?;
+    callers.ask_privileges(&live.connection, &queries.iter().flat_map(tables).collect())?;
+    let mut guard = Guard::new();
+    let statement = |query: &BaselineQuery| {
+        let needed: Vec<_> = tables(query).map(|table| (table, "SELECT")).collect();
+        let caller = callers.of_users(&query.users, &needed);
+        let samples: Vec<Sample> = query.samples.iter().map(StoredSample::to_sample).collect();
+        let check = |sample: &Sample| match normalize(&sample.text).text == query.normalized {
+            true => guard.check(&live.connection, &caller, &sample.text),
+            false => Err("its text is another statement than the one it stands for".to_owned()),
+        };
+        let refused = samples.iter().map(check).find_map(Result::err);
+        CheckedStatement { caller, samples, refused }
+    };
+    Ok(queries.iter().map(statement).collect())
 }
 
 fn measured(
@@ -105,10 +140,7 @@ fn measured(
     progress: &Progress,
     name: &str,
 ) -> Result<Measurements, Failure> {
-    let statements: Vec<Vec<Sample>> = queries
-        .iter()
-        .map(|query| query.samples.iter().map(StoredSample::to_sample).collect())
-        .collect();
+    let statements = to_measure(live, queries)?;
     let phase = progress.phase(name, PASSES + 1);
     Ok(measure(&live.settings, &statements, limits(args), random, &mut |done, of| {
         phase.set(done, of)
@@ -257,10 +289,9 @@ fn second_look(
         first + gate::machine_shift(&night.machine_us, machine_us).unwrap_or(0.0)
     };
     let before = |at: usize| baseline.queries[flagged[at]].measured.as_slice();
-    let statements: Vec<Vec<Sample>> = flagged
-        .iter()
-        .map(|at| baseline.queries[*at].samples.iter().map(StoredSample::to_sample).collect())
-        .collect();
+    let flagged_queries: Vec<BaselineQuery> =
+        flagged.iter().map(|at| baseline.queries[*at].clone()).collect();
+    let statements = to_measure(live, &flagged_queries)?;
     let first: Vec<&[Measured]> = flagged
         .iter()
         .map(|at| night.outcomes[*at].as_ref().map_or(&[][..], Vec::as_slice))

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::cli::connection::{flags_again, open, settings};
+use crate::cli::connection::{flags_again, settings};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::print;
 use crate::cli::{args, config};
+use crate::pg::connect::connection::Connection;
+use crate::pg::connect::pooler::{Pooling, direct, pooling};
 use crate::pg::doctor::{Mark, examine};
 
 /// # Errors
@@ -13,8 +15,9 @@ use crate::pg::doctor::{Mark, examine};
 pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
     let config = config::load()?;
     let settings = settings(&args.connection, &config)?;
-    let connection = open(&settings, &args.connection)?;
-    let checks = examine(&connection)?;
+    let connection = Connection::open(&settings)?;
+    let pooling = pooling(&connection, &settings)?;
+    let checks = examine(&connection, &settings, pooling)?;
     let version = connection.version_text();
     let mut out = format!("target   {}\n\n", settings.describe(Some(&version)));
     for check in &checks {
@@ -28,7 +31,11 @@ pub fn run(args: &args::Doctor) -> Result<Exit, Failure> {
             let _ = writeln!(out, "      help: {help}");
         }
     }
-    let _ = writeln!(out, "\nnext: pgassay analyze {}", flags_again(&settings));
+    let target = match pooling {
+        Pooling::Transaction => direct(&connection, &settings),
+        Pooling::None | Pooling::Session => flags_again(&settings),
+    };
+    let _ = writeln!(out, "\nnext: pgassay analyze {target}");
     print(&out)?;
     Ok(Exit::Done)
 }

@@ -7,7 +7,7 @@ use std::thread;
 use tokio_postgres::Statement;
 
 use crate::model::workload::literal::Literal;
-use crate::pg::connect::connection::Connection;
+use crate::pg::connect::connection::{Connection, InWorkload};
 use crate::pg::connect::error::PgError;
 use crate::pg::connect::settings::Settings;
 use crate::stats::random::Random;
@@ -34,12 +34,13 @@ impl Client {
     /// where it is one.
     fn ask(&mut self, sql: &'static str, values: &[String]) -> Result<Vec<i64>, PgError> {
         if !self.statements.contains_key(sql) {
-            let statement = self.connection.prepare(sql)?;
+            let statement = InWorkload::of_application(&self.connection).prepare(sql)?;
             self.statements.insert(sql, statement);
         }
         let literals: Vec<Literal> =
             values.iter().map(|value| Literal::text(value.as_str())).collect();
-        let rows = self.connection.rows(&self.statements[sql], &literals)?;
+        let application = InWorkload::of_application(&self.connection);
+        let rows = application.rows(&self.statements[sql], &literals)?;
         Ok(rows.iter().filter_map(|row| row.try_get::<_, i64>(0).ok()).collect())
     }
 }

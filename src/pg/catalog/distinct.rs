@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 use super::load::{DEDUPLICATES, alignment_bytes};
 use crate::model::catalog::{Column, Storage, Table};
 use crate::model::whatif::{Distinct, RowGroups};
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::sql::lex::identifier::{quote, quote_table};
 
@@ -21,27 +22,28 @@ const TIMEOUT_MS: u32 = 2_000;
 /// Distinct values of the column among all rows of its table. Of a large table a sample of its blocks is
 /// read, and the estimator is that of `ANALYZE` (Haas and Stokes, *IBM Research Report RJ 10025*, 1998)
 /// on thirty times as many rows.
-pub fn distinct(connection: &Connection, table: &Table, column: &str) -> Option<Distinct> {
+pub fn distinct(counting: Counting<'_>, table: &Table, column: &str) -> Option<Distinct> {
     let (name, column) = (quote_table(&table.name), quote(column));
     let sql = format!(
-        "SELECT coalesce(sum(g.n), 0)::float8, count(*)::float8, (count(*) FILTER (WHERE g.n = 1))::float8 \
-           FROM (SELECT count(*) AS n FROM {name}{} WHERE {column} IS NOT NULL GROUP BY {column}) g",
+        "SELECT coalesce(pg_catalog.sum(g.n), 0)::float8, pg_catalog.count(*)::float8, \
+                (pg_catalog.count(*) FILTER (WHERE g.n = 1))::float8 \
+           FROM (SELECT pg_catalog.count(*) AS n FROM {name}{} WHERE {column} IS NOT NULL GROUP BY {column}) g",
         sample(table, MOST_ROWS)?
     );
-    let rows = asked(connection, &sql, TIMEOUT_MS)?;
+    let rows = asked(counting, &sql, TIMEOUT_MS)?;
     let row = rows.first()?;
     estimated(table, row.get(0), row.get(1), row.get(2))
 }
 
 /// Statistics of an expression as if it were a column, from the same rows.
-pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Option<Column> {
+pub fn measured(counting: Counting<'_>, table: &Table, expression: &str) -> Option<Column> {
     let (name, sample) = (quote_table(&table.name), sample(table, MOST_ROWS)?);
     let sql = include_str!("queries/expression.sql")
         .replace("{deduplicates}", DEDUPLICATES)
         .replace("{rows}", &format!("{name}{sample}"))
         // Last: a path in it may be spelled `'{rows}'`.
         .replace("{expression}", expression);
-    let rows = asked(connection, &sql, TIMEOUT_MS)?;
+    let rows = asked(counting, &sql, TIMEOUT_MS)?;
     let row = rows.first()?;
     let distinct = estimated(table, row.get(0), row.get(1), row.get(2))?;
     let (mean, deviation): (f64, f64) = (row.get(4), row.get(5));
@@ -70,11 +72,13 @@ pub fn measured(connection: &Connection, table: &Table, expression: &str) -> Opt
 }
 
 /// Returns the greatest length of some expressions over all rows of the table, bytes.
-pub fn longest(connection: &Connection, table: &Table, expressions: &[String]) -> Option<Vec<u32>> {
-    let each = expressions.iter().map(|sql| format!("max(octet_length(({sql})::text))"));
+pub fn longest(counting: Counting<'_>, table: &Table, expressions: &[String]) -> Option<Vec<u32>> {
+    let each = expressions
+        .iter()
+        .map(|sql| format!("pg_catalog.max(pg_catalog.octet_length(({sql})::text))"));
     let each = each.collect::<Vec<_>>().join(", ");
     let sql = format!("SELECT {each} FROM {}", quote_table(&table.name));
-    let rows = asked(connection, &sql, TIMEOUT_MS)?;
+    let rows = asked(counting, &sql, TIMEOUT_MS)?;
     let row = rows.first()?;
     let bytes = (0..expressions.len()).map(|at| row.get::<_, Option<i32>>(at).unwrap_or(0));
     Some(bytes.map(|bytes| u32::try_from(bytes).unwrap_or(0)).collect())
@@ -84,7 +88,7 @@ pub fn longest(connection: &Connection, table: &Table, expressions: &[String]) -
 /// with many values some are looked at, with all of their rows: whatever the rows of a group have to do with
 /// each other, it is whole.
 pub fn groups(
-    connection: &Connection,
+    counting: Counting<'_>,
     table: &Table,
     columns: &[&str],
     condition: Option<&str>,
@@ -93,7 +97,10 @@ pub fn groups(
     let values = table.column(columns.first()?)?.distinct_count(rows).unwrap_or(rows);
     let one_of = (values / ENOUGH_VALUES).floor().max(1.0);
     let is_looked_at = match one_of > 1.0 {
-        true => format!("mod(hashtext({}::text), {one_of}) = 0", quote(columns[0])),
+        true => format!(
+            "pg_catalog.mod(pg_catalog.hashtext({}::text), {one_of}) = 0",
+            quote(columns[0])
+        ),
         false => "true".to_owned(),
     };
     let list = |each: &dyn Fn(usize, &str) -> String| {
@@ -107,7 +114,7 @@ pub fn groups(
         .replace("{table}", &quote_table(&table.name))
         // Last: it may hold any text.
         .replace("{condition}", condition.unwrap_or("true"));
-    let found = asked(connection, &sql, TIMEOUT_MS)?;
+    let found = asked(counting, &sql, TIMEOUT_MS)?;
     let (seen, aside): (Vec<&Row>, Vec<&Row>) =
         found.iter().partition(|row| row.get::<_, Option<bool>>(0) == Some(true));
     let seen = seen.iter().map(|row| RowGroups { rows: row.get(1), count: row.get(2) });
@@ -132,12 +139,20 @@ pub(super) fn sample(table: &Table, most: f64) -> Option<String> {
     })
 }
 
-/// The answer of a read-only query, if it comes in time.
-pub(super) fn asked(connection: &Connection, sql: &str, timeout_ms: u32) -> Option<Vec<Row>> {
-    let limits = format!("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {timeout_ms}");
-    let rows = connection.rolled_back(|| {
-        connection.batch(&limits)?;
-        connection.query(sql, &[])
+/// A connection, and who counts on it: expressions and conditions are written as the workload writes them.
+#[derive(Clone, Copy)]
+pub struct Counting<'c> {
+    pub connection: &'c Connection,
+    pub caller: &'c Caller,
+}
+
+/// The answer of a query, if it comes in time. What is ours in it has to be qualified.
+pub(super) fn asked(counting: Counting<'_>, sql: &str, timeout_ms: u32) -> Option<Vec<Row>> {
+    let limits =
+        format!("SET LOCAL transaction_read_only = on; SET LOCAL statement_timeout = {timeout_ms}");
+    let rows = counting.connection.as_workload(counting.caller, |workload| {
+        workload.batch(&limits)?;
+        workload.own_rows(sql, &[])
     });
     rows.ok()
 }

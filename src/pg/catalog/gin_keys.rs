@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 
-use super::distinct::{asked, haas_stokes, sample};
+use super::distinct::{Counting, asked, haas_stokes, sample};
 use crate::model::catalog::Table;
 use crate::model::index::{IndexDef, IndexKey};
 use crate::model::whatif::KeyGroups;
-use crate::pg::connect::connection::Connection;
 use crate::sql::expression::types::TypeClass;
 use crate::sql::lex::identifier::{quote, quote_table};
 
@@ -37,10 +36,10 @@ struct Seen {
 }
 
 /// Keys that the index would have.
-pub fn keys(connection: &Connection, table: &Table, index: &IndexDef) -> Option<Vec<KeyGroups>> {
+pub fn keys(counting: Counting<'_>, table: &Table, index: &IndexDef) -> Option<Vec<KeyGroups>> {
     let mut all = Vec::new();
     for key in &index.keys {
-        let mut of_column = keys_of(connection, table, index, key)?;
+        let mut of_column = keys_of(counting, table, index, key)?;
         // Which column a key belongs to stands before it.
         let number_bytes = if index.keys.len() > 1 { COLUMN_NUMBER_BYTES } else { 0.0 };
         of_column.iter_mut().for_each(|keys| keys.key_bytes += number_bytes);
@@ -51,21 +50,20 @@ pub fn keys(connection: &Connection, table: &Table, index: &IndexDef) -> Option<
 
 /// Keys of one column or expression of the index.
 fn keys_of(
-    connection: &Connection,
+    counting: Counting<'_>,
     table: &Table,
     index: &IndexDef,
     key: &IndexKey,
 ) -> Option<Vec<KeyGroups>> {
     let rows = table.rows.filter(|rows| *rows > 0.0)?;
-    let taken_apart = taken_apart(key, kind(connection, table, key)?)?;
+    let taken_apart = taken_apart(key, kind(counting, table, key)?)?;
     let fewer = match key.operator_class.as_deref() {
         Some("gin_trgm_ops") => rows_of_text(table, key),
         _ => f64::INFINITY,
     };
     MOST_ROWS.iter().map(|most| most.min(fewer.max(MOST_ROWS[1]))).find_map(|most| {
         let sample = sample(table, most)?;
-        let found =
-            asked(connection, &query(table, index, key, &taken_apart, &sample), TIMEOUT_MS)?;
+        let found = asked(counting, &query(table, index, key, &taken_apart, &sample), TIMEOUT_MS)?;
         let mut classes: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
         for row in &found {
             classes.entry(row.get(0)).or_default().push(seen(row));
@@ -107,13 +105,14 @@ fn seen(row: &Row) -> Seen {
 }
 
 /// The kind of value that the index is on.
-fn kind(connection: &Connection, table: &Table, key: &IndexKey) -> Option<TypeClass> {
+fn kind(counting: Counting<'_>, table: &Table, key: &IndexKey) -> Option<TypeClass> {
     if key.is_column {
         return Some(TypeClass::of(&table.column(&key.expression)?.type_name));
     }
     let (expression, name) = (&key.expression, quote_table(&table.name));
-    let sql = format!("SELECT pg_typeof((SELECT ({expression}) FROM {name} LIMIT 0))::text");
-    Some(TypeClass::of(asked(connection, &sql, TIMEOUT_MS)?.first()?.get(0)))
+    let sql =
+        format!("SELECT pg_catalog.pg_typeof((SELECT ({expression}) FROM {name} LIMIT 0))::text");
+    Some(TypeClass::of(asked(counting, &sql, TIMEOUT_MS)?.first()?.get(0)))
 }
 
 /// The query that takes values of this kind apart as the operator class does.
@@ -134,9 +133,9 @@ fn taken_apart(key: &IndexKey, kind: TypeClass) -> Option<String> {
         // Keys and values, each with a letter before it that tells which.
         (None, TypeClass::Pairs) => elements.replace(
             "{elements}",
-            "(SELECT array_agg('K' || e.key) || array_agg('V' || e.value) FROM each(i.v) e)",
+            "(SELECT pg_catalog.array_agg('K' || e.key) || pg_catalog.array_agg('V' || e.value) FROM each(i.v) e)",
         ),
-        (None, TypeClass::Words) => elements.replace("{elements}", "tsvector_to_array(i.v)"),
+        (None, TypeClass::Words) => elements.replace("{elements}", "pg_catalog.tsvector_to_array(i.v)"),
         _ => return None,
     })
 }

@@ -10,18 +10,66 @@ use crate::model::catalog::{
 };
 use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::model::name::TableName;
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
 use crate::sql::lex::identifier::unquote;
+use crate::sql::rewrite::visible::visible;
 
 /// Whether a btree keeps equal values of the type `t` once, as SQL.
 pub const DEDUPLICATES: &str = include_str!("queries/deduplicates.sql");
 
-/// Loads tables, columns, indexes, keys, policies and statistics.
+/// Loads tables, columns, indexes, keys, policies and statistics, written as `caller` would write them: without the
+/// schemas that it searches.
 ///
 /// # Errors
 /// The server's error. Statistics that the role may not see are absent and no error.
-pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
+pub fn load(connection: &Connection, caller: &Caller) -> Result<Catalog, PgError> {
+    let search_path = searched(connection, caller)?;
+    // A few large queries of the catalog are quicker than their compilation.
+    let loaded = connection.rolled_back(|| {
+        connection.batch("SET LOCAL jit = off")?;
+        load_as_it_is(connection, search_path)
+    });
+    loaded.map(|mut catalog| {
+        as_seen(&mut catalog);
+        catalog
+    })
+}
+
+/// The schemas that exist and are searched for names, the system's left out.
+fn searched(connection: &Connection, caller: &Caller) -> Result<Vec<String>, PgError> {
+    let sql = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text[]";
+    let schemas: Vec<String> = connection
+        .as_workload(caller, |workload| workload.row(sql, &[]))?
+        .try_get(0)
+        .unwrap_or_default();
+    Ok(schemas.into_iter().filter(|schema| schema != "pg_catalog").collect())
+}
+
+/// Takes the schemas that are searched out of everything that the server has written.
+fn as_seen(catalog: &mut Catalog) {
+    let Catalog { tables, functions, search_path, .. } = catalog;
+    let seen = |sql: &mut String| *sql = visible(sql, search_path);
+    for table in tables {
+        table.definition.iter_mut().for_each(seen);
+        table.columns.iter_mut().for_each(|column| seen(&mut column.type_name));
+        let parts = table.part_indexes.iter_mut().map(|part| &mut part.index);
+        table.indexes.iter_mut().chain(parts).for_each(|index| index_as_seen(index, search_path));
+        for policy in &mut table.policies {
+            policy.using.iter_mut().chain(&mut policy.check).for_each(seen);
+        }
+    }
+    functions.iter_mut().for_each(|function| seen(&mut function.returns));
+}
+
+fn index_as_seen(index: &mut Index, searched: &[String]) {
+    let keys = index.def.keys.iter_mut().filter(|key| !key.is_column);
+    let expressions = keys.map(|key| &mut key.expression);
+    expressions.chain(&mut index.def.predicate).for_each(|sql| *sql = visible(sql, searched));
+}
+
+fn load_as_it_is(connection: &Connection, search_path: Vec<String>) -> Result<Catalog, PgError> {
     let database = connection.row(include_str!("queries/database.sql"), &[])?;
     let mut tables = Vec::new();
     let mut places = HashMap::new();
@@ -55,43 +103,73 @@ pub fn load(connection: &Connection) -> Result<Catalog, PgError> {
         origin: Origin::Live,
         database: Some(database.get(0)),
         server_version: Some(database.get::<_, String>(1)),
-        search_path: database.get(2),
+        hidden_classes: classes_outside(connection, &search_path)?,
+        search_path,
         tables,
-        extensions: database.get(3),
-        hidden_classes: hidden_classes(connection)?,
+        extensions: database.get(2),
         functions,
-        statistics_days: database.get(4),
-        replicas: u32::try_from(database.get::<_, i64>(5)).unwrap_or(0),
+        statistics_days: database.get(3),
+        replicas: u32::try_from(database.get::<_, i64>(4)).unwrap_or(0),
     })
 }
 
-/// Operator classes that their name alone does not find, with their schema.
+/// Operator classes that `caller` does not find by their name alone, with their schema.
 ///
 /// # Errors
 /// The server's error.
-pub fn hidden_classes(connection: &Connection) -> Result<BTreeMap<String, String>, PgError> {
-    let sql = "SELECT DISTINCT ON (1) o.opcname::text, n.nspname::text \
+pub fn hidden_classes(
+    connection: &Connection,
+    caller: &Caller,
+) -> Result<BTreeMap<String, String>, PgError> {
+    classes_outside(connection, &searched(connection, caller)?)
+}
+
+fn classes_outside(
+    connection: &Connection,
+    searched: &[String],
+) -> Result<BTreeMap<String, String>, PgError> {
+    let sql = "SELECT o.opcname::text, min(n.nspname::text) \
                FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace \
-               WHERE NOT pg_opclass_is_visible(o.oid) ORDER BY 1, 2";
-    Ok(connection.query(sql, &[])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+               GROUP BY o.opcname HAVING NOT bool_or(n.nspname = 'pg_catalog' OR n.nspname = ANY ($1))";
+    let rows = connection.query(sql, &[&searched])?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// The indexes of one table as they are at present; none where there is no such table.
+/// The indexes of one table as they are at present, as `caller` would write them; none where there is no such table.
 ///
 /// # Errors
 /// The server's error.
-pub fn indexes(connection: &Connection, table: &TableName) -> Result<Vec<Index>, PgError> {
+pub fn indexes(
+    connection: &Connection,
+    caller: &Caller,
+    table: &TableName,
+) -> Result<Vec<Index>, PgError> {
+    let searched = searched(connection, caller)?;
     let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
-    Ok(rows.iter().filter(|row| relation(row) == *table).map(index).collect())
+    let own = rows.iter().filter(|row| relation(row) == *table);
+    Ok(own
+        .map(index)
+        .map(|mut index| {
+            index_as_seen(&mut index, &searched);
+            index
+        })
+        .collect())
 }
 
-/// Indexes of all partitions as they are at present.
+/// Indexes of all partitions as they are at present, as `caller` would write them.
 ///
 /// # Errors
 /// The server's error.
-pub fn part_indexes(connection: &Connection) -> Result<Vec<PartIndex>, PgError> {
+pub fn part_indexes(connection: &Connection, caller: &Caller) -> Result<Vec<PartIndex>, PgError> {
+    let searched = searched(connection, caller)?;
     let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
-    Ok(rows.iter().filter(|row| row.get(22)).map(part_index).collect())
+    let parts = rows.iter().filter(|row| row.get(22)).map(part_index);
+    Ok(parts
+        .map(|mut part| {
+            index_as_seen(&mut part.index, &searched);
+            part
+        })
+        .collect())
 }
 
 /// The table of an index.
@@ -122,6 +200,7 @@ fn table(row: &Row) -> Table {
             "f" => TableKind::Foreign,
             _ => TableKind::Table,
         },
+        owner: row.get(18),
         columns: Vec::new(),
         indexes: Vec::new(),
         foreign_keys: Vec::new(),

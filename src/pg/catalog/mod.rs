@@ -7,4 +7,3 @@ pub mod distinct;
 pub mod gin_keys;
 pub mod load;
 pub mod pg_stat_statements;
-pub mod search_path;

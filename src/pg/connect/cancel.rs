@@ -8,7 +8,7 @@ use tokio_postgres::CancelToken;
 
 use super::login::Route;
 use super::stop_flag;
-use super::stream::{AsItIs, ToldProcess};
+use super::stream::{AsItIs, Told};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static OPEN: Mutex<Vec<(u64, CancelToken, Route)>> = Mutex::new(Vec::new());
@@ -26,11 +26,12 @@ pub fn trigger() -> usize {
     };
     for (_, token, route) in open.iter() {
         // A connection that is gone cannot be cancelled, and need not be.
-        let _ = runtime.block_on(tokio::time::timeout(LONGEST, async {
-            if let Ok(stream) = route.open(ToldProcess::default()).await {
+        let cancel = async {
+            if let Ok(stream) = route.open(Told::default()).await {
                 let _ = token.cancel_query_raw(stream, AsItIs).await;
             }
-        }));
+        };
+        let _ = runtime.block_on(async { tokio::time::timeout(LONGEST, cancel).await });
     }
     open.len()
 }

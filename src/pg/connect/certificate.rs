@@ -146,12 +146,14 @@ fn is_named(certificate: &CertificateDer<'_>, host: &ServerName<'_>) -> Result<(
     let Err(error) = rustls::client::verify_server_name(&end_entity, host) else { return Ok(()) };
     let certificate = parsed(certificate)?;
     const ALTERNATIVE_NAMES: &str = "2.5.29.17";
-    let has_alternatives = certificate.tbs_certificate.extensions.iter().flatten().any(
-        |extension| extension.extn_id.to_string() == ALTERNATIVE_NAMES,
-    );
-    let is_common_name = common_names(&certificate)
+    let has_alternatives = certificate
+        .tbs_certificate
+        .extensions
         .iter()
-        .any(|name| matches_host(name, &host.to_str()));
+        .flatten()
+        .any(|extension| extension.extn_id.to_string() == ALTERNATIVE_NAMES);
+    let is_common_name =
+        common_names(&certificate).iter().any(|name| matches_host(name, &host.to_str()));
     if has_alternatives || !is_common_name { Err(error) } else { Ok(()) }
 }
 

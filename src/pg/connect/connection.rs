@@ -1,18 +1,20 @@
 //! One connection, owned by one thread.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, SimpleQueryRow};
 
+use super::caller::Caller;
 use super::cancel::{self, Registered};
 use super::error::{PgError, PgErrorKind};
 use super::login::{Driver, Route};
+use super::parameter::Parameter;
 use super::settings::Settings;
-use super::stream::ToldProcess;
+use super::stream::Told;
 use super::tls::SslMode;
 
 /// How long a server may take to hear that a connection ends. One that is still at work for it may not.
@@ -28,6 +30,8 @@ pub struct Connection {
     runtime: Runtime,
     /// Name of the database, for messages.
     pub database: String,
+    /// The connected role.
+    pub user: String,
     /// As `server_version_num`, such as 150018.
     pub version: u32,
     /// The connected role is a superuser.
@@ -37,11 +41,40 @@ pub struct Connection {
     /// Process of the server that answered first.
     pub process_id: i32,
     /// The process that was told for cancelling: behind a pooler it is another.
-    pub(super) told_process_id: i32,
+    told: Told,
+    /// Where names are looked up in the open transaction.
+    local: RefCell<Local>,
     /// How long an answer may take; without a limit the server's own timeouts have to do.
     answer_limit: Cell<Option<Duration>>,
     /// An answer was given up, so that nothing more can be asked.
     is_lost: Cell<bool>,
+}
+
+/// The settings of the open transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Local {
+    /// Those of the session.
+    Own,
+    Workload(Caller),
+    /// It went back to a savepoint.
+    Unknown,
+}
+
+/// Back to the search path and the role of the session.
+const LEAVE: &str = "SET LOCAL search_path = pg_catalog, pg_temp; RESET ROLE";
+
+/// A transaction with the settings of the workload. Only here are its statements executed.
+pub struct InWorkload<'c>(&'c Connection);
+
+impl<'c> InWorkload<'c> {
+    /// The connection of an application that runs its own statements, and not somebody else's.
+    pub fn of_application(connection: &'c Connection) -> Self {
+        InWorkload(connection)
+    }
+
+    pub fn connection(&self) -> &'c Connection {
+        self.0
+    }
 }
 
 /// Statements of our own find functions, operators and types of the system alone.
@@ -115,7 +148,9 @@ impl Connection {
     /// # Errors
     /// The server's error.
     pub fn look_up_own_names(&self) -> Result<(), PgError> {
-        self.batch(&format!("SET search_path = {OWN_SEARCH_PATH}"))
+        self.batch(&format!(
+            "SET search_path = {OWN_SEARCH_PATH}; SET standard_conforming_strings = on"
+        ))
     }
 
     /// Does something that takes as long as it takes, such as building an index.
@@ -131,6 +166,18 @@ impl Connection {
     /// # Errors
     /// The server's error.
     pub fn batch(&self, sql: &str) -> Result<(), PgError> {
+        self.own()?;
+        self.control(sql)
+    }
+
+    /// Runs savepoints and settings of the open transaction: statements that mean the same in whatever role.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn control(&self, sql: &str) -> Result<(), PgError> {
+        if sql.contains("ROLLBACK TO") && *self.local.borrow() != Local::Own {
+            self.local.replace(Local::Unknown);
+        }
         self.exchange(|| self.doing(sql), self.client().batch_execute(sql))
     }
 
@@ -154,42 +201,120 @@ impl Connection {
         done.and_then(|done| ended.map(|()| done))
     }
 
-    /// Rows of one statement, even when the user has asked to stop.
+    /// Rows of one statement of our own, even when the user has asked to stop.
     ///
     /// # Errors
     /// The server's error.
     pub fn query_cleaning_up(
         &self,
         sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
+        parameters: &[&dyn Parameter],
     ) -> Result<Vec<Row>, PgError> {
-        self.regardless(|| self.doing(sql), self.client().query(sql, parameters))
+        self.own()?;
+        self.regardless(|| self.doing(sql), self.client().query_typed(sql, &typed(parameters)))
     }
 
-    /// Rows of one statement.
+    /// Rows of one statement of our own.
     ///
     /// # Errors
     /// The server's error.
-    pub fn query(
-        &self,
-        sql: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, PgError> {
-        self.exchange(|| self.doing(sql), self.client().query(sql, parameters))
+    pub fn query(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<Vec<Row>, PgError> {
+        self.own()?;
+        self.exchange(|| self.doing(sql), self.client().query_typed(sql, &typed(parameters)))
     }
 
-    /// The one row of one statement.
+    /// The one row of one statement of our own.
     ///
     /// # Errors
     /// The server's error, or that there is not exactly one row.
-    pub fn row(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, PgError> {
-        self.exchange(|| self.doing(sql), self.client().query_one(sql, parameters))
+    pub fn row(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<Row, PgError> {
+        self.own()?;
+        self.exchange(|| self.doing(sql), self.client().query_typed_one(sql, &typed(parameters)))
     }
 
+    /// The first row of a statement as text, over the simple protocol: nothing is prepared. Its names have to be
+    /// qualified, for it is asked before the search path is set.
+    ///
     /// # Errors
-    /// When the server cannot parse the statement or infer its parameters.
-    pub fn prepare(&self, sql: &str) -> Result<Statement, PgError> {
-        self.exchange(|| "cannot prepare a statement".to_owned(), self.client().prepare(sql))
+    /// The server's error.
+    pub(super) fn first_row(&self, sql: &str) -> Result<Vec<Option<String>>, PgError> {
+        let messages = self.exchange(|| self.doing(sql), self.client().simple_query(sql))?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let columns = row.map_or(0, SimpleQueryRow::len);
+        let column = |at: usize| row?.try_get(at).ok().flatten().map(str::to_owned);
+        Ok((0..columns).map(column).collect())
+    }
+
+    /// The connected role, with the search path that it connected with.
+    pub fn caller(&self) -> Caller {
+        Caller::new(None, &self.first_search_path)
+    }
+
+    /// A transaction is open.
+    pub fn is_in_transaction(&self) -> bool {
+        self.told.is_in_transaction()
+    }
+
+    /// The process that answers is not the one that was told at the login: something stands between.
+    pub fn is_proxied(&self) -> bool {
+        self.told.process_id() != self.process_id
+    }
+
+    /// Takes the settings of the workload back, before a statement of our own.
+    fn own(&self) -> Result<(), PgError> {
+        if !self.is_in_transaction() {
+            self.local.replace(Local::Own);
+        }
+        // In a failed transaction nothing is found by any name.
+        if *self.local.borrow() == Local::Own || self.told.has_failed() {
+            return Ok(());
+        }
+        self.regardless(
+            || "cannot leave the role of a statement".to_owned(),
+            self.client().batch_execute(LEAVE),
+        )?;
+        self.local.replace(Local::Own);
+        Ok(())
+    }
+
+    /// Does something as the workload does it: with its role and its search path, in a transaction that is rolled
+    /// back. Where one is open already, it stays open, and its next statement of our own finds it as it was.
+    ///
+    /// # Errors
+    /// That of the work, or the server's.
+    pub fn as_workload<T>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&InWorkload<'_>) -> Result<T, PgError>,
+    ) -> Result<T, PgError> {
+        if self.is_in_transaction() {
+            self.enter(caller, "")?;
+            return work(&InWorkload(self));
+        }
+        let done = self.enter(caller, "BEGIN; ").and_then(|()| work(&InWorkload(self)));
+        let ended = self.clean_up("ROLLBACK");
+        self.local.replace(Local::Own);
+        done.and_then(|done| ended.map(|()| done))
+    }
+
+    fn enter(&self, caller: &Caller, begin: &str) -> Result<(), PgError> {
+        let is_there = matches!(&*self.local.borrow(), Local::Workload(known) if known == caller);
+        if is_there && begin.is_empty() {
+            return Ok(());
+        }
+        // What was set for another statement must not stay.
+        let leave = if begin.is_empty() { LEAVE } else { "" };
+        let sql = format!("{begin}{leave}; {}", caller.settings());
+        self.local.replace(Local::Unknown);
+        self.exchange(
+            || format!("cannot become {caller}"),
+            self.client().batch_execute(sql.trim_start_matches("; ")),
+        )?;
+        self.local.replace(Local::Workload(caller.clone()));
+        Ok(())
     }
 
     /// Does one exchange with the server, unless the user has asked to stop. A cancel that comes
@@ -234,7 +359,7 @@ impl Connection {
     }
 
     /// The error, without the literals of the statement.
-    fn doing(&self, sql: &str) -> String {
+    pub(crate) fn doing(&self, sql: &str) -> String {
         let text = crate::sql::normalize::normalizer::normalize(sql).text;
         let short: String = text.chars().take(60).collect();
         let dots = if short.len() < text.len() { " …" } else { "" };
@@ -245,6 +370,10 @@ impl Connection {
 /// Asked before anything is set, by qualified names: the search path may be anybody's.
 const FIRST_QUESTION: &str =
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')";
+
+pub(crate) fn typed<'p>(parameters: &[&'p dyn Parameter]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
+    parameters.iter().map(|parameter| (parameter.as_sql(), parameter.own_type())).collect()
+}
 
 fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
     let what = format!(
@@ -259,7 +388,7 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         .build()
         .map_err(|error| fail(error.to_string()))?;
     let route = Route::new(settings, mode)?;
-    let told = ToldProcess::default();
+    let told = Told::default();
     let limit_s = settings.connect_timeout_s;
     let login = async {
         let stream = route.open(told.clone()).await.map_err(|error| fail(error.to_string()))?;
@@ -301,11 +430,13 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         _registered: registered,
         runtime,
         database: settings.database.clone(),
+        user: settings.user.clone(),
         version,
         is_superuser,
         first_search_path: first_search_path.to_owned(),
         process_id,
-        told_process_id: told.id(),
+        told,
+        local: RefCell::new(Local::Own),
         answer_limit: Cell::new(None),
         is_lost: Cell::new(false),
     })

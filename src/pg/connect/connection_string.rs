@@ -58,8 +58,14 @@ const IGNORED: &[&str] = &[
 ];
 
 /// Keys of libpq that protect the connection in a way that is not implemented.
-const REFUSED: &[&str] =
-    &["require_auth", "sslcrldir", "sslcertmode", "sslpassword", "gssdelegation", "scram_client_key"];
+const REFUSED: &[&str] = &[
+    "require_auth",
+    "sslcrldir",
+    "sslcertmode",
+    "sslpassword",
+    "gssdelegation",
+    "scram_client_key",
+];
 
 /// The keys of `-d`: a URL, a `key=value` string, or the bare name of a database.
 ///

@@ -61,6 +61,11 @@ impl PgError {
         self.sqlstate.as_deref() == Some("57014")
     }
 
+    /// Nothing more can be asked: the server is gone, or the user wants to stop.
+    pub fn ends_the_run(&self) -> bool {
+        matches!(self.kind, PgErrorKind::Interrupted | PgErrorKind::Connection)
+    }
+
     fn interrupted() -> Self {
         PgError::new(PgErrorKind::Interrupted, "interrupted", "stopped by a signal")
     }

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config};
 
 use super::error::PgError;
 use super::settings::{ChannelBinding, Settings};
-use super::stream::{AsItIs, Socket, ToldProcess, Watched, Wire};
+use super::stream::{AsItIs, Socket, Told, Watched, Wire};
 use super::tls::{Connector, SslMode, connector};
 
 pub(super) type Driver = tokio_postgres::Connection<Watched, Watched>;
@@ -51,7 +51,7 @@ impl Route {
     }
 
     /// Opens the socket and TLS over it.
-    pub async fn open(&self, told: ToldProcess) -> io::Result<Watched> {
+    pub async fn open(&self, told: Told) -> io::Result<Watched> {
         let socket = self.socket().await?;
         let Some(connector) = &self.connector else {
             return Ok(Watched::new(Wire::Plain(socket), told));
@@ -78,7 +78,8 @@ impl Route {
     async fn socket(&self) -> io::Result<Socket> {
         let Settings { host, address, port, .. } = &self.settings;
         if host.starts_with('/') {
-            let stream = UnixStream::connect(Path::new(host).join(format!(".s.PGSQL.{port}"))).await?;
+            let stream =
+                UnixStream::connect(Path::new(host).join(format!(".s.PGSQL.{port}"))).await?;
             self.check_peer(&stream)?;
             return Ok(Socket::Unix(stream));
         }

@@ -3,13 +3,16 @@
 //! In: settings of the command line and of libpq. Out: a `Connection` that one thread owns.
 //! Never: a query of the workload.
 
+pub mod caller;
 pub mod cancel;
 mod certificate;
 pub mod connection;
 pub mod connection_string;
 pub mod error;
 mod login;
+pub mod parameter;
 pub mod pgpass;
+pub mod pooler;
 pub mod secret;
 pub mod settings;
 pub mod stop_flag;

@@ -305,9 +305,10 @@ fn unless_unprotected(
 }
 
 fn port(text: &str) -> Result<u16, PgError> {
-    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
-        PgError::settings("cannot read the port", "it is no number from 1 to 65535")
-    })
+    text.parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| PgError::settings("cannot read the port", "it is no number from 1 to 65535"))
 }
 
 /// Seconds; where the string says 0 or less, as libpq without a limit, the default.

@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -79,13 +79,30 @@ macro_rules! is_stream {
 is_stream!(Socket, Tcp, Unix);
 is_stream!(Wire, Plain, Encrypted);
 
-/// The process id that the other end gave for cancelling; 0 where it gave none.
+/// What the messages of the server tell beside their contents.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ToldProcess(Arc<AtomicI32>);
+pub(super) struct Told(Arc<Shared>);
 
-impl ToldProcess {
-    pub fn id(&self) -> i32 {
-        self.0.load(Ordering::Relaxed)
+#[derive(Debug, Default)]
+struct Shared {
+    process_id: AtomicI32,
+    transaction: AtomicU8,
+}
+
+impl Told {
+    /// The process id that the other end gave for cancelling; 0 where it gave none.
+    pub fn process_id(&self) -> i32 {
+        self.0.process_id.load(Ordering::Relaxed)
+    }
+
+    /// A transaction is open, failed or not.
+    pub fn is_in_transaction(&self) -> bool {
+        matches!(self.0.transaction.load(Ordering::Relaxed), b'T' | b'E')
+    }
+
+    /// The open transaction has failed, and takes nothing but its end.
+    pub fn has_failed(&self) -> bool {
+        self.0.transaction.load(Ordering::Relaxed) == b'E'
     }
 }
 
@@ -96,7 +113,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub fn new(wire: Wire, told: ToldProcess) -> Watched {
+    pub fn new(wire: Wire, told: Told) -> Watched {
         Watched { wire, frames: Frames { told, ..Frames::default() } }
     }
 }
@@ -109,7 +126,7 @@ struct Frames {
     /// The first bytes of the body of `BackendKeyData`.
     process_id: Vec<u8>,
     is_logged_in: bool,
-    told: ToldProcess,
+    told: Told,
 }
 
 /// Kind and length of a message.
@@ -158,11 +175,17 @@ impl Frames {
 
     fn body(&mut self, body: &[u8]) {
         self.body_left -= body.len();
-        if self.header.first() == Some(&KEY_DATA) && self.process_id.len() < 4 {
-            self.process_id.extend(body.iter().take(4 - self.process_id.len()));
-            if let Ok(id) = <[u8; 4]>::try_from(&self.process_id[..]) {
-                self.told.0.store(i32::from_be_bytes(id), Ordering::Relaxed);
+        match (self.header.first(), body) {
+            (Some(&KEY_DATA), _) if self.process_id.len() < 4 => {
+                self.process_id.extend(body.iter().take(4 - self.process_id.len()));
+                if let Ok(id) = <[u8; 4]>::try_from(&self.process_id[..]) {
+                    self.told.0.process_id.store(i32::from_be_bytes(id), Ordering::Relaxed);
+                }
             }
+            (Some(&READY), [status]) => {
+                self.told.0.transaction.store(*status, Ordering::Relaxed);
+            }
+            _ => {}
         }
     }
 }
@@ -232,11 +255,12 @@ mod tests {
     #[test]
     fn the_process_id_is_read_however_the_bytes_are_cut() {
         let key_data = [7_i32.to_be_bytes(), 99_i32.to_be_bytes()].concat();
-        let bytes = [message(b'R', &[0; 4]), message(b'K', &key_data), message(b'Z', b"I")].concat();
+        let bytes =
+            [message(b'R', &[0; 4]), message(b'K', &key_data), message(b'Z', b"I")].concat();
         for size in 1..bytes.len() {
             let mut frames = Frames::default();
             bytes.chunks(size).for_each(|chunk| frames.read(chunk).unwrap());
-            assert_eq!((frames.told.id(), frames.is_logged_in), (7, true), "{size}");
+            assert_eq!((frames.told.process_id(), frames.is_logged_in), (7, true), "{size}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::index::ddl::{BuildMode, create, with_schemas};
 use crate::model::index::IndexDef;
 use crate::pg::catalog::load::hidden_classes;
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 
@@ -18,19 +19,27 @@ pub struct BuiltIndex {
     pub names: Vec<String>,
 }
 
-/// Builds an index in the open transaction, and with it the extension that it needs. Locks the table against
+/// Builds an index in the open transaction, and with it the extension that it needs. `path` is where its names are
+/// looked up. Locks the table against
 /// writes.
 ///
 /// # Errors
 /// The server's error, or that this transaction cannot use what it built.
-pub fn build(connection: &Connection, def: &IndexDef, name: &str) -> Result<BuiltIndex, PgError> {
+pub fn build(
+    connection: &Connection,
+    path: &Caller,
+    def: &IndexDef,
+    name: &str,
+) -> Result<BuiltIndex, PgError> {
     let started = Instant::now();
     if needs_trigrams(def) {
         connection.batch("CREATE EXTENSION IF NOT EXISTS pg_trgm")?;
     }
     let has_class = def.keys.iter().any(|key| key.operator_class.is_some());
-    let hidden = if has_class { hidden_classes(connection)? } else { BTreeMap::new() };
-    connection.batch(&create(&with_schemas(def, &hidden), name, BuildMode::Plain))?;
+    let hidden = if has_class { hidden_classes(connection, path)? } else { BTreeMap::new() };
+    let sql = create(&with_schemas(def, &hidden), name, BuildMode::Plain);
+    // What the index is on is written as the workload writes it.
+    connection.as_workload(path, |workload| workload.batch(&sql))?;
     let build_ms = started.elapsed().as_secs_f64() * 1e3;
     let row = connection.row(include_str!("queries/built.sql"), &[&def.table.schema, &name])?;
     if row.get::<_, bool>(1) {

@@ -3,29 +3,37 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
-use tokio_postgres::types::ToSql;
 
 use super::plan_json;
 use crate::model::plan::Plan;
 use crate::model::workload::Sample;
-use crate::pg::connect::connection::Connection;
+use crate::pg::connect::caller::Caller;
+use crate::pg::connect::connection::{Connection, InWorkload};
 use crate::pg::connect::error::PgError;
-use crate::pg::session::execute::TextParameter;
+use crate::pg::session::execute::lossy_text;
 
 /// The plan for one execution as it was, parameters included.
 ///
 /// # Errors
 /// The server's error.
-pub fn estimated(connection: &Connection, sample: &Sample) -> Result<Plan, PgError> {
-    explain(connection, "EXPLAIN (FORMAT JSON)", sample)
+pub fn estimated(
+    connection: &Connection,
+    caller: &Caller,
+    sample: &Sample,
+) -> Result<Plan, PgError> {
+    explain(connection, caller, "EXPLAIN (FORMAT JSON)", sample)
 }
 
 /// The plan with what it touched. Executes the statement: only for statements that passed the guard.
 ///
 /// # Errors
 /// The server's error.
-pub fn executed(connection: &Connection, sample: &Sample) -> Result<Plan, PgError> {
-    explain(connection, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)", sample)
+pub fn executed(
+    connection: &Connection,
+    caller: &Caller,
+    sample: &Sample,
+) -> Result<Plan, PgError> {
+    explain(connection, caller, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)", sample)
 }
 
 /// The cost of one write in the server.
@@ -43,36 +51,44 @@ pub struct Write {
 ///
 /// # Errors
 /// The server's error.
-pub fn write(connection: &Connection, sample: &Sample) -> Result<Write, PgError> {
+pub fn write(connection: &Connection, caller: &Caller, sample: &Sample) -> Result<Write, PgError> {
     let wal = if connection.version >= 130_000 { "WAL, " } else { "" };
     let verb =
         format!("EXPLAIN (ANALYZE, BUFFERS, {wal}COSTS OFF, TIMING OFF, SUMMARY ON, FORMAT JSON)");
-    let answer = answer(connection, &verb, sample)?;
+    let answer = answer(connection, caller, &verb, sample)?;
     let execution_ms = answer[0]["Execution Time"].as_f64().unwrap_or(0.0);
     let wal_bytes = answer[0]["Plan"]["WAL Bytes"].as_u64();
     let blocks = plan_json::read(&answer).buffers.unwrap_or(0);
     Ok(Write { execution_us: execution_ms * 1e3, wal_bytes, blocks })
 }
 
-fn explain(connection: &Connection, verb: &str, sample: &Sample) -> Result<Plan, PgError> {
-    Ok(plan_json::read(&answer(connection, verb, sample)?))
+fn explain(
+    connection: &Connection,
+    caller: &Caller,
+    verb: &str,
+    sample: &Sample,
+) -> Result<Plan, PgError> {
+    Ok(plan_json::read(&answer(connection, caller, verb, sample)?))
 }
 
-fn answer(connection: &Connection, verb: &str, sample: &Sample) -> Result<Value, PgError> {
-    let values: Vec<TextParameter<'_>> =
-        sample.parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
-    let parameters: Vec<&(dyn ToSql + Sync)> =
-        values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
-    let row = connection.row(&format!("{verb} {}", sample.text), &parameters)?;
-    Ok(row.get(0))
+fn answer(
+    connection: &Connection,
+    caller: &Caller,
+    verb: &str,
+    sample: &Sample,
+) -> Result<Value, PgError> {
+    let sql = format!("{verb} {}", sample.text);
+    let row = connection.as_workload(caller, |workload| workload.row(&sql, &sample.parameters))?;
+    // Names of indexes that do not exist may be cut in the middle of a character.
+    Ok(serde_json::from_str(&lossy_text(&row, 0)).unwrap_or(Value::Null))
 }
 
 /// How many parameters a text has; the server takes it only if it is one statement.
 ///
 /// # Errors
 /// The server's error, most often that it cannot tell the type of a parameter.
-pub fn parameters(connection: &Connection, text: &str) -> Result<usize, PgError> {
-    match connection.prepare(text) {
+pub fn parameters(connection: &Connection, caller: &Caller, text: &str) -> Result<usize, PgError> {
+    match connection.as_workload(caller, |workload| workload.prepare(text)) {
         Ok(prepared) => Ok(prepared.params().len()),
         // A plan for no parameters in particular needs no types, where the server can be asked for one.
         Err(error) if plans_generically(connection) && is_untyped(&error) => Ok(0),
@@ -94,24 +110,32 @@ fn is_untyped(error: &PgError) -> bool {
 ///
 /// # Errors
 /// The server's error.
-pub fn generic(connection: &Connection, text: &str, parameters: usize) -> Result<Plan, PgError> {
-    if plans_generically(connection) {
-        let rows =
-            connection.runtime_simple(&format!("EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}"))?;
+pub fn generic(
+    connection: &Connection,
+    caller: &Caller,
+    text: &str,
+    parameters: usize,
+) -> Result<Plan, PgError> {
+    connection.as_workload(caller, |workload| generic_in(workload, text, parameters))
+}
+
+fn generic_in(workload: &InWorkload<'_>, text: &str, parameters: usize) -> Result<Plan, PgError> {
+    if plans_generically(workload.connection()) {
+        let rows = workload.simple(&format!("EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}"))?;
         return Ok(plan_json::read(&json(&rows)));
     }
-    let explained = executed_with_nulls(connection, text, parameters, "")?;
+    let explained = executed_with_nulls(workload, text, parameters, "")?;
     // No partition holds what is NULL: what the server would leave out when it begins is kept in.
     if is_pruned(&explained[0]["Plan"]) {
         let unpruned = "SET enable_partition_pruning = off; ";
-        return Ok(plan_json::read(&executed_with_nulls(connection, text, parameters, unpruned)?));
+        return Ok(plan_json::read(&executed_with_nulls(workload, text, parameters, unpruned)?));
     }
     Ok(plan_json::read(&explained))
 }
 
 /// Before 16: the plan of a prepared statement under `force_generic_plan`, executed with NULL for everything.
 fn executed_with_nulls(
-    connection: &Connection,
+    workload: &InWorkload<'_>,
     text: &str,
     parameters: usize,
     settings: &str,
@@ -121,13 +145,13 @@ fn executed_with_nulls(
     let name = format!("pgassay_generic_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let nulls = vec!["NULL"; parameters].join(", ");
     let arguments = if parameters == 0 { String::new() } else { format!("({nulls})") };
-    let rows = connection.runtime_simple(&format!(
+    let rows = workload.simple(&format!(
         "SET plan_cache_mode = force_generic_plan; {settings}PREPARE {name} AS {text}\n; \
          EXPLAIN (FORMAT JSON) EXECUTE {name}{arguments}; \
          DEALLOCATE {name}; RESET plan_cache_mode; RESET enable_partition_pruning"
     ));
     if rows.is_err() {
-        let _ = connection.batch(&format!("DEALLOCATE {name}"));
+        let _ = workload.batch(&format!("DEALLOCATE {name}"));
     }
     Ok(json(&rows?))
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::build_index::{BuiltIndex, build};
 use super::planner_costs::PlannerCosts;
-use super::representative::Representatives;
+use super::planning::Planning;
 use crate::index::ddl::{BuildMode, create, name};
 use crate::model::index::IndexDef;
 use crate::model::whatif::{Built, IndexBuilder, PlanCost, Statistics, WhatIf};
@@ -15,7 +15,7 @@ use crate::model::workload::Query;
 use crate::model::workload::shape::Shape;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
-use crate::pg::session::guard::Writable;
+use crate::pg::session::guard::consent::Writable;
 use crate::sql::lex::identifier::unquote;
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
@@ -43,7 +43,14 @@ fn inlined(connection: &Connection) -> Result<HashSet<String>, PgError> {
 struct Pretended {
     def: IndexDef,
     oid: u32,
-    name: String,
+}
+
+impl Pretended {
+    /// The extension begins a name with the number and cuts it after 63 bytes, in the middle of a character too.
+    fn is_called(&self, name: &str) -> bool {
+        let number = name.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+        number.is_some_and(|(number, _)| number.parse() == Ok(self.oid))
+    }
 }
 
 impl<'c> HypoPg<'c> {
@@ -51,10 +58,8 @@ impl<'c> HypoPg<'c> {
     ///
     /// # Errors
     /// The server's error.
-    pub fn open(
-        connection: &'c Connection,
-        typicals: &'c Representatives,
-    ) -> Result<Option<Self>, PgError> {
+    pub fn open(planning: Planning<'c>) -> Result<Option<Self>, PgError> {
+        let connection = planning.connection;
         let rows = connection.query(
             "SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
              WHERE e.extname = 'hypopg'",
@@ -68,7 +73,7 @@ impl<'c> HypoPg<'c> {
             "SET pg_hint_plan.enable_hint = off; SELECT {schema}.hypopg_reset()"
         ))?;
         Ok(Some(HypoPg {
-            planner: PlannerCosts::new(connection, typicals),
+            planner: PlannerCosts::new(planning),
             schema,
             present: Vec::new(),
             inlined: inlined(connection)?,
@@ -88,7 +93,11 @@ impl<'c> HypoPg<'c> {
             let drop = format!(
                 "SELECT count({schema}.hypopg_drop_index(oid)) FROM unnest($1::oid[]) AS gone(oid)"
             );
-            self.planner.connection.row(&drop, &[&oids]).map_err(|error| error.to_string())?;
+            self.planner
+                .planning
+                .connection
+                .row(&drop, &[&oids])
+                .map_err(|error| error.to_string())?;
         }
         let is_present = |def: &IndexDef| self.present.iter().any(|known| known.def == *def);
         let new: Vec<&IndexDef> = wanted.iter().copied().filter(|def| !is_present(def)).collect();
@@ -104,20 +113,16 @@ impl<'c> HypoPg<'c> {
             plans.iter().map(|def| create(def, &name(def), BuildMode::Plain)).collect();
         let schema = &self.schema;
         let create = format!(
-            "SELECT made.indexrelid, made.indexname::text FROM unnest($1::text[]) WITH ORDINALITY \
-             AS wanted(ddl, number), LATERAL {schema}.hypopg_create_index(wanted.ddl) AS made \
-             ORDER BY wanted.number"
+            "SELECT made.indexrelid FROM pg_catalog.unnest($1) WITH ORDINALITY AS wanted(ddl, number), \
+             LATERAL {schema}.hypopg_create_index(wanted.ddl) AS made ORDER BY wanted.number"
         );
-        let rows = self
-            .planner
-            .connection
-            .query(&create, &[&statements])
+        // What the indexes are on is written as the workload writes it.
+        let Planning { connection, callers, .. } = self.planner.planning;
+        let rows = connection
+            .as_workload(callers.path(), |workload| workload.own_rows(&create, &[&statements]))
             .map_err(|error| error.to_string())?;
-        let pretended = |(def, row): (&&IndexDef, &Row)| Pretended {
-            def: (*def).clone(),
-            oid: row.get(0),
-            name: row.get(1),
-        };
+        let pretended =
+            |(def, row): (&&IndexDef, &Row)| Pretended { def: (*def).clone(), oid: row.get(0) };
         Ok(plans.iter().zip(&rows).map(pretended).collect())
     }
 }
@@ -168,7 +173,7 @@ impl WhatIf for HypoPg<'_> {
         self.arrange(indexes)?;
         let present = &self.present;
         let position = |name: &str| {
-            let pretended = present.iter().find(|pretended| pretended.name == name)?;
+            let pretended = present.iter().find(|pretended| pretended.is_called(name))?;
             indexes.iter().position(|index| **index == pretended.def)
         };
         self.planner.planned(query, position)
@@ -192,7 +197,7 @@ impl Drop for HypoPg<'_> {
     fn drop(&mut self) {
         let reset =
             format!("SELECT {}.hypopg_reset(); RESET pg_hint_plan.enable_hint", self.schema);
-        let _ = self.planner.connection.batch(&reset);
+        let _ = self.planner.planning.connection.batch(&reset);
     }
 }
 
@@ -209,7 +214,6 @@ pub struct BuildBudget {
 /// What-if by building: the only way for GIN. Locks the table against writes while it builds, and rolls
 /// back.
 pub struct RolledBackBuild<'c> {
-    connection: &'c Connection,
     planner: PlannerCosts<'c>,
     budget: BuildBudget,
     /// When the first build began.
@@ -219,14 +223,9 @@ pub struct RolledBackBuild<'c> {
 }
 
 impl<'c> RolledBackBuild<'c> {
-    pub fn new(
-        connection: &'c Connection,
-        typicals: &'c Representatives,
-        _: &Writable,
-        budget: BuildBudget,
-    ) -> Self {
-        let planner = PlannerCosts::new(connection, typicals);
-        RolledBackBuild { connection, planner, budget, began: None, refused: Vec::new() }
+    pub fn new(planning: Planning<'c>, _: &Writable, budget: BuildBudget) -> Self {
+        let planner = PlannerCosts::new(planning);
+        RolledBackBuild { planner, budget, began: None, refused: Vec::new() }
     }
 
     /// How many candidates were not built, and why, in one sentence; `None` if all were.
@@ -253,26 +252,27 @@ impl<'c> RolledBackBuild<'c> {
             return Err(format!("the {} s of --build-time were over", time.as_secs()));
         }
         let text = |error: PgError| error.to_string();
-        self.connection
+        let Planning { connection, callers, .. } = self.planner.planning;
+        connection
             .batch(&format!(
                 "BEGIN READ WRITE; SET LOCAL lock_timeout = {lock_timeout_ms}; \
                  SET LOCAL statement_timeout = {left_ms}"
             ))
             .map_err(text)?;
-        let BuiltIndex { build_ms, size_bytes, names } = build(self.connection, index, CANDIDATE)
-            .map_err(|error| {
-            match error.sqlstate.as_deref() {
+        let built =
+            connection.without_limit(|| build(connection, callers.path(), index, CANDIDATE));
+        let BuiltIndex { build_ms, size_bytes, names } =
+            built.map_err(|error| match error.sqlstate.as_deref() {
                 Some("57014") => format!("the {} s of --build-time were over", time.as_secs()),
                 _ => error.to_string(),
-            }
-        })?;
+            })?;
         let position = |used: &str| names.iter().any(|name| name == used).then_some(0);
         let mut plans = Vec::new();
         for query in queries {
             // A statement that cannot be planned aborts the transaction; a savepoint keeps the index.
-            self.connection.batch("SAVEPOINT pgassay").map_err(text)?;
+            connection.control("SAVEPOINT pgassay").map_err(text)?;
             let planned = self.planner.planned(query, position).ok();
-            self.connection.batch("ROLLBACK TO pgassay").map_err(text)?;
+            connection.control("ROLLBACK TO pgassay").map_err(text)?;
             plans.push(planned);
         }
         Ok(Built { size_bytes, build_ms, plans })
@@ -287,7 +287,8 @@ impl IndexBuilder for RolledBackBuild<'_> {
         queries: &[&Query],
     ) -> Result<Built, String> {
         let outcome = self.inside(index, size_bytes, queries);
-        let rolled_back = self.connection.batch("ROLLBACK").map_err(|error| error.to_string());
+        let rolled_back =
+            self.planner.planning.connection.control("ROLLBACK").map_err(|error| error.to_string());
         let outcome = rolled_back.and(outcome);
         if let Err(why) = &outcome {
             self.refused.push(format!("{}: {why}", name(index)));

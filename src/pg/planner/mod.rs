@@ -8,4 +8,5 @@ pub mod explain;
 pub mod hypopg;
 pub mod plan_json;
 pub mod planner_costs;
+pub mod planning;
 pub mod representative;

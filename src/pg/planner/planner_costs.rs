@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::explain;
-use super::representative::Representatives;
+use super::planning::Planning;
 use crate::model::catalog::{Column, Table};
 use crate::model::index::IndexDef;
 use crate::model::name::TableName;
@@ -11,9 +11,9 @@ use crate::model::plan::{Plan, PlannedScan};
 use crate::model::whatif::{Distinct, KeyGroups, PlanCost, RowGroups, Statistics, WhatIf};
 use crate::model::workload::literal::Literal;
 use crate::model::workload::{Query, Sample};
-use crate::pg::catalog::distinct::{distinct, groups, longest, measured};
+use crate::pg::catalog::distinct::{Counting, distinct, groups, longest, measured};
 use crate::pg::catalog::gin_keys::keys;
-use crate::pg::connect::connection::Connection;
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::error::PgError;
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::rewrite::for_replay::with_integers;
@@ -27,8 +27,7 @@ const PLANNING_COST: f64 = 2.5;
 
 /// The planner of a server.
 pub struct PlannerCosts<'c> {
-    pub connection: &'c Connection,
-    typicals: &'c Representatives,
+    pub planning: Planning<'c>,
     /// Plans asked for so far.
     asked: u64,
     /// For each text that was asked about: as the server takes it, and how many parameters it has.
@@ -41,14 +40,8 @@ pub struct PlannerCosts<'c> {
 type Shared = (Plan, f64);
 
 impl<'c> PlannerCosts<'c> {
-    pub fn new(connection: &'c Connection, typicals: &'c Representatives) -> Self {
-        PlannerCosts {
-            connection,
-            typicals,
-            asked: 0,
-            parameters: HashMap::new(),
-            custom_only: HashSet::new(),
-        }
+    pub fn new(planning: Planning<'c>) -> Self {
+        PlannerCosts { planning, asked: 0, parameters: HashMap::new(), custom_only: HashSet::new() }
     }
 
     /// Returns the estimated cost of a statement: the mean over its typical executions and, where there is none,
@@ -81,32 +74,38 @@ impl<'c> PlannerCosts<'c> {
         Ok(planned)
     }
 
+    fn counting<'a>(&'a self, caller: &'a Caller) -> Counting<'a> {
+        Counting { connection: self.planning.connection, caller }
+    }
+
     fn plans(&mut self, query: &Query) -> Result<Vec<Shared>, PgError> {
-        let typicals = self.typicals.of(self.connection, query)?;
+        let Planning { connection, typicals, .. } = self.planning;
+        let caller = self.planning.caller(query)?;
+        let typicals = typicals.of(connection, &caller, query)?;
         self.asked += typicals.len() as u64;
         let mut plans = typicals
             .iter()
             .map(|typical| {
-                let plan = explain::estimated(self.connection, &query.samples[typical.at])?;
+                let plan = explain::estimated(connection, &caller, &query.samples[typical.at])?;
                 Ok((plan, typical.share))
             })
             .collect::<Result<Vec<Shared>, PgError>>()?;
         if plans.is_empty() {
             self.asked += 1;
-            return Ok(vec![(self.generic(&query.normalized)?, 1.0)]);
+            return Ok(vec![(self.generic(&caller, &query.normalized)?, 1.0)]);
         }
         // What is written out in the text of an execution stays as it is.
         let prepared = query.samples.iter().find(|sample| !sample.parameters.is_empty());
         let text = prepared.map(|sample| sample.text.clone());
         if let Some(text) = text.filter(|text| !self.custom_only.contains(&**text)) {
             self.asked += 1;
-            match self.generic(&text) {
+            match self.generic(&caller, &text) {
                 Ok(generic) if is_chosen(&generic, &plans) => {
                     plans.iter_mut().for_each(|(_, share)| *share *= 1.0 - GENERIC_SHARE);
                     plans.push((generic, GENERIC_SHARE));
                 }
                 Ok(_) => {}
-                Err(error) if error.sqlstate.is_some() => {
+                Err(error) if !error.ends_the_run() => {
                     self.custom_only.insert(text.to_string());
                 }
                 Err(error) => return Err(error),
@@ -115,27 +114,28 @@ impl<'c> PlannerCosts<'c> {
         Ok(plans)
     }
 
-    fn generic(&mut self, text: &str) -> Result<Plan, PgError> {
+    fn generic(&mut self, caller: &Caller, text: &str) -> Result<Plan, PgError> {
         if !self.parameters.contains_key(text) {
-            let known = self.typed(text)?;
+            let known = self.typed(caller, text)?;
             self.parameters.insert(text.to_owned(), known);
         }
         let (typed, count) = &self.parameters[text];
-        explain::generic(self.connection, typed, *count)
+        explain::generic(self.planning.connection, caller, typed, *count)
     }
 
     /// The text as the server takes it, and how many parameters it has. Where a constant was taken out that alone told
     /// the type of something, the server finds no operator for it.
-    fn typed(&self, text: &str) -> Result<(String, usize), PgError> {
-        let error = match explain::parameters(self.connection, text) {
+    fn typed(&self, caller: &Caller, text: &str) -> Result<(String, usize), PgError> {
+        let connection = self.planning.connection;
+        let error = match explain::parameters(connection, caller, text) {
             Ok(count) => return Ok((text.to_owned(), count)),
-            Err(error) if error.sqlstate.is_some() => error,
+            Err(error) if !error.ends_the_run() => error,
             Err(error) => return Err(error),
         };
         let typed = with_integers(text).ok_or_else(|| error.clone())?;
-        match explain::parameters(self.connection, &typed) {
+        match explain::parameters(connection, caller, &typed) {
             Ok(count) => Ok((typed, count)),
-            Err(again) if again.sqlstate.is_some() => Err(error),
+            Err(again) if !again.ends_the_run() => Err(error),
             Err(again) => Err(again),
         }
     }
@@ -179,22 +179,27 @@ impl Statistics for PlannerCosts<'_> {
         self.asked += 1;
         let text = format!("SELECT 1 FROM {} WHERE {condition}", quote_table(table));
         let sample = Sample { text: text.into(), parameters: parameters.to_vec() };
-        let plan =
-            explain::estimated(self.connection, &sample).map_err(|error| error.to_string())?;
+        let Planning { connection, callers, .. } = self.planning;
+        let plan = explain::estimated(connection, callers.path(), &sample)
+            .map_err(|error| error.to_string())?;
         let rows = plan.scans.iter().map(|scan| scan.rows).reduce(|a, b| a + b);
         rows.ok_or_else(|| "the plan scans no table".to_owned())
     }
 
     fn distinct(&mut self, table: &Table, column: &str) -> Option<Distinct> {
-        distinct(self.connection, table, column)
+        let caller = self.planning.counts_as(table, &[])?;
+        distinct(self.counting(&caller), table, column)
     }
 
     fn measured(&mut self, table: &Table, expression: &str) -> Option<Column> {
-        measured(self.connection, table, expression)
+        let caller = self.planning.counts_as(table, &[expression])?;
+        measured(self.counting(&caller), table, expression)
     }
 
     fn longest(&mut self, table: &Table, expressions: &[String]) -> Option<Vec<u32>> {
-        longest(self.connection, table, expressions)
+        let all: Vec<&str> = expressions.iter().map(String::as_str).collect();
+        let caller = self.planning.counts_as(table, &all)?;
+        longest(self.counting(&caller), table, expressions)
     }
 
     fn groups(
@@ -203,11 +208,15 @@ impl Statistics for PlannerCosts<'_> {
         columns: &[&str],
         condition: Option<&str>,
     ) -> Option<Vec<RowGroups>> {
-        groups(self.connection, table, columns, condition)
+        let caller = self.planning.counts_as(table, condition.as_slice())?;
+        groups(self.counting(&caller), table, columns, condition)
     }
 
     fn keys(&mut self, table: &Table, index: &IndexDef) -> Option<Vec<KeyGroups>> {
-        keys(self.connection, table, index)
+        let keys_sql = index.keys.iter().filter(|key| !key.is_column).map(|key| &key.expression);
+        let all: Vec<&str> = keys_sql.chain(&index.predicate).map(String::as_str).collect();
+        let caller = self.planning.counts_as(table, &all)?;
+        keys(self.counting(&caller), table, index)
     }
 }
 

@@ -11,6 +11,7 @@ use super::explain;
 use crate::model::plan::Plan;
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::{Query, Sample};
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
 
@@ -57,6 +58,7 @@ impl Representatives {
     pub fn of(
         &self,
         connection: &Connection,
+        caller: &Caller,
         query: &Query,
     ) -> Result<Rc<[Representative]>, PgError> {
         let key = (query.fingerprint, query.samples.first().cloned());
@@ -69,9 +71,9 @@ impl Representatives {
         let mut refused = None;
         for (at, sample) in query.samples.iter().enumerate().step_by(step) {
             self.looks.set(self.looks.get() + 1);
-            match explain::estimated(connection, sample) {
+            match explain::estimated(connection, caller, sample) {
                 Ok(plan) => looked_at.push((at, Expected::of(&plan))),
-                Err(error) if error.sqlstate.is_none() => return Err(error),
+                Err(error) if error.ends_the_run() => return Err(error),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }

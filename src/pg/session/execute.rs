@@ -13,8 +13,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::model::workload::Sample;
 use crate::model::workload::literal::Literal;
-use crate::pg::connect::connection::Connection;
+use crate::pg::connect::connection::{Connection, InWorkload, typed};
 use crate::pg::connect::error::PgError;
+use crate::pg::connect::parameter::Parameter;
 use crate::sql::lex::identifier::quote_literal;
 
 /// A value in the server's text form, for whatever type the server infers.
@@ -60,6 +61,12 @@ impl<'r> FromSql<'r> for Raw<'r> {
     }
 }
 
+/// A value of a textual type, whatever its bytes.
+pub(crate) fn lossy_text(row: &Row, at: usize) -> String {
+    let bytes = row.try_get::<_, Raw<'_>>(at).ok().and_then(|raw| raw.0);
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+}
+
 /// The result of one execution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {
@@ -70,20 +77,12 @@ pub struct Answer {
     pub latency_us: f64,
 }
 
-impl Connection {
-    /// Rows of a prepared statement, with values in their text form.
-    ///
-    /// # Errors
-    /// The server's error.
-    pub fn rows(&self, statement: &Statement, parameters: &[Literal]) -> Result<Vec<Row>, PgError> {
-        let values: Vec<TextParameter<'_>> =
-            parameters.iter().map(|literal| TextParameter(literal.expose())).collect();
-        let list: Vec<&(dyn ToSql + Sync)> =
-            values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
-        let what = || "cannot execute a statement of the workload".to_owned();
-        self.exchange(what, self.client().query(statement, &list))
-    }
+/// Values in their text form, of whatever type the server infers.
+fn text_parameters(parameters: &[Literal]) -> Vec<TextParameter<'_>> {
+    parameters.iter().map(|literal| TextParameter(literal.expose())).collect()
+}
 
+impl Connection {
     /// The output of `COPY … TO STDOUT`.
     ///
     /// # Errors
@@ -97,6 +96,63 @@ impl Connection {
             }
             Ok(bytes)
         })
+    }
+}
+
+impl InWorkload<'_> {
+    /// # Errors
+    /// When the server cannot parse the statement or infer its parameters.
+    pub fn prepare(&self, sql: &str) -> Result<Statement, PgError> {
+        let what = || "cannot prepare a statement".to_owned();
+        self.connection().exchange(what, self.connection().client().prepare(sql))
+    }
+
+    /// Rows of a prepared statement, with values in their text form.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn rows(&self, statement: &Statement, parameters: &[Literal]) -> Result<Vec<Row>, PgError> {
+        let values = text_parameters(parameters);
+        let list: Vec<&(dyn ToSql + Sync)> =
+            values.iter().map(|v| v as &(dyn ToSql + Sync)).collect();
+        let what = || "cannot execute a statement of the workload".to_owned();
+        self.connection().exchange(what, self.connection().client().query(statement, &list))
+    }
+
+    /// The one row of a statement that is not prepared, such as `EXPLAIN`.
+    ///
+    /// # Errors
+    /// The server's error, or that there is not exactly one row.
+    pub fn row(&self, sql: &str, parameters: &[Literal]) -> Result<Row, PgError> {
+        let values = text_parameters(parameters);
+        let list: Vec<(&(dyn ToSql + Sync), Type)> =
+            values.iter().map(|v| (v as &(dyn ToSql + Sync), Type::UNKNOWN)).collect();
+        self.connection().exchange(
+            || self.connection().doing(sql),
+            self.connection().client().query_typed_one(sql, &list),
+        )
+    }
+
+    /// Rows of a statement of our own that takes SQL of the workload. All its names have to be qualified, and the
+    /// types of its operators exactly those of the system's.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn own_rows(&self, sql: &str, parameters: &[&dyn Parameter]) -> Result<Vec<Row>, PgError> {
+        let list = typed(parameters);
+        let connection = self.connection();
+        connection.exchange(|| connection.doing(sql), connection.client().query_typed(sql, &list))
+    }
+
+    /// Runs a statement that gives no rows.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub fn batch(&self, sql: &str) -> Result<(), PgError> {
+        self.connection().exchange(
+            || self.connection().doing(sql),
+            self.connection().client().batch_execute(sql),
+        )
     }
 
     /// Executes a prepared statement and reads all rows. The clock stops before rows are hashed.
@@ -151,7 +207,8 @@ impl Connection {
             if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };
         let what = || "cannot run a query again".to_owned();
         let sql = format!("EXECUTE pgassay_rows{arguments}");
-        let messages = self.exchange(what, self.client().simple_query(&sql));
+        let messages =
+            self.connection().exchange(what, self.connection().client().simple_query(&sql));
         let _ = self.batch("DEALLOCATE pgassay_rows");
         let row = |row: &SimpleQueryRow| {
             (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()
@@ -165,11 +222,12 @@ impl Connection {
             .collect())
     }
 
-    /// First column of a statement of our own, over the simple protocol; for `EXPLAIN EXECUTE`, which
+    /// First column of a statement, over the simple protocol; for `EXPLAIN EXECUTE`, which
     /// the extended protocol does not take.
-    pub(crate) fn runtime_simple(&self, sql: &str) -> Result<Vec<String>, PgError> {
-        let messages = self
-            .exchange(|| "cannot plan a statement".to_owned(), self.client().simple_query(sql))?;
+    pub(crate) fn simple(&self, sql: &str) -> Result<Vec<String>, PgError> {
+        let what = || "cannot plan a statement".to_owned();
+        let messages =
+            self.connection().exchange(what, self.connection().client().simple_query(sql))?;
         Ok(messages
             .into_iter()
             .filter_map(|message| match message {

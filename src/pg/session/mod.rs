@@ -3,6 +3,7 @@
 //! In: statements. Out: answers with latency.
 //! Never: a write without a `Writable` of the guard.
 
+pub mod callers;
 pub mod execute;
 pub mod guard;
 pub mod role_settings;

@@ -247,6 +247,7 @@ fn table_mut<'c>(catalog: &'c mut Catalog, name: &ObjectName) -> Option<&'c mut 
 
 fn empty_table(name: TableName, kind: TableKind) -> Table {
     Table {
+        owner: None,
         name,
         kind,
         columns: Vec::new(),

@@ -8,3 +8,4 @@ pub(crate) mod batch_rows;
 pub mod for_replay;
 pub mod replayable;
 pub mod row_order;
+pub mod visible;

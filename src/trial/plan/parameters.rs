@@ -8,8 +8,9 @@ use std::sync::Arc;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Operator, Predicate, Shape};
 use crate::model::workload::{Query, Sample};
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::session::guard::Guard;
+use crate::pg::session::guard::statement::Guard;
 use crate::sql::lex::identifier::{quote, quote_table};
 use crate::sql::rewrite::for_replay::without_locks;
 use crate::stats::random::Random;
@@ -30,23 +31,28 @@ pub const FROM_TABLE: &str = "sampled from the table";
 /// In words, why it is not replayed.
 pub fn readable(
     connection: &Connection,
+    caller: &Caller,
     guard: &mut Guard,
-    query: &Query,
-    shape: &Shape,
+    (query, shape): (&Query, &Shape),
     most: usize,
     random: &mut Random,
 ) -> Result<(Vec<Sample>, String), String> {
-    if !shape.locks_rows {
-        guard.check(connection, &query.normalized)?;
-        let (samples, source) = samples(connection, query, shape, most, random)?;
-        return Ok((samples, source.to_owned()));
-    }
-    guard.check(connection, &without_locks(&query.normalized))?;
-    let (mut samples, source) = samples(connection, query, shape, most, random)?;
+    let sent = |text: &str| match shape.locks_rows {
+        true => without_locks(text),
+        false => text.to_owned(),
+    };
+    guard.check(connection, caller, &sent(&query.normalized))?;
+    let (mut samples, mut source) = samples(connection, query, shape, most, random)
+        .map(|(samples, source)| (samples, source.to_owned()))?;
     for sample in &mut samples {
-        sample.text = without_locks(&sample.text).into();
+        sample.text = sent(&sample.text).into();
+        // What is sent is looked at as it is, and not what it was taken for.
+        guard.check(connection, caller, &sample.text)?;
     }
-    Ok((samples, format!("{source}; replayed without its row locks")))
+    if shape.locks_rows {
+        source.push_str("; replayed without its row locks");
+    }
+    Ok((samples, source))
 }
 
 /// Parameter sets for a statement: those of the log, or rows of its table.

@@ -8,8 +8,10 @@ use crate::model::trial::Unreplayed;
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::shape::{Scan, Shape, StatementKind};
 use crate::model::workload::{Query, Sample, Workload};
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::session::guard::Guard;
+use crate::pg::session::callers::Callers;
+use crate::pg::session::guard::statement::Guard;
 use crate::stats::random::Random;
 
 /// Statements looked at for each table of a trial, at most: those with the longest time among those that
@@ -42,15 +44,16 @@ impl StatementPlanner {
     fn prepare(
         &mut self,
         connection: &Connection,
-        query: &Query,
-        shape: &Shape,
+        caller: &Caller,
+        (query, shape): (&Query, &Shape),
         random: &mut Random,
     ) -> Result<(Vec<Sample>, String), String> {
         if let Some(known) = self.prepared.get(&query.fingerprint) {
             return known.clone();
         }
-        let found =
-            parameters::readable(connection, &mut self.guard, query, shape, MOST_SETS, random);
+        let statement = (query, shape);
+        let guard = &mut self.guard;
+        let found = parameters::readable(connection, caller, guard, statement, MOST_SETS, random);
         self.prepared.insert(query.fingerprint, found.clone());
         found
     }
@@ -59,6 +62,7 @@ impl StatementPlanner {
 /// Lists the statements that read any of the tables, longest time first.
 pub fn plan<'w>(
     connection: &Connection,
+    callers: &Callers,
     planner: &mut StatementPlanner,
     workload: &'w Workload,
     tables: &[&TableName],
@@ -78,12 +82,13 @@ pub fn plan<'w>(
             plan.left_out.push((query.fingerprint, Unreplayed::LessTime));
             continue;
         }
-        let prepared = planner.prepare(connection, query, shape, random);
+        let caller = callers.of(query);
+        let prepared = planner.prepare(connection, &caller, (query, shape), random);
         match prepared {
             Ok((samples, parameters)) => {
                 plan.queries.push(PlannedStatement {
                     query,
-                    replayed: ReplayedStatement { samples, limit_ms: None },
+                    replayed: ReplayedStatement { caller, samples, limit_ms: None },
                     parameters,
                 });
             }
@@ -96,6 +101,7 @@ pub fn plan<'w>(
 /// One statement to replay, with its parameter sets.
 #[derive(Debug, Clone)]
 pub struct ReplayedStatement {
+    pub caller: Caller,
     pub samples: Vec<Sample>,
     /// Time limit of one execution, milliseconds, where it is not that of the session.
     pub limit_ms: Option<u64>,

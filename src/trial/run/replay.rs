@@ -8,6 +8,7 @@ use tokio_postgres::Statement;
 
 use crate::model::trial::Arm;
 use crate::model::workload::Sample;
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::session::execute::Answer;
@@ -26,11 +27,16 @@ pub enum Executed {
 
 /// Something that executes statements: a server, or a script with known latencies.
 pub trait Session {
-    /// Executes a sample once; `limit_ms` is its time limit where it has one of its own.
+    /// Executes a sample once as `caller`; `limit_ms` is its time limit where it has one of its own.
     ///
     /// # Errors
     /// When nothing more can be executed: the server went away, or the user interrupts.
-    fn replay(&mut self, sample: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError>;
+    fn replay(
+        &mut self,
+        caller: &Caller,
+        sample: &Sample,
+        limit_ms: Option<u64>,
+    ) -> Result<Executed, PgError>;
 }
 
 /// The savepoint to which a session rolls back when a statement failed, or had a time limit of its own.
@@ -52,48 +58,37 @@ impl Prepared {
     /// # Errors
     /// The server's error.
     pub(crate) fn go_back(&self) -> Result<(), PgError> {
-        self.connection.batch(&format!("ROLLBACK TO SAVEPOINT {REPLAY_SAVEPOINT}"))
+        self.connection.control(&format!("ROLLBACK TO SAVEPOINT {REPLAY_SAVEPOINT}"))
     }
 
-    /// Executes a sample once in a transaction that is rolled back; see [`Connection::rolled_back`].
+    /// Executes a sample once as `caller`, in the open transaction or in one that is rolled back. Preparing is not part
+    /// of the latency.
     ///
     /// # Errors
     /// The server's error.
-    pub fn execute_and_roll_back(&mut self, sample: &Sample) -> Result<Answer, PgError> {
-        self.prepare(sample)?;
-        self.connection.rolled_back(|| self.measure(sample))
-    }
-
-    /// Executes a sample once. Preparing is not part of the latency.
-    ///
-    /// # Errors
-    /// The server's error.
-    pub fn execute(&mut self, sample: &Sample) -> Result<Answer, PgError> {
-        self.prepare(sample)?;
-        self.measure(sample)
-    }
-
-    fn prepare(&mut self, sample: &Sample) -> Result<(), PgError> {
-        if !self.statements.contains_key(&sample.text) {
-            let statement = self.connection.prepare(&sample.text)?;
-            self.statements.insert(sample.text.clone(), statement);
-        }
-        Ok(())
-    }
-
-    /// Executes what is prepared.
-    fn measure(&self, sample: &Sample) -> Result<Answer, PgError> {
-        self.connection.measure(&self.statements[&sample.text], &sample.parameters)
+    pub fn execute(&mut self, caller: &Caller, sample: &Sample) -> Result<Answer, PgError> {
+        let Prepared { connection, statements } = self;
+        connection.as_workload(caller, |workload| {
+            if !statements.contains_key(&sample.text) {
+                statements.insert(sample.text.clone(), workload.prepare(&sample.text)?);
+            }
+            workload.measure(&statements[&sample.text], &sample.parameters)
+        })
     }
 }
 
 impl Session for Prepared {
-    fn replay(&mut self, sample: &Sample, limit_ms: Option<u64>) -> Result<Executed, PgError> {
+    fn replay(
+        &mut self,
+        caller: &Caller,
+        sample: &Sample,
+        limit_ms: Option<u64>,
+    ) -> Result<Executed, PgError> {
         if let Some(limit_ms) = limit_ms {
-            self.connection.batch(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
+            self.connection.control(&format!("SET LOCAL statement_timeout = {limit_ms}"))?;
         }
         let started = Instant::now();
-        let executed = match self.execute(sample) {
+        let executed = match self.execute(caller, sample) {
             Ok(answer) if limit_ms.is_none() => return Ok(Executed::Done(answer)),
             Ok(answer) => Executed::Done(answer),
             Err(error) if error.kind != PgErrorKind::Statement => return Err(error),
@@ -158,7 +153,7 @@ pub fn run_round(
     // The executions of one parameter set stand next to each other, each arm once.
     for together in slots.chunk_by(|a, b| a.turn == b.turn) {
         let ScheduledExecution { query, parameters, .. } = together[0];
-        let ReplayedStatement { samples, limit_ms } = &queries[query];
+        let ReplayedStatement { caller, samples, limit_ms } = &queries[query];
         let outcome = &mut outcomes[query];
         if outcome.failed.is_some() {
             continue;
@@ -166,7 +161,8 @@ pub fn run_round(
         let mut answers = [None; 3];
         for slot in together {
             let at = number(slot.arm);
-            let latency_us = match sessions.of(slot.arm).replay(&samples[parameters], *limit_ms)? {
+            let session = sessions.of(slot.arm);
+            let latency_us = match session.replay(caller, &samples[parameters], *limit_ms)? {
                 Executed::Done(answer) => {
                     answers[at] = Some((answer.rows, answer.digest));
                     answer.latency_us

@@ -9,16 +9,16 @@ use crate::model::plan::Plan as ServerPlan;
 use crate::model::trial::{TriedIndex, Unreplayed, Work, WorkPairs};
 use crate::model::workload::Sample;
 use crate::model::workload::fingerprint::Fingerprint;
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::connect::settings::Settings;
 use crate::pg::planner::build_index::build;
 use crate::pg::planner::explain;
-use crate::pg::session::guard::Writable;
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::rewrite::for_replay::without_limit;
 use crate::sql::rewrite::row_order::ties_decide_rows;
-use crate::trial::config::{Effort, NewlyBuilt};
+use crate::trial::config::{Effort, NewlyBuilt, TrialTarget};
 use crate::trial::plan::pace::Pace;
 use crate::trial::plan::statements::{PlannedStatement, ReplayedStatement};
 
@@ -49,12 +49,8 @@ impl Block {
     ///
     /// # Errors
     /// When the server goes away, or the user interrupts.
-    pub fn open(
-        settings: &Settings,
-        _: &Writable,
-        changes: &[NewlyBuilt<'_>],
-        effort: Effort,
-    ) -> Result<Block, PgError> {
+    pub fn open(target: TrialTarget<'_>, changes: &[NewlyBuilt<'_>]) -> Result<Block, PgError> {
+        let TrialTarget { settings, callers, effort, .. } = target;
         let after = connect(settings, effort)?;
         after.batch(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; SET LOCAL lock_timeout = {}",
@@ -70,7 +66,7 @@ impl Block {
         };
         let (before, control) = (reader()?, reader()?);
         let mut after = Prepared::new(after);
-        let (indexes, names) = build_all(&mut after, changes)?;
+        let (indexes, names) = build_all(&mut after, callers.path(), changes)?;
         // From here on the session that holds the indexes may write no more than the others.
         after.connection.batch(&format!(
             "SET LOCAL statement_timeout = {}; SET TRANSACTION READ ONLY",
@@ -106,7 +102,7 @@ impl Block {
         let mut paces = Vec::new();
         let mut failed = Vec::new();
         for (at, planned) in planned.iter().enumerate() {
-            let sample = &planned.replayed.samples[0];
+            let ReplayedStatement { caller, samples, .. } = &planned.replayed;
             let mut seconds = [0.0; 3];
             let mut stopped_ms = None;
             for (number, session) in
@@ -117,7 +113,7 @@ impl Block {
                     seconds[1] = seconds[0];
                     continue;
                 }
-                let latency_us = match session.replay(sample, Some(limit_ms(at)))? {
+                let latency_us = match session.replay(caller, &samples[0], Some(limit_ms(at)))? {
                     Executed::Done(answer) => answer.latency_us,
                     Executed::Stopped(latency_us) if stopped_ms.is_none() => {
                         stopped_ms = Some(limit_ms(at));
@@ -154,9 +150,10 @@ impl Block {
         let (mut changed, mut same) = (Vec::new(), Vec::new());
         for candidate in planned {
             let mut differs = false;
-            for sample in candidate.replayed.samples.iter().take(PLANNED) {
-                let before = estimated(&mut self.before, sample)?;
-                let after = estimated(&mut self.after, sample)?;
+            let ReplayedStatement { caller, samples, .. } = &candidate.replayed;
+            for sample in samples.iter().take(PLANNED) {
+                let before = estimated(&mut self.before, caller, sample)?;
+                let after = estimated(&mut self.after, caller, sample)?;
                 // What cannot be planned fails when it is executed, and is left out there.
                 differs |= matches!((before, after), (Ok(b), Ok(a)) if b.shape != a.shape);
                 if differs {
@@ -179,11 +176,12 @@ impl Block {
     pub fn note_use(&mut self, planned: &[PlannedStatement<'_>]) -> Result<(), PgError> {
         for planned in planned {
             let fingerprint = planned.query.fingerprint;
-            for sample in &planned.replayed.samples {
+            let ReplayedStatement { caller, samples, .. } = &planned.replayed;
+            for sample in samples {
                 if self.indexes.iter().all(|index| index.used_by.contains(&fingerprint)) {
                     break;
                 }
-                let Ok(plan) = estimated(&mut self.after, sample)? else { continue };
+                let Ok(plan) = estimated(&mut self.after, caller, sample)? else { continue };
                 for (index, names) in self.indexes.iter_mut().zip(&self.names) {
                     let used = names.iter().any(|name| plan.indexes.contains(name));
                     if used && !index.used_by.contains(&fingerprint) {
@@ -206,12 +204,15 @@ impl Block {
         seconds: &[f64],
     ) -> Result<(), PgError> {
         for (planned, own_s) in planned.iter().zip(seconds) {
-            let sample = &planned.replayed.samples[0];
+            let ReplayedStatement { caller, samples, .. } = &planned.replayed;
+            let sample = &samples[0];
             for session in [&mut self.before, &mut self.control, &mut self.after] {
                 // What failed the first time is not here; what fails now fails in its round.
                 let _ = match *own_s < QUICK_S {
-                    true => in_savepoint(session, |session| session.execute(sample).map(drop))?,
-                    false => estimated(session, sample)?.map(drop),
+                    true => {
+                        in_savepoint(session, |session| session.execute(caller, sample).map(drop))?
+                    }
+                    false => estimated(session, caller, sample)?.map(drop),
                 };
             }
         }
@@ -236,10 +237,11 @@ impl Block {
         query: &ReplayedStatement,
         own_s: f64,
     ) -> Result<ExplainedStatement, PgError> {
+        let caller = &query.caller;
         let mut changed = Vec::new();
         for sample in &query.samples {
-            let before = estimated(&mut self.before, sample)?;
-            let after = estimated(&mut self.after, sample)?;
+            let before = estimated(&mut self.before, caller, sample)?;
+            let after = estimated(&mut self.after, caller, sample)?;
             changed.push(matches!((before, after), (Ok(b), Ok(a)) if b.nodes != a.nodes));
         }
         let most =
@@ -256,7 +258,8 @@ impl Block {
                 break;
             }
             let sample = &query.samples[*at];
-            let executed = |session: &mut Prepared| explain::executed(&session.connection, sample);
+            let executed =
+                |session: &mut Prepared| explain::executed(&session.connection, caller, sample);
             let before = in_savepoint(&mut self.before, executed)?;
             let after = in_savepoint(&mut self.after, executed)?;
             let (Ok(before), Ok(after)) = (before, after) else { continue };
@@ -267,8 +270,8 @@ impl Block {
         }
         if explained.work.pairs.is_empty() {
             let first = &query.samples[chosen[0]];
-            explained.before = estimated(&mut self.before, first)?.unwrap_or_default();
-            explained.after = estimated(&mut self.after, first)?.unwrap_or_default();
+            explained.before = estimated(&mut self.before, caller, first)?.unwrap_or_default();
+            explained.after = estimated(&mut self.after, caller, first)?.unwrap_or_default();
         }
         Ok(explained)
     }
@@ -294,8 +297,8 @@ impl Block {
         }
         let Some(text) = without_limit(&sample.text) else { return Ok(Some(false)) };
         let whole = Sample { text: text.into(), parameters: sample.parameters.clone() };
-        let before = self.before.replay(&whole, query.limit_ms)?;
-        let after = self.after.replay(&whole, query.limit_ms)?;
+        let before = self.before.replay(&query.caller, &whole, query.limit_ms)?;
+        let after = self.after.replay(&query.caller, &whole, query.limit_ms)?;
         Ok(match (before, after) {
             (Executed::Done(before), Executed::Done(after)) => {
                 Some((before.rows, before.digest) == (after.rows, after.digest))
@@ -314,17 +317,17 @@ pub(crate) fn in_savepoint<T>(
     session: &mut Prepared,
     work: impl FnOnce(&mut Prepared) -> Result<T, PgError>,
 ) -> Result<Result<T, String>, PgError> {
-    session.connection.batch("SAVEPOINT pgassay")?;
+    session.connection.control("SAVEPOINT pgassay")?;
     match work(session) {
         Ok(done) => {
-            session.connection.batch("RELEASE SAVEPOINT pgassay")?;
+            session.connection.control("RELEASE SAVEPOINT pgassay")?;
             Ok(Ok(done))
         }
         Err(error) if matches!(error.kind, PgErrorKind::Interrupted | PgErrorKind::Connection) => {
             Err(error)
         }
         Err(error) => {
-            session.connection.batch("ROLLBACK TO SAVEPOINT pgassay")?;
+            session.connection.control("ROLLBACK TO SAVEPOINT pgassay")?;
             Ok(Err(error.to_string()))
         }
     }
@@ -333,9 +336,10 @@ pub(crate) fn in_savepoint<T>(
 /// The plan of one execution; the reason where the server makes none.
 fn estimated(
     session: &mut Prepared,
+    caller: &Caller,
     sample: &Sample,
 ) -> Result<Result<ServerPlan, String>, PgError> {
-    match explain::estimated(&session.connection, sample) {
+    match explain::estimated(&session.connection, caller, sample) {
         Ok(plan) => Ok(Ok(plan)),
         Err(error) if error.kind != PgErrorKind::Statement => Err(error),
         Err(error) => {
@@ -351,6 +355,7 @@ fn estimated(
 /// When the server goes away, or the user interrupts.
 pub(crate) fn build_all(
     session: &mut Prepared,
+    path: &Caller,
     changes: &[NewlyBuilt<'_>],
 ) -> Result<(Vec<TriedIndex>, Vec<Vec<String>>), PgError> {
     let (mut indexes, mut names) = (Vec::new(), Vec::new());
@@ -366,7 +371,10 @@ pub(crate) fn build_all(
             failed: None,
         };
         let index = change.index;
-        let made = |session: &mut Prepared| build(&session.connection, &index.def, &index.name);
+        let made = |session: &mut Prepared| {
+            let connection = &session.connection;
+            connection.without_limit(|| build(connection, path, &index.def, &index.name))
+        };
         match in_savepoint(session, made)? {
             Ok(built) => {
                 tried.build_ms = built.build_ms;
@@ -384,7 +392,9 @@ pub(crate) fn build_all(
     for change in changes {
         if change.index.def.keys.iter().any(|key| !key.is_column) {
             let analyze = format!("ANALYZE {}", quote_table(&change.index.def.table));
-            let _ = in_savepoint(session, |session| session.connection.batch(&analyze))?;
+            let _ = in_savepoint(session, |session| {
+                session.connection.without_limit(|| session.connection.batch(&analyze))
+            })?;
         }
     }
     Ok((indexes, names))

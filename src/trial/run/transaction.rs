@@ -79,13 +79,11 @@ pub fn look_at_plans(
     plan: ReplayPlan<'_>,
 ) -> Result<Trial, PgError> {
     let mut trial = empty(changes, plan.left_out);
-    let looked = Block::open(target.settings, target.consent, changes, target.effort).and_then(
-        |mut block| {
-            block.note_use(&plan.queries)?;
-            trial.indexes = block.indexes.clone();
-            block.close()
-        },
-    );
+    let looked = Block::open(target, changes).and_then(|mut block| {
+        block.note_use(&plan.queries)?;
+        trial.indexes = block.indexes.clone();
+        block.close()
+    });
     or_failed(looked, trial)
 }
 
@@ -125,8 +123,8 @@ fn measure(
     (detail, progress): (Detail, &mut dyn FnMut(usize, usize)),
     trial: &mut Trial,
 ) -> Result<(), PgError> {
-    let TrialTarget { settings, consent, mut effort } = target;
-    let mut block = Block::open(settings, consent, changes, effort)?;
+    let mut effort = target.effort;
+    let mut block = Block::open(TrialTarget { effort, ..target }, changes)?;
     trial.builds += 1;
     trial.indexes = block.indexes.clone();
     if let Some(why) = all_failed(&block) {
@@ -147,7 +145,7 @@ fn measure(
     let queries: Vec<ReplayedStatement> = planned.iter().map(|p| p.replayed.clone()).collect();
     let explained = block.explain_all(&queries, &seconds)?;
     let mut rounds = Rounds {
-        target: TrialTarget { settings, consent, effort },
+        target: TrialTarget { effort, ..target },
         changes,
         planned: &planned,
         seconds: &seconds,
@@ -308,8 +306,7 @@ impl Rounds<'_> {
     /// Fresh sessions and a fresh build. The old transactions end first: their locks would be in the way.
     fn next_block(&mut self) -> Result<(), PgError> {
         self.block.close()?;
-        let TrialTarget { settings, consent, effort } = self.target;
-        self.block = Block::open(settings, consent, self.changes, effort)?;
+        self.block = Block::open(self.target, self.changes)?;
         self.block.warm_up_again(self.planned, self.seconds)
     }
 }

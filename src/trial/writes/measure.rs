@@ -11,9 +11,10 @@ use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Scan, StatementKind};
 use crate::model::workload::{Query, Sample};
+use crate::pg::connect::caller::Caller;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain::{self, Write};
-use crate::pg::session::guard::Guard;
+use crate::pg::session::guard::statement::Guard;
 use crate::pg::session::write_counters::{WriteCounters, unique_keys, written};
 use crate::sql::lex::identifier::{quote, quote_table};
 use crate::sql::normalize::normalizer::normalize;
@@ -72,6 +73,7 @@ fn median(values: &[u64]) -> Option<u64> {
 /// One statement with the executions that the server takes.
 struct Replayable<'w> {
     query: &'w Query,
+    caller: Caller,
     kind: StatementKind,
     target: &'w Scan,
     executions: Vec<WriteExecution>,
@@ -110,6 +112,7 @@ fn measure(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<WriteTrial, PgError> {
     let effort = case.target.effort;
+    let path = case.target.callers.path();
     let mut random = Random::new(effort.seed);
     let mut left_out = SkippedWrites::new();
     let planned = plan(case, changes, &mut random, &mut left_out)?;
@@ -129,7 +132,7 @@ fn measure(
         for arm in arms {
             session.connection.batch(&begin(effort))?;
             if arm == ArmName::After {
-                let (indexes, _) = build_all(&mut session, changes)?;
+                let (indexes, _) = build_all(&mut session, path, changes)?;
                 let build_s = indexes.iter().map(|index| index.build_ms / 1e3).sum::<f64>();
                 let affordable = (BUILD_SHARE * effort.budget_s / build_s.max(1e-3)) as usize;
                 blocks = affordable.clamp(FEWEST_BLOCKS, ROUNDS);
@@ -146,7 +149,7 @@ fn measure(
         }
         for (change, sides) in own.iter_mut().filter(|_| rounds.start < OWN_ROUNDS) {
             session.connection.batch(&begin(effort))?;
-            build_all(&mut session, std::slice::from_ref(*change))?;
+            build_all(&mut session, path, std::slice::from_ref(*change))?;
             limit(&session, effort.statement_timeout_ms)?;
             for (at, side) in sides {
                 replayables[*at].run(&mut session, side, rounds.clone(), per_round)?;
@@ -246,9 +249,15 @@ fn plan<'w>(
             scan.target && changes.iter().any(|change| change.index.def.table == scan.table)
         };
         let Some(target) = shape.scans.iter().find(is_target) else { continue };
-        let samples = guard
-            .check_write(case.connection, &query.normalized, &target.table)
-            .and_then(|()| parameters::samples(case.connection, query, shape, MOST_SETS, random));
+        let caller = case.target.callers.of(query);
+        let mut allowed =
+            |sql: &str| guard.check_write(case.connection, &caller, sql, &target.table);
+        let samples = allowed(&query.normalized)
+            .and_then(|()| parameters::samples(case.connection, query, shape, MOST_SETS, random))
+            .and_then(|(samples, source)| {
+                samples.iter().try_for_each(|sample| allowed(&sample.text))?;
+                Ok((samples, source))
+            });
         match samples {
             Err(why) => left_out.push((query.fingerprint, why)),
             Ok((samples, _)) => {
@@ -264,7 +273,8 @@ fn plan<'w>(
                     })
                     .collect();
                 let sides = Default::default();
-                planned.push(Replayable { query, kind: shape.kind, target, executions, sides });
+                let kind = shape.kind;
+                planned.push(Replayable { query, caller, kind, target, executions, sides });
             }
         }
     }
@@ -333,13 +343,17 @@ fn keep_replayable<'w>(
 }
 
 /// Executes once and takes it back.
-fn once(session: &mut Prepared, execution: &WriteExecution) -> Result<Write, PgError> {
-    session.connection.batch("SAVEPOINT pgassay_write")?;
+fn once(
+    session: &mut Prepared,
+    caller: &Caller,
+    execution: &WriteExecution,
+) -> Result<Write, PgError> {
+    session.connection.control("SAVEPOINT pgassay_write")?;
     if let Some(delete_first) = &execution.delete_first {
-        session.execute(delete_first)?;
+        session.execute(caller, delete_first)?;
     }
-    let write = explain::write(&session.connection, &execution.sample)?;
-    session.connection.batch("ROLLBACK TO SAVEPOINT pgassay_write")?;
+    let write = explain::write(&session.connection, caller, &execution.sample)?;
+    session.connection.control("ROLLBACK TO SAVEPOINT pgassay_write")?;
     Ok(write)
 }
 
@@ -351,7 +365,7 @@ impl Replayable<'_> {
         execution: &WriteExecution,
     ) -> Result<Result<i64, String>, PgError> {
         let before = written(&session.connection, &self.target.table)?;
-        let outcome = in_savepoint(session, |session| once(session, execution))?;
+        let outcome = in_savepoint(session, |session| once(session, &self.caller, execution))?;
         let rows = written(&session.connection, &self.target.table)?.since(before);
         let rows = match self.kind {
             StatementKind::Insert => rows.inserted.max(rows.updated),
@@ -371,12 +385,12 @@ impl Replayable<'_> {
     ) -> Result<(), PgError> {
         let count = self.executions.len();
         // Whatever is new to the session since indexes came or went is looked up now.
-        once(session, &self.executions[0])?;
+        once(session, &self.caller, &self.executions[0])?;
         let before = written(&session.connection, &self.target.table)?;
         for round in rounds {
             let mut latencies = Vec::new();
             for n in round * per_round..(round + 1) * per_round {
-                let write = once(session, &self.executions[n % count])?;
+                let write = once(session, &self.caller, &self.executions[n % count])?;
                 latencies.push(write.execution_us);
                 side.wal_bytes.extend(write.wal_bytes);
                 side.blocks.push(write.blocks);

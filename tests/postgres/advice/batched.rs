@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pgassay::pg::connect::connection::Connection;
+use pgassay::pg::connect::connection::{Connection, InWorkload};
 
 use crate::support::{json, run, server};
 
@@ -39,7 +39,7 @@ fn a_server_takes_what_is_proposed_in_the_place_of_a_loop() {
                 continue;
             }
             let advice = finding["advice"].as_str().unwrap_or("(none)");
-            match connection.prepare(advice) {
+            match InWorkload::of_application(connection).prepare(advice) {
                 Ok(_) => taken += 1,
                 Err(error) => refused.push(format!("{}: {error}: {advice}", case["id"])),
             }

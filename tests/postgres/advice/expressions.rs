@@ -7,7 +7,9 @@ use pgassay::model::whatif::WhatIf;
 use pgassay::pg::catalog::load;
 use pgassay::pg::connect::connection::Connection;
 use pgassay::pg::planner::hypopg::HypoPg;
+use pgassay::pg::planner::planning::Planning;
 use pgassay::pg::planner::representative::Representatives;
+use pgassay::pg::session::callers::Callers;
 use pgassay::sql::dump::catalog;
 use pgassay::sql::expression::immutability::indexable;
 use pgassay::sql::resolve::resolver::shape;
@@ -349,9 +351,13 @@ fn an_expression_on_a_joined_table_is_advised_and_its_figure_is_not_made_up() {
 #[test]
 fn hypopg_is_shown_what_it_numbers_wrong_only_at_the_first_place() {
     let Some((_, owner)) = bazaar("first_place") else { return };
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let typicals = Representatives::default();
-    let hypopg = HypoPg::open(&owner, &typicals).unwrap().unwrap();
+    let callers = Callers::connected(&owner);
+    let guard = std::cell::RefCell::default();
+    let planning =
+        Planning { connection: &owner, callers: &callers, guard: &guard, typicals: &typicals };
+    let hypopg = HypoPg::open(planning).unwrap().unwrap();
     let plan = |key: IndexKey, predicate: Option<&str>| IndexDef {
         table: TableName::new("public", "people"),
         method: AccessMethod::Btree,

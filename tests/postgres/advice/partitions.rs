@@ -5,7 +5,7 @@ use pgassay::index::size::btree_bytes;
 use pgassay::model::catalog::TableKind;
 use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::pg::catalog::distinct::groups;
+use pgassay::pg::catalog::distinct::{Counting, groups};
 use pgassay::pg::catalog::gin_keys::keys;
 use pgassay::pg::catalog::load;
 use pgassay::pg::connect::connection::Connection;
@@ -42,7 +42,7 @@ fn a_partitioned_table_is_its_partitions() {
     // What the server itself counts is that nobody has.
     let unknown = "SELECT reltuples::float8 FROM pg_class WHERE relname = 'events'";
     assert!(owner.row(unknown, &[]).unwrap().get::<_, f64>(0) <= 0.0);
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let table = catalog.table(&TableName::new("public", "events")).unwrap();
     assert_eq!(table.kind, TableKind::Partitioned);
     assert!((59_000.0..61_000.0).contains(&table.rows.unwrap()), "{:?}", table.rows);
@@ -62,7 +62,7 @@ fn a_partitioned_table_is_its_partitions() {
 #[test]
 fn its_indexes_are_as_large_as_those_of_all_partitions() {
     let Some((_, owner)) = events("partitioned_sizes") else { return };
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let table = catalog.table(&TableName::new("public", "events")).unwrap();
     let cases: &[(&str, &[&str], Option<&str>, f64)] = &[
         ("btree", &["tenant_id"], None, 0.15),
@@ -87,8 +87,22 @@ fn its_indexes_are_as_large_as_those_of_all_partitions() {
             predicate: condition.map(str::to_owned),
         };
         let estimated = match *method {
-            "gin" => gin_bytes(table, &keys(&owner, table, &plan).unwrap()),
-            _ => btree_bytes(table, &plan, &groups(&owner, table, columns, *condition).unwrap()),
+            "gin" => gin_bytes(
+                table,
+                &keys(Counting { connection: &owner, caller: &owner.caller() }, table, &plan)
+                    .unwrap(),
+            ),
+            _ => btree_bytes(
+                table,
+                &plan,
+                &groups(
+                    Counting { connection: &owner, caller: &owner.caller() },
+                    table,
+                    columns,
+                    *condition,
+                )
+                .unwrap(),
+            ),
         };
         let class = if trigrams { " gin_trgm_ops" } else { "" };
         let filter = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
@@ -114,7 +128,7 @@ fn it_is_advised_like_any_other() {
     let entries: Vec<(&str, &[&str], f64)> =
         (0..40).flat_map(|_| statements.iter().map(|sql| (*sql, &[][..], 30.0))).collect();
     let found = advised(&flags, &entries, &[]);
-    let warnings = found["warnings"].as_array().unwrap();
+    let warnings = crate::support::warnings(&found);
     assert!(
         matches!(&warnings[..], [one] if one.to_string().contains("events_lower_body_idx are short now (32 bytes")),
         "{warnings:?}"
@@ -137,12 +151,12 @@ fn a_plan_for_no_values_in_particular_reads_all_partitions() {
     let Some((_, owner)) = events("generic") else { return };
     let recent =
         "SELECT id FROM events WHERE tenant_id = $1 AND at >= $2 ORDER BY at DESC LIMIT 20";
-    let before = explain::generic(&owner, recent, 2).unwrap();
+    let before = explain::generic(&owner, &owner.caller(), recent, 2).unwrap();
     let mut read: Vec<&str> = before.scans.iter().map(|scan| scan.relation.as_str()).collect();
     read.sort_unstable();
     assert_eq!(read, ["events_01", "events_02", "events_03_0", "events_03_1", "events_rest"]);
     owner.batch("CREATE INDEX ON events (tenant_id, at DESC)").unwrap();
-    let after = explain::generic(&owner, recent, 2).unwrap();
+    let after = explain::generic(&owner, &owner.caller(), recent, 2).unwrap();
     assert!(after.cost < before.cost / 5.0, "{} {}", before.cost, after.cost);
     assert_eq!(after.indexes.len(), 5, "{:?}", after.indexes);
     let setting: String = owner.row("SHOW enable_partition_pruning", &[]).unwrap().get(0);

@@ -5,7 +5,7 @@ use pgassay::index::size::{SizedColumn, btree, btree_bytes};
 use pgassay::model::catalog::Catalog;
 use pgassay::model::index::{AccessMethod, IndexDef, IndexKey};
 use pgassay::model::name::TableName;
-use pgassay::pg::catalog::distinct::groups;
+use pgassay::pg::catalog::distinct::{Counting, groups};
 use pgassay::pg::catalog::gin_keys::keys;
 use pgassay::pg::catalog::load;
 use pgassay::pg::connect::connection::Connection;
@@ -20,7 +20,7 @@ fn sizes_are_those_of_the_real_indexes() {
     owner.batch("ANALYZE people").unwrap();
     // Rows that were never to be seen: they lie in the table, and an index would not have them.
     owner.batch("BEGIN; UPDATE people SET joined = joined; ROLLBACK").unwrap();
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let cases: &[(&str, &[&str], &[&str])] = &[
         ("Items", &["status"], &[]),
         ("Items", &["status", "listed_at"], &[]),
@@ -77,7 +77,7 @@ fn alignment_nulls_and_unique_values_are_followed() {
                FROM generate_series(1, 100000) i; ANALYZE layouts",
         )
         .unwrap();
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let cases: &[(&[&str], &[&str])] = &[
         (&["few"], &["amount", "day"]),
         (&["gone", "name"], &[]),
@@ -131,7 +131,7 @@ fn what_is_kept_once_is_what_the_server_keeps_once() {
         columns.join(", ")
     );
     owner.batch(&table).unwrap();
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let table = catalog.tables.iter().find(|known| known.name.name == "kinds").unwrap();
     for (column, (name, _)) in table.columns.iter().zip(types) {
         let bytes = built(&owner, &format!("kinds ({})", column.name));
@@ -154,7 +154,7 @@ const TRIPS: &str = "CREATE TABLE trips AS \
 fn columns_that_hang_together_are_counted_together() {
     let Some((_, owner)) = bazaar("bazaar_groups") else { return };
     owner.batch(TRIPS).unwrap();
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let table = catalog.tables.iter().find(|known| known.name.name == "trips").unwrap();
     let cases: &[(&[&str], Option<&str>)] = &[
         (&["place", "country"], None),
@@ -173,7 +173,13 @@ fn columns_that_hang_together_are_counted_together() {
             include: Vec::new(),
             predicate: condition.map(str::to_owned),
         };
-        let found = groups(&owner, table, keys, *condition).unwrap();
+        let found = groups(
+            Counting { connection: &owner, caller: &owner.caller() },
+            table,
+            keys,
+            *condition,
+        )
+        .unwrap();
         let estimated = btree_bytes(table, &plan, &found);
         let filter = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
         let real = built(&owner, &format!("trips ({}){filter}", keys.join(", ")));
@@ -199,7 +205,7 @@ fn the_keys_of_a_gin_index_are_estimated_from_some_rows() {
     let Some((_, owner)) = bazaar("bazaar_apart") else { return };
     owner.batch("CREATE EXTENSION pg_trgm").unwrap();
     owner.batch(APART).unwrap();
-    let catalog = load::load(&owner).unwrap();
+    let catalog = load::load(&owner, &owner.caller()).unwrap();
     let table = catalog.tables.iter().find(|known| known.name.name == "apart").unwrap();
     let cases: &[(&str, bool, Option<&str>, Option<&str>)] = &[
         ("token", true, Some("gin_trgm_ops"), None),
@@ -226,7 +232,10 @@ fn the_keys_of_a_gin_index_are_estimated_from_some_rows() {
             include: Vec::new(),
             predicate: condition.map(str::to_owned),
         };
-        let estimated = gin_bytes(table, &keys(&owner, table, &plan).unwrap());
+        let estimated = gin_bytes(
+            table,
+            &keys(Counting { connection: &owner, caller: &owner.caller() }, table, &plan).unwrap(),
+        );
         let filter = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
         let class = class.unwrap_or_default();
         let real = built(&owner, &format!("apart USING gin (({expression}) {class}){filter}"));

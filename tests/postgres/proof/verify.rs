@@ -10,7 +10,8 @@ use pgassay::model::trial::{QueryTrial, Trial};
 use pgassay::model::workload::Workload;
 use pgassay::pg::catalog::load;
 use pgassay::pg::connect::connection::Connection;
-use pgassay::pg::session::guard;
+use pgassay::pg::session::callers::Callers;
+use pgassay::pg::session::guard::consent;
 use pgassay::source::collect::collector::Collector;
 use pgassay::source::collect::resolve_all::resolve_all;
 use pgassay::trial::config::{Effort, TrialInput, TrialTarget};
@@ -105,11 +106,12 @@ fn tried_on(
     statement_timeout_ms: u64,
 ) -> Vec<Trial> {
     let connection = Connection::open(&shop.settings()).unwrap();
-    let catalog = load::load(&connection).unwrap();
+    let callers = Callers::connected(&connection);
+    let catalog = load::load(&connection, &connection.caller()).unwrap();
     let mut workload = workload(log);
     resolve_all(&mut workload, Some(&catalog));
     let settings = shop.settings();
-    let consent = guard::consent(&connection, None).unwrap();
+    let consent = consent::consent(&connection, None).unwrap();
     let effort = Effort {
         rounds: 10,
         budget_s: 10.0,
@@ -121,7 +123,7 @@ fn tried_on(
         connection: &connection,
         workload: &workload,
         catalog: Some(&catalog),
-        target: TrialTarget { settings: &settings, consent: &consent, effort },
+        target: TrialTarget { settings: &settings, callers: &callers, consent: &consent, effort },
         with_writes: false,
     };
     let TrialResults { trials, stopped } = verify(&case, recommendations, &mut |_| {});

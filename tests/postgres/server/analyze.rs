@@ -1,5 +1,7 @@
 //! `analyze` against a server.
 
+use pgassay::pg::connect::connection::InWorkload;
+
 use crate::support::{Shop, browse_log, code, json, run, server, stderr, write_log};
 
 #[test]
@@ -76,9 +78,10 @@ fn the_counters_of_a_server_are_a_workload() {
     let shop = Shop::new(server, false);
     let owner = shop.connect();
     owner.batch("CREATE EXTENSION pg_stat_statements").unwrap();
-    let statement = owner.prepare("SELECT id FROM listings WHERE seller_id = $1").unwrap();
+    let application = InWorkload::of_application(&owner);
+    let statement = application.prepare("SELECT id FROM listings WHERE seller_id = $1").unwrap();
     for seller in ["1", "2", "3"] {
-        owner
+        application
             .measure(&statement, &[pgassay::model::workload::literal::Literal::text(seller)])
             .unwrap();
     }

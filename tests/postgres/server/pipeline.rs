@@ -2,7 +2,7 @@
 
 use pgassay::advice::input::Limits;
 use pgassay::model::recommendation::State;
-use pgassay::pg::session::guard;
+use pgassay::pg::session::guard::consent;
 use pgassay::pipeline::error::ErrorKind;
 use pgassay::pipeline::find::find;
 use pgassay::pipeline::gather::{Live, Sources, gather};
@@ -20,7 +20,7 @@ fn a_program_gathers_recommends_and_proves_without_the_command_line() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
     browse_log(&log);
-    let live = Live { settings: shop.settings(), connection: shop.connect() };
+    let live = Live::new(shop.settings(), shop.connect());
     let sources = Sources { files: vec![log], ..Sources::default() };
     let mut gathered = gather(&sources, Some(live), &Silent).unwrap();
     let findings = find(&gathered, &[]);
@@ -29,7 +29,7 @@ fn a_program_gathers_recommends_and_proves_without_the_command_line() {
     let advice = recommend(&mut gathered, &findings, Limits::default(), None, &Silent).unwrap();
     let mut recommendations = advice.recommendations.clone();
     let live = gathered.live.as_ref().unwrap();
-    let consent = guard::consent(&live.connection, None).unwrap();
+    let consent = consent::consent(&live.connection, None).unwrap();
     let effort = Effort {
         rounds: 10,
         budget_s: 2.0,

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use pgassay::pg::cluster::Throwaway;
 use pgassay::pg::connect::connection::Connection;
 use pgassay::pg::connect::settings::Settings;
-use pgassay::pg::session::guard::Guard;
+use pgassay::pg::session::guard::statement::Guard;
 
 use crate::support::{
     Shop, code, flags, long_log, pgassay, programs, run, server, stderr, wait_until,
@@ -136,13 +136,13 @@ fn what_may_write_or_do_more_than_read_is_not_replayed() {
         "SET TRANSACTION READ WRITE",
         "DO $1",
     ] {
-        assert!(guard.check(&owner, sql).is_err(), "{sql}");
+        assert!(guard.check(&owner, &owner.caller(), sql).is_err(), "{sql}");
     }
     for sql in [
         "SELECT count(*) FROM users WHERE lower(email) = $1",
         "SELECT add($1, $2)",
         "SELECT now(), random()",
     ] {
-        assert_eq!(guard.check(&owner, sql), Ok(()), "{sql}");
+        assert_eq!(guard.check(&owner, &owner.caller(), sql), Ok(()), "{sql}");
     }
 }

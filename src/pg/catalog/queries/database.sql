@@ -2,7 +2,6 @@
 -- tells.
 SELECT current_database()::text,
        current_setting('server_version')::text,
-       current_schemas(false)::text[],
        ARRAY(SELECT extname::text FROM pg_extension ORDER BY 1),
        (SELECT extract(epoch FROM now() - d.stats_reset) / 86400
           FROM pg_stat_database d WHERE d.datname = current_database())::float8,

@@ -40,7 +40,8 @@ SELECT c.oid,
                                   AND a.attname IN (lower(m[1]), trim(m[1], '"'))
               WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
                 AND t.tgtype & 19 = 19
-              ORDER BY 1)
+              ORDER BY 1),
+       pg_get_userbyid(c.relowner)::text
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   CROSS JOIN LATERAL (

@@ -5,10 +5,10 @@ inside AS (
     SELECT d.part, d.page, d.path || s.step, s.v
       FROM inside d
      CROSS JOIN LATERAL (SELECT '.' || m.name, m.v
-                           FROM jsonb_each(CASE jsonb_typeof(d.v) WHEN 'object' THEN d.v ELSE '{}' END) AS m(name, v)
+                           FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof(d.v) WHEN 'object' THEN d.v ELSE '{}' END) AS m(name, v)
                       UNION ALL
                          SELECT '[]', e.v
-                           FROM jsonb_array_elements(CASE jsonb_typeof(d.v) WHEN 'array' THEN d.v ELSE '[]' END) AS e(v)
+                           FROM pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(d.v) WHEN 'array' THEN d.v ELSE '[]' END) AS e(v)
                         ) AS s(step, v)
-     WHERE jsonb_typeof(d.v) IN ('object', 'array')
+     WHERE pg_catalog.jsonb_typeof(d.v) IN ('object', 'array')
 ),

@@ -4,8 +4,8 @@ WITH RECURSIVE indexed AS (
     SELECT tableoid AS part, (ctid::text::point)[0]::bigint AS page, ({expression}) AS v FROM {rows} WHERE {condition}
 ),
 {keys}
-SELECT c.class, c.n::float8, count(*)::float8, avg(c.bytes)::float8, sum(c.pages)::float8
-  FROM (SELECT p.class, p.k, sum(p.n) AS n, max(p.bytes) AS bytes, count(*) AS pages
-          FROM (SELECT class, k, part, page, count(*) AS n, max(bytes) AS bytes FROM keys GROUP BY class, k, part, page) p
+SELECT c.class, c.n::float8, pg_catalog.count(*)::float8, pg_catalog.avg(c.bytes)::float8, pg_catalog.sum(c.pages)::float8
+  FROM (SELECT p.class, p.k, pg_catalog.sum(p.n) AS n, pg_catalog.max(p.bytes) AS bytes, pg_catalog.count(*) AS pages
+          FROM (SELECT class, k, part, page, pg_catalog.count(*) AS n, pg_catalog.max(bytes) AS bytes FROM keys GROUP BY class, k, part, page) p
          GROUP BY p.class, p.k, p.part) c
  GROUP BY c.class, c.n

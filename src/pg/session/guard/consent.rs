@@ -1,19 +1,10 @@
-//! The guard: who may write, and which statements may be replayed.
-//!
-//! Only this module makes a [`Writable`], and only after the target has proved to be staging. A
-//! statement is replayed only when its text, its functions and the session all say that it reads.
+//! Who may write: only this module makes a [`Writable`], and only after the target has proved to be staging.
 
-use std::collections::HashMap;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::model::name::TableName;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
-use crate::sql::lex::identifier::quote_table;
-use crate::sql::rewrite::replayable::{
-    functions_if_computing, functions_if_readable, functions_if_writing,
-};
 
 /// Proof that the target may be written to. Carries nothing; cannot be made elsewhere.
 #[derive(Debug)]
@@ -113,102 +104,5 @@ pub fn consent_to_production(connection: &Connection, typed: &str) -> Result<Wri
         (false, _) => refuse("the name given with --production is not the name of this database"),
         (_, true) => refuse("it is a standby: its primary takes the changes"),
         _ => Ok(Writable(())),
-    }
-}
-
-/// Remembers what the server said of functions, so that each is asked for once.
-#[derive(Default)]
-pub struct Guard {
-    known: HashMap<String, Option<String>>,
-}
-
-impl Guard {
-    pub fn new() -> Self {
-        Guard::default()
-    }
-
-    /// The statement reads and does nothing else.
-    ///
-    /// # Errors
-    /// The reason it is not replayed, in words.
-    pub fn check(&mut self, connection: &Connection, normalized: &str) -> Result<(), String> {
-        let functions = functions_if_readable(normalized).map_err(|refusal| refusal.to_string())?;
-        self.check_functions(connection, &functions)?;
-        self.check_views(connection, normalized)
-    }
-
-    /// The statement writes one table, and a rollback takes back all it does but the values it takes
-    /// from sequences.
-    ///
-    /// # Errors
-    /// The reason it is not replayed, in words.
-    pub fn check_write(
-        &mut self,
-        connection: &Connection,
-        normalized: &str,
-        table: &TableName,
-    ) -> Result<(), String> {
-        let mut functions =
-            functions_if_writing(normalized).map_err(|refusal| refusal.to_string())?;
-        functions.retain(|name| name.rsplit('.').next() != Some("nextval"));
-        self.check_functions(connection, &functions)?;
-        self.check_views(connection, normalized)?;
-        let effects = connection
-            .query(include_str!("queries/write_effects.sql"), &[&quote_table(table)])
-            .map_err(|error| error.to_string())?;
-        for row in &effects {
-            let reason: String = row.get(0);
-            let body: Option<String> = row.get(1);
-            let called = body.ok_or_else(|| reason.clone()).and_then(|body| {
-                functions_if_computing(&body).map_err(|word| format!("{reason}, which may {word}"))
-            })?;
-            self.check_functions(connection, &called)
-                .map_err(|why| format!("{reason}, which {why}"))?;
-        }
-        Ok(())
-    }
-
-    fn check_functions(
-        &mut self,
-        connection: &Connection,
-        functions: &[String],
-    ) -> Result<(), String> {
-        let names: Vec<String> = functions
-            .iter()
-            .map(|name| name.rsplit('.').next().unwrap_or(name).to_owned())
-            .collect();
-        let unknown: Vec<&String> = names.iter().filter(|n| !self.known.contains_key(*n)).collect();
-        if !unknown.is_empty() {
-            let list: Vec<&str> = unknown.iter().map(|name| name.as_str()).collect();
-            let volatile = connection
-                .query(include_str!("queries/volatile_functions.sql"), &[&list])
-                .map_err(|error| error.to_string())?;
-            let volatile: Vec<String> = volatile.iter().map(|row| row.get(0)).collect();
-            for name in &names {
-                let verdict =
-                    volatile.contains(name).then(|| format!("calls the volatile function {name}"));
-                self.known.entry(name.clone()).or_insert(verdict);
-            }
-        }
-        match names.iter().find_map(|name| self.known.get(name).cloned().flatten()) {
-            Some(why) => Err(why),
-            None => Ok(()),
-        }
-    }
-
-    fn check_views(&self, connection: &Connection, normalized: &str) -> Result<(), String> {
-        let shape = crate::sql::resolve::resolver::shape(normalized, None)
-            .map_err(|error| error.to_string())?;
-        let relations: Vec<&str> = shape.tables().iter().map(|name| name.name.as_str()).collect();
-        let rows = connection
-            .query(include_str!("queries/volatile_views.sql"), &[&relations])
-            .map_err(|error| error.to_string())?;
-        match rows.first() {
-            Some(row) => Err(format!(
-                "reads a view that calls the volatile function {}",
-                row.get::<_, &str>(0)
-            )),
-            None => Ok(()),
-        }
     }
 }

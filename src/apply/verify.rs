@@ -1,0 +1,205 @@
+//! Checks that the statements of a run file are those that its recommendations stand for: a file may hold any text, and
+//! what is executed may only make or drop the index that the recommendation names.
+
+use crate::index::ddl::{IndexChange, change};
+use crate::model::name::TableName;
+use crate::model::run::RunRecommendation;
+use crate::sql::lex::identifier::unquote;
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
+
+/// The statements that are ever written into a recommendation.
+#[derive(Debug, PartialEq)]
+enum Form {
+    Create { table: TableName, name: String },
+    Drop { schema: String, name: String },
+    Analyze(TableName),
+    /// `CREATE EXTENSION IF NOT EXISTS pg_trgm`.
+    Trigrams,
+    /// A setting of an index that is made again: a comment, `CLUSTER ON`, `SET STATISTICS`, `ATTACH PARTITION`.
+    Restore,
+}
+
+/// The statements of a recommendation do what it says and nothing else.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn verify(recommendation: &RunRecommendation) -> Result<(), String> {
+    let forms = |statements: &[String]| -> Result<Vec<Form>, String> {
+        let form_of = |sql: &String| {
+            form(sql).ok_or_else(|| {
+                let begin: String = sql.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+                format!("it holds a statement that makes, drops or analyzes no index: {begin} …")
+            })
+        };
+        statements.iter().map(form_of).collect()
+    };
+    let (sql, undo) = (forms(&recommendation.sql)?, forms(&recommendation.undo)?);
+    let after = forms(&recommendation.after)?;
+    let is_own = |table: &TableName| recommendation.table.as_ref() == Some(&table.to_string());
+    let is_analyze =
+        |form: &Form| matches!(form, Form::Analyze(table) if is_own(table));
+    let is_again = |form: &Form| {
+        matches!(form, Form::Create { .. } | Form::Restore) || is_analyze(form)
+    };
+    let is_right = match (recommendation.kind.as_str(), &undo[..]) {
+        ("create-index", [Form::Drop { schema, name }, again @ ..]) => {
+            let is_made = |form: &Form| {
+                matches!(form, Form::Create { table, name: made }
+                    if is_own(table) && table.schema == *schema && made == name)
+            };
+            let (made, others): (Vec<&Form>, Vec<&Form>) =
+                sql.iter().partition(|form| is_made(form));
+            made.len() == 1
+                && others.iter().all(|form| **form == Form::Trigrams)
+                && again.iter().all(is_again)
+        }
+        ("drop-index", again) => match &sql[..] {
+            [Form::Drop { schema, name }] => {
+                let is_same = |form: &Form| {
+                    matches!(form, Form::Create { table, name: made }
+                        if table.schema == *schema && made == name)
+                };
+                again.iter().any(is_same) && again.iter().all(is_again)
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    match is_right && after.iter().all(is_analyze) {
+        true => Ok(()),
+        false => Err("its statements are not those of the index that it names".to_owned()),
+    }
+}
+
+/// The form of a statement; `None` for one that is never written.
+fn form(sql: &str) -> Option<Form> {
+    let all: Vec<Token<'_>> = tokens(sql).collect();
+    // Two statements in one text are never written.
+    let end = all.iter().rposition(|token| !token.is(";")).map_or(0, |last| last + 1);
+    let all = &all[..end];
+    if all.iter().any(|token| token.is(";")) {
+        return None;
+    }
+    match change(sql) {
+        Some(IndexChange::Create { table, name }) => return Some(Form::Create { table, name }),
+        Some(IndexChange::Drop { schema, name }) => return Some(Form::Drop { schema, name }),
+        None => {}
+    }
+    let words = ["create", "extension", "if", "not", "exists", "pg_trgm"];
+    if all.len() == words.len() && words.iter().zip(all).all(|(word, token)| token.is_word(word)) {
+        return Some(Form::Trigrams);
+    }
+    if let [analyze, rest @ ..] = all
+        && analyze.is_word("analyze")
+    {
+        let (table, rest) = named(rest)?;
+        return rest.is_empty().then_some(Form::Analyze(table));
+    }
+    is_restore(all).then_some(Form::Restore)
+}
+
+/// A name with its schema, and what follows it.
+fn named<'t, 's>(all: &'t [Token<'s>]) -> Option<(TableName, &'t [Token<'s>])> {
+    let is_name = |token: &Token<'_>| matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent);
+    let text = |token: &Token<'_>| match token.kind {
+        TokenKind::Word => token.text.to_lowercase(),
+        _ => unquote(token.text),
+    };
+    match all {
+        [schema, dot, name, rest @ ..] if is_name(schema) && dot.is(".") && is_name(name) => {
+            Some((TableName::new(text(schema), text(name)), rest))
+        }
+        [name, rest @ ..] if is_name(name) => Some((TableName::new("public", text(name)), rest)),
+        _ => None,
+    }
+}
+
+/// A setting of an index that is made again.
+fn is_restore(all: &[Token<'_>]) -> bool {
+    let after = |words: &[&str]| {
+        let is_begun = all.len() > words.len()
+            && words.iter().zip(all).all(|(word, token)| token.is_word(word));
+        is_begun.then(|| named(&all[words.len()..])).flatten().map(|(_, rest)| rest)
+    };
+    let is_value = |token: &Token<'_>| {
+        matches!(token.kind, TokenKind::String | TokenKind::Number)
+    };
+    let are = |rest: &[Token<'_>], words: &[&str]| {
+        rest.len() == words.len() && words.iter().zip(rest).all(|(word, token)| token.is_word(word))
+    };
+    if let Some([is, text]) = after(&["comment", "on", "index"]) {
+        return is.is_word("is") && text.kind == TokenKind::String;
+    }
+    if let Some([cluster, on, rest @ ..]) = after(&["alter", "table"]) {
+        let is_whole = named(rest).is_some_and(|(_, rest)| rest.is_empty());
+        return cluster.is_word("cluster") && on.is_word("on") && is_whole;
+    }
+    let Some(rest) = after(&["alter", "index"]) else { return false };
+    match rest {
+        [attach, partition, rest @ ..] if attach.is_word("attach") => {
+            partition.is_word("partition") && named(rest).is_some_and(|(_, rest)| rest.is_empty())
+        }
+        [alter, column, number, set, statistics, value] => {
+            are(&rest[..2], &["alter", "column"])
+                && is_value(number)
+                && are(&[*set, *statistics], &["set", "statistics"])
+                && is_value(value)
+                && alter.is_word("alter")
+                && column.is_word("column")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: &str, sql: &[&str], undo: &[&str], after: &[&str]) -> Result<(), String> {
+        let texts = |all: &[&str]| all.iter().map(|sql| (*sql).to_owned()).collect::<Vec<_>>();
+        let value = serde_json::json!({
+            "id": "x", "kind": kind, "table": "public.t", "sql": texts(sql), "undo": texts(undo),
+            "after": texts(after), "because": [], "state": "accepted", "why": null,
+            "estimated": null, "measured": null,
+        });
+        verify(&serde_json::from_value(value).unwrap())
+    }
+
+    const MADE: &str = "CREATE INDEX CONCURRENTLY t_a_idx ON public.t (a)";
+    const DROPPED: &str = "DROP INDEX CONCURRENTLY IF EXISTS public.t_a_idx";
+
+    #[test]
+    fn what_is_written_into_a_run_passes() {
+        let trigrams = "CREATE EXTENSION IF NOT EXISTS pg_trgm";
+        assert_eq!(of("create-index", &[trigrams, MADE], &[DROPPED], &["ANALYZE public.t"]), Ok(()));
+        let again = [
+            "CREATE INDEX t_a_idx ON ONLY public.t USING btree (a) WITH (fillfactor='90')",
+            "ALTER INDEX public.t_a_idx ATTACH PARTITION public.t_1_a_idx",
+            "COMMENT ON INDEX public.t_a_idx IS 'it; is'",
+            "ALTER TABLE public.t CLUSTER ON t_a_idx",
+            "ALTER INDEX public.t_a_idx ALTER COLUMN 1 SET STATISTICS 500",
+            "ANALYZE public.t",
+        ];
+        assert_eq!(of("drop-index", &["DROP INDEX public.t_a_idx"], &again, &[]), Ok(()));
+    }
+
+    #[test]
+    fn what_says_something_else_is_refused() {
+        for (kind, sql, undo, after) in [
+            ("create-index", "CREATE TABLE owned ()", DROPPED, ""),
+            ("create-index", MADE, "DROP TABLE favorites", ""),
+            ("create-index", MADE, "DROP INDEX public.other_idx", ""),
+            ("create-index", "CREATE INDEX t_a_idx ON public.other (a)", DROPPED, ""),
+            ("create-index", "CREATE INDEX t_a_idx ON public.t (a); DROP TABLE t", DROPPED, ""),
+            ("create-index", MADE, DROPPED, "ANALYZE public.t; DROP TABLE t"),
+            ("create-index", MADE, DROPPED, "ANALYZE public.other"),
+            ("create-index", MADE, DROPPED, "VACUUM FULL public.t"),
+            ("drop-index", "DROP INDEX public.t_pkey", MADE, ""),
+            ("drop-index", "DROP TABLE public.t", MADE, ""),
+            ("anything", MADE, DROPPED, ""),
+        ] {
+            let after: Vec<&str> = Some(after).filter(|sql| !sql.is_empty()).into_iter().collect();
+            assert!(of(kind, &[sql], &[undo], &after).is_err(), "{kind} {sql} {undo} {after:?}");
+        }
+    }
+}
