@@ -96,6 +96,13 @@ pub struct Sources {
     pub log_database: Option<String>,
 }
 
+impl Sources {
+    /// The files that are read.
+    pub fn inputs(&self) -> Vec<&std::path::Path> {
+        self.files.iter().chain(&self.schema).map(PathBuf::as_path).collect()
+    }
+}
+
 /// Where the result goes.
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Output")]

@@ -3,12 +3,13 @@
 use super::args;
 use super::config::Config;
 use super::exit::Failure;
+use super::stderr;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::connection_string::parse_target;
 use crate::pg::connect::error::PgError;
 use crate::pg::connect::pooler::refuse_transaction_pooler;
 use crate::pg::connect::settings::{Keys, Places, Settings, resolve};
-use crate::pg::session::guard::consent::{self, Writable};
+use crate::pg::session::guard::consent::{self, Claim, Writable};
 
 /// Keys that the flags set, with a connection string in `-d` taken apart.
 fn flags(args: &args::Connection) -> Result<Keys, PgError> {
@@ -70,7 +71,7 @@ pub fn settings(args: &args::Connection, config: &Config) -> Result<Settings, Fa
             .map(|user| user.name),
     })?;
     for warning in &settings.warnings {
-        eprintln!("warning: {warning}");
+        stderr::line(&format!("warning: {warning}"));
     }
     Ok(settings)
 }
@@ -133,7 +134,7 @@ fn word(text: &str) -> String {
     }
 }
 
-/// Lets a staging database be written to, after `what` has said what for: by its marker, by the flag, or
+/// Lets a staging database be written to, which the workload was not `captured_on`, after `what` has said what for: by its marker, by the flag, or
 /// by its name typed at the prompt of a terminal.
 ///
 /// # Errors
@@ -141,6 +142,7 @@ fn word(text: &str) -> String {
 pub fn consent(
     connection: &Connection,
     flag: Option<&str>,
+    captured_on: Option<&str>,
     what: &str,
 ) -> Result<Writable, Failure> {
     let typed = match flag {
@@ -151,18 +153,18 @@ pub fn consent(
             connection.database
         )),
     };
-    Ok(consent::consent(connection, typed.as_deref())?)
+    let claim = Claim { confirmed: typed.as_deref(), captured_on };
+    Ok(consent::consent(connection, claim)?)
 }
 
 /// A line typed at a terminal; `None` where there is none.
 fn prompt(text: &str) -> Option<String> {
-    use std::io::{BufRead, IsTerminal, Write};
+    use std::io::{BufRead, IsTerminal};
     let stdin = std::io::stdin();
     if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
-    eprint!("{text}");
-    let _ = std::io::stderr().flush();
+    stderr::write(text);
     let mut line = String::new();
     stdin.lock().read_line(&mut line).ok()?;
     Some(line.trim().to_owned())

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::stderr::line;
 use crate::pg::connect::error::PgError;
 use crate::pipeline::error::{Error, ErrorKind};
 
@@ -96,13 +97,13 @@ impl Failure {
     /// Writes the three parts to stderr.
     pub fn print(&self) {
         match self.exit {
-            Exit::Interrupted => eprintln!("interrupted: {}", self.cause),
+            Exit::Interrupted => line(&format!("interrupted: {}", self.cause)),
             Exit::Done => {}
             _ => {
-                eprintln!("error: {}", self.error);
-                eprintln!("cause: {}", self.cause);
+                line(&format!("error: {}", self.error));
+                line(&format!("cause: {}", self.cause));
                 if let Some(help) = &self.help {
-                    eprintln!("help:  {help}");
+                    line(&format!("help:  {help}"));
                 }
             }
         }

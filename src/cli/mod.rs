@@ -12,6 +12,7 @@ pub mod exit;
 pub mod output;
 pub mod progress;
 pub mod sources;
+pub mod stderr;
 mod stored;
 
 use std::process::ExitCode;
@@ -19,22 +20,26 @@ use std::process::ExitCode;
 use args::{Args, Command};
 use clap::Parser;
 use exit::{Exit, Failure};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        eprintln!("error: pgassay {} has a fault", env!("CARGO_PKG_VERSION"));
-        eprintln!("cause: {info}");
-        eprintln!("help:  please report it with the command that led here");
+        stderr::line(&format!("error: pgassay {} has a fault", env!("CARGO_PKG_VERSION")));
+        stderr::line(&format!("cause: {info}"));
+        stderr::line("help:  please report it with the command that led here");
     }));
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
             // Help and version come this way too, and are no errors.
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
+            match code {
+                // An argument in the wrong place may be a connection string.
+                Exit::Usage => stderr::write(&error.render().to_string()),
+                _ => drop(error.print()),
+            }
             return code.into();
         }
     };
@@ -66,18 +71,29 @@ fn run(args: Args) -> Result<Exit, Failure> {
 /// Ctrl-C and `kill` cancel what the server is doing for us; whoever waits for it then unwinds, and
 /// everything is rolled back and removed on the way out.
 fn watch_signals() {
-    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+    let mut all = vec![SIGINT, SIGTERM];
+    // Under nohup it is ignored, and stays so.
+    all.extend((!is_ignored(SIGHUP)).then_some(SIGHUP));
+    let Ok(mut signals) = Signals::new(all) else { return };
     std::thread::spawn(move || {
         let mut before = false;
         for _ in signals.forever() {
             let open = crate::pg::connect::cancel::trigger();
             // With no connection there is nothing to roll back; a second signal means it.
             if open == 0 || before {
-                eprintln!("interrupted");
+                stderr::line("interrupted");
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
             before = true;
-            eprintln!("interrupted: cleaning up");
+            stderr::line("interrupted: cleaning up");
         }
     });
+}
+
+/// The process was started with this signal ignored, as far as the system tells.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }

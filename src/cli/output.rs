@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::args;
@@ -59,15 +59,36 @@ pub fn unless_interrupted() -> Result<(), Failure> {
     Ok(crate::pg::connect::error::PgError::unless_interrupted()?)
 }
 
-/// Refuses endings that name no format and files that cannot be written, before any work is done.
+/// Refuses endings that name no format, files that are read, and files that cannot be written, before any work is done.
 ///
 /// # Errors
 /// With the list of endings, or the reason.
-pub fn check(output: &args::Output) -> Result<(), Failure> {
+pub fn check(output: &args::Output, inputs: &[&Path]) -> Result<(), Failure> {
     output.outputs.iter().filter(|file| file.as_os_str() != "-").try_for_each(|file| {
         format_of(file)?;
+        unless_input(file, inputs)?;
         try_writing(file).map_err(|error| not_written(file, &error))
     })
+}
+
+/// Refuses an output that is one of the inputs, under whatever name.
+///
+/// # Errors
+/// When it is.
+pub fn unless_input(file: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    let identity = |file: &Path| {
+        let metadata = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let own = identity(file);
+    match own.is_some() && inputs.iter().any(|input| identity(input) == own) {
+        true => Err(Failure::usage(
+            format!("will not write {}", file.display()),
+            "it is one of the files that are read",
+        )
+        .with_help("name another file with -o")),
+        false => Ok(()),
+    }
 }
 
 /// Opens the file for writing and leaves it as it was.

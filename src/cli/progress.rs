@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::stderr;
 use crate::pipeline;
 
 /// Says what is going on.
@@ -26,7 +27,7 @@ impl Progress {
     /// A line of its own, when no bar is shown.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            eprintln!("{line}");
+            stderr::line(line);
         }
     }
 
@@ -36,7 +37,7 @@ impl Progress {
             return Phase(ProgressBar::hidden());
         }
         if !self.terminal {
-            eprintln!("{name}");
+            stderr::line(name);
             return Phase(ProgressBar::hidden());
         }
         let (bar, template) = match steps {

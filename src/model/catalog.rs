@@ -31,6 +31,9 @@ pub struct Catalog {
     pub database: Option<String>,
     /// As the server prints it, such as `15.18`.
     pub server_version: Option<String>,
+    /// The identifier of the server's cluster, where it may be read.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
     /// Schemas that unqualified names are looked up in, in order.
     pub search_path: Vec<String>,
     /// By name.

@@ -34,6 +34,8 @@ pub struct Gathered {
     pub catalog: Option<Catalog>,
     pub live: Option<Live>,
     pub target: Option<Target>,
+    /// The identifier of the server that a capture among the sources was taken on.
+    pub captured_on: Option<String>,
     pub warnings: Vec<String>,
 }
 
@@ -120,6 +122,7 @@ pub fn gather(
 ) -> Result<Gathered, Error> {
     let Collected { mut collector, mut live, mut warnings } = collect(sources, live, progress)?;
     let captured = collector.catalog().cloned();
+    let captured_on = captured.as_ref().and_then(|catalog| catalog.system_identifier.clone());
     collector.settle();
     let advised = match &live {
         Some(live) => Some(live.settings.database.as_str()),
@@ -143,6 +146,7 @@ pub fn gather(
         let shapes = workload.understood().map(|(_, shape)| shape);
         let tables = shapes.flat_map(|shape| shape.tables().into_iter().cloned()).collect();
         callers.ask_privileges(connection, &tables)?;
+        catalog.iter().for_each(|catalog| callers.note_policies(catalog));
         warnings.extend(callers.superuser_warning(&workload.queries));
     }
     progress.end();
@@ -158,7 +162,7 @@ pub fn gather(
                 .to_owned(),
         );
     }
-    Ok(Gathered { workload, catalog, live, target, warnings })
+    Ok(Gathered { workload, catalog, live, target, captured_on, warnings })
 }
 
 /// Says whose search path holds, where it is not that of the connected role.

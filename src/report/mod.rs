@@ -7,6 +7,7 @@ pub mod error;
 pub mod escape;
 pub mod format;
 pub mod handover;
+mod one_line;
 pub mod record;
 pub mod summary;
 mod tables;
@@ -24,13 +25,24 @@ pub struct Format {
     pub render: fn(&Run) -> Result<String, RenderError>,
 }
 
+/// Formats that escape control characters themselves.
+const EXACT: [&str; 2] = ["json", "sarif"];
+
 impl Format {
-    /// The run in this format, fit for a terminal and for XML.
+    /// The run in this format, fit for a terminal, for XML and for the log of a CI run.
     ///
     /// # Errors
     /// A fault of ours in a template.
     pub fn write(&self, run: &Run) -> Result<String, RenderError> {
-        (self.render)(run).map(words::printable)
+        if EXACT.contains(&self.name) {
+            return (self.render)(run).map(words::printable);
+        }
+        let text = (self.render)(&one_line::names(run))?;
+        Ok(match self.name {
+            // Its lines are commands, and its values are escaped.
+            "github" => words::printable(text),
+            _ => words::displayable(&text),
+        })
     }
 }
 

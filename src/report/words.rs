@@ -156,6 +156,25 @@ pub fn printable(text: String) -> String {
     text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
 }
 
+/// The same, and no line begins with `::`: in a CI log that is a command.
+pub fn displayable(text: &str) -> String {
+    let text = printable(text.to_owned());
+    match text.starts_with("::") || text.contains("\n::") {
+        true => {
+            let lines: Vec<String> = text
+                .split('\n')
+                .map(
+                    |line| {
+                        if line.starts_with("::") { format!(" {line}") } else { line.to_owned() }
+                    },
+                )
+                .collect();
+            lines.join("\n")
+        }
+        false => text,
+    }
+}
+
 /// A statement in few characters: what it selects is left out, as that tells statements of one mapper apart the
 /// least, then its end.
 pub fn short_statement(sql: &str, most: usize) -> String {

@@ -20,7 +20,7 @@ use crate::report::words::bytes;
 /// # Errors
 /// When a source cannot be read, or nothing was understood.
 pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
-    output::check(&args.output)?;
+    output::check(&args.output, &args.sources.inputs())?;
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
     let wanted = if args.build { Needs::Database } else { Needs::Anything };
@@ -29,7 +29,12 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let writable = match &gathered.live {
         Some(live) if args.build => {
             let what = "This builds indexes, inside a transaction that is rolled back.";
-            let writable = consent(&live.connection, args.confirm.as_deref(), what)?;
+            let writable = consent(
+                &live.connection,
+                args.confirm.as_deref(),
+                gathered.captured_on.as_deref(),
+                what,
+            )?;
             progress.say(&format!(
                 "--build builds for {} s at most, and nothing estimated above {}",
                 args.build_time,

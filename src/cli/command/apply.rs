@@ -8,7 +8,7 @@ use crate::apply::verify::verify;
 use crate::cli::connection::{consent, flags_again, is_given, settings, unpooled};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::{Phase, Progress};
-use crate::cli::{args, config, output, stored};
+use crate::cli::{args, config, output, stderr, stored};
 use crate::model::run::{Run, RunRecommendation};
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
@@ -83,7 +83,7 @@ fn nothing(run: &Run, args: &args::Apply) -> Result<Exit, Failure> {
         );
     }
     if !args.quiet {
-        eprintln!("{line}");
+        stderr::line(&line);
     }
     Ok(Exit::Done)
 }
@@ -98,10 +98,10 @@ fn left_out(run: &Run, args: &args::Apply, chosen: &[&RunRecommendation]) {
         .map(|other| other.id.as_str())
         .collect();
     if !others.is_empty() && args.only.is_empty() && !args.quiet && !args.undo {
-        eprintln!(
+        stderr::line(&format!(
             "not taken, for no trial has accepted them: {}; --only ID does",
             others.join(" ")
-        );
+        ));
     }
 }
 
@@ -212,7 +212,7 @@ fn allowed(args: &args::Apply, connection: &Connection) -> Result<Writable, Fail
             true => "This drops what was applied, for good.",
             false => "This applies the recommendations, for good.",
         };
-        return consent(connection, args.confirm.as_deref(), what).map_err(|failure| {
+        return consent(connection, args.confirm.as_deref(), None, what).map_err(|failure| {
             failure.and_help(format!("in production: --production {}", connection.database))
         });
     };

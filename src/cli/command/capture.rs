@@ -6,12 +6,13 @@ use std::path::Path;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::sources::{Needs, collect, sources};
-use crate::cli::{args, config, output};
+use crate::cli::{args, config, output, stderr};
 use crate::pipeline::gather::{Collected, one_database};
 
 /// # Errors
 /// When a source cannot be read, nothing was in it, or the capture cannot be written.
 pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
+    output::unless_input(&args.output, &args.sources.inputs())?;
     let config = config::load()?;
     let progress = Progress::new(args.quiet);
     let Collected { mut collector, live, mut warnings } =
@@ -44,17 +45,17 @@ pub fn run(args: &args::Capture) -> Result<Exit, Failure> {
         write(&args.output, &bytes)?;
     }
     for warning in &warnings {
-        eprintln!("warning: {warning}");
+        stderr::line(&format!("warning: {warning}"));
     }
-    eprintln!(
+    stderr::line(&format!(
         "captured {executions} executions of {} distinct statements from {} lines: {}, {} bytes",
         collector.distinct(),
         collector.lines_read(),
         args.output.display(),
         bytes.len(),
-    );
+    ));
     if args.output.as_os_str() != "-" {
-        eprintln!("next     pgassay analyze {}", args.output.display());
+        stderr::line(&format!("next     pgassay analyze {}", args.output.display()));
     }
     Ok(Exit::Done)
 }

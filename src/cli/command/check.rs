@@ -33,7 +33,10 @@ const MOST_QUERIES: usize = 200;
 /// # Errors
 /// When a source, the baseline or the database cannot be read.
 pub fn run(args: &args::Check) -> Result<Exit, Failure> {
-    output::check(&args.output)?;
+    let mut inputs = args.sources.inputs();
+    inputs.extend(args.baseline.as_deref());
+    output::check(&args.output, &inputs)?;
+    args.save_baseline.iter().try_for_each(|file| output::unless_input(file, &inputs))?;
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
     let wanted = if args.baseline.is_some() { Needs::DatabaseAlone } else { Needs::Database };
@@ -111,12 +114,17 @@ fn tables(query: &BaselineQuery) -> impl Iterator<Item = TableName> {
 }
 
 /// The statements as they are measured. Each text passes the guard again: a file may hold any.
-fn to_measure(live: &Live, queries: &[BaselineQuery]) -> Result<Vec<CheckedStatement>, Failure> {
+fn to_measure(
+    gathered: &Gathered,
+    live: &Live,
+    queries: &[BaselineQuery],
+) -> Result<Vec<CheckedStatement>, Failure> {
     let mut users: Vec<String> = queries.iter().flat_map(|query| query.users.clone()).collect();
     users.sort_unstable();
     users.dedup();
     let mut callers = Callers::named(&live.connection, &live.settings, users)?;
     callers.ask_privileges(&live.connection, &queries.iter().flat_map(tables).collect())?;
+    gathered.catalog.iter().for_each(|catalog| callers.note_policies(catalog));
     let mut guard = Guard::new();
     let statement = |query: &BaselineQuery| {
         let needed: Vec<_> = tables(query).map(|table| (table, "SELECT")).collect();
@@ -134,15 +142,14 @@ fn to_measure(live: &Live, queries: &[BaselineQuery]) -> Result<Vec<CheckedState
 
 fn measured(
     live: &Live,
-    queries: &[BaselineQuery],
+    statements: &[CheckedStatement],
     args: &args::Check,
     random: &mut Random,
     progress: &Progress,
     name: &str,
 ) -> Result<Measurements, Failure> {
-    let statements = to_measure(live, queries)?;
     let phase = progress.phase(name, PASSES + 1);
-    Ok(measure(&live.settings, &statements, limits(args), random, &mut |done, of| {
+    Ok(measure(&live.settings, statements, limits(args), random, &mut |done, of| {
         phase.set(done, of)
     })?)
 }
@@ -156,7 +163,8 @@ fn save(
     progress: &Progress,
 ) -> Result<Exit, Failure> {
     let mut queries = statements(gathered, live, random);
-    let night = measured(live, &queries, args, random, progress, "measuring the baseline")?;
+    let statements = to_measure(gathered, live, &queries)?;
+    let night = measured(live, &statements, args, random, progress, "measuring the baseline")?;
     for (query, outcome) in queries.iter_mut().zip(night.outcomes) {
         match outcome {
             Ok(measured) if query.why_not.is_none() => query.measured = measured,
@@ -243,7 +251,8 @@ fn compare(
             .with_help("pgassay check … --save-baseline F writes one")
     })?;
     let rows_now = table_rows(gathered);
-    let night = measured(live, &baseline.queries, args, random, progress, "measuring")?;
+    let statements = to_measure(gathered, live, &baseline.queries)?;
+    let night = measured(live, &statements, args, random, progress, "measuring")?;
     let outcomes = &night.outcomes;
     if let Some(Err(why)) = outcomes.first().filter(|_| outcomes.iter().all(Result::is_err)) {
         let from = baseline.database.as_deref().unwrap_or("another");
@@ -256,7 +265,7 @@ fn compare(
     let machine = gate::machine_shift(&baseline.machine_us, &night.machine_us);
     let mut compared =
         gate::compare(&baseline.queries, outcomes, &baseline.table_rows, &rows_now, machine);
-    second_look(args, live, &baseline, &night, &mut compared, progress)?;
+    second_look(args, live, (&baseline, &statements), &night, &mut compared, progress)?;
     let mut run = run_of("check", now(), gathered);
     warn(&mut run, &baseline, gathered, &compared);
     run.checks = compared.checked.iter().map(checked).collect();
@@ -271,7 +280,7 @@ fn compare(
 fn second_look(
     args: &args::Check,
     live: &Live,
-    baseline: &Baseline,
+    (baseline, statements): (&Baseline, &[CheckedStatement]),
     night: &Measurements,
     compared: &mut Compared,
     progress: &Progress,
@@ -289,9 +298,8 @@ fn second_look(
         first + gate::machine_shift(&night.machine_us, machine_us).unwrap_or(0.0)
     };
     let before = |at: usize| baseline.queries[flagged[at]].measured.as_slice();
-    let flagged_queries: Vec<BaselineQuery> =
-        flagged.iter().map(|at| baseline.queries[*at].clone()).collect();
-    let statements = to_measure(live, &flagged_queries)?;
+    let statements: Vec<CheckedStatement> =
+        flagged.iter().map(|at| statements[*at].clone()).collect();
     let first: Vec<&[Measured]> = flagged
         .iter()
         .map(|at| night.outcomes[*at].as_ref().map_or(&[][..], Vec::as_slice))

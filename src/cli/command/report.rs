@@ -6,7 +6,7 @@ use crate::cli::{args, output, stored};
 /// # Errors
 /// When the file is no run file, or of a later version.
 pub fn run(args: &args::Report) -> Result<Exit, Failure> {
-    output::check(&args.output)?;
+    output::check(&args.output, &[&args.run])?;
     let mut run = stored::read(&args.run)?;
     if run.recommendations.iter().any(|recommendation| recommendation.state == "accepted") {
         run.next = Some(format!("pgassay apply {}", args.run.display()));

@@ -24,7 +24,7 @@ pub const UNDER_WAY: &str = "the trials were still under way when this was writt
 /// # Errors
 /// When a source or the database cannot be read, or the target may not be written to.
 pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
-    output::check(&args.output)?;
+    output::check(&args.output, &args.sources.inputs())?;
     let config = config::load()?;
     let progress = Progress::new(args.output.quiet);
     let mut gathered =
@@ -40,7 +40,8 @@ pub fn run(args: &args::Trial) -> Result<Exit, Failure> {
     };
     let what =
         "This builds indexes and replays statements, inside transactions that are rolled back.";
-    let writable = consent(&live.connection, args.confirm.as_deref(), what)?;
+    let writable =
+        consent(&live.connection, args.confirm.as_deref(), gathered.captured_on.as_deref(), what)?;
     let effort = Effort {
         rounds: args.rounds.unwrap_or(config.trial.rounds),
         budget_s: args.time_budget.unwrap_or(config.trial.time_budget),

@@ -23,7 +23,7 @@ use crate::model::trial::Trial;
 use crate::pg::cluster::{Throwaway, find_server};
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::settings::Settings;
-use crate::pg::session::guard::consent;
+use crate::pg::session::guard::consent::{self, Claim};
 use crate::pipeline::find::find;
 use crate::pipeline::prove::{RunParts, prove, record_run};
 use crate::pipeline::recommend::recommend;
@@ -205,7 +205,7 @@ fn find_and_prove(
     let Some(live) = &gathered.live else {
         return Err(Failure::unreadable("cannot hold a trial", "the throwaway server went away"));
     };
-    let writable = consent::consent(&live.connection, None)?;
+    let writable = consent::consent(&live.connection, Claim::default())?;
     let effort = Effort {
         rounds: config.trial.rounds,
         budget_s: args.time_budget,

@@ -13,6 +13,7 @@ use crate::model::name::TableName;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::PgError;
+use crate::pg::session::guard::consent::system_identifier;
 use crate::sql::lex::identifier::unquote;
 use crate::sql::rewrite::visible::visible;
 
@@ -31,10 +32,10 @@ pub fn load(connection: &Connection, caller: &Caller) -> Result<Catalog, PgError
         connection.batch("SET LOCAL jit = off")?;
         load_as_it_is(connection, search_path)
     });
-    loaded.map(|mut catalog| {
-        as_seen(&mut catalog);
-        catalog
-    })
+    let mut catalog = loaded?;
+    as_seen(&mut catalog);
+    catalog.system_identifier = system_identifier(connection);
+    Ok(catalog)
 }
 
 /// The schemas that exist and are searched for names, the system's left out.
@@ -109,6 +110,7 @@ fn load_as_it_is(connection: &Connection, search_path: Vec<String>) -> Result<Ca
         extensions: database.get(2),
         functions,
         statistics_days: database.get(3),
+        system_identifier: None,
         replicas: u32::try_from(database.get::<_, i64>(4)).unwrap_or(0),
     })
 }

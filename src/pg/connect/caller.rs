@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::connection::OWN_SEARCH_PATH;
 use crate::model::workload::literal::Literal;
 use crate::sql::lex::identifier::{quote, quote_literal};
+
+/// Statements of our own find functions, operators and types of the system alone.
+pub(super) const OWN_SEARCH_PATH: &str = "pg_catalog, pg_temp";
 
 /// A role and a search path.
 #[derive(Debug, Clone, PartialEq, Eq)]

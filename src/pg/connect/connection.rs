@@ -8,14 +8,14 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, SimpleQueryRow};
 
-use super::caller::Caller;
+use super::caller::{Caller, OWN_SEARCH_PATH};
 use super::cancel::{self, Registered};
 use super::error::{PgError, PgErrorKind};
-use super::login::{Driver, Route};
 use super::parameter::Parameter;
 use super::settings::Settings;
-use super::stream::Told;
-use super::tls::SslMode;
+use super::ssl::SslMode;
+use super::wire::login::{Driver, Route};
+use super::wire::stream::Told;
 
 /// How long a server may take to hear that a connection ends. One that is still at work for it may not.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -77,8 +77,6 @@ impl<'c> InWorkload<'c> {
     }
 }
 
-/// Statements of our own find functions, operators and types of the system alone.
-pub(crate) const OWN_SEARCH_PATH: &str = "pg_catalog, pg_temp";
 /// What an answer may take beyond `statement_timeout`: the server is expected to end the statement itself.
 const GRACE: Duration = Duration::from_secs(15);
 

@@ -5,16 +5,14 @@
 
 pub mod caller;
 pub mod cancel;
-mod certificate;
 pub mod connection;
 pub mod connection_string;
 pub mod error;
-mod login;
 pub mod parameter;
 pub mod pgpass;
 pub mod pooler;
 pub mod secret;
 pub mod settings;
+pub mod ssl;
 pub mod stop_flag;
-mod stream;
-pub mod tls;
+pub mod wire;

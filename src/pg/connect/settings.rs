@@ -10,7 +10,7 @@ use super::connection_string::parse_target;
 use super::error::PgError;
 use super::pgpass;
 use super::secret::Secret;
-use super::tls::{Files, SslMode, Versions};
+use super::ssl::{Files, SslMode, Versions};
 
 pub use super::connection_string::Keys;
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::catalog::Catalog;
 use crate::model::name::TableName;
 use crate::model::workload::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Workload};
@@ -22,7 +23,7 @@ pub struct Callers {
     users: Vec<String>,
     /// The search path of the user with the longest time, where it is that user's own.
     main_path: Option<Caller>,
-    /// What roles may not do here: role, table, privilege.
+    /// What roles may not do here, or not without the settings of the application: role, table, privilege.
     denied: BTreeSet<(String, TableName, String)>,
     /// The connected role, where it is a superuser.
     superuser: Option<String>,
@@ -113,6 +114,19 @@ impl Callers {
         };
         self.denied = rows.iter().map(denied).collect();
         Ok(())
+    }
+
+    /// Notes the roles that policies hold for. What a policy compares, such as the tenant of a session, the application
+    /// sets; without it a role is shown no row, and its statements are measured as the connected role.
+    pub fn note_policies(&mut self, catalog: &Catalog) {
+        for table in &catalog.tables {
+            for role in table.bound.iter().filter(|role| self.users.contains(role)) {
+                let privileges = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+                let denied =
+                    privileges.map(|own| (role.clone(), table.name.clone(), own.to_owned()));
+                self.denied.extend(denied);
+            }
+        }
     }
 
     /// Who executes a statement: of several users the one whose statements take the longest in all, and of them one

@@ -28,6 +28,9 @@ fn render(run: &Run, name: &str, template: &str) -> Result<String, RenderError> 
         if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
     });
     environment.add_filter("cell", cell);
+    environment.add_filter("code", code);
+    environment.add_filter("prose", prose);
+    environment.add_filter("fenced", fenced);
     environment
         .add_filter("emphasis", |text: String| Value::from_safe_string(html_emphasis(&text)));
     environment.add_template(name, template)?;
@@ -43,6 +46,35 @@ fn render(run: &Run, name: &str, template: &str) -> Result<String, RenderError> 
 /// Text that stays inside one cell of a Markdown table, and is no markup of its own.
 fn cell(text: String) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
+}
+
+/// A code span in a cell, in as many backticks as keep those in it together.
+fn code(text: String) -> String {
+    let mut text = text.replace('|', "\\|").replace('\n', " ");
+    // Some readers take even what is code for HTML.
+    for begin in ["</", "<s", "<S", "<!", "<i", "<I"] {
+        text = text.replace(begin, &format!("&lt;{}", &begin[1..]));
+    }
+    match text.contains('`') {
+        true => format!("`` {} ``", text.replace("``", "` `")),
+        false => format!("`{text}`"),
+    }
+}
+
+/// A sentence of ours: what is no code in it is no HTML, and it stays one line.
+fn prose(text: String) -> String {
+    let text = text.replace('\n', " ");
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(at, part)| match at % 2 {
+        0 => part.replace('<', "&lt;"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+/// Text in a block of code, which it cannot end.
+fn fenced(text: String) -> String {
+    text.replace("```", "` ` `")
 }
 
 /// `**strong**`, `*emphasis*` and `` `code` `` of our own sentences, as HTML. What is code is nothing else: statements
@@ -79,7 +111,14 @@ fn marked(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::html_emphasis;
+    use super::{code, fenced, html_emphasis, prose};
+
+    #[test]
+    fn what_is_somebody_elses_stays_text() {
+        assert_eq!(code("a | `b`".to_owned()), "`` a \\| `b` ``");
+        assert_eq!(prose("x <b> `a < b`\n::y".to_owned()), "x &lt;b> `a < b` ::y");
+        assert_eq!(fenced("a\n```\nb".to_owned()), "a\n` ` `\nb");
+    }
 
     #[test]
     fn asterisks_of_a_statement_are_no_emphasis() {

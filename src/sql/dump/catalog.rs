@@ -158,6 +158,7 @@ fn empty() -> Catalog {
         search_path: vec!["public".to_owned()],
         tables: Vec::new(),
         extensions: Vec::new(),
+        system_identifier: None,
         hidden_classes: BTreeMap::new(),
         functions: Vec::new(),
         statistics_days: None,

@@ -7,9 +7,27 @@ use crate::model::workload::literal::Literal;
 /// Longest identifier the server keeps, bytes (`NAMEDATALEN - 1`).
 const MAX_BYTES: usize = 63;
 
-/// The name as SQL: quoted only where the bare word would mean something else.
+/// The name as SQL: quoted only where the bare word would mean something else. What no line shows is written as an
+/// escape: control characters, and marks that turn the direction of a text.
 pub fn quote(name: &str) -> String {
-    if is_plain(name) { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if is_plain(name) {
+        return name.to_owned();
+    }
+    let doubled = name.replace('"', "\"\"");
+    if !name.contains(is_hidden) {
+        return format!("\"{doubled}\"");
+    }
+    let doubled = doubled.replace('\\', "\\\\");
+    let escaped = doubled.chars().map(|c| match is_hidden(c) {
+        true => format!("\\{:04X}", u32::from(c)),
+        false => c.to_string(),
+    });
+    format!("U&\"{}\"", escaped.collect::<String>())
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 /// `schema.name`, both quoted where needed.
@@ -36,12 +54,37 @@ pub fn is_plain(name: &str) -> bool {
         && !is_reserved(name)
 }
 
-/// A name as the catalog has it, from the form with quotes.
+/// A name as the catalog has it, from the form with quotes, or with Unicode escapes and quotes.
 pub fn unquote(name: &str) -> String {
+    if let Some(quoted) = name.strip_prefix("U&").or_else(|| name.strip_prefix("u&")) {
+        let text = unquote(quoted);
+        return unescaped(&text, '\\').unwrap_or(text);
+    }
     match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
         Some(inner) => inner.replace("\"\"", "\""),
         None => name.to_owned(),
     }
+}
+
+/// A name with its Unicode escapes decoded: `\0061` and `\+000061`.
+pub fn unescaped(text: &str, escape: char) -> Option<String> {
+    let mut out = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != escape {
+            out.push(c);
+            continue;
+        }
+        if chars.next_if_eq(&escape).is_some() {
+            out.push(escape);
+            continue;
+        }
+        let digits = if chars.next_if_eq(&'+').is_some() { 6 } else { 4 };
+        let hex: String = chars.by_ref().take(digits).collect();
+        // Half of a pair is not decoded: no name of the catalog is compared with it in vain.
+        out.push(char::from_u32(u32::from_str_radix(&hex, 16).ok()?)?);
+    }
+    Some(out)
 }
 
 /// A name made of parts joined by `_`, ending in `suffix`, never longer than the server keeps.
@@ -75,6 +118,8 @@ mod tests {
         assert_eq!(quote("user"), "\"user\"");
         assert_eq!(quote("a\"b"), "\"a\"\"b\"");
         assert_eq!(quote("2fa"), "\"2fa\"");
+        assert_eq!(quote("a\n\"\\b"), "U&\"a\\000A\"\"\\\\b\"");
+        assert_eq!(unquote(&quote("a\n\"\\b\u{202e}")), "a\n\"\\b\u{202e}");
     }
 
     #[test]

@@ -36,13 +36,15 @@ impl<'a> Token<'a> {
 
 /// Tokens of `text` in order.
 pub fn tokens(text: &str) -> Lexer<'_> {
-    Lexer { text, bytes: text.as_bytes(), at: 0 }
+    Lexer { text, bytes: text.as_bytes(), at: 0, escapes: escapes_plainly(text.as_bytes()) }
 }
 
 pub struct Lexer<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// `\` escapes in strings without a prefix too.
+    escapes: bool,
 }
 
 impl<'a> Iterator for Lexer<'a> {
@@ -53,7 +55,7 @@ impl<'a> Iterator for Lexer<'a> {
         let start = self.at;
         let first = *self.bytes.get(start)?;
         let kind = match first {
-            b'\'' => self.string(false),
+            b'\'' => self.string(self.escapes),
             b'"' => self.quoted_ident(),
             b'$' => self.dollar(),
             b'0'..=b'9' => self.to(number_end, TokenKind::Number),
@@ -138,7 +140,8 @@ impl<'a> Lexer<'a> {
         if self.peek(0) == Some(b'\'') {
             match word {
                 b"e" | b"E" => return self.string(true),
-                b"b" | b"B" | b"x" | b"X" | b"n" | b"N" => return self.string(false),
+                b"n" | b"N" => return self.string(self.escapes),
+                b"b" | b"B" | b"x" | b"X" => return self.string(false),
                 _ => {}
             }
         }
@@ -160,25 +163,9 @@ impl<'a> Lexer<'a> {
     }
 
     fn operator(&mut self) -> TokenKind {
-        const OPERATOR: &[u8] = b"+-*/<>=~!@#%^&|`?:\\";
-        let start = self.at;
-        while let Some(byte) = self.peek(0) {
-            let comment = matches!((byte, self.peek(1)), (b'-', Some(b'-')) | (b'/', Some(b'*')));
-            if !OPERATOR.contains(&byte) || comment {
-                break;
-            }
-            self.at += 1;
-            // `::` binds to nothing: `a=-1::int` and `x::text` must not swallow their neighbours.
-            if byte == b':' && self.peek(0) == Some(b':') {
-                self.at += 1;
-                break;
-            }
-            if self.peek(0) == Some(b':') {
-                break;
-            }
-        }
-        // A control byte that fits nowhere is a token of its own, so that the lexer always advances.
-        self.at = self.at.max(start + 1);
+        self.at += operator_length(&self.bytes[self.at..]);
+        // A byte that fits nowhere may be the first of a character.
+        self.skip_to_char_boundary();
         TokenKind::Operator
     }
 
@@ -189,7 +176,28 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// End of the string constant whose opening quote is at `at`; `escapes` is set for `E'…'`.
+/// Bytes of the operator that `bytes` begin with, by the rules of the server's scanner (`operator` in `scan.l`): a
+/// comment ends it, and it ends in `+` or `-` only behind a character that no operator of standard SQL has.
+fn operator_length(bytes: &[u8]) -> usize {
+    const OPERATOR: &[u8] = b"~!@#^&|`?+-*/%<>=";
+    const NOT_STANDARD: &[u8] = b"~!@#^&|`?%";
+    if bytes[0] == b':' {
+        return if matches!(bytes.get(1), Some(b':' | b'=')) { 2 } else { 1 };
+    }
+    let run = bytes.iter().take_while(|byte| OPERATOR.contains(byte)).count();
+    let begins_comment = |at: usize| matches!(&bytes[at..at + 2], b"--" | b"/*");
+    let mut length = (1..run.saturating_sub(1)).find(|at| begins_comment(*at)).unwrap_or(run);
+    while length > 1
+        && matches!(bytes[length - 1], b'+' | b'-')
+        && !bytes[..length - 1].iter().any(|byte| NOT_STANDARD.contains(byte))
+    {
+        length -= 1;
+    }
+    length.max(1)
+}
+
+/// End of the string constant whose opening quote is at `at`; `escapes` is set for `E'…'`. A string that another one
+/// follows on a later line goes on there, as what it began as.
 pub(crate) fn string_end(bytes: &[u8], at: usize, escapes: bool) -> usize {
     let mut at = at + 1;
     loop {
@@ -200,10 +208,60 @@ pub(crate) fn string_end(bytes: &[u8], at: usize, escapes: bool) -> usize {
         at += next;
         if bytes[at] == b'\\' || bytes.get(at + 1) == Some(&b'\'') {
             at += 2;
-        } else {
-            return at + 1;
+            continue;
+        }
+        match continuation(bytes, at + 1) {
+            Some(next) => at = next + 1,
+            None => return at + 1,
         }
     }
+}
+
+/// Where the string that ended before `at` goes on: the quote behind blanks and comments with a newline among them
+/// (`quotecontinue` in `scan.l`).
+pub(crate) fn continuation(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut at = at;
+    let mut has_newline = false;
+    loop {
+        match bytes.get(at)? {
+            b'\n' | b'\r' => {
+                has_newline = true;
+                at += 1;
+            }
+            b' ' | b'\t' | 0x0b | 0x0c => at += 1,
+            b'-' if bytes.get(at + 1) == Some(&b'-') => {
+                at = line_comment_end(bytes, at);
+                // The end of the text ends the string as well.
+                bytes.get(at)?;
+            }
+            b'\'' if has_newline => return Some(at),
+            _ => return None,
+        }
+    }
+}
+
+/// The text is of a server with `standard_conforming_strings = off`, where `\` escapes in strings without a prefix: read
+/// as the standard says, a string in it ends in `\'` in the middle of a word or never, and read with escapes each ends.
+pub(crate) fn escapes_plainly(bytes: &[u8]) -> bool {
+    if memchr::memmem::find(bytes, b"\\'").is_none() {
+        return false;
+    }
+    let strings = |escapes: bool| {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lexer = Lexer { text: &text, bytes: text.as_bytes(), at: 0, escapes };
+        let (mut is_open, mut is_odd) = (false, false);
+        while let Some(token) = lexer.next() {
+            if token.kind == TokenKind::String && token.text.starts_with('\'') {
+                let after = text.as_bytes().get(token.start + token.text.len()).copied();
+                is_open |= token.text.len() < 2 || !token.text.ends_with('\'');
+                is_odd |= token.text.ends_with("\\'")
+                    && after.is_some_and(|byte| is_ident_start(byte) || byte.is_ascii_digit());
+            }
+        }
+        (is_open, is_odd)
+    };
+    let (is_open, is_odd) = strings(false);
+    (is_open || is_odd) && !strings(true).0
 }
 
 /// End of the quoted identifier whose opening quote is at `at`.
@@ -262,7 +320,7 @@ pub(crate) fn number_end(bytes: &[u8], start: usize) -> usize {
 
 /// End of the `--` comment at `at`.
 pub(crate) fn line_comment_end(bytes: &[u8], at: usize) -> usize {
-    memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end)
+    memchr::memchr2(b'\n', b'\r', &bytes[at..]).map_or(bytes.len(), |end| at + end)
 }
 
 /// End of the block comment at `at`; they nest in PostgreSQL.
@@ -319,8 +377,47 @@ mod tests {
     fn casts_and_parameters_stand_alone() {
         assert_eq!(
             texts("a=-1::int and b=$12::text"),
-            ["a", "=-", "1", "::", "int", "and", "b", "=", "$12", "::", "text"]
+            ["a", "=", "-", "1", "::", "int", "and", "b", "=", "$12", "::", "text"]
         );
+    }
+
+    #[test]
+    fn operators_end_where_the_server_ends_them() {
+        for (sql, expected) in [
+            ("a@-1", &["a", "@-", "1"][..]),
+            ("a<-1", &["a", "<", "-", "1"]),
+            ("a*-- x\n1", &["a", "*", "1"]),
+            ("a+/* x */-1", &["a", "+", "-", "1"]),
+            ("a:=b", &["a", ":=", "b"]),
+            ("a[1:2]", &["a", "[", "1", ":", "2", "]"]),
+            ("a=>-1", &["a", "=>", "-", "1"]),
+            ("a||-1", &["a", "||-", "1"]),
+        ] {
+            assert_eq!(texts(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_comment_ends_at_a_carriage_return() {
+        assert_eq!(texts("a --b\r, c"), ["a", ",", "c"]);
+    }
+
+    #[test]
+    fn a_string_goes_on_in_a_later_line_as_what_it_began_as() {
+        for one in ["'a'\n'b'", "E'a'\n  'b\\'c'", "'a' -- x\n 'b'", "U&'a'\r'b'", "X'0'\n\n'1'"] {
+            assert_eq!(texts(one), [one]);
+        }
+        for two in ["'a' 'b'", "'a'--", "'a' /* \n */ 'b'", "'a'\n, 'b'"] {
+            assert!(texts(two).len() >= 1 && texts(two)[0] == "'a'", "{two}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_escapes_where_only_that_makes_sense() {
+        assert_eq!(texts("'O\\'Brien', 1"), ["'O\\'Brien'", ",", "1"]);
+        assert_eq!(texts("'a\\', 'b'"), ["'a\\'", ",", "'b'"]);
+        assert_eq!(texts("'O\\'x', 'P\\'y'"), ["'O\\'x'", ",", "'P\\'y'"]);
+        assert_eq!(texts("'c:\\dir\\' || x"), ["'c:\\dir\\'", "||", "x"]);
     }
 
     #[test]

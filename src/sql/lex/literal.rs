@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::lexer::continuation;
 use crate::model::workload::literal::Literal;
 
 /// The value of a constant that is a word.
@@ -39,11 +40,17 @@ fn unescape(body: &[u8], escapes: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     let mut bytes = body.iter().copied();
     while let Some(byte) = bytes.next() {
+        let at = body.len() - bytes.len();
         match byte {
-            b'\'' => {
+            b'\'' if body.get(at) == Some(&b'\'') => {
                 bytes.next();
                 out.push(b'\'');
             }
+            // It goes on in a later line.
+            b'\'' => match continuation(body, at) {
+                Some(next) => drop(bytes.by_ref().take(next + 1 - at).count()),
+                None => return out,
+            },
             b'\\' if escapes => match bytes.next() {
                 Some(b'n') => out.push(b'\n'),
                 Some(b't') => out.push(b'\t'),

@@ -9,8 +9,8 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::sql::lex::lexer::{
-    block_comment_end, dollar_quoted_end, is_ident_start, line_comment_end, number_end, quoted_end,
-    string_end,
+    block_comment_end, dollar_quoted_end, escapes_plainly, is_ident_start, line_comment_end,
+    number_end, quoted_end, string_end,
 };
 
 /// A literal's range in a text, bytes.
@@ -49,11 +49,12 @@ impl Skeleton {
     pub fn scan(&mut self, text: &[u8]) -> u64 {
         self.literals.clear();
         self.comments.clear();
+        let escapes = escapes_plainly(text);
         let mut hash = 0;
         let mut kept_from = 0;
         let mut at = 0;
         while let Some((found, class)) = next_event(text, at) {
-            let Some(event) = event(text, found, class) else {
+            let Some(event) = event(text, found, class, escapes) else {
                 at = found + 1;
                 continue;
             };
@@ -96,7 +97,8 @@ struct ScanEvent {
 }
 
 /// Returns what begins at `at`; `None` for a byte without a meaning of its own there.
-fn event(text: &[u8], at: usize, class: u8) -> Option<ScanEvent> {
+/// `plain_escapes` is that of [`escapes_plainly`].
+fn event(text: &[u8], at: usize, class: u8, plain_escapes: bool) -> Option<ScanEvent> {
     let before = |back: usize| at.checked_sub(back).and_then(|place| text.get(place)).copied();
     let is_ident = |byte: Option<u8>| {
         byte.is_some_and(|b| is_ident_start(b) || b.is_ascii_digit() || b == b'$')
@@ -124,7 +126,11 @@ fn event(text: &[u8], at: usize, class: u8) -> Option<ScanEvent> {
                 }
                 _ => at,
             };
-            let escapes = start < at && matches!(text[start], b'e' | b'E');
+            let escapes = match text[start] {
+                b'e' | b'E' => true,
+                b'\'' | b'n' | b'N' => plain_escapes,
+                _ => false,
+            };
             let end = string_end(text, at, escapes);
             Some(ScanEvent { kind: ScanEventKind::Literal(b'\''), start, end })
         }

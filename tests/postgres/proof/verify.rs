@@ -111,7 +111,7 @@ fn tried_on(
     let mut workload = workload(log);
     resolve_all(&mut workload, Some(&catalog));
     let settings = shop.settings();
-    let consent = consent::consent(&connection, None).unwrap();
+    let consent = consent::consent(&connection, consent::Claim::default()).unwrap();
     let effort = Effort {
         rounds: 10,
         budget_s: 10.0,

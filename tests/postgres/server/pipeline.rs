@@ -29,7 +29,7 @@ fn a_program_gathers_recommends_and_proves_without_the_command_line() {
     let advice = recommend(&mut gathered, &findings, Limits::default(), None, &Silent).unwrap();
     let mut recommendations = advice.recommendations.clone();
     let live = gathered.live.as_ref().unwrap();
-    let consent = consent::consent(&live.connection, None).unwrap();
+    let consent = consent::consent(&live.connection, consent::Claim::default()).unwrap();
     let effort = Effort {
         rounds: 10,
         budget_s: 2.0,

@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use tokio_postgres::Row;
+
 use crate::pg::connect::connection::Connection;
 use crate::pg::connect::error::{PgError, PgErrorKind};
 
@@ -13,6 +15,8 @@ pub struct Writable(());
 /// Values of `pgassay.environment` that consent to writing.
 const ENVIRONMENTS: &[&str] =
     &["staging", "test", "testing", "development", "dev", "ci", "throwaway"];
+/// Values that forbid it, whatever is confirmed.
+const PRODUCTION: &[&str] = &["production", "prod", "live"];
 /// Other active sessions from which on the target counts as in use.
 const BUSY_SESSIONS: i64 = 3;
 /// Commits a second from which on the target counts as in use; ours are fewer.
@@ -34,21 +38,33 @@ fn consents(environment: &str) -> bool {
     ENVIRONMENTS.contains(&environment.to_lowercase().as_str())
 }
 
+/// What the user and the sources say about the target.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Claim<'c> {
+    /// The name that the user typed (`--confirm`, or at the prompt).
+    pub confirmed: Option<&'c str>,
+    /// The identifier of the server that the workload was captured on.
+    pub captured_on: Option<&'c str>,
+}
+
 /// Lets the target be written to, or says why not.
-///
-/// `confirmed` is the name that the user typed (`--confirm`, or at the prompt).
 ///
 /// # Errors
 /// Without a positive marker, and whenever the target looks like production.
-pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writable, PgError> {
+pub fn consent(connection: &Connection, claim: Claim<'_>) -> Result<Writable, PgError> {
     let sql = include_str!("queries/production.sql");
     let first = connection.row(sql, &[])?;
-    let database: String = first.get(8);
+    let database: String = first.get("database");
     let what = format!("will not write to {database}");
     let refuse = |cause: String| PgError::new(PgErrorKind::Consent, what.clone(), cause);
-    let environment: String = first.get(7);
-    if !consents(&environment) && confirmed != Some(database.as_str()) {
-        let cause = match confirmed {
+    let is_confirmed = claim.confirmed == Some(database.as_str());
+    let environment: String = first.get("environment");
+    if PRODUCTION.contains(&environment.to_lowercase().as_str()) {
+        return Err(refuse(format!("its marker says {environment}"))
+            .with_help("use a copy of the database; the marker is pgassay.environment"));
+    }
+    if !consents(&environment) && !is_confirmed {
+        let cause = match claim.confirmed {
             Some(_) => "the confirmed name is not the name of this database".to_owned(),
             None => "nothing says that it is staging".to_owned(),
         };
@@ -58,16 +74,12 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
         )));
     }
     let looks = "it looks like production:";
-    if first.get::<_, bool>(0) {
-        return Err(refuse(format!("{looks} it is a standby in recovery")));
+    let is_source = claim.captured_on.is_some()
+        && system_identifier(connection).as_deref() == claim.captured_on;
+    if let Some(sign) = standing_sign(&first, is_source) {
+        return Err(refuse(format!("{looks} {sign}")));
     }
-    if first.get::<_, i64>(1) > 0 || first.get::<_, bool>(2) {
-        return Err(refuse(format!("{looks} it has standbys")));
-    }
-    if first.get::<_, bool>(3) {
-        return Err(refuse(format!("{looks} it archives its log (archive_mode is on)")));
-    }
-    if first.get::<_, i64>(5) == 0 {
+    if first.get::<_, i64>("other_sessions") == 0 {
         // Nobody else is connected, so nobody is served.
         return Ok(Writable(()));
     }
@@ -76,18 +88,41 @@ pub fn consent(connection: &Connection, confirmed: Option<&str>) -> Result<Writa
     let second = connection.row(sql, &[])?;
     sleep(COUNTING);
     let third = connection.row(sql, &[])?;
-    let busy = second.get::<_, i64>(4).min(third.get::<_, i64>(4));
+    let elsewhere = "stop the application, or use a copy of the database";
+    let busy = |row: &Row| row.get::<_, i64>("busy_sessions");
+    let busy = busy(&second).min(busy(&third));
     if busy >= BUSY_SESSIONS {
-        return Err(refuse(format!("{looks} {busy} other sessions are at work"))
-            .with_help("stop the application, or use a copy of the database"));
+        return Err(
+            refuse(format!("{looks} {busy} other sessions are at work")).with_help(elsewhere)
+        );
     }
-    let commits =
-        third.get::<_, Option<i64>>(6).unwrap_or(0) - second.get::<_, Option<i64>>(6).unwrap_or(0);
+    let commits = |row: &Row| row.get::<_, Option<i64>>("commits").unwrap_or(0);
+    let commits = commits(&third) - commits(&second);
     if commits >= BUSY_COMMITS {
-        return Err(refuse(format!("{looks} {commits} commits a second"))
-            .with_help("stop the application, or use a copy of the database"));
+        return Err(refuse(format!("{looks} {commits} commits a second")).with_help(elsewhere));
+    }
+    let hidden: i64 = third.get("hidden_sessions");
+    if hidden > 0 && !is_confirmed {
+        let cause = format!("this role cannot see what {hidden} other sessions do");
+        return Err(refuse(cause).with_help(format!(
+            "GRANT pg_read_all_stats TO your role;  or --confirm {database} if nobody is served there"
+        )));
     }
     Ok(Writable(()))
+}
+
+/// A sign of production that does not depend on the moment.
+fn standing_sign(row: &Row, is_source: bool) -> Option<&'static str> {
+    let signs = [
+        (row.get("in_recovery"), "it is a standby in recovery"),
+        (
+            row.get::<_, i64>("standbys") > 0 || row.get("synchronous"),
+            "it has standbys, or slots for them",
+        ),
+        (row.get("archiving"), "it archives its log (archive_mode is on)"),
+        (is_source, "the capture was taken on this very server"),
+    ];
+    signs.into_iter().find(|(is_there, _)| *is_there).map(|(_, sign)| sign)
 }
 
 /// Lets production be written to, because the user typed the database's name in full.
@@ -105,4 +140,10 @@ pub fn consent_to_production(connection: &Connection, typed: &str) -> Result<Wri
         (_, true) => refuse("it is a standby: its primary takes the changes"),
         _ => Ok(Writable(())),
     }
+}
+
+/// The identifier of the server's cluster; `None` where this role may not ask for it.
+pub fn system_identifier(connection: &Connection) -> Option<String> {
+    let row = connection.row("SELECT system_identifier::text FROM pg_control_system()", &[]);
+    row.ok().map(|row| row.get(0))
 }

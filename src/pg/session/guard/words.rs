@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::sql::lex::identifier::unquote;
+use crate::sql::lex::identifier::{unescaped, unquote};
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// A name in a text, as the catalog has it.
@@ -99,6 +99,18 @@ pub fn words(sql: &str) -> Result<Words, String> {
                 found.names.push(Word { name: last, qualifier, is_called, is_after_cast });
                 at += 1;
             }
+            TokenKind::Number => {
+                // Before version 15 a name begins where the number ends.
+                let name = token.text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+                let is_called = all.get(at + 1).is_some_and(|next| next.is("("));
+                if !name.is_empty() {
+                    let name = name.to_lowercase();
+                    found.plain.insert(name.clone());
+                    let (qualifier, is_after_cast) = (None, false);
+                    found.names.push(Word { name, qualifier, is_called, is_after_cast });
+                }
+                at += 1;
+            }
             _ => at += 1,
         }
     }
@@ -126,27 +138,6 @@ fn name(all: &[Token<'_>], at: usize) -> Result<String, String> {
     escape
         .and_then(|escape| unescaped(&unquote(quoted), escape))
         .ok_or_else(|| "a name in Unicode escapes is not understood".to_owned())
-}
-
-/// A name with its Unicode escapes decoded: `\0061` and `\+000061`.
-fn unescaped(text: &str, escape: char) -> Option<String> {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != escape {
-            out.push(c);
-            continue;
-        }
-        if chars.next_if_eq(&escape).is_some() {
-            out.push(escape);
-            continue;
-        }
-        let digits = if chars.next_if_eq(&'+').is_some() { 6 } else { 4 };
-        let hex: String = chars.by_ref().take(digits).collect();
-        // Half of a pair is not decoded: no name of the catalog is compared with it in vain.
-        out.push(char::from_u32(u32::from_str_radix(&hex, 16).ok()?)?);
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ use tokio_postgres::config::{
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config};
 
-use super::error::PgError;
-use super::settings::{ChannelBinding, Settings};
 use super::stream::{AsItIs, Socket, Told, Watched, Wire};
-use super::tls::{Connector, SslMode, connector};
+use super::tls::{Connector, connector};
+use crate::pg::connect::error::PgError;
+use crate::pg::connect::settings::{ChannelBinding, Settings};
+use crate::pg::connect::ssl::SslMode;
 
-pub(super) type Driver = tokio_postgres::Connection<Watched, Watched>;
+pub(in crate::pg::connect) type Driver = tokio_postgres::Connection<Watched, Watched>;
 
 /// The server's end of a network that is gone is noticed after about two minutes.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
@@ -31,7 +32,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A way to the server, to be gone again for cancelling.
 #[derive(Clone)]
-pub(super) struct Route {
+pub(in crate::pg::connect) struct Route {
     settings: Settings,
     mode: SslMode,
     connector: Option<Connector>,

@@ -1,4 +1,4 @@
-//! `sslmode` as libpq understands it, on rustls.
+//! TLS as libpq's settings ask for it, on rustls.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,79 +10,11 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::certificate::{AnyCertificate, Trusted};
-use super::error::PgError;
-use super::settings::Settings;
+use crate::pg::connect::error::PgError;
+use crate::pg::connect::settings::Settings;
+use crate::pg::connect::ssl::{Files, SslMode, Versions};
 
 pub type Connector = tokio_postgres_rustls::MakeRustlsConnect;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SslMode {
-    Disable,
-    Allow,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-/// Files of the certificates, `None` where not given.
-#[derive(Debug, Clone, Default)]
-pub struct Files {
-    /// Certificate authorities, or `system`.
-    pub root: Option<String>,
-    pub cert: Option<String>,
-    pub key: Option<String>,
-    /// Certificates that were revoked.
-    pub revoked: Option<String>,
-}
-
-/// The versions of TLS that may be used; older ones than 1.2 are never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Versions {
-    allows_1_2: bool,
-    allows_1_3: bool,
-}
-
-impl Default for Versions {
-    fn default() -> Self {
-        Versions { allows_1_2: true, allows_1_3: true }
-    }
-}
-
-impl Versions {
-    /// From `ssl_min_protocol_version` and `ssl_max_protocol_version`.
-    ///
-    /// # Errors
-    /// When a version is unknown, or none is left.
-    pub fn between(least: Option<&str>, most: Option<&str>) -> Result<Versions, PgError> {
-        const KNOWN: [&str; 4] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
-        let place = |key: &str, name: &str| {
-            KNOWN.iter().position(|known| known.eq_ignore_ascii_case(name)).ok_or_else(|| {
-                PgError::settings(format!("cannot read {key}"), "the value is unknown")
-                    .with_help(format!("one of {}", KNOWN.join(", ")))
-            })
-        };
-        let least = least.map_or(Ok(0), |name| place("ssl_min_protocol_version", name))?;
-        let most = most.map_or(Ok(3), |name| place("ssl_max_protocol_version", name))?;
-        let is_allowed = |version: usize| (least..=most).contains(&version);
-        let versions = Versions { allows_1_2: is_allowed(2), allows_1_3: is_allowed(3) };
-        match versions.allows_1_2 || versions.allows_1_3 {
-            true => Ok(versions),
-            false => Err(PgError::settings(
-                "cannot use these versions of TLS",
-                "only TLSv1.2 and TLSv1.3 are implemented, and neither is allowed",
-            )),
-        }
-    }
-
-    fn list(self) -> Vec<&'static SupportedProtocolVersion> {
-        let all = [
-            (self.allows_1_3, &rustls::version::TLS13),
-            (self.allows_1_2, &rustls::version::TLS12),
-        ];
-        all.into_iter().filter(|(is_allowed, _)| *is_allowed).map(|(_, version)| version).collect()
-    }
-}
 
 /// How the server's certificate is checked.
 enum Check {
@@ -102,7 +34,7 @@ pub fn connector(mode: SslMode, settings: &Settings) -> Result<Connector, PgErro
     let files = &settings.ssl_files;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&settings.ssl_versions.list())
+        .with_protocol_versions(&versions(settings.ssl_versions))
         .map_err(|error| PgError::settings("cannot set up TLS", error.to_string()))?;
     let builder = match check(mode, files, settings.home.as_deref())? {
         Check::Nothing => builder
@@ -140,6 +72,14 @@ pub fn connector(mode: SslMode, settings: &Settings) -> Result<Connector, PgErro
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
     Ok(Connector::new(config))
+}
+
+fn versions(allowed: Versions) -> Vec<&'static SupportedProtocolVersion> {
+    let all = [
+        (allowed.allows_1_3, &rustls::version::TLS13),
+        (allowed.allows_1_2, &rustls::version::TLS12),
+    ];
+    all.into_iter().filter(|(is_allowed, _)| *is_allowed).map(|(_, version)| version).collect()
 }
 
 fn check(mode: SslMode, files: &Files, home: Option<&Path>) -> Result<Check, PgError> {

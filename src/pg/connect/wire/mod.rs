@@ -1,0 +1,9 @@
+//! The way to the server: socket, TLS, login.
+//!
+//! In: settings. Out: a logged-in stream whose messages have a limit.
+//! Never: a statement.
+
+mod certificate;
+pub(super) mod login;
+pub(super) mod stream;
+pub mod tls;
