@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use advised::{advised, cluster, export};
+use pgassay::pg::config::settings::Settings;
 use pgassay::pg::connect::connection::Connection;
-use pgassay::pg::connect::settings::Settings;
 use pgassay::stats::random::Random;
 
 const TABLES: usize = 200;

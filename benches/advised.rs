@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use pgassay::pg::cluster::{Throwaway, find_server};
-use pgassay::pg::connect::settings::Settings;
+use pgassay::pg::config::settings::Settings;
 
 /// The server that the peers were measured on had these.
 const SETTINGS: &str = "shared_buffers = '2GB'\nrandom_page_cost = 1.1\njit = off\n\

@@ -18,8 +18,8 @@ use std::process::Command;
 
 use advised::{Advised, advised, cluster, export};
 use measure::{Measured, Statement, lines, measure, workload};
+use pgassay::pg::config::settings::Settings;
 use pgassay::pg::connect::connection::Connection;
-use pgassay::pg::connect::settings::Settings;
 
 /// One workload with its database.
 struct Field {

@@ -3,7 +3,7 @@
 use pgassay::model::trial::{Verdict, WorkPairs};
 use pgassay::model::workload::Sample;
 use pgassay::pg::connect::caller::Caller;
-use pgassay::pg::connect::error::PgError;
+use pgassay::pg::error::PgError;
 use pgassay::pg::session::execute::Answer;
 use pgassay::stats::random::Random;
 use pgassay::trial::plan::schedule::round;

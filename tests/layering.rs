@@ -44,7 +44,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("source", &["prefix", "message", "collect", "format", "input"]),
     ("rules", &["loops/detect", "loops", "indexes", "statements", "access"]),
     ("advice", &["candidates", "cost", "select", "explain"]),
-    ("pg", &["connect/wire", "connect", "session/guard", "session", "catalog", "planner"]),
+    ("pg", &["config", "wire", "connect", "session/guard", "session", "catalog", "planner"]),
     ("trial", &["plan", "run", "writes"]),
     ("report", &["summary", "format", "handover"]),
     ("model", &["workload"]),

@@ -11,7 +11,7 @@ use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::pg::catalog::load;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::session::guard::consent::Writable;
 use crate::sql::lex::identifier::quote_table;
 

@@ -14,7 +14,7 @@ use crate::model::catalog::PartIndex;
 use crate::model::index::IndexDef;
 use crate::model::name::TableName;
 use crate::pg::catalog::load;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::sql::lex::identifier::{object_name, quote_table};
 
 /// One relation of the tree.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::baseline::Measured;
 use crate::model::workload::Sample;
+use crate::pg::config::settings::Settings;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
-use crate::pg::connect::settings::Settings;
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain;
 use crate::stats::random::Random;
 use crate::trial::run::replay::Prepared;

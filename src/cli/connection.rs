@@ -4,11 +4,11 @@ use super::args;
 use super::config::Config;
 use super::exit::Failure;
 use super::stderr;
+use crate::pg::config::connection_string::parse_target;
+use crate::pg::config::settings::{Keys, Places, Settings, resolve};
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::connection_string::parse_target;
-use crate::pg::connect::error::PgError;
 use crate::pg::connect::pooler::refuse_transaction_pooler;
-use crate::pg::connect::settings::{Keys, Places, Settings, resolve};
+use crate::pg::error::PgError;
 use crate::pg::session::guard::consent::{self, Claim, Writable};
 
 /// Keys that the flags set, with a connection string in `-d` taken apart.

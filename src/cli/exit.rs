@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::stderr::line;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::pipeline::error::{Error, ErrorKind};
 
 /// How the program ends. A public contract.

@@ -56,7 +56,7 @@ pub fn now() -> String {
 /// # Errors
 /// When the user asked to stop.
 pub fn unless_interrupted() -> Result<(), Failure> {
-    Ok(crate::pg::connect::error::PgError::unless_interrupted()?)
+    Ok(crate::pg::error::PgError::unless_interrupted()?)
 }
 
 /// Refuses endings that name no format, files that are read, and files that cannot be written, before any work is done.

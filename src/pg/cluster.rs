@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use nix::unistd::{Pid, Uid, User};
 
 use super::connect::connection::Connection;
-use super::connect::error::{PgError, PgErrorKind};
-use super::connect::settings::Settings;
+use crate::pg::config::settings::Settings;
+use crate::pg::error::{PgError, PgErrorKind};
 
 /// Beginning of the directory's name; the process id follows.
 const PREFIX: &str = "pgassay-";

@@ -3,9 +3,9 @@
 use tokio_postgres::Row;
 
 use super::connect::connection::Connection;
-use super::connect::error::PgError;
 use super::connect::pooler::{Pooling, direct};
-use super::connect::settings::Settings;
+use crate::pg::config::settings::Settings;
+use crate::pg::error::PgError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {

@@ -5,7 +5,11 @@
 
 pub mod catalog;
 pub mod cluster;
+pub mod config;
 pub mod connect;
 pub mod doctor;
+pub mod error;
 pub mod planner;
 pub mod session;
+pub mod stop_flag;
+pub mod wire;

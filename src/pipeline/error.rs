@@ -1,6 +1,6 @@
 //! Why a step could not be done, in three parts.
 
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::source::error::SourceError;
 
 /// Whose fault an error is.

@@ -14,7 +14,7 @@ use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::Run;
 use crate::model::whatif::{IndexBuilder, WhatIf};
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::pg::planner::hypopg::{BuildBudget, HypoPg, RolledBackBuild};
 use crate::pg::planner::planner_costs::PlannerCosts;
 use crate::pg::planner::planning::Planning;

@@ -3,8 +3,8 @@
 use crate::model::catalog::Catalog;
 use crate::model::index::NewIndex;
 use crate::model::workload::Workload;
+use crate::pg::config::settings::Settings;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::settings::Settings;
 use crate::pg::session::callers::Callers;
 use crate::pg::session::guard::consent::Writable;
 

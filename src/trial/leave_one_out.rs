@@ -16,7 +16,7 @@ use super::run::work::{WorkChange, is_less_for_some, work_change};
 use crate::model::trial::{Arm, NOTICEABLE_US, WithoutIndex, WithoutQuery, Work, WorkPairs};
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::pg::connect::caller::Caller;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain;
 use crate::stats::quantile::median;
 

@@ -17,7 +17,7 @@ use crate::model::name::TableName;
 use crate::model::recommendation::{Recommendation, RecommendationKind, State};
 use crate::model::trial::{QueryTrial, Trial, Verdict};
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::stats::random::Random;
 
 /// Times that the set is tried, at most. One is enough when all of it stands.

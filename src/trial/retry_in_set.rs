@@ -6,7 +6,7 @@ use super::procedure::{MOST_SETS, Procedure};
 use super::run::transaction::Detail;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 
 impl Procedure<'_, '_> {
     /// Tries beside what stands those that made a statement slower alone. They stand as well when each makes some

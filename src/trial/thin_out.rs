@@ -10,7 +10,7 @@ use crate::model::name::TableName;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::trial::{Trial, WithoutQuery};
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 
 impl Procedure<'_, '_> {
     /// Leaves each member of a set out that another one could stand in for. What pays beside the others is accepted,

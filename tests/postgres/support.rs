@@ -8,8 +8,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use pgassay::pg::cluster::{Throwaway, find_server};
+use pgassay::pg::config::settings::Settings;
 use pgassay::pg::connect::connection::Connection;
-use pgassay::pg::connect::settings::Settings;
 
 /// Where the programs of a server are. Without them a test on a server has nothing to do and passes;
 /// `a_server_is_installed` fails for all of them.

@@ -11,7 +11,7 @@ use crate::cli::progress::{Phase, Progress};
 use crate::cli::{args, config, output, stderr, stored};
 use crate::model::run::{Run, RunRecommendation};
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::session::guard::consent::{self, Writable};
 use crate::report::format::text::reasons;
 use crate::report::words::{bytes, milliseconds, plural, printable};

@@ -9,7 +9,7 @@ use crate::cli::{args, config, output};
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::run::Run;
 use crate::model::trial::{Arm, Trial};
-use crate::pg::connect::error::PgErrorKind;
+use crate::pg::error::PgErrorKind;
 use crate::pipeline::find::find;
 use crate::pipeline::prove::{RunParts, prove, record_run};
 use crate::pipeline::recommend::recommend;

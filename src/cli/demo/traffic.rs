@@ -7,9 +7,9 @@ use std::thread;
 use tokio_postgres::Statement;
 
 use crate::model::workload::literal::Literal;
+use crate::pg::config::settings::Settings;
 use crate::pg::connect::connection::{Connection, InWorkload};
-use crate::pg::connect::error::PgError;
-use crate::pg::connect::settings::Settings;
+use crate::pg::error::PgError;
 use crate::stats::random::Random;
 
 /// Client threads. Each holds two connections, so that a page can spread a loop over both.

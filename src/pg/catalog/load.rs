@@ -12,7 +12,7 @@ use crate::model::index::{AccessMethod, Index, IndexDef, IndexKey};
 use crate::model::name::TableName;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::pg::session::guard::consent::system_identifier;
 use crate::sql::lex::identifier::unquote;
 use crate::sql::rewrite::visible::visible;

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 
 /// Counters of one statement, as the view has them.
 #[derive(Debug, Clone)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio_postgres::CancelToken;
 
-use super::stop_flag;
-use super::wire::login::Route;
-use super::wire::stream::{AsItIs, Told};
+use crate::pg::stop_flag;
+use crate::pg::wire::login::Route;
+use crate::pg::wire::stream::{AsItIs, Told};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static OPEN: Mutex<Vec<(u64, CancelToken, Route)>> = Mutex::new(Vec::new());

@@ -10,12 +10,12 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage, SimpleQueryRow};
 
 use super::caller::{Caller, OWN_SEARCH_PATH};
 use super::cancel::{self, Registered};
-use super::error::{PgError, PgErrorKind};
 use super::parameter::Parameter;
-use super::settings::Settings;
-use super::ssl::SslMode;
-use super::wire::login::{Driver, Route};
-use super::wire::stream::Told;
+use crate::pg::config::settings::Settings;
+use crate::pg::config::ssl::SslMode;
+use crate::pg::error::{PgError, PgErrorKind};
+use crate::pg::wire::login::{Driver, Route};
+use crate::pg::wire::stream::Told;
 
 /// How long a server may take to hear that a connection ends. One that is still at work for it may not.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);

@@ -4,8 +4,8 @@
 //! the process id that it tells for cancelling, so a session without a pooler is known by its own.
 
 use super::connection::Connection;
-use super::error::{PgError, PgErrorKind};
-use super::settings::Settings;
+use crate::pg::config::settings::Settings;
+use crate::pg::error::{PgError, PgErrorKind};
 
 /// Times that both connections are asked for their process.
 const ROUNDS: usize = 3;

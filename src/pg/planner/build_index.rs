@@ -8,7 +8,7 @@ use crate::model::index::IndexDef;
 use crate::pg::catalog::load::hidden_classes;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 
 /// The result of a build.
 pub struct BuiltIndex {

@@ -9,7 +9,7 @@ use crate::model::plan::Plan;
 use crate::model::workload::Sample;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::{Connection, InWorkload};
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::pg::session::execute::lossy_text;
 
 /// The plan for one execution as it was, parameters included.

@@ -14,7 +14,7 @@ use crate::model::whatif::{Built, IndexBuilder, PlanCost, Statistics, WhatIf};
 use crate::model::workload::Query;
 use crate::model::workload::shape::Shape;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::pg::session::guard::consent::Writable;
 use crate::sql::lex::identifier::unquote;
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};

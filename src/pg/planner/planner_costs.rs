@@ -14,7 +14,7 @@ use crate::model::workload::{Query, Sample};
 use crate::pg::catalog::distinct::{Counting, distinct, groups, longest, measured};
 use crate::pg::catalog::gin_keys::keys;
 use crate::pg::connect::caller::Caller;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::rewrite::for_replay::with_integers;
 

@@ -7,7 +7,7 @@ use crate::model::catalog::Table;
 use crate::model::workload::Query;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::session::callers::Callers;
 use crate::pg::session::guard::statement::Guard;
 use crate::sql::lex::identifier::quote_table;

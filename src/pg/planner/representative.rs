@@ -13,7 +13,7 @@ use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::{Query, Sample};
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 
 /// Executions of one statement that are looked at, at most.
 const LOOKED_AT: usize = 16;

@@ -7,10 +7,10 @@ use crate::model::catalog::Catalog;
 use crate::model::name::TableName;
 use crate::model::workload::shape::{Shape, StatementKind};
 use crate::model::workload::{Query, Workload};
+use crate::pg::config::settings::Settings;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
-use crate::pg::connect::settings::Settings;
+use crate::pg::error::PgError;
 
 /// Who executes the statements of a workload.
 #[derive(Debug, Clone)]

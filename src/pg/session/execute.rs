@@ -14,8 +14,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::model::workload::Sample;
 use crate::model::workload::literal::Literal;
 use crate::pg::connect::connection::{Connection, InWorkload, typed};
-use crate::pg::connect::error::PgError;
 use crate::pg::connect::parameter::Parameter;
+use crate::pg::error::PgError;
 use crate::sql::lex::identifier::quote_literal;
 
 /// A value in the server's text form, for whatever type the server infers.

@@ -1,7 +1,7 @@
 //! Settings of the roles of a workload: `ALTER ROLE app SET work_mem` does not hold for those who connect as another.
 
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 
 /// A setting that a role has of its own and that the session does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::model::name::TableName;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::sql::lex::identifier::quote_table;
 
 /// Rows of one table that the open transaction has written, what was rolled back to a savepoint

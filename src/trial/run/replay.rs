@@ -10,7 +10,7 @@ use crate::model::trial::Arm;
 use crate::model::workload::Sample;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::session::execute::Answer;
 use crate::trial::plan::schedule::{ARMS, ArmName, ScheduledExecution};
 use crate::trial::plan::statements::ReplayedStatement;

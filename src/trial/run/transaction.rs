@@ -9,7 +9,7 @@ use super::sessions::{Block, ExplainedStatement};
 use super::work::{WorkChange, work_change};
 use crate::model::trial::{QueryTrial, Trial, Unreplayed, WorkPairs};
 use crate::model::workload::fingerprint::Fingerprint;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::stats::random::Random;
 use crate::trial::config::{Effort, NewlyBuilt, TrialTarget};
 use crate::trial::plan::pace::{Pace, limits_ms};

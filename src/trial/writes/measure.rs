@@ -12,7 +12,7 @@ use crate::model::workload::literal::Literal;
 use crate::model::workload::shape::{Scan, StatementKind};
 use crate::model::workload::{Query, Sample};
 use crate::pg::connect::caller::Caller;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain::{self, Write};
 use crate::pg::session::guard::statement::Guard;
 use crate::pg::session::write_counters::{WriteCounters, unique_keys, written};

@@ -4,7 +4,7 @@ use super::balance::{Balance, WriteBalance};
 use super::measure::try_writes;
 use crate::model::recommendation::{Recommendation, State};
 use crate::model::trial::{Trial, WriteTrial};
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::trial::forecast::ForecastStep;
 use crate::trial::procedure::{MOST_SETS, Procedure, TrialStep, newly_built, unless_stopped};
 

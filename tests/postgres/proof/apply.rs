@@ -393,7 +393,7 @@ fn a_partitioned_table_gets_its_index_partition_by_partition() {
 fn a_role_without_the_privilege_is_told_so() {
     let Some(server) = server() else { return };
     let shop = Shop::new(server, true);
-    let app = pgassay::pg::connect::settings::Settings { user: "app".into(), ..shop.settings() };
+    let app = pgassay::pg::config::settings::Settings { user: "app".into(), ..shop.settings() };
     let refused = file(vec![seller("accepted")]).apply(&["--execute"], &flags(&app));
     assert_eq!(code(&refused), 3);
     assert!(stderr(&refused).contains("SQLSTATE 42501"), "{}", stderr(&refused));

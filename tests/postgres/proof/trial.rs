@@ -70,7 +70,7 @@ fn a_target_that_others_are_using_is_refused() {
     let shop = Shop::new(server, true);
     let users: Vec<_> = (0..3)
         .map(|_| {
-            let settings = pgassay::pg::connect::settings::Settings {
+            let settings = pgassay::pg::config::settings::Settings {
                 application_name: "web".into(),
                 ..shop.settings()
             };
@@ -95,7 +95,7 @@ fn a_trial_that_could_not_be_held_at_all_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("app.log");
     browse_log(&log);
-    let app = pgassay::pg::connect::settings::Settings { user: "app".into(), ..shop.settings() };
+    let app = pgassay::pg::config::settings::Settings { user: "app".into(), ..shop.settings() };
     let output = run(&["trial", "-q", log.to_str().unwrap()], &crate::support::flags(&app));
     assert_eq!(code(&output), 3, "{}", stderr(&output));
     assert!(stderr(&output).contains("must be owner of table listings"), "{}", stderr(&output));

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 
 use pgassay::pg::cluster::Throwaway;
+use pgassay::pg::config::settings::Settings;
 use pgassay::pg::connect::connection::Connection;
-use pgassay::pg::connect::settings::Settings;
 use pgassay::pg::session::guard::statement::Guard;
 
 use crate::support::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::{PgError, PgErrorKind};
+use crate::pg::error::{PgError, PgErrorKind};
 
 /// Proof that the target may be written to. Carries nothing; cannot be made elsewhere.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 
 use super::words::{Word, Words, words};
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 
 /// Nodes of stored expressions that name functions, operators, types and relations, as a regular expression in SQL.
 pub(super) const NODES: &str = "':(funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|opno|opnos \\(o|eqop|sortop|resulttype|relid)((?: \\d+)+)'";

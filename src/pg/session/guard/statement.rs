@@ -7,7 +7,7 @@ use super::hazards::{Hazards, Moment, NODES, nodes};
 use crate::model::name::TableName;
 use crate::pg::connect::caller::Caller;
 use crate::pg::connect::connection::Connection;
-use crate::pg::connect::error::PgError;
+use crate::pg::error::PgError;
 use crate::sql::lex::identifier::quote_table;
 use crate::sql::rewrite::replayable::{if_readable, if_writing};
 

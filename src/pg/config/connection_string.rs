@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::PgError;
+use crate::pg::error::PgError;
 
 /// Keys and values as in a libpq connection string.
 pub type Keys = BTreeMap<String, String>;

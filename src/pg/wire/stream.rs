@@ -18,7 +18,7 @@ const MOST_BYTES_AT_LOGIN: usize = 64 << 10;
 const MOST_BYTES: usize = 256 << 20;
 
 /// A socket of either kind.
-pub(in crate::pg::connect) enum Socket {
+pub(in crate::pg) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -26,7 +26,7 @@ pub(in crate::pg::connect) enum Socket {
 type Encrypted = <<Connector as MakeTlsConnect<Socket>>::TlsConnect as TlsConnect<Socket>>::Stream;
 
 /// A socket, with TLS over it or without.
-pub(in crate::pg::connect) enum Wire {
+pub(in crate::pg) enum Wire {
     Plain(Socket),
     Encrypted(Box<Encrypted>),
 }
@@ -81,7 +81,7 @@ is_stream!(Wire, Plain, Encrypted);
 
 /// What the messages of the server tell beside their contents.
 #[derive(Debug, Clone, Default)]
-pub(in crate::pg::connect) struct Told(Arc<Shared>);
+pub(in crate::pg) struct Told(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -107,7 +107,7 @@ impl Told {
 }
 
 /// Looks at the header of each message of the server before the message is read into memory.
-pub(in crate::pg::connect) struct Watched {
+pub(in crate::pg) struct Watched {
     wire: Wire,
     frames: Frames,
 }
@@ -231,7 +231,7 @@ impl TlsStream for Watched {
 }
 
 /// Hands a stream over to the driver as it is: whatever TLS there is was negotiated before.
-pub(in crate::pg::connect) struct AsItIs;
+pub(in crate::pg) struct AsItIs;
 
 impl TlsConnect<Watched> for AsItIs {
     type Stream = Watched;

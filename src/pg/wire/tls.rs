@@ -10,9 +10,9 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::certificate::{AnyCertificate, Trusted};
-use crate::pg::connect::error::PgError;
-use crate::pg::connect::settings::Settings;
-use crate::pg::connect::ssl::{Files, SslMode, Versions};
+use crate::pg::config::settings::Settings;
+use crate::pg::config::ssl::{Files, SslMode, Versions};
+use crate::pg::error::PgError;
 
 pub type Connector = tokio_postgres_rustls::MakeRustlsConnect;
 

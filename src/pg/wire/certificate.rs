@@ -14,7 +14,7 @@ use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 
 /// `require` without a root certificate: any certificate will do.
 #[derive(Debug)]
-pub(in crate::pg::connect) struct AnyCertificate(pub Arc<CryptoProvider>);
+pub(in crate::pg) struct AnyCertificate(pub Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -55,7 +55,7 @@ impl ServerCertVerifier for AnyCertificate {
 
 /// `verify-ca` and `verify-full`.
 #[derive(Debug)]
-pub(in crate::pg::connect) struct Trusted {
+pub(in crate::pg) struct Trusted {
     pub inner: Arc<WebPkiServerVerifier>,
     /// The root certificates themselves. A server may show one of them: servers with a certificate that
     /// they have signed themselves are set up so.

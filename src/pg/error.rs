@@ -73,12 +73,12 @@ impl PgError {
     /// # Errors
     /// When the user has asked to stop.
     pub fn unless_interrupted() -> Result<(), PgError> {
-        if super::stop_flag::is_set() { Err(PgError::interrupted()) } else { Ok(()) }
+        if crate::pg::stop_flag::is_set() { Err(PgError::interrupted()) } else { Ok(()) }
     }
 
     /// From the driver's error while doing `what`.
     pub fn from_driver(what: impl Into<String>, error: &tokio_postgres::Error) -> Self {
-        if super::stop_flag::is_set() {
+        if crate::pg::stop_flag::is_set() {
             return PgError::interrupted();
         }
         let state = error.code().map(|code| code.code().to_owned());

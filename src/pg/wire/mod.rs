@@ -4,6 +4,6 @@
 //! Never: a statement.
 
 mod certificate;
-pub(super) mod login;
-pub(super) mod stream;
+pub(in crate::pg) mod login;
+pub(in crate::pg) mod stream;
 pub mod tls;

@@ -15,11 +15,11 @@ use tokio_postgres::{Client, Config};
 
 use super::stream::{AsItIs, Socket, Told, Watched, Wire};
 use super::tls::{Connector, connector};
-use crate::pg::connect::error::PgError;
-use crate::pg::connect::settings::{ChannelBinding, Settings};
-use crate::pg::connect::ssl::SslMode;
+use crate::pg::config::settings::{ChannelBinding, Settings};
+use crate::pg::config::ssl::SslMode;
+use crate::pg::error::PgError;
 
-pub(in crate::pg::connect) type Driver = tokio_postgres::Connection<Watched, Watched>;
+pub(in crate::pg) type Driver = tokio_postgres::Connection<Watched, Watched>;
 
 /// The server's end of a network that is gone is noticed after about two minutes.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
@@ -32,7 +32,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A way to the server, to be gone again for cancelling.
 #[derive(Clone)]
-pub(in crate::pg::connect) struct Route {
+pub(in crate::pg) struct Route {
     settings: Settings,
     mode: SslMode,
     connector: Option<Connector>,

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::connection_string::parse_target;
-use super::error::PgError;
 use super::pgpass;
 use super::secret::Secret;
 use super::ssl::{Files, SslMode, Versions};
+use crate::pg::error::PgError;
 
 pub use super::connection_string::Keys;
 

@@ -1,6 +1,6 @@
 //! The settings of TLS, by libpq's names.
 
-use super::error::PgError;
+use crate::pg::error::PgError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SslMode {
