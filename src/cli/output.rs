@@ -1,14 +1,22 @@
 //! Writes a run to standard output and to files.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::args;
 use super::exit::Failure;
 use crate::model::run::Run;
 use crate::report::{Format, by_extension, by_name};
+
+/// How often and how long a pipe without a reader is waited for.
+const READER_TRIES: usize = 20;
+const READER_PAUSE: Duration = Duration::from_millis(100);
 
 /// Writes the files first, then standard output.
 ///
@@ -142,7 +150,7 @@ pub fn write_file(run: &Run, file: &Path) -> Result<(), Failure> {
 pub fn write_beside(file: &Path, bytes: &[u8], mode: Option<u32>) -> std::io::Result<()> {
     let known = std::fs::metadata(file).ok();
     if known.as_ref().is_some_and(|known| !known.is_file()) {
-        return OpenOptions::new().write(true).open(file)?.write_all(bytes);
+        return open_special(file)?.write_all(bytes);
     }
     // What a link leads to is replaced, and not the link.
     let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
@@ -165,6 +173,28 @@ pub fn write_beside(file: &Path, bytes: &[u8], mode: Option<u32>) -> std::io::Re
         let _ = std::fs::remove_file(&beside);
     }
     done
+}
+
+/// Opens a pipe or a device. A pipe that nobody reads is waited for only so long.
+fn open_special(file: &Path) -> std::io::Result<File> {
+    let open = || OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(file);
+    let mut opened = open();
+    for _ in 0..READER_TRIES {
+        match &opened {
+            Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
+                std::thread::sleep(READER_PAUSE);
+                opened = open();
+            }
+            _ => break,
+        }
+    }
+    let file = opened.map_err(|error| match error.raw_os_error() == Some(Errno::ENXIO as i32) {
+        true => std::io::Error::new(ErrorKind::BrokenPipe, "nobody reads this pipe"),
+        false => error,
+    })?;
+    // From here on it waits for its reader.
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
+    Ok(file)
 }
 
 fn render(format: &Format, run: &Run) -> Result<String, Failure> {

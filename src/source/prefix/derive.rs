@@ -3,9 +3,12 @@
 use super::severity::severity_at;
 use super::timestamp::{looks_like_time, time_ends};
 
+/// Longest prefix, bytes. A severity further in is part of a message.
+const LONGEST: usize = 400;
+
 /// A prefix read off one line, by what its parts look like.
 pub(crate) fn derive(line: &str) -> Option<String> {
-    let head = &line[..severity_at(line)?];
+    let head = &line[..severity_at(line).filter(|at| *at <= LONGEST)?];
     let mut out = String::new();
     let mut at = 0;
     while at < head.len() {

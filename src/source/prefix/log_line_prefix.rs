@@ -151,7 +151,8 @@ impl Prefix {
             Some(rest) => rest,
             None => {
                 fields = Fields::default();
-                matched(&self.parts, line, &mut fields)?
+                let mut attempts = MOST_ATTEMPTS;
+                matched(&self.parts, line, &mut fields, &mut attempts)?
             }
         };
         let (severity, message) = severity(rest)?;
@@ -183,16 +184,25 @@ fn straight<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Opti
     severity(rest).is_some().then_some(rest)
 }
 
-/// Returns the rest of `line` after the prefix, trying all ends of each value.
-fn matched<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Option<&'a [u8]> {
+/// Parts that are tried on one line, at most.
+const MOST_ATTEMPTS: u32 = 2_000;
+
+/// Returns the rest of `line` after the prefix, trying all ends of each value for as many `attempts`.
+fn matched<'a>(
+    parts: &[Part],
+    line: &'a [u8],
+    fields: &mut Fields<'a>,
+    attempts: &mut u32,
+) -> Option<&'a [u8]> {
+    *attempts = attempts.checked_sub(1)?;
     let Some((part, rest)) = parts.split_first() else {
         return severity(line).is_some().then_some(line);
     };
     match part {
-        Part::Text(text) => matched(rest, line.strip_prefix(text.as_bytes())?, fields),
+        Part::Text(text) => matched(rest, line.strip_prefix(text.as_bytes())?, fields, attempts),
         Part::Stop => {
             let mut session = *fields;
-            match matched(rest, line, &mut session) {
+            match matched(rest, line, &mut session, attempts) {
                 Some(left) => {
                     *fields = session;
                     Some(left)
@@ -203,7 +213,7 @@ fn matched<'a>(parts: &[Part], line: &'a [u8], fields: &mut Fields<'a>) -> Optio
         Part::Escape(letter) => ends(*letter, line, rest.first()).into_iter().find_map(|end| {
             let mut attempt = *fields;
             store(*letter, line[..end].trim_ascii(), &mut attempt);
-            let left = matched(rest, &line[end..], &mut attempt)?;
+            let left = matched(rest, &line[end..], &mut attempt, attempts)?;
             *fields = attempt;
             Some(left)
         }),

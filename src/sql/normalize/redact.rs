@@ -48,8 +48,12 @@ fn split_quoted(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find('"') {
-        let Some(close) = rest[open + 1..].find('"') else { break };
         parts.push(&rest[..open]);
+        // A value of several lines is closed on a later one.
+        let Some(close) = rest[open + 1..].find('"') else {
+            parts.push("\"$n\"");
+            return parts;
+        };
         parts.push(&rest[open..open + close + 2]);
         rest = &rest[open + close + 2..];
     }
@@ -71,6 +75,10 @@ mod tests {
 
     #[test]
     fn messages_keep_names_and_lose_values() {
+        assert_eq!(
+            redact_message("invalid input syntax for type integer: \"one\ntwo\"", "22P02"),
+            "invalid input syntax for type integer: \"$n\""
+        );
         assert_eq!(
             redact_message("relation \"orders\" does not exist", "42P01"),
             "relation \"orders\" does not exist"

@@ -1,6 +1,8 @@
 -- Whose statistics are those of a table: its own, or where a partitioned one was never analyzed as a whole, which
 -- nothing does by itself, those of its largest partition.
-WITH RECURSIVE domains AS (
+WITH RECURSIVE stats AS MATERIALIZED (
+    SELECT * FROM pg_stats
+), domains AS (
     -- A domain is what it is made of, to any depth.
     SELECT oid, typbasetype AS base, typtypmod AS modifier FROM pg_type WHERE typtype = 'd'
     UNION ALL
@@ -22,9 +24,14 @@ WITH RECURSIVE domains AS (
             ORDER BY p.reltuples DESC, pn.nspname, p.relname
             LIMIT 1) largest
         ON c.relkind = 'p'
-       AND NOT EXISTS (SELECT 1 FROM pg_stats s
+       AND NOT EXISTS (SELECT 1 FROM stats s
                         WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.inherited)
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+), kinds AS MATERIALIZED (
+    SELECT t.oid, ({deduplicates}) AS deduplicates, ({leakproof}) AS leakproof
+      FROM pg_type t
+     WHERE t.oid IN (SELECT a.atttypid FROM pg_attribute a JOIN source ON source.oid = a.attrelid)
+        OR t.oid IN (SELECT base FROM domains)
 )
 SELECT a.attrelid,
        a.attname::text,
@@ -37,7 +44,7 @@ SELECT a.attrelid,
        s.correlation,
        a.attlen,
        a.attalign::text,
-       coalesce(co.collisdeterministic, true) AND ({deduplicates}) AS deduplicates,
+       coalesce(co.collisdeterministic, true) AND kinds.deduplicates,
        -- The provider: that of the collation, or for the default one that of the database (from 15 on
        -- there are others than the C library).
        CASE coalesce(nullif(co.collprovider, 'd')::text, to_jsonb(d) ->> 'datlocprovider', 'c')
@@ -48,17 +55,18 @@ SELECT a.attrelid,
        l.mean,
        l.deviation,
        l.longest,
-       {leakproof} AS leakproof
+       kinds.leakproof
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (SELECT d.* FROM domains d JOIN pg_type t ON t.oid = d.base AND t.typtype <> 'd') domain
          ON domain.oid = a.atttypid
   JOIN pg_type t ON t.oid = coalesce(domain.base, a.atttypid)
+  JOIN kinds ON kinds.oid = t.oid
   JOIN pg_database d ON d.datname = current_database()
   LEFT JOIN pg_collation co ON co.oid = a.attcollation
   JOIN source ON source.oid = c.oid
-  LEFT JOIN pg_stats s
+  LEFT JOIN stats s
     ON s.schemaname = source.schema AND s.tablename = source.name AND s.attname = a.attname
    AND s.inherited = source.inherited
   -- How long values are as they are stored, and how much they differ: the mean width in the statistics has its

@@ -5,7 +5,10 @@ SELECT CASE WHEN r.relispartition THEN pg_partition_root(i.indrelid)::oid ELSE i
        n.nspname::text,
        c.relname::text,
        am.amname::text,
-       ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
+       ARRAY(SELECT CASE WHEN i.indkey[k - 1] = 0 THEN pg_get_indexdef(i.indexrelid, k, true)
+                         ELSE (SELECT quote_ident(a.attname) FROM pg_attribute a
+                                WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1]) END
+               FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
        ARRAY(SELECT i.indkey[k - 1] <> 0 FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
        ARRAY(SELECT i.indoption[k - 1]::int FROM generate_series(1, i.indnkeyatts) k ORDER BY k),
        ARRAY(SELECT CASE WHEN a.attoptions IS NOT NULL
@@ -31,7 +34,7 @@ SELECT CASE WHEN r.relispartition THEN pg_partition_root(i.indrelid)::oid ELSE i
          || coalesce((SELECT format(' TABLESPACE %I', t.spcname)
                         FROM pg_tablespace t WHERE t.oid = c.reltablespace), '')
          || coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), ''),
-       EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid),
+       i.indexrelid = ANY (ARRAY(SELECT p.index_relid FROM pg_stat_progress_create_index p)),
        ARRAY(SELECT format('COMMENT ON INDEX %I.%I IS %L', n.nspname, c.relname, obj_description(c.oid, 'pg_class'))
               WHERE obj_description(c.oid, 'pg_class') IS NOT NULL
              UNION ALL
@@ -69,11 +72,10 @@ SELECT CASE WHEN r.relispartition THEN pg_partition_root(i.indrelid)::oid ELSE i
   -- The index of a partitioned table is those of its partitions.
   CROSS JOIN LATERAL (
         SELECT coalesce(sum(pg_relation_size(t.relid)), 0)::bigint AS size_bytes,
-               CASE WHEN count(s.idx_scan) = count(*) THEN sum(s.idx_scan)::bigint END AS scans
+               sum(pg_stat_get_numscans(t.relid))::bigint AS scans
           FROM (SELECT i.indexrelid AS relid WHERE c.relkind = 'i'
                 UNION
-                SELECT relid FROM pg_partition_tree(i.indexrelid) WHERE c.relkind = 'I' AND isleaf) t
-          LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = t.relid
+                SELECT relid FROM pg_partition_tree(CASE WHEN c.relkind = 'I' THEN i.indexrelid END) WHERE isleaf) t
        ) parts
  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
    AND n.nspname NOT LIKE 'pg\_toast%'

@@ -1,4 +1,52 @@
 -- Tables of the database with size, activity and row security. Partitions belong to their parent.
+WITH analyzed AS MATERIALIZED (
+    SELECT DISTINCT schemaname, tablename FROM pg_stats
+), parts(root, relid) AS MATERIALIZED (
+    SELECT c.oid, c.oid FROM pg_class c WHERE c.relkind IN ('r', 'v', 'm', 'f') AND NOT c.relispartition
+    UNION ALL
+    SELECT c.oid, t.relid
+      FROM pg_class c
+     CROSS JOIN LATERAL pg_partition_tree(c.oid) t
+     WHERE c.relkind = 'p' AND NOT c.relispartition AND t.isleaf
+), sums AS MATERIALIZED (
+    SELECT part.root,
+           min(part.rows) AS rows,
+               sum(part.rows) FILTER (WHERE part.rows >= 0) AS rows_known,
+               sum(part.size_bytes)::bigint AS size_bytes,
+               bool_and(part.never_analyzed) AS never_analyzed,
+               sum(pg_stat_get_tuples_inserted(part.oid))::bigint AS inserted,
+               sum(pg_stat_get_tuples_updated(part.oid))::bigint AS updated,
+               sum(pg_stat_get_tuples_hot_updated(part.oid))::bigint AS hot_updated,
+               array_agg(part.schema ORDER BY part.schema, part.name) AS schemas,
+               array_agg(part.name ORDER BY part.schema, part.name) AS names
+          FROM (SELECT t.root,
+                       p.oid,
+                       ps.nspname::text AS schema,
+                       p.relname::text AS name,
+                       -- As the planner does: rows a page at the last ANALYZE, times the pages of today; no more
+                       -- than the counters say are alive, for dead rows fill pages too. Those know nothing before
+                       -- the first VACUUM or ANALYZE, and after it count twice what its own session had just
+                       -- written.
+                       least(CASE WHEN p.relkind = 'r' AND p.relpages > 0 AND p.reltuples > 0
+                                  THEN p.reltuples / p.relpages
+                                       * (pg_relation_size(p.oid) / current_setting('block_size')::float8)
+                                  ELSE p.reltuples END,
+                             CASE WHEN pg_stat_get_live_tuples(p.oid) > 0
+                                   AND coalesce(pg_stat_get_last_analyze_time(p.oid), pg_stat_get_last_autoanalyze_time(p.oid),
+                                                pg_stat_get_last_vacuum_time(p.oid), pg_stat_get_last_autovacuum_time(p.oid)) IS NOT NULL
+                                  THEN pg_stat_get_live_tuples(p.oid) END)::float8 AS rows,
+                       CASE WHEN p.relkind IN ('r', 'm') THEN pg_relation_size(p.oid) END AS size_bytes,
+                       p.relkind = 'r' AND pg_stat_get_last_analyze_time(p.oid) IS NULL
+                       AND pg_stat_get_last_autoanalyze_time(p.oid) IS NULL
+                       -- Counters may have been reset, or were lost in a crash.
+                       AND (ps.nspname, p.relname) NOT IN (SELECT schemaname, tablename FROM analyzed) AS never_analyzed
+                  FROM parts t
+                  JOIN pg_class p ON p.oid = t.relid
+                  JOIN pg_namespace ps ON ps.oid = p.relnamespace
+                 -- What is partitioned has no rows of its own.
+                 WHERE p.relkind <> 'p') part
+     GROUP BY part.root
+)
 SELECT c.oid,
        n.nspname::text,
        c.relname::text,
@@ -44,42 +92,7 @@ SELECT c.oid,
        pg_get_userbyid(c.relowner)::text
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL (
-        SELECT min(part.rows) AS rows,
-               sum(part.rows) FILTER (WHERE part.rows >= 0) AS rows_known,
-               sum(part.size_bytes)::bigint AS size_bytes,
-               bool_and(part.never_analyzed) AS never_analyzed,
-               sum(pg_stat_get_tuples_inserted(part.oid))::bigint AS inserted,
-               sum(pg_stat_get_tuples_updated(part.oid))::bigint AS updated,
-               sum(pg_stat_get_tuples_hot_updated(part.oid))::bigint AS hot_updated,
-               array_agg(part.schema ORDER BY part.schema, part.name) AS schemas,
-               array_agg(part.name ORDER BY part.schema, part.name) AS names
-          FROM (SELECT p.oid,
-                       ps.nspname::text AS schema,
-                       p.relname::text AS name,
-                       -- As the planner does: rows a page at the last ANALYZE, times the pages of today; no more
-                       -- than the counters say are alive, for dead rows fill pages too. Those know nothing before
-                       -- the first VACUUM or ANALYZE, and after it count twice what its own session had just
-                       -- written.
-                       least(CASE WHEN p.relkind = 'r' AND p.relpages > 0 AND p.reltuples > 0
-                                  THEN p.reltuples / p.relpages
-                                       * (pg_relation_size(p.oid) / current_setting('block_size')::float8)
-                                  ELSE p.reltuples END,
-                             CASE WHEN s.n_live_tup > 0
-                                   AND coalesce(s.last_analyze, s.last_autoanalyze, s.last_vacuum, s.last_autovacuum) IS NOT NULL
-                                  THEN s.n_live_tup END)::float8 AS rows,
-                       CASE WHEN p.relkind IN ('r', 'm') THEN pg_relation_size(p.oid) END AS size_bytes,
-                       p.relkind = 'r' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL
-                       -- Counters may have been reset, or were lost in a crash.
-                       AND NOT EXISTS (SELECT FROM pg_stats st
-                                        WHERE st.schemaname = ps.nspname AND st.tablename = p.relname) AS never_analyzed
-                  FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf) t
-                  JOIN pg_class p ON p.oid = t.relid
-                  JOIN pg_namespace ps ON ps.oid = p.relnamespace
-                  LEFT JOIN pg_stat_user_tables s ON s.relid = p.oid
-                 -- What is partitioned has no rows of its own.
-                 WHERE c.relkind <> 'p' OR p.relkind <> 'p') part
-       ) of
+  LEFT JOIN sums of ON of.root = c.oid
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema')
