@@ -12,7 +12,8 @@ demo: setup
 	$(CARGO) build --profile demo
 	./target/demo/pgassay demo --dir $(DEMO_DIR)
 
-test: setup
+test:
+	@sh .ci/ensure-postgres tests
 	$(CARGO) test
 
 setup:

@@ -4,6 +4,7 @@
 //! `PGASSAY_WITHOUT_POSTGRES=1` lets it pass as well.
 
 mod advice;
+mod hostile;
 mod proof;
 mod server;
 mod support;

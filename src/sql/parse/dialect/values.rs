@@ -10,6 +10,14 @@ const NO_TYPE: &[&str] = &[
 ];
 const FIELDS: &[&str] = &["year", "month", "day", "hour", "minute", "second", "to"];
 
+/// An operator that means nothing to the resolver.
+const ANY_OPERATOR: &str = "~~~";
+
+/// Operators of one's own that begin as an equality, such as `===`.
+fn is_unreadable(operator: &str) -> bool {
+    operator.len() > 1 && operator.starts_with('=') && operator != "=>"
+}
+
 impl Helper<'_, '_> {
     /// `date $1`, `double precision $1`, `timestamp(3) with time zone $1`: what a normalized
     /// `date '2026-01-01'` looks like. Written as a cast.
@@ -98,6 +106,9 @@ impl Helper<'_, '_> {
             let is_row = self.after_mark("*") && self.before(2).is_some_and(|token| token.is("."));
             return is_row && self.type_at(1).is_some_and(|(_, end)| self.instead(end, ""));
         }
+        if is_unreadable(text) {
+            return self.instead(1, ANY_OPERATOR);
+        }
         // Comparison of whole records, byte by byte.
         if let Some(plain) = text.strip_prefix('*')
             && matches!(plain, "=" | "<>" | "<" | "<=" | ">" | ">=")
@@ -155,6 +166,7 @@ impl Helper<'_, '_> {
             let builtin = self.word(2, "pg_catalog") || !self.mark(3, ".");
             let Some(operator) = self.list.get(close.saturating_sub(2)) else { return false };
             let text = match builtin {
+                _ if is_unreadable(operator.text) => ANY_OPERATOR.to_owned(),
                 true => operator.text.to_owned(),
                 false => {
                     let parts = self.list[self.at..close].iter().map(|token| token.text);

@@ -1,0 +1,5 @@
+//! A server with traps, poolers, and files that say something else: what is somebody else's has no effect.
+
+mod guard;
+mod network;
+mod pooler;
