@@ -248,9 +248,9 @@ pub(crate) fn escapes_plainly(bytes: &[u8]) -> bool {
     }
     let strings = |escapes: bool| {
         let text = String::from_utf8_lossy(bytes);
-        let mut lexer = Lexer { text: &text, bytes: text.as_bytes(), at: 0, escapes };
+        let lexer = Lexer { text: &text, bytes: text.as_bytes(), at: 0, escapes };
         let (mut is_open, mut is_odd) = (false, false);
-        while let Some(token) = lexer.next() {
+        for token in lexer {
             if token.kind == TokenKind::String && token.text.starts_with('\'') {
                 let after = text.as_bytes().get(token.start + token.text.len()).copied();
                 is_open |= token.text.len() < 2 || !token.text.ends_with('\'');
@@ -408,7 +408,7 @@ mod tests {
             assert_eq!(texts(one), [one]);
         }
         for two in ["'a' 'b'", "'a'--", "'a' /* \n */ 'b'", "'a'\n, 'b'"] {
-            assert!(texts(two).len() >= 1 && texts(two)[0] == "'a'", "{two}");
+            assert_eq!(texts(two).first(), Some(&"'a'"), "{two}");
         }
     }
 

@@ -263,7 +263,7 @@ impl Hazards {
 
     /// The body of a trigger, which is volatile by nature.
     pub(super) fn of_trigger(&self, oid: u32) -> Reason {
-        let Some(function) = self.functions.get(&oid) else { return None };
+        let function = self.functions.get(&oid)?;
         if function.is_extension {
             return Some((Moment::Execution, format!("{} is of an extension", function.name)));
         }
