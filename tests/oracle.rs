@@ -340,3 +340,50 @@ fn statements_are_understood_as_by_the_parser_of_postgresql() {
         assert!(pct(unexplained, possible) <= 0.01);
     }
 }
+
+/// Where the server's scanner begins and ends tokens, in bytes.
+#[derive(Deserialize)]
+struct Scanned {
+    sql: String,
+    tokens: Vec<usize>,
+}
+
+/// `tests/oracle/make_tokens.py` asks libpg_query about statements with carriage returns, comments, strings that go on
+/// and characters of several bytes in them.
+#[test]
+fn tokens_begin_and_end_where_the_server_has_them() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oracle/tokens18.jsonl.zst");
+    let file = std::fs::File::open(file).unwrap();
+    let lines = std::io::BufReader::new(zstd::Decoder::new(file).unwrap()).lines();
+    let (mut texts, mut different) = (0, Vec::new());
+    for line in lines {
+        let Scanned { sql, tokens: theirs } = serde_json::from_str(&line.unwrap()).unwrap();
+        let mut expected: Vec<(usize, usize)> = Vec::new();
+        for pair in theirs.chunks(2) {
+            let (start, length) = (pair[0], pair[1]);
+            let text = &sql[start..start + length];
+            let follows = |known: &(usize, usize)| {
+                known.0 + known.1 == start && matches!(&sql[known.0..start], "n" | "N")
+            };
+            match (text, expected.last_mut()) {
+                // N'…' is a word and a string for the server, and `..` one token.
+                (text, Some(last)) if text.starts_with('\'') && follows(last) => last.1 += length,
+                ("..", _) => expected.extend([(start, 1), (start + 1, 1)]),
+                _ => expected.push((start, length)),
+            }
+        }
+        let ours: Vec<(usize, usize)> =
+            tokens(&sql).map(|token| (token.start, token.text.len())).collect();
+        if ours != expected {
+            different.push(format!("{sql:?}\n  ours   {ours:?}\n  server {expected:?}"));
+        }
+        texts += 1;
+    }
+    assert!(texts > 5_000, "{texts}");
+    assert!(
+        different.is_empty(),
+        "{} differ:\n{}",
+        different.len(),
+        different[..different.len().min(8)].join("\n")
+    );
+}

@@ -26,6 +26,15 @@ use signal_hook::iterator::Signals;
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
+        if is_strange_answer(info) {
+            stderr::line("error: cannot read an answer of the server");
+            stderr::line(&format!(
+                "cause: it has other columns than PostgreSQL gives: {}",
+                info.payload_as_str().unwrap_or_default()
+            ));
+            stderr::line("help:  is it PostgreSQL, and not a relative of it or a proxy before it?");
+            return;
+        }
         stderr::line(&format!("error: pgassay {} has a fault", env!("CARGO_PKG_VERSION")));
         stderr::line(&format!("cause: {info}"));
         stderr::line("help:  please report it with the command that led here");
@@ -44,13 +53,27 @@ pub fn main() -> ExitCode {
         }
     };
     watch_signals();
-    match run(args) {
+    // The driver panics where a column is missing or of another type; that is the server's fault and no crash of ours.
+    let ended = std::panic::catch_unwind(|| run(args)).unwrap_or_else(|panic| {
+        match panic.downcast_ref::<String>().is_some_and(|text| text.starts_with(STRANGE_ANSWER)) {
+            true => Ok(Exit::Unreadable),
+            false => std::panic::resume_unwind(panic),
+        }
+    });
+    match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
             failure.print();
             failure.exit().into()
         }
     }
+}
+
+/// How the driver's panic about a column begins.
+const STRANGE_ANSWER: &str = "error retrieving column";
+
+fn is_strange_answer(info: &std::panic::PanicHookInfo<'_>) -> bool {
+    info.payload_as_str().is_some_and(|text| text.starts_with(STRANGE_ANSWER))
 }
 
 fn run(args: Args) -> Result<Exit, Failure> {

@@ -141,7 +141,7 @@ impl<'a> Lexer<'a> {
             match word {
                 b"e" | b"E" => return self.string(true),
                 b"n" | b"N" => return self.string(self.escapes),
-                b"b" | b"B" | b"x" | b"X" => return self.string(false),
+                b"b" | b"B" | b"x" | b"X" => return self.to(bit_string_end, TokenKind::String),
                 _ => {}
             }
         }
@@ -213,6 +213,20 @@ pub(crate) fn string_end(bytes: &[u8], at: usize, escapes: bool) -> usize {
         match continuation(bytes, at + 1) {
             Some(next) => at = next + 1,
             None => return at + 1,
+        }
+    }
+}
+
+/// End of the bit string whose opening quote is at `at`: in `B'…'` and `X'…'` no quote is doubled.
+pub(crate) fn bit_string_end(bytes: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    loop {
+        let rest = bytes.get(at..).unwrap_or(&[]);
+        let Some(next) = memchr::memchr(b'\'', rest) else { return bytes.len() };
+        at += next + 1;
+        match continuation(bytes, at) {
+            Some(next) => at = next + 1,
+            None => return at,
         }
     }
 }

@@ -9,8 +9,8 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::sql::lex::lexer::{
-    block_comment_end, dollar_quoted_end, escapes_plainly, is_ident_start, line_comment_end,
-    number_end, quoted_end, string_end,
+    bit_string_end, block_comment_end, dollar_quoted_end, escapes_plainly, is_ident_start,
+    line_comment_end, number_end, quoted_end, string_end,
 };
 
 /// A literal's range in a text, bytes.
@@ -131,7 +131,10 @@ fn event(text: &[u8], at: usize, class: u8, plain_escapes: bool) -> Option<ScanE
                 b'\'' | b'n' | b'N' => plain_escapes,
                 _ => false,
             };
-            let end = string_end(text, at, escapes);
+            let end = match text[start] {
+                b'b' | b'B' | b'x' | b'X' => bit_string_end(text, at),
+                _ => string_end(text, at, escapes),
+            };
             Some(ScanEvent { kind: ScanEventKind::Literal(b'\''), start, end })
         }
         b'"' => {

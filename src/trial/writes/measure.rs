@@ -228,7 +228,11 @@ fn own_cost(
 
 /// The beginning of a transaction that may write, and that nobody commits.
 fn begin(effort: Effort) -> String {
-    format!("BEGIN READ WRITE; SET LOCAL lock_timeout = {}", effort.lock_timeout_ms)
+    // What is checked at the commit is checked with each statement: nothing here is committed.
+    format!(
+        "BEGIN READ WRITE; SET LOCAL lock_timeout = {}; SET CONSTRAINTS ALL IMMEDIATE",
+        effort.lock_timeout_ms
+    )
 }
 
 fn limit(session: &Prepared, statement_timeout_ms: u64) -> Result<(), PgError> {
