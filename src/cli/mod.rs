@@ -26,11 +26,11 @@ use signal_hook::iterator::Signals;
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        if is_strange_answer(info) {
+        if strange_answer(info.payload()).is_some() {
             stderr::line("error: cannot read an answer of the server");
             stderr::line(&format!(
                 "cause: it has other columns than PostgreSQL gives: {}",
-                info.payload_as_str().unwrap_or_default()
+                strange_answer(info.payload()).unwrap_or_default()
             ));
             stderr::line("help:  is it PostgreSQL, and not a relative of it or a proxy before it?");
             return;
@@ -54,12 +54,13 @@ pub fn main() -> ExitCode {
     };
     watch_signals();
     // The driver panics where a column is missing or of another type; that is the server's fault and no crash of ours.
-    let ended = std::panic::catch_unwind(|| run(args)).unwrap_or_else(|panic| {
-        match panic.downcast_ref::<String>().is_some_and(|text| text.starts_with(STRANGE_ANSWER)) {
-            true => Ok(Exit::Unreadable),
-            false => std::panic::resume_unwind(panic),
-        }
-    });
+    let ended =
+        std::panic::catch_unwind(|| run(args)).unwrap_or_else(|panic| {
+            match strange_answer(&*panic).is_some() {
+                true => Ok(Exit::Unreadable),
+                false => std::panic::resume_unwind(panic),
+            }
+        });
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -72,8 +73,9 @@ pub fn main() -> ExitCode {
 /// How the driver's panic about a column begins.
 const STRANGE_ANSWER: &str = "error retrieving column";
 
-fn is_strange_answer(info: &std::panic::PanicHookInfo<'_>) -> bool {
-    info.payload_as_str().is_some_and(|text| text.starts_with(STRANGE_ANSWER))
+fn strange_answer(payload: &(dyn std::any::Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.filter(|text| text.starts_with(STRANGE_ANSWER))
 }
 
 fn run(args: Args) -> Result<Exit, Failure> {
