@@ -352,7 +352,7 @@ struct Scanned {
 /// and characters of several bytes in them.
 #[test]
 fn tokens_begin_and_end_where_the_server_has_them() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oracle/tokens18.jsonl.zst");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lexer/tokens18.jsonl.zst");
     let file = std::fs::File::open(file).unwrap();
     let lines = std::io::BufReader::new(zstd::Decoder::new(file).unwrap()).lines();
     let (mut texts, mut different) = (0, Vec::new());

@@ -270,6 +270,20 @@ pub struct RunWrites {
     pub own: Vec<RunOwnWriteCost>,
     pub left_out: Vec<RunLeftOut>,
     pub failed: Option<String>,
+    /// Sequences that gave values, which no rollback takes back.
+    #[serde(default)]
+    pub sequences: Vec<RunSequence>,
+    /// Rows that were written and rolled back: they are dead until the next vacuum.
+    #[serde(default)]
+    pub dead_rows: u64,
+}
+
+/// A sequence that a trial advanced.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RunSequence {
+    pub name: String,
+    /// Values that it gave.
+    pub advanced: i64,
 }
 
 /// The cost of one of several new indexes for the writes of its table.

@@ -327,6 +327,10 @@ pub struct WriteTrial {
     pub left_out: Vec<(Fingerprint, String)>,
     /// Why nothing could be measured at all.
     pub failed: Option<String>,
+    /// Sequences that gave values, which no rollback takes back, and by how many they advanced.
+    pub sequences: Vec<(String, i64)>,
+    /// Rows that were written and rolled back: they are dead until the next vacuum.
+    pub dead_rows: u64,
 }
 
 /// Why a trial did not replay a statement that reads the tables.

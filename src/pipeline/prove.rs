@@ -4,7 +4,7 @@ use super::gather::{Gathered, Live, run_of};
 use crate::model::finding::Finding;
 use crate::model::recommendation::Recommendation;
 use crate::model::run::Run;
-use crate::model::trial::Trial;
+use crate::model::trial::{Trial, WriteTrial};
 use crate::pg::session::guard::consent::Writable;
 use crate::report::record;
 use crate::trial::config::{Effort, TrialInput, TrialTarget};
@@ -51,6 +51,17 @@ pub fn record_run(
     run.recommendations =
         recommendations.iter().map(|r| record::recommendation(r, trials)).collect();
     run.trials = trials.iter().map(|trial| record::trial(trial, trials)).collect();
+    run.warnings.extend(trials.iter().filter_map(|trial| left_behind(trial.writes.as_ref()?)));
     run.seed = seed;
     run
+}
+
+/// What replayed writes leave although they were rolled back.
+fn left_behind(writes: &WriteTrial) -> Option<String> {
+    let sequences = writes.sequences.iter().map(|(name, by)| format!("{name} advanced by {by}"));
+    let dead = (writes.dead_rows > 0)
+        .then(|| format!("{} rows are dead until the next vacuum", writes.dead_rows));
+    let all: Vec<String> = dead.into_iter().chain(sequences).collect();
+    (!all.is_empty())
+        .then(|| format!("the replayed writes were rolled back, but {}", all.join(", ")))
 }

@@ -6,9 +6,9 @@ use crate::model::finding::{Finding, Subject};
 use crate::model::recommendation::{Recommendation, Takes};
 use crate::model::run::{
     Run, RunAlone, RunArm, RunCoverage, RunEstimate, RunFinding, RunLeftOut, RunMeasured,
-    RunOwnWriteCost, RunQuery, RunQueryTrial, RunRecommendation, RunSkipped, RunSubject, RunTakes,
-    RunTrial, RunTriedIndex, RunWithout, RunWithoutQuery, RunWork, RunWriteQuery, RunWrites,
-    SCHEMA_VERSION, Target, Tool,
+    RunOwnWriteCost, RunQuery, RunQueryTrial, RunRecommendation, RunSequence, RunSkipped,
+    RunSubject, RunTakes, RunTrial, RunTriedIndex, RunWithout, RunWithoutQuery, RunWork,
+    RunWriteQuery, RunWrites, SCHEMA_VERSION, Target, Tool,
 };
 use crate::model::trial::{
     Arm, QueryTrial, Trial, WithoutIndex, WithoutQuery, WorkPairs, WriteTrial,
@@ -324,6 +324,12 @@ fn writes(trial: &WriteTrial) -> RunWrites {
             .collect(),
         left_out: left_out(&trial.left_out),
         failed: trial.failed.clone(),
+        sequences: trial
+            .sequences
+            .iter()
+            .map(|(name, advanced)| RunSequence { name: name.clone(), advanced: *advanced })
+            .collect(),
+        dead_rows: trial.dead_rows,
     }
 }
 

@@ -75,16 +75,18 @@ pub fn refuse_transaction_pooler(
 pub fn direct(connection: &Connection, settings: &Settings) -> String {
     let sql = "SELECT coalesce(pg_catalog.host(pg_catalog.inet_server_addr()), \
                                pg_catalog.split_part(pg_catalog.current_setting('unix_socket_directories'), ',', 1)), \
-                      pg_catalog.current_setting('port')";
+                      pg_catalog.current_setting('port'), pg_catalog.current_database()";
     let answer = connection.first_row(sql).ok();
     let host = answer.as_ref().and_then(|row| row.first()).cloned().flatten();
     let port = answer.as_ref().and_then(|row| row.get(1)).cloned().flatten();
+    // A pooler may have another name for it.
+    let database = answer.as_ref().and_then(|row| row.get(2)).cloned().flatten();
     format!(
         "-h {} -p {} -U {} -d {}",
         host.filter(|host| !host.is_empty()).unwrap_or_else(|| "HOST".to_owned()),
         port.unwrap_or_else(|| "PORT".to_owned()),
         settings.user,
-        settings.database
+        database.as_deref().unwrap_or(&settings.database)
     )
 }
 

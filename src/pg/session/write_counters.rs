@@ -1,5 +1,9 @@
 //! Rows that a transaction has written so far, and the unique columns of a table.
 
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row;
+
 use crate::model::name::TableName;
 use crate::pg::connect::connection::Connection;
 use crate::pg::error::PgError;
@@ -67,4 +71,18 @@ pub fn unique_keys(
 ) -> Result<Vec<Vec<String>>, PgError> {
     let rows = connection.query(include_str!("queries/unique_keys.sql"), &[&quote_table(table)])?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Last values of the sequences of tables, by name.
+///
+/// # Errors
+/// The server's error.
+pub fn sequences(
+    connection: &Connection,
+    tables: &[&TableName],
+) -> Result<BTreeMap<String, i64>, PgError> {
+    let names: Vec<String> = tables.iter().map(|table| quote_table(table)).collect();
+    let rows = connection.query(include_str!("queries/sequences.sql"), &[&names])?;
+    let value = |row: &Row| (row.get(0), row.get::<_, Option<i64>>(1).unwrap_or(0));
+    Ok(rows.iter().map(value).collect())
 }

@@ -192,6 +192,8 @@ mod tests {
             own: Vec::new(),
             left_out: Vec::new(),
             failed: None,
+            sequences: Vec::new(),
+            dead_rows: 0,
         };
         let accepted: Vec<&Recommendation> = recommendations.iter().collect();
         let balance_of = WriteBalance {

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use crate::model::name::TableName;
 use crate::model::trial::{Arm, OwnWriteCost, WriteQuery, WriteTrial};
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::literal::Literal;
@@ -15,7 +16,7 @@ use crate::pg::connect::caller::Caller;
 use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain::{self, Write};
 use crate::pg::session::guard::statement::Guard;
-use crate::pg::session::write_counters::{WriteCounters, unique_keys, written};
+use crate::pg::session::write_counters::{WriteCounters, sequences, unique_keys, written};
 use crate::sql::lex::identifier::{quote, quote_table};
 use crate::sql::normalize::normalizer::normalize;
 use crate::stats::bootstrap::{Change, quantile_change};
@@ -116,6 +117,8 @@ fn measure(
     let mut random = Random::new(effort.seed);
     let mut left_out = SkippedWrites::new();
     let planned = plan(case, changes, &mut random, &mut left_out)?;
+    let tables: Vec<&TableName> = planned.iter().map(|own| &own.target.table).collect();
+    let sequences_before = sequences(case.connection, &tables)?;
     let mut session = Prepared::new(connect(case.target.settings, effort)?);
     session.connection.batch(&begin(effort))?;
     let (mut replayables, seconds) = keep_replayable(&mut session, planned, &mut left_out)?;
@@ -160,6 +163,17 @@ fn measure(
         progress(done, ROUNDS);
     }
     let mut trial = summary(&replayables, done, left_out, effort.seed);
+    let after = sequences(case.connection, &tables)?;
+    let advanced = |(name, value): (String, i64)| {
+        let by = value - sequences_before.get(&name).copied().unwrap_or(0);
+        (by > 0).then_some((name, by))
+    };
+    trial.sequences = after.into_iter().filter_map(advanced).collect();
+    let own_sides = own.iter().flat_map(|(_, sides)| sides.iter().map(|(_, side)| side));
+    let sides = replayables.iter().flat_map(|own| &own.sides).chain(own_sides);
+    // A row that was deleted and rolled back is alive.
+    let dead: i64 = sides.map(|side| side.written.inserted + side.written.updated).sum();
+    trial.dead_rows = u64::try_from(dead).unwrap_or(0);
     trial.own = own.iter().filter_map(|own| own_cost(own, &replayables, effort.seed)).collect();
     Ok(trial)
 }
@@ -435,6 +449,8 @@ fn summary(
         own: Vec::new(),
         left_out,
         failed: None,
+        sequences: Vec::new(),
+        dead_rows: 0,
     }
 }
 
