@@ -175,3 +175,22 @@ fn what_a_statement_tells_others_is_not_heard() {
     listener.wait().unwrap();
     assert!(heard.len() == 1 && heard[0].contains("committed"), "{heard:?}");
 }
+
+#[test]
+fn a_statement_with_row_locks_is_measured_without_them() {
+    let Some(server) = server() else { return };
+    let shop = Shop::new(server, false);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("app.log");
+    write_log(&log, &[("SELECT email FROM users WHERE id = $1 FOR UPDATE", &["1"], 1.0)]);
+    let file = directory.path().join("baseline.json");
+    let output = run(
+        &["check", "--quiet", "--save-baseline", file.to_str().unwrap(), log.to_str().unwrap()],
+        &shop.flags(),
+    );
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let saved: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(saved["queries"][0]["why_not"].is_null(), "{saved}");
+    assert_eq!(saved["queries"][0]["measured"].as_array().unwrap().len(), 1, "{saved}");
+}
