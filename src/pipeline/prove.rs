@@ -21,6 +21,7 @@ pub fn prove(
 ) -> TrialResults {
     let input = TrialInput {
         connection: &live.connection,
+        guard: &live.guard,
         workload: &gathered.workload,
         catalog: gathered.catalog.as_ref(),
         target: TrialTarget { settings: &live.settings, callers: &live.callers, consent, effort },

@@ -1,5 +1,7 @@
 //! The input of trials: target, workload, effort.
 
+use std::cell::RefCell;
+
 use crate::model::catalog::Catalog;
 use crate::model::index::NewIndex;
 use crate::model::workload::Workload;
@@ -7,6 +9,7 @@ use crate::pg::config::settings::Settings;
 use crate::pg::connect::connection::Connection;
 use crate::pg::session::callers::Callers;
 use crate::pg::session::guard::consent::Writable;
+use crate::pg::session::guard::statement::Guard;
 
 /// How long and how carefully to measure.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,8 @@ pub struct TrialTarget<'s> {
 /// The workload and the recommendations of a trial.
 pub struct TrialInput<'c> {
     pub connection: &'c Connection,
+    /// Which statements are executed; it remembers what it decided.
+    pub guard: &'c RefCell<Guard>,
     pub workload: &'c Workload,
     pub catalog: Option<&'c Catalog>,
     pub target: TrialTarget<'c>,

@@ -368,7 +368,7 @@ impl<'c> Procedure<'c, '_> {
         let case = self.case;
         let plan = plan(
             case.connection,
-            case.target.callers,
+            (case.target.callers, case.guard),
             &mut self.planner,
             case.workload,
             &tables,

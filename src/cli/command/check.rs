@@ -72,7 +72,7 @@ fn table_rows(gathered: &Gathered) -> BTreeMap<String, f64> {
 
 /// Statements of the workload that can be replayed, and the others with the reason.
 fn statements(gathered: &Gathered, live: &Live, random: &mut Random) -> Vec<BaselineQuery> {
-    let mut guard = Guard::new();
+    let mut guard = live.guard.borrow_mut();
     gathered
         .workload
         .understood()
@@ -126,7 +126,7 @@ fn to_measure(
     let mut callers = Callers::named(&live.connection, &live.settings, users)?;
     callers.ask_privileges(&live.connection, &queries.iter().flat_map(tables).collect())?;
     gathered.catalog.iter().for_each(|catalog| callers.note_policies(catalog));
-    let mut guard = Guard::new();
+    let mut guard = live.guard.borrow_mut();
     let statement = |query: &BaselineQuery| {
         let needed: Vec<_> = tables(query).map(|table| (table, "SELECT")).collect();
         let caller = callers.of_users(&query.users, &needed);

@@ -79,9 +79,9 @@ impl<'c> PlannerCosts<'c> {
     }
 
     fn plans(&mut self, query: &Query) -> Result<Vec<Shared>, PgError> {
-        let Planning { connection, typicals, .. } = self.planning;
-        let caller = self.planning.caller(query)?;
-        let typicals = typicals.of(connection, &caller, query)?;
+        let planning = self.planning;
+        let Planning { connection, typicals, .. } = planning;
+        let (caller, typicals) = typicals.of(connection, query, || planning.caller(query))?;
         self.asked += typicals.len() as u64;
         let mut plans = typicals
             .iter()

@@ -42,36 +42,40 @@ pub struct Representative {
 /// A statement, by the first of its executions as well: of some statements each part is asked for by itself.
 type Statement = (Fingerprint, Option<Sample>);
 
+/// Who executes a statement, and its typical executions.
+type Executions = (Caller, Rc<[Representative]>);
+
 /// The typical executions of the statements that were asked for so far.
 #[derive(Default)]
 pub struct Representatives {
-    known: RefCell<HashMap<Statement, Rc<[Representative]>>>,
+    known: RefCell<HashMap<Statement, Executions>>,
     looks: Cell<usize>,
 }
 
 impl Representatives {
-    /// The typical executions of a statement; none where none was kept. Executions that cannot be planned are
-    /// left out.
+    /// Who executes a statement, and its typical executions; none where none was kept. Executions that cannot be planned
+    /// are left out. `caller` is asked for once for each statement.
     ///
     /// # Errors
-    /// The server's error where no execution can be planned, or where the server is gone.
+    /// That of `caller`, or the server's where no execution can be planned, or where the server is gone.
     pub fn of(
         &self,
         connection: &Connection,
-        caller: &Caller,
         query: &Query,
-    ) -> Result<Rc<[Representative]>, PgError> {
+        caller: impl FnOnce() -> Result<Caller, PgError>,
+    ) -> Result<Executions, PgError> {
         let key = (query.fingerprint, query.samples.first().cloned());
         if let Some(known) = self.known.borrow().get(&key) {
             return Ok(known.clone());
         }
+        let caller = caller()?;
         let most = if self.looks.get() < MANY { LOOKED_AT } else { LOOKED_AT_OF_MANY };
         let step = query.samples.len().div_ceil(most).max(1);
         let mut looked_at: Vec<(usize, Expected)> = Vec::new();
         let mut refused = None;
         for (at, sample) in query.samples.iter().enumerate().step_by(step) {
             self.looks.set(self.looks.get() + 1);
-            match explain::estimated(connection, caller, sample) {
+            match explain::estimated(connection, &caller, sample) {
                 Ok(plan) => looked_at.push((at, Expected::of(&plan))),
                 Err(error) if error.ends_the_run() => return Err(error),
                 Err(error) => refused = refused.or(Some(error)),
@@ -81,8 +85,8 @@ impl Representatives {
             return Err(error);
         }
         let typical: Rc<[Representative]> = typical(&looked_at).into();
-        self.known.borrow_mut().insert(key, typical.clone());
-        Ok(typical)
+        self.known.borrow_mut().insert(key, (caller.clone(), typical.clone()));
+        Ok((caller, typical))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Selects the statements that a trial replays.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::parameters;
@@ -36,7 +37,6 @@ pub struct PlannedStatement<'w> {
 /// each is asked for once.
 #[derive(Default)]
 pub struct StatementPlanner {
-    guard: Guard,
     prepared: HashMap<Fingerprint, Result<(Vec<Sample>, String), String>>,
 }
 
@@ -45,6 +45,7 @@ impl StatementPlanner {
         &mut self,
         connection: &Connection,
         caller: &Caller,
+        guard: &RefCell<Guard>,
         (query, shape): (&Query, &Shape),
         random: &mut Random,
     ) -> Result<(Vec<Sample>, String), String> {
@@ -52,7 +53,7 @@ impl StatementPlanner {
             return known.clone();
         }
         let statement = (query, shape);
-        let guard = &mut self.guard;
+        let guard = &mut guard.borrow_mut();
         let found = parameters::readable(connection, caller, guard, statement, MOST_SETS, random);
         self.prepared.insert(query.fingerprint, found.clone());
         found
@@ -62,7 +63,7 @@ impl StatementPlanner {
 /// Lists the statements that read any of the tables, longest time first.
 pub fn plan<'w>(
     connection: &Connection,
-    callers: &Callers,
+    (callers, guard): (&Callers, &RefCell<Guard>),
     planner: &mut StatementPlanner,
     workload: &'w Workload,
     tables: &[&TableName],
@@ -83,7 +84,7 @@ pub fn plan<'w>(
             continue;
         }
         let caller = callers.of(query);
-        let prepared = planner.prepare(connection, &caller, (query, shape), random);
+        let prepared = planner.prepare(connection, &caller, guard, (query, shape), random);
         match prepared {
             Ok((samples, parameters)) => {
                 plan.queries.push(PlannedStatement {

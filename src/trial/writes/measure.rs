@@ -15,7 +15,6 @@ use crate::model::workload::{Query, Sample};
 use crate::pg::connect::caller::Caller;
 use crate::pg::error::{PgError, PgErrorKind};
 use crate::pg::planner::explain::{self, Write};
-use crate::pg::session::guard::statement::Guard;
 use crate::pg::session::write_counters::{WriteCounters, sequences, unique_keys, written};
 use crate::sql::lex::identifier::{quote, quote_table};
 use crate::sql::normalize::normalizer::normalize;
@@ -260,7 +259,7 @@ fn plan<'w>(
     random: &mut Random,
     left_out: &mut SkippedWrites,
 ) -> Result<Vec<Replayable<'w>>, PgError> {
-    let mut guard = Guard::new();
+    let mut guard = case.guard.borrow_mut();
     let mut planned = Vec::new();
     for (query, shape) in case.workload.understood() {
         let is_target = |scan: &&Scan| {

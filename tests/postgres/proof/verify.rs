@@ -119,7 +119,9 @@ fn tried_on(
         statement_timeout_ms,
         seed: 7,
     };
+    let guard = std::cell::RefCell::default();
     let case = TrialInput {
+        guard: &guard,
         connection: &connection,
         workload: &workload,
         catalog: Some(&catalog),

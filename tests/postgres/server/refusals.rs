@@ -117,7 +117,7 @@ fn what_may_write_or_do_more_than_read_is_not_replayed() {
              CREATE VIEW nested AS SELECT id FROM sneaky",
         )
         .unwrap();
-    let mut guard = Guard::new();
+    let mut guard = Guard::default();
     for sql in [
         "SELECT pg_advisory_lock($1)",
         "SELECT pg_notify($1, $2)",

@@ -24,10 +24,6 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub fn new() -> Self {
-        Guard::default()
-    }
-
     /// The text may be planned: nothing that the planner computes does more than compute.
     ///
     /// # Errors
