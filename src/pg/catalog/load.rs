@@ -149,13 +149,9 @@ pub fn indexes(
     let searched = searched(connection, caller)?;
     let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
     let own = rows.iter().filter(|row| relation(row) == *table);
-    Ok(own
-        .map(index)
-        .map(|mut index| {
-            index_as_seen(&mut index, &searched);
-            index
-        })
-        .collect())
+    let mut own: Vec<Index> = own.map(index).collect();
+    own.iter_mut().for_each(|index| index_as_seen(index, &searched));
+    Ok(own)
 }
 
 /// Indexes of all partitions as they are at present, as `caller` would write them.
@@ -166,12 +162,9 @@ pub fn part_indexes(connection: &Connection, caller: &Caller) -> Result<Vec<Part
     let searched = searched(connection, caller)?;
     let rows = connection.query(include_str!("queries/indexes.sql"), &[])?;
     let parts = rows.iter().filter(|row| row.get(22)).map(part_index);
-    Ok(parts
-        .map(|mut part| {
-            index_as_seen(&mut part.index, &searched);
-            part
-        })
-        .collect())
+    let mut parts: Vec<PartIndex> = parts.collect();
+    parts.iter_mut().for_each(|part| index_as_seen(&mut part.index, &searched));
+    Ok(parts)
 }
 
 /// The table of an index.

@@ -237,13 +237,7 @@ impl Connection {
     /// The server's error.
     pub(super) fn first_row(&self, sql: &str) -> Result<Vec<Option<String>>, PgError> {
         let messages = self.exchange(|| self.doing(sql), self.client().simple_query(sql))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let columns = row.map_or(0, SimpleQueryRow::len);
-        let column = |at: usize| row?.try_get(at).ok().flatten().map(str::to_owned);
-        Ok((0..columns).map(column).collect())
+        Ok(first_row_of(&messages))
     }
 
     /// The connected role, with the search path that it connected with.
@@ -289,28 +283,24 @@ impl Connection {
         work: impl FnOnce(&InWorkload<'_>) -> Result<T, PgError>,
     ) -> Result<T, PgError> {
         if self.is_in_transaction() {
-            self.enter(caller, "")?;
+            let is_there =
+                matches!(&*self.local.borrow(), Local::Workload(known) if known == caller);
+            if !is_there {
+                // What was set for another statement must not stay.
+                self.enter(caller, LEAVE)?;
+            }
             return work(&InWorkload(self));
         }
-        let done = self.enter(caller, "BEGIN; ").and_then(|()| work(&InWorkload(self)));
+        let done = self.enter(caller, "BEGIN").and_then(|()| work(&InWorkload(self)));
         let ended = self.clean_up("ROLLBACK");
         self.local.replace(Local::Own);
         done.and_then(|done| ended.map(|()| done))
     }
 
-    fn enter(&self, caller: &Caller, begin: &str) -> Result<(), PgError> {
-        let is_there = matches!(&*self.local.borrow(), Local::Workload(known) if known == caller);
-        if is_there && begin.is_empty() {
-            return Ok(());
-        }
-        // What was set for another statement must not stay.
-        let leave = if begin.is_empty() { LEAVE } else { "" };
-        let sql = format!("{begin}{leave}; {}", caller.settings());
+    fn enter(&self, caller: &Caller, first: &str) -> Result<(), PgError> {
         self.local.replace(Local::Unknown);
-        self.exchange(
-            || format!("cannot become {caller}"),
-            self.client().batch_execute(sql.trim_start_matches("; ")),
-        )?;
+        let sql = format!("{first}; {}", caller.settings());
+        self.exchange(|| format!("cannot become {caller}"), self.client().batch_execute(&sql))?;
         self.local.replace(Local::Workload(caller.clone()));
         Ok(())
     }
@@ -369,6 +359,20 @@ impl Connection {
 const FIRST_QUESTION: &str =
     "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('search_path')";
 
+/// The cause where an answer is none of PostgreSQL's.
+pub(super) const NOT_POSTGRESQL: &str = "it does not answer as PostgreSQL does";
+
+/// The columns of the first row, as text; empty where there is none.
+fn first_row_of(messages: &[SimpleQueryMessage]) -> Vec<Option<String>> {
+    let row = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let columns = row.map_or(0, SimpleQueryRow::len);
+    let column = |at: usize| row?.try_get(at).ok().flatten().map(str::to_owned);
+    (0..columns).map(column).collect()
+}
+
 pub(crate) fn typed<'p>(parameters: &[&'p dyn Parameter]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
     parameters.iter().map(|parameter| (parameter.as_sql(), parameter.own_type())).collect()
 }
@@ -412,15 +416,10 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         .unwrap_or_else(|_| {
             Err(fail(format!("the server did not answer within {limit_s} s (connect_timeout)")))
         })?;
-    let row = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let column = |at: usize| row.and_then(|row| row.try_get(at).ok().flatten());
-    let process_id = column(0).and_then(|id| id.parse().ok());
-    let (Some(process_id), Some(first_search_path)) = (process_id, column(1)) else {
-        return Err(fail("it does not answer as PostgreSQL does".to_owned()));
+    let [Some(process_id), Some(first_search_path)] = &first_row_of(&answer)[..] else {
+        return Err(fail(NOT_POSTGRESQL.to_owned()));
     };
+    let process_id = process_id.parse().map_err(|_| fail(NOT_POSTGRESQL.to_owned()))?;
     let registered = cancel::register(client.cancel_token(), route);
     Ok(Connection {
         client: Some(client),
@@ -431,7 +430,7 @@ fn open(settings: &Settings, mode: SslMode) -> Result<Connection, PgError> {
         user: settings.user.clone(),
         version,
         is_superuser,
-        first_search_path: first_search_path.to_owned(),
+        first_search_path: first_search_path.clone(),
         process_id,
         told,
         local: RefCell::new(Local::Own),

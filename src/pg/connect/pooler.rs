@@ -3,7 +3,7 @@
 //! A pooler that gives each transaction another session leaves our settings to whoever comes next. It makes up
 //! the process id that it tells for cancelling, so a session without a pooler is known by its own.
 
-use super::connection::Connection;
+use super::connection::{Connection, NOT_POSTGRESQL};
 use crate::pg::config::settings::Settings;
 use crate::pg::error::{PgError, PgErrorKind};
 
@@ -76,11 +76,10 @@ pub fn direct(connection: &Connection, settings: &Settings) -> String {
     let sql = "SELECT coalesce(pg_catalog.host(pg_catalog.inet_server_addr()), \
                                pg_catalog.split_part(pg_catalog.current_setting('unix_socket_directories'), ',', 1)), \
                       pg_catalog.current_setting('port'), pg_catalog.current_database()";
-    let answer = connection.first_row(sql).ok();
-    let host = answer.as_ref().and_then(|row| row.first()).cloned().flatten();
-    let port = answer.as_ref().and_then(|row| row.get(1)).cloned().flatten();
-    // A pooler may have another name for it.
-    let database = answer.as_ref().and_then(|row| row.get(2)).cloned().flatten();
+    let answer = connection.first_row(sql).unwrap_or_default();
+    let column = |at: usize| answer.get(at).cloned().flatten();
+    // A pooler may have another name for the database.
+    let (host, port, database) = (column(0), column(1), column(2));
     format!(
         "-h {} -p {} -U {} -d {}",
         host.filter(|host| !host.is_empty()).unwrap_or_else(|| "HOST".to_owned()),
@@ -93,10 +92,6 @@ pub fn direct(connection: &Connection, settings: &Settings) -> String {
 fn process(connection: &Connection) -> Result<i32, PgError> {
     let row = connection.first_row("SELECT pg_catalog.pg_backend_pid()")?;
     row.first().cloned().flatten().and_then(|id| id.parse().ok()).ok_or_else(|| {
-        PgError::new(
-            PgErrorKind::Connection,
-            "cannot ask for the process",
-            "it does not answer as PostgreSQL does",
-        )
+        PgError::new(PgErrorKind::Connection, "cannot ask for the process", NOT_POSTGRESQL)
     })
 }

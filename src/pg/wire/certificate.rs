@@ -12,19 +12,51 @@ use x509_cert::der::Decode;
 use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 
-/// `require` without a root certificate: any certificate will do.
+/// Checks the server's certificate, or none of it.
 #[derive(Debug)]
-pub(in crate::pg) struct AnyCertificate(pub Arc<CryptoProvider>);
+pub(in crate::pg) struct Verifier {
+    pub provider: Arc<CryptoProvider>,
+    /// `None` for `require` without a root certificate: any certificate will do.
+    pub trusted: Option<Trusted>,
+}
 
-impl ServerCertVerifier for AnyCertificate {
+/// What `verify-ca` and `verify-full` check against.
+#[derive(Debug)]
+pub(in crate::pg) struct Trusted {
+    pub chain: Arc<WebPkiServerVerifier>,
+    /// The root certificates themselves. A server may show one of them: servers with a certificate that
+    /// they have signed themselves are set up so.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// The name of the host has to be that of the certificate.
+    pub checks_name: bool,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let Some(trusted) = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
+        if trusted.roots.iter().any(|root| root == end_entity) {
+            is_in_time(end_entity, now)?;
+        } else {
+            // The verifier looks at the name last, after the chain has passed.
+            let chain = &trusted.chain;
+            match chain.verify_server_cert(end_entity, intermediates, host, ocsp_response, now) {
+                Err(Error::InvalidCertificate(
+                    CertificateError::NotValidForName
+                    | CertificateError::NotValidForNameContext { .. },
+                )) => {}
+                result => return result,
+            }
+        }
+        if trusted.checks_name {
+            is_named(end_entity, host)?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -34,7 +66,7 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
     }
 
@@ -44,82 +76,12 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// `verify-ca` and `verify-full`.
-#[derive(Debug)]
-pub(in crate::pg) struct Trusted {
-    pub inner: Arc<WebPkiServerVerifier>,
-    /// The root certificates themselves. A server may show one of them: servers with a certificate that
-    /// they have signed themselves are set up so.
-    pub roots: Vec<CertificateDer<'static>>,
-    /// The name of the host has to be that of the certificate.
-    pub checks_name: bool,
-}
-
-impl ServerCertVerifier for Trusted {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.roots.iter().any(|root| root == end_entity) {
-            is_in_time(end_entity, now)?;
-            if self.checks_name {
-                is_named(end_entity, server_name)?;
-            }
-            return Ok(ServerCertVerified::assertion());
-        }
-        // The verifier looks at the name last, after the chain has passed.
-        match self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        ) {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => {
-                if self.checks_name {
-                    is_named(end_entity, server_name)?;
-                }
-                Ok(ServerCertVerified::assertion())
-            }
-            result => result,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::certificate::{AnyCertificate, Trusted};
+use super::certificate::{Trusted, Verifier};
 use crate::pg::config::settings::Settings;
 use crate::pg::config::ssl::{Files, SslMode, Versions};
 use crate::pg::error::PgError;
@@ -36,22 +36,23 @@ pub fn connector(mode: SslMode, settings: &Settings) -> Result<Connector, PgErro
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(settings.ssl_versions))
         .map_err(|error| PgError::settings("cannot set up TLS", error.to_string()))?;
+    let verified = |verifier: Verifier| {
+        builder.clone().dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+    };
     let builder = match check(mode, files, settings.home.as_deref())? {
-        Check::Nothing => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider.clone()))),
+        Check::Nothing => verified(Verifier { provider, trusted: None }),
         Check::Against { roots, checks_name } => {
-            let inner =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(store(&roots)?), provider)
-                    .with_crls(revoked(files, settings.home.as_deref())?)
-                    .build()
-                    .map_err(|error| {
-                        PgError::settings("cannot use the root certificates", error.to_string())
-                    })?;
-            let verifier = Trusted { inner, roots, checks_name };
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+            let roots_store = Arc::new(store(&roots)?);
+            let chain = WebPkiServerVerifier::builder_with_provider(roots_store, provider.clone())
+                .with_crls(revoked(files, settings.home.as_deref())?)
+                .build()
+                .map_err(|error| {
+                    PgError::settings("cannot use the root certificates", error.to_string())
+                })?;
+            let trusted = Some(Trusted { chain, roots, checks_name });
+            verified(Verifier { provider, trusted })
         }
-        Check::System => builder.with_platform_verifier().map_err(|error| {
+        Check::System => builder.clone().with_platform_verifier().map_err(|error| {
             PgError::settings("cannot read this machine's root certificates", error.to_string())
         })?,
     };
