@@ -4,7 +4,7 @@
 use crate::index::ddl::{IndexChange, change};
 use crate::model::name::TableName;
 use crate::model::run::RunRecommendation;
-use crate::sql::lex::identifier::unquote;
+use crate::sql::lex::cursor::{qualified, take};
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// The statements that are ever written into a recommendation.
@@ -79,69 +79,50 @@ fn form(sql: &str) -> Option<Form> {
         Some(IndexChange::Drop { schema, name }) => return Some(Form::Drop { schema, name }),
         None => {}
     }
-    let words = ["create", "extension", "if", "not", "exists", "pg_trgm"];
-    if all.len() == words.len() && words.iter().zip(all).all(|(word, token)| token.is_word(word)) {
-        return Some(Form::Trigrams);
+    let mut rest = all;
+    if take(&mut rest, &["create", "extension", "if", "not", "exists", "pg_trgm"]) {
+        return rest.is_empty().then_some(Form::Trigrams);
     }
-    if let [analyze, rest @ ..] = all
-        && analyze.is_word("analyze")
-    {
-        let (table, rest) = named(rest)?;
+    if take(&mut rest, &["analyze"]) {
+        let table = named(&mut rest)?;
         return rest.is_empty().then_some(Form::Analyze(table));
     }
-    is_restore(all).then_some(Form::Restore)
+    is_restore(rest).then_some(Form::Restore)
 }
 
-/// A name with its schema, and what follows it.
-fn named<'t, 's>(all: &'t [Token<'s>]) -> Option<(TableName, &'t [Token<'s>])> {
-    let is_name =
-        |token: &Token<'_>| matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent);
-    let text = |token: &Token<'_>| match token.kind {
-        TokenKind::Word => token.text.to_lowercase(),
-        _ => unquote(token.text),
-    };
-    match all {
-        [schema, dot, name, rest @ ..] if is_name(schema) && dot.is(".") && is_name(name) => {
-            Some((TableName::new(text(schema), text(name)), rest))
-        }
-        [name, rest @ ..] if is_name(name) => Some((TableName::new("public", text(name)), rest)),
-        _ => None,
-    }
+/// A name with at most its schema, from the front: the statements that are written name no database.
+fn named(rest: &mut &[Token<'_>]) -> Option<TableName> {
+    let before = rest.len();
+    let name = qualified(rest)?;
+    let most = ["schema", ".", "name"].len();
+    (before - rest.len() <= most).then_some(name)
 }
 
 /// A setting of an index that is made again.
-fn is_restore(all: &[Token<'_>]) -> bool {
-    let after = |words: &[&str]| {
-        let is_begun = all.len() > words.len()
-            && words.iter().zip(all).all(|(word, token)| token.is_word(word));
-        is_begun.then(|| named(&all[words.len()..])).flatten().map(|(_, rest)| rest)
-    };
-    let is_value = |token: &Token<'_>| matches!(token.kind, TokenKind::String | TokenKind::Number);
-    let are = |rest: &[Token<'_>], words: &[&str]| {
-        rest.len() == words.len() && words.iter().zip(rest).all(|(word, token)| token.is_word(word))
-    };
-    if let Some([is, text]) = after(&["comment", "on", "index"]) {
-        return is.is_word("is") && text.kind == TokenKind::String;
+fn is_restore(mut rest: &[Token<'_>]) -> bool {
+    let is_named = |rest: &mut &[Token<'_>]| named(rest).is_some();
+    if take(&mut rest, &["comment", "on", "index"]) {
+        return is_named(&mut rest)
+            && take(&mut rest, &["is"])
+            && matches!(rest, [text] if text.kind == TokenKind::String);
     }
-    if let Some([cluster, on, rest @ ..]) = after(&["alter", "table"]) {
-        let is_whole = named(rest).is_some_and(|(_, rest)| rest.is_empty());
-        return cluster.is_word("cluster") && on.is_word("on") && is_whole;
+    if take(&mut rest, &["alter", "table"]) {
+        return is_named(&mut rest)
+            && take(&mut rest, &["cluster", "on"])
+            && is_named(&mut rest)
+            && rest.is_empty();
     }
-    let Some(rest) = after(&["alter", "index"]) else { return false };
-    match rest {
-        [attach, partition, rest @ ..] if attach.is_word("attach") => {
-            partition.is_word("partition") && named(rest).is_some_and(|(_, rest)| rest.is_empty())
-        }
-        [alter, column, number, set, statistics, value] => {
-            are(&rest[..2], &["alter", "column"])
-                && is_value(number)
-                && are(&[*set, *statistics], &["set", "statistics"])
-                && is_value(value)
-                && alter.is_word("alter")
-                && column.is_word("column")
-        }
-        _ => false,
+    if !take(&mut rest, &["alter", "index"]) || !is_named(&mut rest) {
+        return false;
     }
+    if take(&mut rest, &["attach", "partition"]) {
+        return is_named(&mut rest) && rest.is_empty();
+    }
+    let is_number = |token: &Token<'_>| token.kind == TokenKind::Number;
+    take(&mut rest, &["alter", "column"])
+        && rest.split_off_first().is_some_and(is_number)
+        && take(&mut rest, &["set", "statistics"])
+        && matches!(rest, [value] if is_number(value))
 }
 
 #[cfg(test)]
@@ -188,6 +169,7 @@ mod tests {
             ("create-index", "CREATE INDEX t_a_idx ON public.t (a); DROP TABLE t", DROPPED, ""),
             ("create-index", MADE, DROPPED, "ANALYZE public.t; DROP TABLE t"),
             ("create-index", MADE, DROPPED, "VACUUM FULL public.t"),
+            ("create-index", MADE, DROPPED, "ANALYZE other.public.t"),
             ("drop-index", "DROP INDEX public.t_pkey", MADE, ""),
             ("drop-index", "DROP TABLE public.t", MADE, ""),
         ] {
