@@ -34,7 +34,8 @@ SELECT CASE WHEN r.relispartition THEN pg_partition_root(i.indrelid)::oid ELSE i
          || coalesce((SELECT format(' TABLESPACE %I', t.spcname)
                         FROM pg_tablespace t WHERE t.oid = c.reltablespace), '')
          || coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), ''),
-       i.indexrelid = ANY (ARRAY(SELECT p.index_relid FROM pg_stat_progress_create_index p)),
+       -- A role sees that somebody else builds an index, and not which one.
+       coalesce(i.indexrelid = ANY (ARRAY(SELECT p.index_relid FROM pg_stat_progress_create_index p)), false),
        ARRAY(SELECT format('COMMENT ON INDEX %I.%I IS %L', n.nspname, c.relname, obj_description(c.oid, 'pg_class'))
               WHERE obj_description(c.oid, 'pg_class') IS NOT NULL
              UNION ALL
