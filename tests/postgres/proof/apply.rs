@@ -394,7 +394,17 @@ fn a_role_without_the_privilege_is_told_so() {
     let Some(server) = server() else { return };
     let shop = Shop::new(server, true);
     let app = pgassay::pg::config::settings::Settings { user: "app".into(), ..shop.settings() };
+    // Such a role sees that somebody builds an index, and not which one.
+    let other = Shop::new(server, true);
+    let reader = reader(&other, "orders");
+    let builder = other.connect();
+    let build = std::thread::spawn(move || {
+        builder.batch("CREATE INDEX CONCURRENTLY orders_slow_idx ON orders (id)")
+    });
+    wait_until("the build", || indexes(&other, "orders").iter().any(|i| i.0.contains("slow")));
     let refused = file(vec![seller("accepted")]).apply(&["--execute"], &flags(&app));
+    drop(reader);
+    build.join().unwrap().unwrap();
     assert_eq!(code(&refused), 3);
     assert!(stderr(&refused).contains("SQLSTATE 42501"), "{}", stderr(&refused));
     assert_eq!(listings(&shop).len(), 1);
