@@ -343,9 +343,10 @@ impl Hazards {
             return Some((moment, format!("a cast of the type {} {why}", own.name)));
         }
         if own.is_domain
-            && let Some((moment, why)) = self.of_nodes(&own.nodes)
+            && let Some((_, why)) = self.of_nodes(&own.nodes)
         {
-            return Some((moment, format!("the domain {} {why}", own.name)));
+            // A constant of an array or a row of it is checked when the text is read.
+            return Some((Moment::Plan, format!("the domain {} {why}", own.name)));
         }
         let parts: Vec<Node> = own.parts.iter().map(|oid| Node::Type(*oid)).collect();
         self.of_nodes(&parts)

@@ -79,21 +79,23 @@ pub fn words(sql: &str) -> Result<Words, String> {
                 at += 1;
             }
             TokenKind::Word | TokenKind::QuotedIdent => {
+                let first = at;
                 let is_after_cast = at > 0 && (all[at - 1].is("::") || all[at - 1].is_word("as"));
                 if token.kind == TokenKind::Word && !(at > 0 && all[at - 1].is(".")) {
                     found.plain.insert(token.text.to_lowercase());
                 }
                 let mut names = vec![name(&all, at)?];
+                at = last_token_of_name(&all, at);
                 while all.get(at + 1).is_some_and(|dot| dot.is("."))
                     && all.get(at + 2).is_some_and(is_name)
                 {
                     at += 2;
                     names.push(name(&all, at)?);
+                    at = last_token_of_name(&all, at);
                 }
                 let is_called = all.get(at + 1).is_some_and(|next| next.is("("));
                 let last = names.pop().unwrap_or_default();
                 // `(row).name` has a dot and no name before it.
-                let first = at + 1 - (2 * names.len() + 1);
                 let is_field = names.is_empty() && first > 0 && all[first - 1].is(".");
                 let qualifier = names.pop().or_else(|| is_field.then(String::new));
                 found.names.push(Word { name: last, qualifier, is_called, is_after_cast });
@@ -119,6 +121,13 @@ pub fn words(sql: &str) -> Result<Words, String> {
 
 fn is_name(token: &Token<'_>) -> bool {
     matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent)
+}
+
+/// Where a name ends that begins here: one in Unicode escapes says behind it by which character.
+fn last_token_of_name(all: &[Token<'_>], at: usize) -> usize {
+    let is_escaped = all[at].text.starts_with("U&") || all[at].text.starts_with("u&");
+    let says_how = all.get(at + 1).is_some_and(|word| word.is_word("uescape"));
+    if is_escaped && says_how { at + 2 } else { at }
 }
 
 /// The name of a token as the catalog has it.
@@ -161,6 +170,8 @@ mod tests {
         assert_eq!(named("db.s.f(a)")[0], one(Some("s"), "f", true));
         assert_eq!(named("U&\"t\\0065ll\"(a)")[0], one(None, "tell", true));
         assert_eq!(named("U&\"t!0065ll\" UESCAPE '!'")[0], one(None, "tell", false));
+        assert_eq!(named("U&\"t!0065ll\" UESCAPE '!' (a)")[0], one(None, "tell", true));
+        assert_eq!(named("s.U&\"t!0065ll\" UESCAPE '!' (a)")[0], one(Some("s"), "tell", true));
         assert_eq!(named("t.attr")[0], one(Some("t"), "attr", false));
         assert_eq!(named("(t).attr").last().unwrap(), &one(Some(""), "attr", false));
         assert!(words("U&\"\\zzzz\"").is_err());
