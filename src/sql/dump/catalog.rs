@@ -76,7 +76,9 @@ impl Reading {
         let (text, is_only) = without_only(text);
         let (text, options) = class_options(&text);
         if !is_relevant(&text) {
-            self.catalog.functions.extend(function(&text));
+            if let Some(own) = function(&text).filter(|own| !self.catalog.functions.contains(own)) {
+                self.catalog.functions.push(own);
+            }
             return;
         }
         match parse_all(&text) {
@@ -86,6 +88,9 @@ impl Reading {
                     if let Statement::CreateDomain(domain) = statement {
                         let base = domain.data_type.to_string().to_lowercase();
                         self.domains.insert(table_name(&domain.name), base);
+                    }
+                    if is_known_index(&mut self.catalog, statement) {
+                        continue;
                     }
                     apply(&mut self.catalog, statement);
                     if let Statement::CreateIndex(create) = statement {
@@ -188,7 +193,7 @@ fn apply(catalog: &mut Catalog, statement: &Statement) {
             } else if table.columns.is_empty() {
                 table.columns = outputs(&view.query).iter().map(|name| column(name, "")).collect();
             }
-            catalog.tables.push(table);
+            add_table(catalog, table);
         }
         Statement::CreateIndex(create) => {
             if let Some(table) = table_mut(catalog, &create.table_name) {
@@ -226,7 +231,10 @@ fn alter_table(table: &mut Table, operation: &AlterTableOperation) {
         AlterTableOperation::EnableRowLevelSecurity => table.row_security = true,
         AlterTableOperation::DisableRowLevelSecurity => table.row_security = false,
         AlterTableOperation::AddColumn { column_def, .. } => {
-            table.columns.push(column(&fold(&column_def.name), &column_def.data_type.to_string()));
+            let name = fold(&column_def.name);
+            if table.column(&name).is_none() {
+                table.columns.push(column(&name, &column_def.data_type.to_string()));
+            }
         }
         _ => {}
     }
@@ -325,7 +333,24 @@ fn create_table(catalog: &mut Catalog, create: &CreateTable) {
     for constraint in &create.constraints {
         add_constraint(&mut table, constraint);
     }
-    catalog.tables.push(table);
+    add_table(catalog, table);
+}
+
+/// The statement makes an index that is there already.
+fn is_known_index(catalog: &mut Catalog, statement: &Statement) -> bool {
+    let Statement::CreateIndex(create) = statement else { return false };
+    let name = create.name.as_ref().and_then(last_name);
+    let table = table_mut(catalog, &create.table_name);
+    table.is_some_and(|table| {
+        table.indexes.iter().any(|index| name.as_deref() == Some(index.name.as_str()))
+    })
+}
+
+/// Adds a table or view, unless there is one: a file may hold its statements several times.
+fn add_table(catalog: &mut Catalog, table: Table) {
+    if catalog.tables.iter().all(|known| known.name != table.name) {
+        catalog.tables.push(table);
+    }
 }
 
 fn add_constraint(table: &mut Table, constraint: &TableConstraint) {
@@ -364,8 +389,12 @@ fn push_foreign_key(
     columns: Vec<String>,
     fallback: &str,
 ) {
+    let name = key.name.as_ref().map_or(fallback.to_owned(), fold);
+    if table.foreign_keys.iter().any(|known| known.name == name) {
+        return;
+    }
     table.foreign_keys.push(ForeignKey {
-        name: key.name.as_ref().map_or(fallback.to_owned(), fold),
+        name,
         columns,
         references: table_name(&key.foreign_table),
         referenced_columns: key.referred_columns.iter().map(fold).collect(),
@@ -393,13 +422,19 @@ fn create_extension(catalog: &mut Catalog, create: &CreateExtension) {
         let classes = ["gin_trgm_ops", "gist_trgm_ops"].map(str::to_owned);
         catalog.hidden_classes.extend(classes.map(|class| (class, schema.clone())));
     }
-    catalog.extensions.push(name);
+    if !catalog.extensions.contains(&name) {
+        catalog.extensions.push(name);
+    }
 }
 
 fn create_policy(catalog: &mut Catalog, create: &CreatePolicy) {
     let Some(table) = table_mut(catalog, &create.table_name) else { return };
+    let name = fold(&create.name);
+    if table.policies.iter().any(|known| known.name == name) {
+        return;
+    }
     table.policies.push(Policy {
-        name: fold(&create.name),
+        name,
         command: create.command.as_ref().map_or("ALL".to_owned(), ToString::to_string),
         permissive: !matches!(create.policy_type, Some(CreatePolicyType::Restrictive)),
         roles: create.to.iter().flatten().map(ToString::to_string).collect(),
@@ -462,6 +497,13 @@ CREATE MATERIALIZED VIEW shop.spent AS
         let spent = catalog.lookup(None, "spent").unwrap();
         let columns: Vec<&str> = spent.columns.iter().map(|column| column.name.as_str()).collect();
         assert_eq!((spent.is_indexable(), columns), (true, vec!["buyer_id", "total", "max"]));
+    }
+
+    #[test]
+    fn a_dump_that_stands_twice_in_a_file_is_read_once() {
+        let (once, _) = catalog(DUMP);
+        let (twice, _) = catalog(&DUMP.repeat(2));
+        assert_eq!(format!("{once:?}"), format!("{twice:?}"));
     }
 
     #[test]

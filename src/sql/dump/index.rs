@@ -11,6 +11,9 @@ use crate::sql::resolve::scope::{fold, last_name};
 
 /// The unique index behind a constraint.
 pub(super) fn push_index(table: &mut Table, name: &str, keys: Vec<IndexKey>, primary: bool) {
+    if table.indexes.iter().any(|known| known.name == name) {
+        return;
+    }
     table.indexes.push(Index {
         name: name.to_owned(),
         schema: table.name.schema.clone(),
