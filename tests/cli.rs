@@ -426,3 +426,22 @@ fn a_file_that_cannot_be_written_is_refused_before_anything_is_read() {
     assert!(!fresh.exists());
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "as it was");
 }
+
+/// A limit on the size of files fails as a full disk does: in the middle of writing.
+#[test]
+fn a_full_disk_leaves_the_file_that_was_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = directory.path().join("run.json");
+    std::fs::write(&old, "as it was").unwrap();
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {} analyze --quiet sample_logs/shop.csv -o {}",
+        env!("CARGO_BIN_EXE_pgassay"),
+        old.display()
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("error: cannot write "), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "as it was");
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}

@@ -196,12 +196,15 @@ fn ctrl_c_cleans_up_and_exits_with_130() {
     let log = directory.path().join("app.log");
     long_log(&log);
     let before = shop.objects();
-    let child = under_way(&shop, &log);
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(code(&output), 130, "{}", stderr(&output));
-    wait_until("the end of its sessions", || sessions(&shop) == 0);
-    assert_eq!(shop.objects(), before);
+    // SIGHUP comes when the terminal is closed.
+    for signal in [Signal::SIGINT, Signal::SIGHUP] {
+        let child = under_way(&shop, &log);
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), 130, "{signal}: {}", stderr(&output));
+        wait_until("the end of its sessions", || sessions(&shop) == 0);
+        assert_eq!(shop.objects(), before, "{signal}");
+    }
 }
 
 /// The run file of a trial that was interrupted as soon as it had said a line that begins so for the `nth` time.
