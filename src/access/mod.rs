@@ -1,6 +1,13 @@
-//! Row-level security: what stands before an index where policies hold.
+//! Who may reach which rows: policies and functions understood, and to whom rows belong.
 //!
-//! In: predicates and the catalog. Out: which predicates an index can serve for a role that policies bind.
-//! Never: a connection to a server. Policy text is read in `sql`, not here.
+//! In: the catalog and its conditions. Out: what policies ask for, which columns hold who it is, which predicates an
+//! index can serve for a role that policies bind.
+//! Never: a connection to a server, or the text of a condition: it is read in `sql`.
 
+pub mod actor;
+pub mod alternatives;
+pub mod bodies;
+pub mod domains;
+pub mod policies;
 pub(crate) mod pushdown;
+pub mod truth;

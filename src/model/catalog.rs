@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::access::privileges::Privileges;
 use super::index::Index;
 use super::name::TableName;
 
@@ -53,6 +54,9 @@ pub struct Catalog {
     /// Servers that follow this one, or that it follows: reads there are counted there.
     #[serde(default)]
     pub replicas: u32,
+    /// Roles, privileges and functions.
+    #[serde(default)]
+    pub privileges: Privileges,
 }
 
 /// A function of the database's own or of an extension, that gives one value.

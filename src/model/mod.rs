@@ -3,6 +3,7 @@
 //! In: nothing. Out: plain types, with methods about themselves alone.
 //! Never: a file, a clock, a database, or another module of the crate.
 
+pub mod access;
 pub mod catalog;
 pub mod finding;
 pub mod index;

@@ -4,6 +4,7 @@
 //! Never: a server. No other module names `sqlparser`; each distinct statement is parsed once, and one that cannot be
 //! parsed still has a fingerprint.
 
+pub mod condition;
 pub mod dump;
 pub mod expression;
 pub mod lex;

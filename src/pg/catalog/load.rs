@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
+use super::privileges;
 use crate::model::catalog::{
     Activity, Catalog, Column, ForeignKey, Origin, PartIndex, Policy, Storage, Table, TableKind,
     UserFunction,
@@ -112,6 +113,7 @@ fn load_as_it_is(connection: &Connection, search_path: Vec<String>) -> Result<Ca
         statistics_days: database.get(3),
         system_identifier: None,
         replicas: u32::try_from(database.get::<_, i64>(4)).unwrap_or(0),
+        privileges: privileges::load(connection)?,
     })
 }
 

@@ -7,3 +7,4 @@ pub mod distinct;
 pub mod gin_keys;
 pub mod load;
 pub mod pg_stat_statements;
+pub mod privileges;

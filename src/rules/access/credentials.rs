@@ -165,6 +165,36 @@ impl Secret {
     }
 }
 
+/// Parts of the names of columns with personal data.
+const PERSONAL: &[&str] = &[
+    "email",
+    "e_mail",
+    "phone",
+    "iban",
+    "ssn",
+    "passport",
+    "birth",
+    "tax_id",
+    "card_number",
+    "hash",
+    "otp",
+    "secret",
+    "address",
+];
+
+/// The name of a column suggests secrets or personal data.
+pub fn is_personal(column: &str) -> bool {
+    let name = snake_case(column);
+    Secret::of_column(column).is_some()
+        || name == "token"
+        || name.ends_with("_token")
+        || PERSONAL.iter().any(|part| {
+            name.split('_').any(|word| word == *part)
+                || name.contains("e_mail")
+                || (part.contains('_') && name.contains(part))
+        })
+}
+
 /// `accessToken` and `AccessToken` are `access_token`.
 fn snake_case(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);

@@ -13,7 +13,9 @@ use super::functions::function;
 use super::index::{create_index, index_key, push_index};
 use super::index_alter::{Marks, class_options, in_tablespace};
 use super::partitions::{attached, join, without_only};
+use super::privileges::note;
 use super::statements::{is_relevant, statements};
+use crate::model::access::privileges::Privileges;
 use crate::model::catalog::{Catalog, Column, ForeignKey, Origin, Policy, Table, TableKind};
 use crate::model::index::{IndexDef, IndexKey};
 use crate::model::name::TableName;
@@ -55,6 +57,7 @@ struct Reading {
 
 impl Reading {
     fn statement(&mut self, line: usize, text: &str) {
+        note(&mut self.catalog.privileges, text);
         if let Some(pair) = attached(text) {
             self.parts.push(pair);
             return self.understood();
@@ -168,6 +171,7 @@ fn empty() -> Catalog {
         functions: Vec::new(),
         statistics_days: None,
         replicas: 0,
+        privileges: Privileges::default(),
     }
 }
 
@@ -188,10 +192,15 @@ fn apply(catalog: &mut Catalog, statement: &Statement) {
             let mut table = empty_table(table_name(&view.name), kind);
             table.columns =
                 view.columns.iter().map(|named| column(&fold(&named.name), "")).collect();
+            if table.columns.is_empty() {
+                table.columns = outputs(&view.query).iter().map(|name| column(name, "")).collect();
+            }
             if kind == TableKind::View {
                 table.definition = Some(view.query.to_string());
-            } else if table.columns.is_empty() {
-                table.columns = outputs(&view.query).iter().map(|name| column(name, "")).collect();
+            } else {
+                let relations = &mut catalog.privileges.relations;
+                let own = relations.iter_mut().find(|relation| relation.name == table.name);
+                own.into_iter().for_each(|own| own.query = Some(view.query.to_string()));
             }
             add_table(catalog, table);
         }

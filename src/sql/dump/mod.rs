@@ -9,4 +9,6 @@ pub(crate) mod functions;
 pub(crate) mod index;
 pub(crate) mod index_alter;
 pub(crate) mod partitions;
+pub(crate) mod privileges;
+pub(crate) mod routines;
 pub(crate) mod statements;
