@@ -2,6 +2,8 @@
 
 use super::bodies::Bodies;
 use crate::sql::condition::term::{Call, Column, Owner, Select, Term};
+use crate::sql::lex::identifier::unquote;
+use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
 /// What a term tells about who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl Actors<'_> {
         }
         // A function of another schema that is not in the file: that of the login service.
         let is_foreign = call.schema.as_deref().is_some_and(|schema| schema != "pg_catalog");
-        (is_foreign && call.arguments.is_empty()).then(|| match call.name.as_str() {
+        (is_foreign && call.arguments.is_empty()).then_some(match call.name.as_str() {
             "role" => Actor::Claim,
             _ => Actor::Identity,
         })
@@ -98,6 +100,35 @@ impl Actors<'_> {
             };
             body.parts.iter().any(|part| self.mentions_within(part, which, depth - 1))
         })
+    }
+
+    /// A text that is no single query asks who calls, somewhere.
+    pub fn text_asks(&self, text: &str) -> bool {
+        let all: Vec<Token<'_>> = tokens(text).collect();
+        let is_asking = |at: usize| {
+            let token = &all[at];
+            if ["current_user", "session_user"].iter().any(|word| token.is_word(word)) {
+                return true;
+            }
+            let is_called = all.get(at + 1).is_some_and(|next| next.is("("));
+            let is_name = matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent);
+            if !is_called || !is_name {
+                return false;
+            }
+            let name = |token: &Token<'_>| match token.kind {
+                TokenKind::QuotedIdent => unquote(token.text),
+                _ => token.text.to_lowercase(),
+            };
+            let has_schema = at > 1 && all[at - 1].is(".");
+            let schema = has_schema.then(|| name(&all[at - 2]));
+            let call = Call { schema, name: name(token), arguments: Vec::new() };
+            let own = self
+                .bodies
+                .called(&call)
+                .is_some_and(|(_, body)| body.parts.iter().any(|part| self.mentions_any(part)));
+            own || self.actor(&Term::Call(call)).is_some()
+        };
+        (0..all.len()).any(is_asking)
     }
 
     /// Who it is stands somewhere in the term.

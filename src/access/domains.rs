@@ -43,9 +43,9 @@ impl Domains {
                     columns.push(column.clone());
                 }
             }
-            if root.as_ref() == Some(&table.name) {
-                owned.insert(table.name.clone(), Ownership::Root);
-            } else if is_key_of_root(catalog, table, root.as_ref()) && columns.is_empty() {
+            let is_more_of_users =
+                columns.is_empty() && is_key_of_root(catalog, table, root.as_ref());
+            if is_more_of_users || root.as_ref() == Some(&table.name) {
                 owned.insert(table.name.clone(), Ownership::Root);
             } else if !columns.is_empty() {
                 owned.insert(table.name.clone(), Ownership::Columns(columns));

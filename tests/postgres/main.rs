@@ -3,6 +3,7 @@
 //! Without a server's programs one test fails, [`a_server_is_installed`], and the others have nothing to do.
 //! `PGASSAY_WITHOUT_POSTGRES=1` lets it pass as well.
 
+mod access;
 mod advice;
 mod hostile;
 mod proof;

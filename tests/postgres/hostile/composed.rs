@@ -5,7 +5,7 @@ use pgassay::pg::session::guard::statement::Guard;
 use crate::support::{Shop, server};
 
 #[path = "../../../fuzz/guard.rs"]
-mod composed;
+mod generated;
 
 /// Bytes of a generator with a fixed beginning (SplitMix64), so that a failure comes again.
 fn bytes(number: u64) -> Vec<u8> {
@@ -32,15 +32,15 @@ fn a_statement_that_the_guard_permits_calls_nothing_that_reports() {
     owner.batch(include_str!("reports.sql")).unwrap();
     owner.batch("CREATE SEQUENCE s").unwrap();
     let reported = owner.batch("SELECT trap(1)").unwrap_err();
-    assert_eq!(reported.sqlstate.as_deref(), Some(composed::REPORT));
+    assert_eq!(reported.sqlstate.as_deref(), Some(generated::REPORT));
     let connection = shop.connect();
     connection.read_only(2_000, 2_000).unwrap();
     let mut guard = Guard::default();
     let mut outcomes = [0; 3];
     let count = std::env::var("PGASSAY_COMPOSED").map_or(4_000, |count| count.parse().unwrap());
     for number in 0..count {
-        let text = composed::statement(&bytes(number));
-        outcomes[composed::check(&connection, &mut guard, &text) as usize] += 1;
+        let text = generated::statement(&bytes(number));
+        outcomes[generated::check(&connection, &mut guard, &text) as usize] += 1;
     }
     assert!(!effect.exists(), "a program was started");
     let [left_out, _, executed] = outcomes;

@@ -38,7 +38,9 @@ fn of(access: &Access<'_>, routine: &Routine, body: &Body) -> Option<Finding> {
         reasons.push("its search_path is not fixed, so that a caller decides which tables and functions it names");
     }
     if !roles.is_empty() && !is_trigger {
-        let asks_who = body.parts.iter().any(|part| access.actors.mentions_any(part));
+        let text = routine.body.as_deref().unwrap_or_default();
+        let asks_who = body.parts.iter().any(|part| access.actors.mentions_any(part))
+            || access.actors.text_asks(text);
         if !asks_who && reads_asked_for(access, body) {
             reasons.push("it gives the rows of whom it is asked for, and does not ask who calls");
             level = Level::Error;

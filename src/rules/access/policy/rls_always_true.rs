@@ -32,7 +32,7 @@ fn of(
     let is_owned = access.is_owned(&table.name) || access.has_identity(&table.name);
     if !is_owned
         || access.is_restricted(&table.name, &own.policy.command)
-        || is_shadowed(&using.term)
+        || is_shadowed(access, &using.term)
     {
         return None;
     }

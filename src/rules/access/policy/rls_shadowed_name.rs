@@ -1,10 +1,11 @@
 //! Columns that are compared with themselves, as a name means the inner table.
 
+use crate::access::policies::Access;
 use crate::model::finding::{Finding, Level};
 use crate::rules::access::found::{found, of_policy};
 use crate::rules::input::Input;
 use crate::rules::rule::Rule;
-use crate::sql::condition::term::{Column, Owner, Term};
+use crate::sql::condition::term::{Call, Column, Owner, Term};
 
 pub const RULE: Rule = Rule {
     id: "rls-shadowed-name",
@@ -70,6 +71,12 @@ fn shadowed(term: &Term) -> Option<String> {
     name
 }
 
-pub fn is_shadowed(term: &Term) -> bool {
+/// The condition, or a function that it calls, compares a column with itself.
+pub fn is_shadowed(access: &Access<'_>, term: &Term) -> bool {
+    let is_in_body = |call: &Call| {
+        let body = access.actors.bodies.called(call).map(|(_, body)| &body.parts);
+        body.is_some_and(|parts| parts.iter().any(|part| shadowed(part).is_some()))
+    };
     shadowed(term).is_some()
+        || term.has(&|term| matches!(term, Term::Call(call) if is_in_body(call)))
 }

@@ -4,7 +4,7 @@ use crate::access::actor::mentions_row;
 use crate::access::alternatives::{Asks, split};
 use crate::access::policies::{Access, Condition};
 use crate::model::finding::Finding;
-use crate::rules::access::found::{of_policy, speed_level};
+use crate::rules::access::found::{grouped, of_policy, speed_level};
 use crate::rules::input::Input;
 use crate::rules::rule::Rule;
 use crate::sql::condition::term::{Select, Term};
@@ -22,7 +22,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     let tables = access.tables().filter(|table| table.row_security);
     let policies =
         tables.flat_map(|table| access.policies(&table.name).iter().map(move |own| (table, own)));
-    policies
+    let all = policies
         .filter_map(|(table, own)| {
             let using = own.using.as_ref()?;
             let (what, instead) = slow(access, using)?;
@@ -34,7 +34,12 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             made.advice = Some(instead.to_owned());
             Some(made)
         })
-        .collect()
+        .collect();
+    grouped(
+        RULE.id,
+        all,
+        "conditions of policies that no index serves; tables that are small or of unknown size",
+    )
 }
 
 /// The form, and the one that is fast.

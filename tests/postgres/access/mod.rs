@@ -1,0 +1,3 @@
+//! Row-level security: what is found in a database, and whether it is so.
+
+mod audit;
