@@ -229,6 +229,12 @@ fn root_of(catalog: &Catalog, compared: &BTreeSet<(TableName, String)>) -> Optio
     Some(above.unwrap_or(found))
 }
 
+/// The table whose key a column holds: by foreign keys, from key to key; or its own.
+pub fn domain(catalog: &Catalog, table: &TableName, column: &str) -> Option<TableName> {
+    let own = catalog.table(table)?;
+    end_of(catalog, own, column).or_else(|| is_primary(own, column).then(|| own.name.clone()))
+}
+
 /// The table that a column leads to by foreign keys, from key to key.
 fn end_of(catalog: &Catalog, table: &Table, column: &str) -> Option<TableName> {
     let mut key = table.foreign_keys.iter().find(|key| key.columns == [column])?;

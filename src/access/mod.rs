@@ -11,3 +11,5 @@ pub mod domains;
 pub mod policies;
 pub(crate) mod pushdown;
 pub mod truth;
+pub mod units;
+pub mod who_acts;

@@ -11,6 +11,7 @@ pub mod name;
 pub mod plan;
 pub mod recommendation;
 pub mod run;
+pub mod run_access;
 pub mod trial;
 pub mod whatif;
 pub mod workload;

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::run_access::RunAccess;
+
 /// Raised only when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -28,6 +30,9 @@ pub struct Run {
     pub takes: Option<RunTakes>,
     pub trials: Vec<RunTrial>,
     pub checks: Vec<RunCheck>,
+    /// Who acts in the workload, and which rows each may reach.
+    #[serde(default)]
+    pub access: Option<RunAccess>,
     pub warnings: Vec<String>,
     /// Seed of the order of arms and of the resampling, so that a run can be repeated.
     pub seed: Option<u64>,

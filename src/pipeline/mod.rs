@@ -3,6 +3,7 @@
 //! In: sources and an open database. Out: plain data of `model`, and errors as [`error::Error`].
 //! Never: flags, exit codes, environment variables, progress bars or output.
 
+pub mod acting;
 pub mod confirm_loops;
 pub mod error;
 pub mod find;

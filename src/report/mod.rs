@@ -9,6 +9,7 @@ pub mod format;
 pub mod handover;
 mod one_line;
 pub mod record;
+pub mod record_access;
 pub mod summary;
 mod tables;
 pub mod words;

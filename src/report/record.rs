@@ -33,6 +33,7 @@ pub fn empty(command: &str, created_at: Option<String>) -> Run {
         takes: None,
         trials: Vec::new(),
         checks: Vec::new(),
+        access: None,
         warnings: Vec::new(),
         seed: None,
         next: None,

@@ -31,7 +31,9 @@ pub struct Assembler<'c> {
 struct RoleKeyCache {
     database: Vec<u8>,
     user: Vec<u8>,
+    application: Vec<u8>,
     hash: u32,
+    application_key: u32,
     of: Database,
 }
 
@@ -115,12 +117,14 @@ impl<'c> Assembler<'c> {
 
     fn executed(&mut self, message: &Message<'_>, executed: &LoggedExecution<'_>) {
         let session = self.session(message.session);
-        let RoleKeyCache { hash: role_key, of: database, .. } = *self.role_key(message);
+        let RoleKeyCache { hash: role_key, of: database, application_key: application, .. } =
+            *self.role_key(message);
         let event = LogRecord {
             at_us: message.at_us,
             session,
             role_key,
             database,
+            application,
             transaction: message.transaction,
             text: executed.text,
             parameters: message.detail,
@@ -162,6 +166,10 @@ impl<'c> Assembler<'c> {
 
     fn role_key(&mut self, message: &Message<'_>) -> &RoleKeyCache {
         let role_key = &mut self.last_role;
+        if role_key.application != message.application {
+            role_key.application = message.application.to_vec();
+            role_key.application_key = self.collector.applications.add(message.application);
+        }
         if role_key.database != message.database || role_key.user != message.user {
             role_key.database = message.database.to_vec();
             role_key.user = message.user.to_vec();

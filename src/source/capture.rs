@@ -49,6 +49,11 @@ struct File {
     /// Executions by time: see [`StoredExecution`].
     executions: Vec<StoredExecution>,
     executions_seen: u64,
+    /// For each of the executions the hash of the application's name, and the names.
+    #[serde(default)]
+    execution_applications: Vec<u32>,
+    #[serde(default)]
+    applications: Vec<String>,
     /// Executions of windows from this hash on are left out.
     windows_below: u64,
     stretches: Vec<ChunkEnds>,
@@ -214,6 +219,8 @@ pub fn write(collector: &mut Collector) -> std::io::Result<Vec<u8>> {
             })
             .collect(),
         executions_seen: parts.executions_seen,
+        execution_applications: parts.executions.iter().map(|e| e.application).collect(),
+        applications: parts.applications.into_iter().map(str::to_owned).collect(),
         windows_below: parts.windows_below,
         stretches: parts.stretches,
         catalog: parts.catalog.cloned(),
@@ -263,6 +270,7 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
     }
     let mut other = collector.fork();
     file.databases.iter().for_each(|name| _ = other.databases.add(name.as_bytes()));
+    file.applications.iter().for_each(|name| _ = other.applications.add(name.as_bytes()));
     file.users.iter().for_each(|(role_key, name)| other.users.add(*role_key, name.as_bytes()));
     // Of executions of one time, those at the end of a part come before those of the next part,
     // which may have been read already.
@@ -284,6 +292,7 @@ pub fn read(bytes: &[u8], collector: &mut Collector) -> Result<(), String> {
             query,
             role_key,
             session,
+            application: file.execution_applications.get(order).copied().unwrap_or(0),
             group: Group(group),
             slots_start: 0,
         };

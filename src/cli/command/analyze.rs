@@ -11,10 +11,12 @@ use crate::cli::{args, config, output};
 use crate::model::finding::Level;
 use crate::model::recommendation::Recommendation;
 use crate::pg::planner::hypopg::BuildBudget;
+use crate::pipeline::acting::acting;
 use crate::pipeline::find::find;
 use crate::pipeline::gather::Gathered;
 use crate::pipeline::prove::{RunParts, record_run};
 use crate::pipeline::recommend::{Building, recommend};
+use crate::report::record_access::access;
 use crate::report::words::bytes;
 
 /// # Errors
@@ -57,6 +59,10 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let parts = RunParts { findings: &findings, recommendations, trials: &[] };
     let mut run = record_run("analyze", now(), &gathered, parts, None);
     advice.explain(&mut run);
+    if let Some(acting) = acting(&gathered) {
+        run.warnings.extend(acting.who.warnings.iter().cloned());
+        run.access = Some(access(&acting.who));
+    }
     run.next = next(&gathered, recommendations, args);
     output::write(&run, &args.output)?;
     let worst = findings.iter().map(|finding| finding.level).max();

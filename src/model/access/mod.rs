@@ -3,4 +3,5 @@
 //! In: nothing. Out: plain types.
 //! Never: a judgement; `access` and `rules` make those.
 
+pub mod acting;
 pub mod privileges;

@@ -10,6 +10,7 @@ pub mod shape;
 pub mod timeline;
 pub mod values;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use duration::Durations;
@@ -64,6 +65,17 @@ pub struct Spelling {
     pub sample: usize,
     /// It has the scans and filters of [`Query::shape`].
     pub shape: Shape,
+}
+
+/// A setting of the application, or a member of the document that it holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Setting {
+    /// Such as `app.user_id`.
+    pub name: String,
+    /// Keys of the document from the outermost, joined by dots.
+    pub member: Option<String>,
+    /// Some of its values.
+    pub examples: Vec<Literal>,
 }
 
 /// One distinct statement.
@@ -152,6 +164,12 @@ pub struct Workload {
     /// By time, longest total first; ties by calls, then fingerprint.
     pub queries: Vec<Query>,
     pub timeline: Timeline,
+    /// Settings that the application gives values to.
+    pub settings: Vec<Setting>,
+    /// Names of database roles, by the role keys of executions.
+    pub roles: BTreeMap<u32, String>,
+    /// Names of applications, by their hash.
+    pub applications: BTreeMap<u32, String>,
     /// First and last time seen, microseconds since the Unix epoch.
     pub window: Option<(i64, i64)>,
     pub coverage: Coverage,

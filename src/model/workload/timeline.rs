@@ -15,6 +15,8 @@ pub struct Execution {
     pub role_key: u32,
     /// Hash of the session.
     pub session: u32,
+    /// Hash of the `application_name`; 0 where the source does not say.
+    pub application: u32,
     /// The transaction or trace that it belongs to.
     pub group: Group,
     /// Start in [`Timeline::slots`]; one for each literal position of the query follows.
@@ -76,6 +78,9 @@ impl SlotHash {
 pub struct Timeline {
     pub executions: Vec<Execution>,
     pub slots: Vec<SlotHash>,
+    /// Values that settings of the application were given; [`Execution::query`] is an index into the workload's
+    /// settings, and there is one slot.
+    pub assignments: Vec<Execution>,
     /// Executions seen; more than are kept where the bound was reached.
     pub seen: u64,
 }

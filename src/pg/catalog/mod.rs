@@ -5,6 +5,7 @@
 
 pub mod distinct;
 pub mod gin_keys;
+pub mod keys;
 pub mod load;
 pub mod pg_stat_statements;
 pub mod privileges;

@@ -9,9 +9,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::captured_catalog::Captured;
 use super::literal_map::{Known, LiteralMap};
 use super::open_ends::ChunkEnds;
-use super::roles::{Users, role_key};
+use super::roles::{Applications, Users, role_key};
+use super::settings::{Assignment, assignments};
 use super::skips::{LinePlace, Skips};
-use super::slot_values::{Value, Values};
+use super::slot_values::{Value, Values, uuid_hash};
 use super::statement::{CountedCalls, Statement, StatementClass, StatementLimits};
 use super::timeline_sample::Sampled;
 use crate::model::catalog::Catalog;
@@ -40,6 +41,7 @@ pub struct Collector {
     pub(super) index: HashMap<(Fingerprint, Database), u32>,
     pub(crate) databases: Names,
     pub(crate) users: Users,
+    pub(crate) applications: Applications,
     pub(super) known: Known,
     pub(super) timeline: Sampled,
     pub(super) window: Option<(i64, i64)>,
@@ -228,8 +230,7 @@ impl Collector {
             slots.push(match value {
                 _ if slot.elements > 1 => SlotHash::list(values.list_hash(slot)),
                 None => SlotHash::UNKNOWN,
-                Some(Value::Null) => SlotHash::NULL,
-                Some(Value::Bytes(_)) => SlotHash::scalar(hash),
+                Some(value) => value.slot_hash(hash),
             });
         }
         let rank = rank(event, statement.fingerprint, all);
@@ -238,7 +239,32 @@ impl Collector {
         if is_whole && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, limits) {
             keep_sample(statement, rank, text, &values, limits);
         }
-        self.in_order(event, plan, &skeleton.comments, text, slots);
+        let may_assign = statement.may_assign;
+        let group =
+            trace(&skeleton.comments, text).unwrap_or_else(|| transaction(event.transaction));
+        self.in_order(event, plan, group, slots);
+        if may_assign {
+            self.assign(event, group, &values);
+        }
+    }
+
+    /// Notes the values that an execution gives to settings of the application.
+    fn assign(&mut self, event: &LogRecord<'_>, group: Group, values: &Values<'_>) {
+        let Some(at_us) = event.at_us.filter(|at_us| self.timeline.keeps(*at_us)) else { return };
+        let parameter = |number: usize| {
+            let parameter = values.parameters.get(number.checked_sub(1)?)?;
+            Some(String::from_utf8_lossy(&parameter.bytes(values.detail)?).into_owned())
+        };
+        for assignment in assignments(&String::from_utf8_lossy(values.text), &parameter) {
+            let at = self.statement(event.database, &assignment.key(), 1);
+            let Assignment { value, .. } = assignment;
+            let limits = StatementLimits::for_statements(self.statements.len());
+            let hash = xxh3_64(value.as_bytes());
+            let slot = SlotHash::scalar(uuid_hash(value.as_bytes()).unwrap_or(hash));
+            self.statements[at as usize].slots[0].add(hash, limits.values, || Literal::text(value));
+            let execution = execution(event, at_us, at, group);
+            self.timeline.push(Execution { duration_us: 0, ..execution }, &[slot]);
+        }
     }
 
     /// Notes the execution in order of time.
@@ -246,8 +272,7 @@ impl Collector {
         &mut self,
         event: &LogRecord<'_>,
         plan: &LiteralMap,
-        comments: &[LiteralSpan],
-        text: &[u8],
+        group: Group,
         slots: &[SlotHash],
     ) {
         let Some(at_us) = event.at_us else { return };
@@ -259,17 +284,7 @@ impl Collector {
         if class == StatementClass::Utility || event.is_continued || !self.timeline.wants(at_us) {
             return;
         }
-        let execution = Execution {
-            at_us,
-            order: event.order,
-            duration_us: u32::try_from(event.duration_us.unwrap_or(0)).unwrap_or(u32::MAX),
-            query: plan.statement,
-            role_key: event.role_key,
-            session: event.session as u32,
-            group: trace(comments, text).unwrap_or_else(|| transaction(event.transaction)),
-            slots_start: 0,
-        };
-        self.timeline.push(execution, slots);
+        self.timeline.push(execution(event, at_us, plan.statement, group), slots);
         if self.timeline.is_full() {
             let statements = &self.statements;
             self.timeline.prune(|query| statements[query as usize].slots.len());
@@ -391,6 +406,20 @@ impl Collector {
     /// Keeps the loose ends of a log until it is known what comes before and after it.
     pub fn leave_open(&mut self, chunk: ChunkEnds) {
         self.stretches.push(chunk);
+    }
+}
+
+fn execution(event: &LogRecord<'_>, at_us: i64, query: u32, group: Group) -> Execution {
+    Execution {
+        at_us,
+        order: event.order,
+        duration_us: u32::try_from(event.duration_us.unwrap_or(0)).unwrap_or(u32::MAX),
+        query,
+        role_key: event.role_key,
+        session: event.session as u32,
+        application: event.application,
+        group,
+        slots_start: 0,
     }
 }
 

@@ -6,9 +6,11 @@ use super::captured_catalog::Captured;
 use super::collector::Collector;
 use super::literal_map::Known;
 use super::open_ends::ChunkEnds;
+use super::settings;
 use super::statement::Statement;
-use crate::model::workload::timeline::{Execution, SlotHash};
-use crate::model::workload::{Coverage, Query, Workload};
+use crate::model::workload::timeline::{Execution, SlotHash, Timeline};
+use crate::model::workload::values::Values;
+use crate::model::workload::{Coverage, Query, Setting, Workload};
 use crate::source::message::database::{Database, Share};
 
 /// Everything in a collector, in canonical order but for the numbers of the statements.
@@ -22,9 +24,38 @@ pub struct Parts<'c> {
     pub databases: Vec<&'c str>,
     /// Role keys with their users.
     pub users: Vec<(u32, &'c str)>,
+    pub applications: Vec<&'c str>,
     pub coverage: &'c Coverage,
     pub stretches: Vec<ChunkEnds>,
     pub catalog: Option<&'c Captured>,
+}
+
+/// Takes the values of settings out of the executions. `rest` are what follows the `executed` queries.
+fn settings_of(
+    timeline: &mut Timeline,
+    executed: usize,
+    rest: &mut [(usize, Query)],
+) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let places: Vec<Option<u32>> = rest
+        .iter()
+        .map(|(_, query)| {
+            let (name, member) = settings::parts(&query.normalized)?;
+            let kept = query.slots.iter().flat_map(Values::kept);
+            let examples = kept.map(|kept| kept.value.clone()).collect();
+            settings.push(Setting { name, member, examples });
+            Some(settings.len() as u32 - 1)
+        })
+        .collect();
+    let mut assignments = Vec::new();
+    timeline.executions.retain(|execution| {
+        let Some(beyond) = (execution.query as usize).checked_sub(executed) else { return true };
+        let place = places.get(beyond).copied().flatten();
+        assignments.extend(place.map(|query| Execution { query, ..*execution }));
+        false
+    });
+    timeline.assignments = assignments;
+    settings
 }
 
 impl Collector {
@@ -71,6 +102,7 @@ impl Collector {
         self.skips.merge(other.skips);
         self.databases.merge(other.databases);
         self.users.merge(other.users);
+        self.applications.merge(other.applications);
     }
 
     /// Executions on each database that a source names, and on all.
@@ -139,6 +171,7 @@ impl Collector {
             window: self.window,
             databases: self.databases.sorted(),
             users: self.users.each(),
+            applications: self.applications.names(),
             coverage: &self.coverage,
             stretches,
             catalog: self.catalog.as_ref(),
@@ -202,12 +235,13 @@ impl Collector {
             position[*old] = new as u32;
             slots[*old] = query.slots.len();
         }
-        let timeline =
+        let mut timeline =
             self.timeline.finish(|old| slots[old as usize], |old| position[old as usize]);
         // By time, then calls: those of which only a plan was seen come last.
         let executed = ranked.partition_point(|(_, query)| query.calls > 0);
-        let queries: Vec<Query> =
-            ranked.into_iter().take(executed).map(|(_, query)| query).collect();
+        let mut rest = ranked.split_off(executed);
+        let queries: Vec<Query> = ranked.into_iter().map(|(_, query)| query).collect();
+        let settings = settings_of(&mut timeline, executed, &mut rest);
         let mut coverage = self.coverage;
         // Both a log and the counters may have seen an execution; it is counted once.
         coverage.statements =
@@ -223,6 +257,14 @@ impl Collector {
         Workload {
             queries,
             timeline,
+            settings,
+            roles: self
+                .users
+                .each()
+                .into_iter()
+                .map(|(key, name)| (key, name.to_owned()))
+                .collect(),
+            applications: self.applications.by_hash(),
             window: self.window,
             coverage,
             warnings,

@@ -10,6 +10,7 @@ pub(crate) mod merge;
 pub(crate) mod open_ends;
 pub mod resolve_all;
 pub(crate) mod roles;
+pub(crate) mod settings;
 pub mod skips;
 pub(crate) mod slot_values;
 pub mod statement;

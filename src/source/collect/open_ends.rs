@@ -20,6 +20,8 @@ pub(crate) struct PendingExecution {
     role_key: u32,
     #[serde(default)]
     database: Database,
+    #[serde(default)]
+    application: u32,
     transaction: Box<[u8]>,
     text: Box<[u8]>,
     parameters: Box<[u8]>,
@@ -410,6 +412,7 @@ impl PendingExecution {
             session: event.session,
             role_key: event.role_key,
             database: event.database,
+            application: event.application,
             transaction: event.transaction.into(),
             text: event.text.into(),
             parameters: event.parameters.into(),
@@ -431,6 +434,7 @@ fn flush(waiting: Option<Box<PendingExecution>>, count: &mut impl FnMut(&LogReco
             session: waiting.session,
             role_key: waiting.role_key,
             database: waiting.database,
+            application: waiting.application,
             transaction: &waiting.transaction,
             text: &waiting.text,
             parameters: &waiting.parameters,

@@ -63,6 +63,35 @@ impl Users {
     }
 }
 
+/// The names of applications, by the hash of the name.
+#[derive(Debug, Default)]
+pub struct Applications(BTreeMap<u32, String>);
+
+impl Applications {
+    /// Notes a name, and gives its hash; 0 where there is none.
+    pub fn add(&mut self, name: &[u8]) -> u32 {
+        if matches!(name, b"" | b"[unknown]") {
+            return 0;
+        }
+        let hash = (xxh3_64(name) as u32).max(1);
+        self.0.entry(hash).or_insert_with(|| String::from_utf8_lossy(name).into_owned());
+        hash
+    }
+
+    pub fn merge(&mut self, other: Applications) {
+        other.0.into_iter().for_each(|(hash, name)| _ = self.0.entry(hash).or_insert(name));
+    }
+
+    /// Ascending.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.values().map(String::as_str).collect()
+    }
+
+    pub fn by_hash(self) -> BTreeMap<u32, String> {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::roles::{RoleKeys, Users};
+use super::settings;
 use crate::model::workload::duration::Durations;
 use crate::model::workload::fingerprint::Fingerprint;
 use crate::model::workload::values::{MOST_VALUES, Values};
@@ -30,10 +31,15 @@ pub enum StatementClass {
     Transaction,
     /// Settings, cursors, DDL and the like.
     Utility,
+    /// No statement: a setting with its values.
+    Setting,
 }
 
 impl StatementClass {
     pub fn of(normalized: &str) -> StatementClass {
+        if settings::is_key(normalized) {
+            return StatementClass::Setting;
+        }
         let verb = normalized.split([' ', '(']).next().unwrap_or("");
         match verb {
             "SELECT" | "INSERT" | "UPDATE" | "DELETE" | "WITH" | "MERGE" | "VALUES" | "TABLE" => {
@@ -74,6 +80,8 @@ pub struct Statement {
     pub database: Database,
     pub normalized: String,
     pub class: StatementClass,
+    /// Its executions may give values to settings of the application.
+    pub may_assign: bool,
     pub queryid: Option<i64>,
     pub durations: Durations,
     pub logged_calls: u64,
@@ -99,6 +107,7 @@ impl Statement {
             database,
             normalized: normalized.to_owned(),
             class: StatementClass::of(normalized),
+            may_assign: settings::may_assign(normalized),
             queryid: None,
             durations: Durations::new(),
             logged_calls: 0,

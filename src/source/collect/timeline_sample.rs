@@ -52,6 +52,11 @@ impl Sampled {
         }
     }
 
+    /// An event at this time is kept beside the executions.
+    pub fn keeps(&self, at_us: i64) -> bool {
+        window_hash(at_us) < self.limit
+    }
+
     pub fn push(&mut self, mut execution: Execution, slots: &[SlotHash]) {
         execution.slots_start = self.slots.len() as u32;
         self.slots.extend_from_slice(slots);
@@ -165,7 +170,12 @@ impl Sampled {
             execution.query = query(execution.query);
         }
         self.executions.sort_unstable_by_key(|execution| (execution.at_us, execution.order));
-        Timeline { executions: self.executions, slots: self.slots, seen: self.seen }
+        Timeline {
+            executions: self.executions,
+            slots: self.slots,
+            assignments: Vec::new(),
+            seen: self.seen,
+        }
     }
 }
 
@@ -186,6 +196,7 @@ mod tests {
                     query: 0,
                     role_key: 0,
                     session: 0,
+                    application: 0,
                     group: Group::UNKNOWN,
                     slots_start: 0,
                 };

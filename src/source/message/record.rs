@@ -56,6 +56,8 @@ pub struct LogRecord<'a> {
     /// Hash of database and user.
     pub role_key: u32,
     pub database: Database,
+    /// Hash of the application's name; 0 where the source does not say.
+    pub application: u32,
     pub transaction: &'a [u8],
     pub text: &'a [u8],
     /// The text of the `DETAIL` that lists the parameters.
