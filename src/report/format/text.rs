@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::trial_text::trial_text;
 use crate::model::run::{Run, RunFinding, RunRecommendation};
 use crate::report::error::RenderError;
+use crate::report::summary;
 use crate::report::summary::lookup::with_statements;
 use crate::report::tables::{put, table};
 use crate::report::words::{
@@ -27,6 +28,7 @@ pub fn render(run: &Run) -> Result<String, RenderError> {
     if run.command != "check" {
         queries(&mut out, run);
     }
+    who_acts(&mut out, run);
     findings(&mut out, run);
     let shared = shared_reason(run);
     for recommendation in &run.recommendations {
@@ -164,19 +166,35 @@ fn queries(out: &mut String, run: &Run) {
 
 /// Findings that take time one by one; the others, which are about tables and not about statements,
 /// together by rule.
+fn who_acts(out: &mut String, run: &Run) {
+    let Some(who) = summary::who_acts::who_acts(run) else { return };
+    out.push('\n');
+    for identity in &who.identities {
+        let _ = writeln!(out, "who acts {identity}");
+    }
+    out.push('\n');
+    let mut rows = table(&["role", "acts for", "applications", "units", "statements"], &[3, 4]);
+    for role in who.roles {
+        rows.add_row([role.role, role.acts_for, role.applications, role.units, role.statements]);
+    }
+    put(out, &rows);
+}
+
 fn findings(out: &mut String, run: &Run) {
     let (timed, rest): (Vec<_>, Vec<_>) =
         run.findings.iter().partition(|finding| finding.impact_pct > 0.0);
     timed.iter().for_each(|finding| self::finding(out, finding));
-    let mut rules: Vec<&str> = Vec::new();
+    let mut rules: Vec<(&str, &str)> = Vec::new();
     for finding in &rest {
-        if !rules.contains(&finding.rule.as_str()) {
-            rules.push(&finding.rule);
+        let key = (finding.rule.as_str(), finding.level.as_str());
+        if !rules.contains(&key) {
+            rules.push(key);
         }
     }
-    for rule in rules {
-        let of_rule: Vec<_> = rest.iter().filter(|finding| finding.rule == rule).collect();
-        let _ = writeln!(out, "\n{rule} [{}]", of_rule[0].level);
+    for (rule, level) in rules {
+        let is_of_rule = |finding: &&&RunFinding| finding.rule == rule && finding.level == level;
+        let of_rule: Vec<_> = rest.iter().filter(is_of_rule).collect();
+        let _ = writeln!(out, "\n{rule} [{level}]");
         for finding in &of_rule {
             let _ = writeln!(out, "    {}", finding.message);
             loop_lines(out, finding);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::report::summary::gains::Gains;
+use crate::report::summary::who_acts::WhoActs;
 use crate::report::summary::write_cost::WriteCost;
 
 #[derive(Debug, Serialize)]
@@ -19,6 +20,7 @@ pub struct Handover {
     pub writes: Option<WriteCost>,
     pub sections: Vec<Section>,
     pub loops: Vec<LoopSection>,
+    pub who_acts: Option<WhoActs>,
     pub unprotected: Vec<Line>,
     pub other_findings: Vec<Line>,
     pub queries: Vec<QueryRow>,

@@ -7,6 +7,7 @@ use crate::model::run::{Run, RunFinding, RunRecommendation};
 use crate::report::summary::gains::{gains, p95_pairs, saved_pct};
 use crate::report::summary::lookup::{heading, trial_of, using, with_statements};
 use crate::report::summary::trust::trust;
+use crate::report::summary::who_acts::who_acts;
 use crate::report::summary::write_cost::write_cost;
 use crate::report::words::{
     before_after, blocks, change_within, count, evidence, plural, short_statement, spelled,
@@ -42,6 +43,7 @@ pub fn handover(run: &Run) -> Handover {
         writes: write_cost(run),
         sections: ordered.iter().enumerate().map(|(at, r)| section(run, at + 1, r)).collect(),
         loops: run.findings.iter().filter(|f| f.rule == "n-plus-one").map(loop_section).collect(),
+        who_acts: who_acts(run),
         unprotected: lines(&of_rule("rls-disabled")),
         other_findings: lines(&others),
         queries: queries(run),

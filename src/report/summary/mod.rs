@@ -6,4 +6,5 @@
 pub mod gains;
 pub mod lookup;
 pub(crate) mod trust;
+pub mod who_acts;
 pub mod write_cost;
