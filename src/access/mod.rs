@@ -6,7 +6,9 @@
 
 pub mod actor;
 pub mod alternatives;
+pub mod atoms;
 pub mod bodies;
+pub mod choose;
 pub mod domains;
 pub mod policies;
 pub(crate) mod pushdown;

@@ -128,6 +128,20 @@ fn bound_by(workload: &Workload, catalog: &Catalog, query: usize) -> Vec<Bound> 
 
 type Known = (Identity, Vec<Option<SlotHash>>);
 
+/// A statement that looks somebody up, with the value in each unit.
+type Carrier = (u32, Vec<Option<SlotHash>>);
+
+/// A unit, the place of a statement in it, and the value that it is bound to.
+type LookedUp = (usize, usize, SlotHash);
+
+/// What a role of the database does for somebody.
+#[derive(Default)]
+struct Doing {
+    units: u64,
+    applications: BTreeSet<u32>,
+    queries: BTreeSet<Fingerprint>,
+}
+
 impl Learner<'_> {
     fn value(&self, execution: usize, slot: usize) -> Option<SlotHash> {
         let execution = &self.workload.timeline.executions[execution];
@@ -288,7 +302,7 @@ impl Learner<'_> {
 
     /// The identity that statements at the beginning of units look up.
     fn by_look_up(&self) -> Option<Known> {
-        let mut best: Option<(usize, u64, TableName, Vec<(u32, Vec<Option<SlotHash>>)>)> = None;
+        let mut best: Option<(usize, u64, TableName, Vec<Carrier>)> = None;
         for (root, columns) in &self.roots {
             let carriers = self.carriers(root);
             let known: u64 =
@@ -319,14 +333,13 @@ impl Learner<'_> {
     }
 
     /// Statements that look somebody up at the beginning of units, with the value in each unit.
-    fn carriers(&self, root: &TableName) -> Vec<(u32, Vec<Option<SlotHash>>)> {
+    fn carriers(&self, root: &TableName) -> Vec<Carrier> {
         let bounded = || self.units.iter().filter(|unit| unit.is_bounded);
         let mut units_of: BTreeMap<u32, usize> = BTreeMap::new();
         bounded().for_each(|unit| *units_of.entry(unit.application).or_default() += 1);
         // For each application and statement, with the one before it, the units that it stands in, and its value there:
         // the same statement may look up who asks and somebody else.
-        let mut seen: BTreeMap<(u32, u32, Option<u32>), Vec<(usize, usize, SlotHash)>> =
-            BTreeMap::new();
+        let mut seen: BTreeMap<(u32, u32, Option<u32>), Vec<LookedUp>> = BTreeMap::new();
         for (at, unit) in self.units.iter().enumerate().filter(|(_, unit)| unit.is_bounded) {
             for (place, execution) in unit.executions.iter().take(FIRST_STATEMENTS).enumerate() {
                 let query = self.workload.timeline.executions[*execution].query;
@@ -341,7 +354,7 @@ impl Learner<'_> {
                 }
             }
         }
-        let mut found: Vec<(u32, Vec<Option<SlotHash>>)> = Vec::new();
+        let mut found: Vec<Carrier> = Vec::new();
         for ((application, query, _), places) in seen {
             let different: HashSet<SlotHash> = places.iter().map(|place| place.2).collect();
             let of_all = units_of.get(&application).copied().unwrap_or(0);
@@ -418,13 +431,12 @@ impl Learner<'_> {
     }
 
     fn roles(&self, acts_for: &[ActsFor]) -> Vec<ActingRole> {
-        let mut found: BTreeMap<(ActsFor, u32), (u64, BTreeSet<u32>, BTreeSet<Fingerprint>)> =
-            BTreeMap::new();
+        let mut found: BTreeMap<(ActsFor, u32), Doing> = BTreeMap::new();
         for (unit, acts_for) in self.units.iter().zip(acts_for) {
             let own = found.entry((*acts_for, unit.role_key)).or_default();
-            own.0 += 1;
-            own.1.insert(unit.application);
-            own.2.extend(unit.executions.iter().map(|at| {
+            own.units += 1;
+            own.applications.insert(unit.application);
+            own.queries.extend(unit.executions.iter().map(|at| {
                 let query = self.workload.timeline.executions[*at].query as usize;
                 self.workload.queries[query].fingerprint
             }));
@@ -436,7 +448,7 @@ impl Learner<'_> {
             .map(|(_, key)| name(key))
             .collect();
         let mut roles: BTreeMap<(ActsFor, String), ActingRole> = BTreeMap::new();
-        for ((acts_for, key), (units, applications, queries)) in found {
+        for ((acts_for, key), Doing { units, applications, queries }) in found {
             let today = name(&key).unwrap_or_else(|| "app".to_owned());
             let is_shared = users.contains(&name(&key));
             let (role, is_new) = match acts_for {

@@ -73,6 +73,9 @@ struct StoredStatement {
     counted: CountedCalls,
     /// Rank, text, parameters; `null` is NULL.
     samples: Vec<(u64, String, Vec<Option<String>>)>,
+    /// Rank, time and session.
+    #[serde(default)]
+    places: Vec<(u64, i64, u32)>,
     slots: Vec<StoredValues>,
     planned: Vec<(u64, u64)>,
     planned_us: u128,
@@ -122,6 +125,11 @@ fn store(statement: &Statement) -> StoredStatement {
         total_us,
         counted: statement.counted,
         samples: statement.samples.iter().map(sample).collect(),
+        places: statement
+            .places
+            .iter()
+            .map(|(rank, (at, session))| (*rank, *at, *session))
+            .collect(),
         slots: statement.slots.iter().map(values).collect(),
         planned,
         planned_us,
@@ -148,6 +156,8 @@ fn restore(stored: StoredStatement) -> Statement {
     statement.durations = Durations::from_counts(&stored.durations, stored.total_us);
     statement.counted = stored.counted;
     statement.samples = stored.samples.into_iter().map(sample).collect();
+    let places = stored.places.into_iter();
+    statement.places = places.map(|(rank, at, session)| (rank, (at, session))).collect();
     statement.slots = stored.slots.into_iter().map(values).collect();
     statement.planned = Durations::from_counts(&stored.planned, stored.planned_us);
     statement.plan = stored.plan.map(|(duration_us, text)| ObservedPlan { duration_us, text });

@@ -97,6 +97,9 @@ pub struct Query {
     pub blocks: Option<u64>,
     /// Executions kept for replay, a bounded sample.
     pub samples: Vec<Sample>,
+    /// When and in which session each sample was executed, as the timeline has it: microseconds since the epoch, and
+    /// the hash of the session. `None` where the source does not say.
+    pub sample_places: Vec<Option<(i64, u32)>>,
     /// One entry for each `$n` of `normalized`.
     pub slots: Vec<Values>,
     /// The plan of the slowest execution that `auto_explain` logged.

@@ -237,7 +237,8 @@ impl Collector {
         // Where the server was told to leave the values out, there is nothing to replay.
         let is_whole = parameters.len() >= plan.parameters as usize;
         if is_whole && text.len() <= SAMPLE_BYTES && statement.wants_sample(rank, limits) {
-            keep_sample(statement, rank, text, &values, limits);
+            let place = event.at_us.map(|at_us| (at_us, event.session as u32));
+            keep_sample(statement, (rank, place), text, &values, limits);
         }
         let may_assign = statement.may_assign;
         let group =
@@ -437,7 +438,7 @@ fn rank(event: &LogRecord<'_>, fingerprint: Fingerprint, values: u64) -> u64 {
 
 fn keep_sample(
     statement: &mut Statement,
-    rank: u64,
+    (rank, place): (u64, Option<(i64, u32)>),
     text: &[u8],
     values: &Values<'_>,
     limits: StatementLimits,
@@ -449,6 +450,7 @@ fn keep_sample(
     }
     let text = String::from_utf8_lossy(text);
     let text = Arc::from(text.trim_end_matches(';').trim_end());
+    statement.places.extend(place.map(|place| (rank, place)));
     statement.keep_sample(rank, Sample { text, parameters }, limits);
 }
 

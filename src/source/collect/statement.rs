@@ -1,5 +1,6 @@
 //! One distinct statement while it is collected.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,8 @@ pub struct Statement {
     pub counted: CountedCalls,
     /// The executions with the smallest ranks: the same whatever the order of reading.
     pub samples: Vec<(u64, Sample)>,
+    /// Time and session of the samples, by rank.
+    pub places: BTreeMap<u64, (i64, u32)>,
     pub slots: Vec<Values>,
     /// Executions that `auto_explain` logged, and the plan of the slowest.
     pub planned: Durations,
@@ -113,6 +116,7 @@ impl Statement {
             logged_calls: 0,
             counted: CountedCalls::default(),
             samples: Vec::new(),
+            places: BTreeMap::new(),
             slots: vec![Values::default(); slots],
             planned: Durations::new(),
             plan: None,
@@ -164,12 +168,25 @@ impl Statement {
         let place = self.samples.partition_point(|known| *known < new);
         self.samples.insert(place, new);
         self.samples.truncate(limits.samples);
+        self.keep_places();
+    }
+
+    /// Lets go the places of samples that are gone.
+    fn keep_places(&mut self) {
+        while self
+            .places
+            .last_key_value()
+            .is_some_and(|(rank, _)| self.samples.last().is_none_or(|(last, _)| rank > last))
+        {
+            self.places.pop_last();
+        }
     }
 
     /// Keeps no more than there is room for.
     pub fn shrink(&mut self, limits: StatementLimits) {
         self.samples.truncate(limits.samples);
         self.samples.shrink_to_fit();
+        self.keep_places();
         self.slots.iter_mut().for_each(|slot| slot.shrink(limits.values));
     }
 
@@ -183,6 +200,7 @@ impl Statement {
         other.role_keys.each().iter().for_each(|role_key| self.role_keys.note(*role_key));
         for (rank, sample) in other.samples {
             if self.wants_sample(rank, limits) {
+                self.places.extend(other.places.get(&rank).map(|place| (rank, *place)));
                 self.keep_sample(rank, sample, limits);
             }
         }
@@ -228,6 +246,10 @@ impl Statement {
             durations: self.durations,
             rows: counted.then(|| scale(self.counted.rows)),
             blocks: self.counted.blocks.map(scale),
+            sample_places: {
+                let ranks = self.samples.iter().map(|(rank, _)| rank);
+                ranks.map(|rank| self.places.get(rank).copied()).collect()
+            },
             samples: self.samples.into_iter().map(|(_, sample)| sample).collect(),
             slots: self.slots,
             plan: self.plan,

@@ -8,4 +8,5 @@ pub(crate) mod batch_rows;
 pub mod for_replay;
 pub mod replayable;
 pub mod row_order;
+pub mod rows_reached;
 pub mod visible;
