@@ -70,7 +70,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("pg", &["config", "wire", "connect", "session/guard", "session", "catalog", "planner"]),
     ("trial", &["plan", "run", "writes"]),
     ("report", &["summary", "format", "handover"]),
-    ("model", &["access", "workload"]),
+    ("model", &["workload", "access"]),
     ("cli", &["command", "demo"]),
 ];
 

@@ -30,6 +30,8 @@ pub enum Atom {
     Constant { column: String, values: Vec<String> },
     /// Every row.
     Everything,
+    /// All of these hold.
+    All(Vec<Atom>),
 }
 
 /// Writes who acts, as SQL of the type of the key.
@@ -58,6 +60,10 @@ impl Atom {
                 }
             }
             Atom::Everything => "true".to_owned(),
+            Atom::All(parts) => {
+                let parts: Vec<String> = parts.iter().map(|atom| atom.sql(alias, me)).collect();
+                format!("({})", parts.join(" AND "))
+            }
             other => {
                 let set = other.set(me).unwrap_or_default();
                 format!(
@@ -77,6 +83,7 @@ impl Atom {
             | Atom::Constant { column, .. } => Some(column),
             Atom::Reverse { key, .. } => Some(key),
             Atom::Everything => None,
+            Atom::All(parts) => parts.first().and_then(Atom::column),
         }
     }
 
@@ -124,6 +131,10 @@ impl Atom {
             Atom::Reverse { key, child, owner, .. } => format!("{key} <- {}.{owner}", child.name),
             Atom::Constant { column, values } => format!("{column} = {}", values.join("|")),
             Atom::Everything => "every row".to_owned(),
+            Atom::All(parts) => {
+                let parts: Vec<String> = parts.iter().map(Atom::path).collect();
+                parts.join(" and ")
+            }
         }
     }
 }

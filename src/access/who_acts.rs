@@ -20,7 +20,7 @@ const MIN_CARRIED: f64 = 0.2;
 const MIN_VALUES: usize = 2;
 const MIN_LOOKED_UP: usize = 3;
 /// Statements at the beginning of a unit among which a look-up stands.
-const FIRST_STATEMENTS: usize = 3;
+pub(super) const FIRST_STATEMENTS: usize = 3;
 /// Settings and claims that tell something else than who it is.
 const NEVER: &[&str] = &["role", "search_path", "exp", "iat", "nbf"];
 

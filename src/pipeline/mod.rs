@@ -5,6 +5,7 @@
 
 pub mod acting;
 pub mod confirm_loops;
+pub mod derive;
 pub mod error;
 pub mod find;
 pub mod gather;

@@ -12,11 +12,12 @@ use crate::model::finding::Level;
 use crate::model::recommendation::Recommendation;
 use crate::pg::planner::hypopg::BuildBudget;
 use crate::pipeline::acting::acting;
+use crate::pipeline::derive::derive;
 use crate::pipeline::find::find;
 use crate::pipeline::gather::Gathered;
 use crate::pipeline::prove::{RunParts, record_run};
 use crate::pipeline::recommend::{Building, recommend};
-use crate::report::record_access::access;
+use crate::report::record_access::{access, policy};
 use crate::report::words::bytes;
 
 /// # Errors
@@ -60,8 +61,10 @@ pub fn run(args: &args::Analyze) -> Result<Exit, Failure> {
     let mut run = record_run("analyze", now(), &gathered, parts, None);
     advice.explain(&mut run);
     if let Some(acting) = acting(&gathered) {
-        run.warnings.extend(acting.who.warnings.iter().cloned());
-        run.access = Some(access(&acting.who));
+        let (derived, policies) = derive(&gathered, &acting);
+        run.warnings.extend(acting.who.warnings.iter().chain(&derived.warnings).cloned());
+        run.access = Some(access(&acting.who, &derived.tables, &policies));
+        run.recommendations.extend(policies.iter().map(policy));
     }
     run.next = next(&gathered, recommendations, args);
     output::write(&run, &args.output)?;

@@ -5,3 +5,6 @@
 
 pub mod acting;
 pub mod privileges;
+pub mod recommendation;
+pub mod rows;
+pub mod verdict;

@@ -1,5 +1,7 @@
 //! Executions in the order the server finished them.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 /// One execution, small enough to keep by the hundred thousand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Execution {
@@ -71,6 +73,33 @@ impl SlotHash {
     pub fn is_list(self) -> bool {
         self.0 & 3 == 3
     }
+}
+
+impl SlotHash {
+    /// The hash of a value in its text form.
+    pub fn of_text(text: &str) -> SlotHash {
+        let bytes = text.as_bytes();
+        SlotHash::scalar(uuid_hash(bytes).unwrap_or_else(|| xxh3_64(bytes)))
+    }
+}
+
+/// Hash of the digits of a UUID, which may stand without dashes and in braces.
+pub fn uuid_hash(text: &[u8]) -> Option<u64> {
+    const DIGITS: usize = 32;
+    if !(DIGITS..=DIGITS + 6).contains(&text.len()) {
+        return None;
+    }
+    let text = text.strip_prefix(b"{").and_then(|text| text.strip_suffix(b"}")).unwrap_or(text);
+    let mut digits = [0; DIGITS];
+    let mut count = 0;
+    for byte in text.iter().filter(|byte| **byte != b'-') {
+        if count == DIGITS || !byte.is_ascii_hexdigit() {
+            return None;
+        }
+        digits[count] = byte.to_ascii_lowercase();
+        count += 1;
+    }
+    (count == DIGITS).then(|| xxh3_64(&digits))
 }
 
 /// Executions ordered by time.

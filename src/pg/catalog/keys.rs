@@ -32,3 +32,16 @@ pub fn present(
     let rows = asked(counting, &sql, TIMEOUT_MS)?;
     usize::try_from(rows.first()?.get::<_, i64>(0)).ok()
 }
+
+/// Keys of the table in their text form, at most `most`.
+pub fn all(
+    counting: Counting<'_>,
+    table: &TableName,
+    column: &str,
+    most: usize,
+) -> Option<Vec<Literal>> {
+    let (name, column) = (quote_table(table), quote(column));
+    let sql = format!("SELECT k.{column}::text FROM {name} k LIMIT {most}");
+    let rows = asked(counting, &sql, TIMEOUT_MS)?;
+    Some(rows.iter().filter_map(|row| row.get::<_, Option<String>>(0)).map(Literal::text).collect())
+}

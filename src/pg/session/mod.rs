@@ -6,5 +6,6 @@
 pub mod callers;
 pub mod execute;
 pub mod guard;
+pub mod reached;
 pub mod role_settings;
 pub mod write_counters;

@@ -12,7 +12,7 @@ use super::open_ends::ChunkEnds;
 use super::roles::{Applications, Users, role_key};
 use super::settings::{Assignment, assignments};
 use super::skips::{LinePlace, Skips};
-use super::slot_values::{Value, Values, uuid_hash};
+use super::slot_values::{Value, Values};
 use super::statement::{CountedCalls, Statement, StatementClass, StatementLimits};
 use super::timeline_sample::Sampled;
 use crate::model::catalog::Catalog;
@@ -261,7 +261,7 @@ impl Collector {
             let Assignment { value, .. } = assignment;
             let limits = StatementLimits::for_statements(self.statements.len());
             let hash = xxh3_64(value.as_bytes());
-            let slot = SlotHash::scalar(uuid_hash(value.as_bytes()).unwrap_or(hash));
+            let slot = SlotHash::of_text(&value);
             self.statements[at as usize].slots[0].add(hash, limits.values, || Literal::text(value));
             let execution = execution(event, at_us, at, group);
             self.timeline.push(Execution { duration_us: 0, ..execution }, &[slot]);

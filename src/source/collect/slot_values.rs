@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::literal_map::{From, LiteralPlace};
 use crate::model::workload::literal::Literal;
-use crate::model::workload::timeline::SlotHash;
+use crate::model::workload::timeline::{SlotHash, uuid_hash};
 use crate::source::message::parameters::Parameter;
 use crate::sql::lex::literal::unquote;
 use crate::sql::normalize::literal_scan::LiteralSpan;
@@ -39,25 +39,6 @@ impl Value<'_> {
             Value::Bytes(bytes) => Literal::text(String::from_utf8_lossy(bytes)),
         }
     }
-}
-
-/// Hash of the digits of a UUID, which may stand without dashes and in braces.
-pub fn uuid_hash(text: &[u8]) -> Option<u64> {
-    const DIGITS: usize = 32;
-    if !(DIGITS..=DIGITS + 6).contains(&text.len()) {
-        return None;
-    }
-    let text = text.strip_prefix(b"{").and_then(|text| text.strip_suffix(b"}")).unwrap_or(text);
-    let mut digits = [0; DIGITS];
-    let mut count = 0;
-    for byte in text.iter().filter(|byte| **byte != b'-') {
-        if count == DIGITS || !byte.is_ascii_hexdigit() {
-            return None;
-        }
-        digits[count] = byte.to_ascii_lowercase();
-        count += 1;
-    }
-    (count == DIGITS).then(|| xxh3_64(&digits))
 }
 
 /// The source of the values of one execution.
