@@ -1,7 +1,10 @@
 //! Which terms tell who asks.
 
+use std::collections::BTreeSet;
+
 use super::bodies::Bodies;
-use crate::sql::condition::term::{Call, Column, Owner, Select, Term};
+use crate::model::name::TableName;
+use crate::sql::condition::term::{Call, Column, Owner, Select, Term, tables_read};
 use crate::sql::lex::identifier::unquote;
 use crate::sql::lex::lexer::{Token, TokenKind, tokens};
 
@@ -29,6 +32,10 @@ const PASSING: &[&str] = &["nullif", "coalesce", "lower", "upper", "btrim", "tri
 /// Tells who asks, with the functions of a database.
 pub struct Actors<'a> {
     pub bodies: Bodies<'a>,
+    /// Tables with row-level security: a sub-query on one of them shows who asks only some rows.
+    pub guarded: BTreeSet<TableName>,
+    /// Tables that tell something of a user alone and that no user may write, such as a list of administrators.
+    pub of_staff: BTreeSet<TableName>,
 }
 
 impl Actors<'_> {
@@ -126,7 +133,10 @@ impl Actors<'_> {
                 .bodies
                 .called(&call)
                 .is_some_and(|(_, body)| body.parts.iter().any(|part| self.mentions_any(part)));
-            own || self.actor(&Term::Call(call)).is_some()
+            // A name before values may be that of a table.
+            let is_empty = all.get(at + 2).is_some_and(|next| next.is(")"));
+            let may_tell = is_empty || call.name == "current_setting";
+            own || (may_tell && self.actor(&Term::Call(call)).is_some())
         };
         (0..all.len()).any(is_asking)
     }
@@ -143,6 +153,24 @@ impl Actors<'_> {
     /// The term reads a table, itself or in a function that it calls.
     pub fn reads_tables(&self, term: &Term) -> bool {
         self.reads_within(term, MAX_DEPTH)
+    }
+
+    /// A table is read of which `which` holds.
+    pub fn reads(&self, term: &Term, which: &dyn Fn(&TableName) -> bool) -> bool {
+        self.reads_of(term, which, MAX_DEPTH)
+    }
+
+    fn reads_of(&self, term: &Term, which: &dyn Fn(&TableName) -> bool, depth: usize) -> bool {
+        if tables_read(term).into_iter().any(which) {
+            return true;
+        }
+        term.has(&|term| {
+            let Term::Call(call) = term else { return false };
+            let body = self.bodies.called(call).filter(|_| depth > 0);
+            body.is_some_and(|(_, body)| {
+                body.parts.iter().any(|part| self.reads_of(part, which, depth - 1))
+            })
+        })
     }
 
     fn reads_within(&self, term: &Term, depth: usize) -> bool {

@@ -68,6 +68,16 @@ pub fn split(actors: &Actors<'_>, term: &Term, negated: bool, depth: usize) -> V
             Some(output) => split(actors, output, negated, depth),
             None => one(),
         },
+        Term::Is(of, Test::True) if !negated => split(actors, of, false, depth),
+        // Of a condition and what stands for NULL.
+        Term::Call(call) if call.name == "coalesce" && !negated && !call.arguments.is_empty() => {
+            let first = split(actors, &call.arguments[0], false, depth);
+            let rest = call.arguments[1..].iter().filter(|own| is_condition(own));
+            let rest = rest
+                .flat_map(|own| split(actors, own, false, depth))
+                .filter(|parts| parts.iter().all(|part| !matches!(part, Term::Bool(_))));
+            first.into_iter().chain(rest).collect()
+        }
         Term::Call(call) if depth > 0 => match actors.bodies.value(call) {
             Some(value) if is_condition(&value) => split(actors, &value, negated, depth - 1),
             _ => one(),
@@ -93,6 +103,9 @@ pub fn asks(actors: &Actors<'_>, part: &Term) -> Asks {
         Truth::False | Truth::Null => return Asks::Guard,
         Truth::Depends => {}
     }
+    if let Some(asks) = negative(actors, part) {
+        return asks;
+    }
     if actors.mentions(part, &|actor| actor == Actor::UserClaim) {
         return Asks::UserClaim;
     }
@@ -107,7 +120,8 @@ pub fn asks(actors: &Actors<'_>, part: &Term) -> Asks {
     match (row, actor) {
         (true, true) => Asks::Tied,
         // The rows of the other table may be hidden from who asks by policies of their own.
-        (true, false) if reads || has_opaque_call(actors, part) => Asks::Tied,
+        (true, false) if actors.reads(part, &|table| actors.guarded.contains(table)) => Asks::Tied,
+        (true, false) if has_opaque_call(actors, part) => Asks::Tied,
         (true, false) => Asks::OfRow,
         (false, true) if reads => match is_guard(actors, part) {
             true => Asks::Guard,
@@ -117,6 +131,29 @@ pub fn asks(actors: &Actors<'_>, part: &Term) -> Asks {
         (false, false) if reads => Asks::Unrelated,
         (false, false) if has_opaque_call(actors, part) => Asks::Guard,
         (false, false) => Asks::Unknown,
+    }
+}
+
+/// What a part asks for that leaves rows out and ties none to who asks: that somebody else owns the row, or that
+/// something is not there.
+fn negative(actors: &Actors<'_>, part: &Term) -> Option<Asks> {
+    let is_owner = |a: &Term, b: &Term| {
+        owner_column(actors, a, b).is_some() || owner_column(actors, b, a).is_some()
+    };
+    match part {
+        Term::Compare(operator, a, b)
+            if ["<>", "!=", "IS DISTINCT FROM"].contains(&operator.as_str()) =>
+        {
+            is_owner(a, b).then_some(Asks::SignedIn)
+        }
+        Term::Not(of) => match &**of {
+            Term::Compare(operator, a, b) if operator == "=" => {
+                is_owner(a, b).then_some(Asks::SignedIn)
+            }
+            Term::Exists(_) | Term::Any(..) if mentions_row(of) => Some(Asks::OfRow),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -140,7 +177,10 @@ fn without_row(actors: &Actors<'_>, part: &Term) -> Asks {
             }
             _ => Asks::Guard,
         },
-        Term::Compare(operator, a, b) if operator != "=" && (is_identity(a) || is_identity(b)) => {
+        Term::Compare(operator, a, b)
+            if (is_identity(a) && is_identity(b))
+                || (operator != "=" && (is_identity(a) || is_identity(b))) =>
+        {
             Asks::SignedIn
         }
         Term::Compare(_, a, b) => {
@@ -168,12 +208,23 @@ fn is_guard(actors: &Actors<'_>, part: &Term) -> bool {
             })
         })
     };
-    let of_query = |query: &Select| {
-        query.condition.as_ref().is_some_and(has_constant)
-            // `(SELECT role FROM …) = 'admin'`, `(SELECT is_admin FROM …)`.
-            || query.outputs.iter().any(|own| matches!(own, Term::Column(_)))
+    // `(SELECT role FROM …) = 'admin'`, `(SELECT is_admin FROM …)`, `(SELECT role = 'admin' FROM …)`.
+    let is_flag = |query: &Select| {
+        let of_constant = |own: &Term| matches!(own, Term::Compare(..)) && has_constant(own);
+        query.outputs.iter().any(|own| matches!(own.bare(), Term::Column(_)) || of_constant(own))
     };
+    let of_query = |query: &Select| query.condition.as_ref().is_some_and(has_constant);
+    if actors.reads(part, &|table| actors.of_staff.contains(table)) {
+        return true;
+    }
+    let scalar = |term: &Term| matches!(term, Term::Query(query) if is_flag(query));
     part.has(&|term| match term {
+        Term::Query(query) if std::ptr::eq(term, part) => of_query(query) || is_flag(query),
+        Term::Compare(_, a, b) => {
+            let is_constant = |term: &Term| matches!(term.bare(), Term::Literal(_) | Term::Bool(_));
+            (scalar(a) && is_constant(b)) || (scalar(b) && is_constant(a))
+        }
+        Term::Is(of, Test::True) => scalar(of),
         Term::Exists(query) => query.condition.as_ref().is_some_and(has_constant),
         Term::Query(query) | Term::Array(query) => of_query(query),
         Term::Call(call) => match actors.bodies.value(call) {

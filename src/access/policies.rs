@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::actor::Actors;
 use super::alternatives::{Asks, alternatives, asks, split};
 use super::bodies::Bodies;
-use super::domains::Domains;
+use super::domains::{Domains, Ownership};
 use crate::model::access::privileges::{PUBLIC, Relation};
 use crate::model::catalog::{Catalog, Policy, Table, TableKind};
 use crate::model::name::TableName;
@@ -36,7 +36,16 @@ pub struct Access<'a> {
 
 impl<'a> Access<'a> {
     pub fn of(catalog: &'a Catalog) -> Access<'a> {
-        let actors = Actors { bodies: Bodies::of(catalog) };
+        let actors = Actors {
+            bodies: Bodies::of(catalog),
+            guarded: catalog
+                .tables
+                .iter()
+                .filter(|own| own.row_security)
+                .map(|own| own.name.clone())
+                .collect(),
+            of_staff: of_staff(catalog),
+        };
         let mut policies: BTreeMap<&TableName, Vec<Understood<'_>>> = BTreeMap::new();
         let mut compared = BTreeSet::new();
         for table in &catalog.tables {
@@ -54,7 +63,10 @@ impl<'a> Access<'a> {
             let stored = catalog.privileges.relation(&table.name);
             let stored = stored.and_then(|relation| relation.query.as_deref());
             let text = table.definition.as_deref().or(stored)?;
-            Some((&table.name, read::query(text.trim_end_matches(';'), &[], catalog)?))
+            Some((
+                &table.name,
+                read::query(text.trim_end_matches(';'), read::Names::default(), catalog)?,
+            ))
         });
         Access {
             catalog,
@@ -63,6 +75,23 @@ impl<'a> Access<'a> {
             actors,
             policies,
         }
+    }
+
+    /// The name of a policy of a partition that opens its rows to more than who owns them.
+    pub fn weak_policy_of_part(&self, relation: &'a Relation, root: &TableName) -> Option<&'a str> {
+        let root = self.catalog.table(root)?;
+        let row = Table { name: relation.name.clone(), ..root.clone() };
+        let opens = |text: &str| {
+            let term = read::condition(text, &row, self.catalog)?;
+            let found = alternatives(&self.actors, &term);
+            let is_weak = |parts: &Vec<Asks>| {
+                !parts.iter().any(|part| part.is_tied() || *part == Asks::Guard)
+            };
+            Some(found.iter().any(is_weak))
+        };
+        let policies = relation.policies.iter().filter(|own| own.permissive);
+        let weak = policies.filter(|own| own.using.as_deref().and_then(opens) == Some(true));
+        weak.map(|own| own.name.as_str()).next()
     }
 
     pub fn policies(&self, table: &TableName) -> &[Understood<'a>] {
@@ -84,6 +113,17 @@ impl<'a> Access<'a> {
 
     pub fn relation(&self, table: &TableName) -> Option<&'a Relation> {
         self.catalog.privileges.relation(table)
+    }
+
+    /// Each row of the table is one user's, and he has one: users themselves, or more about each of them.
+    pub fn is_account(&self, table: &TableName) -> bool {
+        match self.domains.ownership(table) {
+            Some(Ownership::Root) => true,
+            Some(Ownership::Columns(columns)) => self.catalog.table(table).is_some_and(|table| {
+                columns.iter().any(|column| table.has_unique(&[column.as_str()]))
+            }),
+            _ => false,
+        }
     }
 
     /// The rows of the table are somebody's.
@@ -121,19 +161,76 @@ impl<'a> Access<'a> {
         self.policies(table).iter().any(|own| own.conditions().any(Condition::is_tied))
     }
 
-    /// A condition that every policy of the command has to hold beside.
-    pub fn is_restricted(&self, table: &TableName, command: &str) -> bool {
-        self.policies(table).iter().any(|own| {
-            !own.policy.permissive
-                && own.holds_for(command)
-                && own.conditions().any(Condition::is_tied)
-        })
+    /// A condition that a policy of the command has to hold beside, for each of its roles.
+    pub fn is_restricted(&self, table: &TableName, policy: &Policy) -> bool {
+        let restricts = |role: &str| {
+            self.policies(table).iter().any(|own| {
+                !own.policy.permissive
+                    && own.holds_for(&policy.command)
+                    && own.is_for(role)
+                    && own.conditions().any(Condition::is_tied)
+            })
+        };
+        match policy.roles.is_empty() {
+            true => restricts(PUBLIC),
+            false => policy.roles.iter().all(|role| restricts(role)),
+        }
+    }
+
+    /// Every one of these roles may read all rows of the table: by a policy that asks nothing, and no other that
+    /// restricts it.
+    pub fn is_open_to(&self, table: &TableName, roles: &[&str]) -> bool {
+        let opens = |role: &str| {
+            self.policies(table).iter().any(|own| {
+                own.policy.permissive
+                    && own.holds_for("SELECT")
+                    && own.is_for(role)
+                    && own.using.as_ref().is_some_and(Condition::is_always_true)
+                    && !self.is_restricted(table, own.policy)
+            })
+        };
+        roles.iter().all(|role| opens(role))
+    }
+
+    /// Conditions on columns of the row alone that open rows of the table to one of the roles: the columns of each.
+    pub fn flags(&self, table: &TableName, roles: &[&str]) -> Vec<BTreeSet<String>> {
+        let policies = self.policies(table).iter().filter(|own| {
+            own.policy.permissive
+                && own.holds_for("SELECT")
+                && roles.iter().any(|role| own.is_for(role))
+        });
+        let terms = policies.filter_map(|own| own.using.as_ref()).map(|own| &own.term);
+        terms
+            .flat_map(|term| split(&self.actors, term, false, 6))
+            .filter(|parts| {
+                parts.iter().all(|part| {
+                    matches!(asks(&self.actors, part), Asks::OfRow | Asks::SignedIn | Asks::Nothing)
+                })
+            })
+            .map(|parts| {
+                let mut columns = BTreeSet::new();
+                for part in &parts {
+                    part.walk(&mut |term| {
+                        columns.extend(term.row_column().map(str::to_owned));
+                        true
+                    });
+                }
+                columns
+            })
+            .filter(|columns| !columns.is_empty())
+            .collect()
     }
 }
 
 impl Understood<'_> {
     pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
         self.using.iter().chain(&self.check)
+    }
+
+    /// The policy is one of this role: of all roles, or by name.
+    pub fn is_for(&self, role: &str) -> bool {
+        let roles = &self.policy.roles;
+        roles.is_empty() || roles.iter().any(|own| own == role || own.eq_ignore_ascii_case(PUBLIC))
     }
 
     pub fn holds_for(&self, command: &str) -> bool {
@@ -188,6 +285,39 @@ impl Asks {
     pub fn is_tied(&self) -> bool {
         matches!(self, Asks::Owner(_) | Asks::Tied)
     }
+}
+
+/// Tables that no role of users may write, and whose key is one user and nothing else.
+fn of_staff(catalog: &Catalog) -> BTreeSet<TableName> {
+    let privileges = &catalog.privileges;
+    let is_written = |table: &Table| {
+        let Some(relation) = privileges.relation(&table.name) else { return true };
+        let writes = relation.grants.iter().any(|own| {
+            ["INSERT", "UPDATE"].contains(&own.privilege.as_str())
+                && (own.role == PUBLIC || !privileges.bypasses(&own.role))
+        });
+        let opens = table
+            .policies
+            .iter()
+            .any(|own| own.permissive && own.command != "SELECT" && own.command != "DELETE");
+        if table.row_security { writes && opens } else { writes }
+    };
+    let is_of_one = |table: &Table| {
+        let keys = table.indexes.iter().filter(|index| index.unique);
+        keys.into_iter().any(|index| {
+            index.def.keys.len() == 1
+                && (table.foreign_keys.is_empty()
+                    || table
+                        .foreign_keys
+                        .iter()
+                        .any(|key| key.columns == [index.def.keys[0].expression.clone()]))
+        })
+    };
+    let tables = catalog
+        .tables
+        .iter()
+        .filter(|table| privileges.has_grants() && !is_written(table) && is_of_one(table));
+    tables.map(|table| table.name.clone()).collect()
 }
 
 fn understand<'a>(

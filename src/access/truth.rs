@@ -76,6 +76,10 @@ impl Evaluator<'_> {
                 None if self.is_empty(query, depth) => Truth::Null,
                 None => Truth::Depends,
             },
+            Term::Call(call) if call.name == "coalesce" => {
+                let mut all = call.arguments.iter().map(|own| self.truth(own, depth));
+                all.find(|own| *own != Truth::Null).unwrap_or(Truth::Null)
+            }
             Term::Call(call) => match self.value_of_call(call, depth) {
                 Some(Value::Null) => Truth::Null,
                 Some(Value::Known(text)) => known(&text),

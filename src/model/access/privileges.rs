@@ -51,12 +51,23 @@ pub struct Relation {
     pub triggers: Vec<TableName>,
     /// The query behind a materialized view.
     pub query: Option<String>,
+    /// Policies of a partition or child; those of other tables stand at the table.
+    pub policies: Vec<PartPolicy>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnDefault {
     pub column: String,
     pub expression: String,
+}
+
+/// A policy of a partition or child.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PartPolicy {
+    pub name: String,
+    pub permissive: bool,
+    pub using: Option<String>,
 }
 
 /// A privilege on a relation or on some of its columns.

@@ -180,6 +180,12 @@ const PERSONAL: &[&str] = &[
     "otp",
     "secret",
     "address",
+    "telefon",
+    "telefono",
+    "kennwort",
+    "passwort",
+    "geburtsdatum",
+    "contrasena",
 ];
 
 /// The name of a column suggests secrets or personal data.

@@ -1,9 +1,9 @@
 //! Texts to conditions.
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    JoinConstraint, JoinOperator, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, UnaryOperator, Value,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, JoinConstraint, JoinOperator, ObjectName, Query, SelectItem, SetExpr, Statement,
+    Subscript, TableFactor, TableWithJoins, UnaryOperator, Value,
 };
 
 use super::term::{Call, Column, Owner, Select, Source, Term, Test};
@@ -14,26 +14,38 @@ use crate::sql::resolve::scope::{fold, last_name};
 
 /// Reads a condition on the rows of a table; `None` where it is not understood.
 pub fn condition(text: &str, table: &Table, catalog: &Catalog) -> Option<Term> {
-    let row = Scope { sources: Vec::new(), row: Some(table), parameters: &[], parent: None };
-    Some(Reader { catalog }.term(&parse_expression(text).ok()?, &row))
+    let row = Scope { row: Some(table), ..Scope::default() };
+    Some(Reader { catalog, path: &[] }.term(&parse_expression(text).ok()?, &row))
 }
 
-/// Reads a query, such as that behind a view or in the body of a function with these arguments.
-pub fn query(text: &str, parameters: &[String], catalog: &Catalog) -> Option<Select> {
+/// The names that the body of a function may use beside those of its tables.
+#[derive(Clone, Copy, Default)]
+pub struct Names<'n> {
+    /// Arguments and variables.
+    pub parameters: &'n [String],
+    /// The schemas that the function searches by itself.
+    pub path: &'n [String],
+}
+
+/// Reads a query, such as that behind a view or in the body of a function.
+pub fn query(text: &str, names: Names<'_>, catalog: &Catalog) -> Option<Select> {
     let Statement::Query(query) = parse(text).ok()? else { return None };
-    let outside = Scope { sources: Vec::new(), row: None, parameters, parent: None };
-    Some(Reader { catalog }.select(&query, &outside))
+    let outside = Scope { parameters: names.parameters, ..Scope::default() };
+    Some(Reader { catalog, path: names.path }.select(&query, &outside))
 }
 
-/// Reads an expression in the body of a function with these arguments.
-pub fn expression(text: &str, parameters: &[String], catalog: &Catalog) -> Option<Term> {
-    let outside = Scope { sources: Vec::new(), row: None, parameters, parent: None };
-    Some(Reader { catalog }.term(&parse_expression(text).ok()?, &outside))
+/// Reads an expression in the body of a function.
+pub fn expression(text: &str, names: Names<'_>, catalog: &Catalog) -> Option<Term> {
+    let outside = Scope { parameters: names.parameters, ..Scope::default() };
+    Some(Reader { catalog, path: names.path }.term(&parse_expression(text).ok()?, &outside))
 }
 
 /// The names that may be used at some place.
+#[derive(Default)]
 struct Scope<'a> {
     sources: Vec<(Source, Option<&'a Table>)>,
+    /// Queries of WITH.
+    with: Vec<(String, Select)>,
     /// The table whose row is decided on.
     row: Option<&'a Table>,
     parameters: &'a [String],
@@ -42,12 +54,17 @@ struct Scope<'a> {
 
 struct Reader<'a> {
     catalog: &'a Catalog,
+    path: &'a [String],
 }
 
 impl<'a> Reader<'a> {
     fn select(&self, query: &Query, parent: &Scope<'_>) -> Select {
-        // Names of WITH stand for tables whose columns are not known.
-        self.set(&query.body, parent)
+        let mut scope = Scope { parent: Some(parent), ..Scope::default() };
+        for own in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let select = self.select(&own.query, &scope);
+            scope.with.push((fold(&own.alias.name), select));
+        }
+        self.set(&query.body, &scope)
     }
 
     fn set(&self, body: &SetExpr, parent: &Scope<'_>) -> Select {
@@ -59,8 +76,7 @@ impl<'a> Reader<'a> {
                 made
             }
             SetExpr::Select(select) => {
-                let mut scope =
-                    Scope { sources: Vec::new(), row: None, parameters: &[], parent: Some(parent) };
+                let mut scope = Scope { parent: Some(parent), ..Scope::default() };
                 let mut joins = Vec::new();
                 for from in &select.from {
                     self.add_from(from, &mut scope, &mut joins);
@@ -98,13 +114,8 @@ impl<'a> Reader<'a> {
         self.add_factor(&from.relation, scope, joins);
         for join in &from.joins {
             self.add_factor(&join.relation, scope, joins);
-            let (JoinOperator::Join(on)
-            | JoinOperator::Inner(on)
-            | JoinOperator::Left(on)
-            | JoinOperator::LeftOuter(on)
-            | JoinOperator::Right(on)
-            | JoinOperator::RightOuter(on)) = &join.join_operator
-            else {
+            // The condition of an outer join leaves no row out.
+            let (JoinOperator::Join(on) | JoinOperator::Inner(on)) = &join.join_operator else {
                 continue;
             };
             if let JoinConstraint::On(on) = on {
@@ -134,7 +145,11 @@ impl<'a> Reader<'a> {
                     scope.sources.push((Source { call, ..nothing(alias) }, None));
                     return;
                 }
-                let table = self.catalog.lookup(schema_of(name).as_deref(), &own);
+                if let Some(query) = with_named(scope, schema_of(name).as_deref(), &own) {
+                    scope.sources.push((Source { query: Some(query), ..nothing(alias) }, None));
+                    return;
+                }
+                let table = self.table(schema_of(name).as_deref(), &own);
                 let name = match table {
                     Some(table) => table.name.clone(),
                     None => TableName::new(schema_of(name).unwrap_or_default(), own),
@@ -245,6 +260,12 @@ impl<'a> Reader<'a> {
             Expr::Array(array) => Term::List(self.terms(&array.elem, scope)),
             Expr::Tuple(all) => Term::List(self.terms(all, scope)),
             Expr::Function(function) => self.call(function, scope),
+            Expr::Case { operand: None, conditions, else_result, .. } => {
+                let whens =
+                    conditions.iter().map(|own| (*boxed(&own.condition), *boxed(&own.result)));
+                let otherwise = else_result.as_ref().map(|own| *boxed(own));
+                Term::case(whens.collect(), otherwise)
+            }
             Expr::Case { operand, conditions, else_result, .. } => {
                 let mut all: Vec<Term> = operand.iter().map(|own| *boxed(own)).collect();
                 for when in conditions {
@@ -254,15 +275,35 @@ impl<'a> Reader<'a> {
                 all.extend(else_result.iter().map(|own| *boxed(own)));
                 Term::Other(all)
             }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                access_chain.iter().fold(*boxed(root), |of, access| {
+                    let key = match access {
+                        AccessExpr::Subscript(Subscript::Index { index }) => {
+                            match self.term(index, scope).bare() {
+                                Term::Literal(key) => Some(key.clone()),
+                                _ => None,
+                            }
+                        }
+                        _ => None,
+                    };
+                    Term::Member(Box::new(of), key)
+                })
+            }
             Expr::UnaryOp { expr, .. }
             | Expr::Extract { expr, .. }
             | Expr::AtTimeZone { timestamp: expr, .. }
             | Expr::Substring { expr, .. }
             | Expr::Trim { expr, .. }
-            | Expr::CompoundFieldAccess { root: expr, .. }
             | Expr::AllOp { left: expr, .. } => Term::Other(vec![*boxed(expr)]),
             _ => Term::Other(Vec::new()),
         }
+    }
+
+    /// A table by its name: of a function with a search path of its own, along that.
+    fn table(&self, schema: Option<&str>, name: &str) -> Option<&'a Table> {
+        let own = self.path.iter().filter(|_| schema.is_none());
+        let own = own.filter_map(|schema| self.catalog.lookup(Some(schema), name)).next();
+        own.or_else(|| self.catalog.lookup(schema, name))
     }
 
     fn terms(&self, all: &[Expr], scope: &Scope<'_>) -> Vec<Term> {
@@ -332,6 +373,18 @@ impl<'a> Reader<'a> {
         }
         Term::Column(Column { owner: Owner::Unknown, name: name.clone() })
     }
+}
+
+/// The query that a name of WITH stands for.
+fn with_named(scope: &Scope<'_>, schema: Option<&str>, name: &str) -> Option<Select> {
+    let mut at = Some(scope).filter(|_| schema.is_none());
+    while let Some(here) = at {
+        if let Some((_, query)) = here.with.iter().rev().find(|(known, _)| known == name) {
+            return Some(query.clone());
+        }
+        at = here.parent;
+    }
+    None
 }
 
 /// A column of what is named in this scope and in no other.

@@ -93,6 +93,21 @@ pub struct Source {
 }
 
 impl Term {
+    /// `CASE WHEN … THEN … ELSE … END` as alternatives, each with what has to hold before it.
+    pub fn case(whens: Vec<(Term, Term)>, otherwise: Option<Term>) -> Term {
+        let is = |term: &Term, test: Test| Term::Is(Box::new(term.clone()), test);
+        let mut alternatives = Vec::new();
+        let mut before: Vec<Term> = Vec::new();
+        for (condition, result) in whens {
+            let own = [is(&condition, Test::True), result];
+            alternatives.push(Term::And([&before[..], &own].concat()));
+            before.push(is(&condition, Test::NotTrue));
+        }
+        let last = otherwise.unwrap_or(Term::Null);
+        alternatives.push(Term::And([&before[..], &[last]].concat()));
+        Term::Or(alternatives)
+    }
+
     /// Calls `visit` with this term and all within, outermost first; where it gives `false`, not with those within.
     pub fn walk<'t>(&'t self, visit: &mut dyn FnMut(&'t Term) -> bool) {
         if !visit(self) {

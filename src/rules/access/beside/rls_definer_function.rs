@@ -1,14 +1,14 @@
 //! Functions that run as their owner.
 
-use crate::access::bodies::Body;
+use crate::access::body::Body;
 use crate::access::policies::Access;
 use crate::model::access::privileges::Routine;
 use crate::model::finding::{Finding, Level};
-use crate::rules::access::found::{WRITES, evidence, found, in_words};
+use crate::rules::access::found::{evidence, found, in_words};
 use crate::rules::input::Input;
 use crate::rules::rule::Rule;
 use crate::sql::condition::term::{Select, Term};
-use crate::sql::lex::lexer::tokens;
+use crate::sql::lex::lexer::{Token, tokens};
 
 pub const RULE: Rule = Rule {
     id: "rls-definer-function",
@@ -38,13 +38,14 @@ fn of(access: &Access<'_>, routine: &Routine, body: &Body) -> Option<Finding> {
         reasons.push("its search_path is not fixed, so that a caller decides which tables and functions it names");
     }
     if !roles.is_empty() && !is_trigger {
-        let text = routine.body.as_deref().unwrap_or_default();
-        let asks_who = body.parts.iter().any(|part| access.actors.mentions_any(part))
-            || access.actors.text_asks(text);
-        if !asks_who && reads_asked_for(access, body) {
-            reasons.push("it gives the rows of whom it is asked for, and does not ask who calls");
+        let checks = body.parts.iter().any(|part| checks(access, part));
+        if !checks && reads_asked_for(access, body) {
+            reasons.push(match routine.arguments.is_empty() {
+                true => "it reads the rows of all, and does not ask who calls",
+                false => "it reads the rows of whom it is asked for, and does not ask who calls",
+            });
             level = Level::Error;
-        } else if !asks_who && writes(routine) {
+        } else if !checks && writes(access, routine) {
             reasons.push("it changes rows and does not ask who calls");
             level = Level::Error;
         }
@@ -91,7 +92,51 @@ fn gives_rows(access: &Access<'_>, query: &Select) -> bool {
     of_somebody && by_argument
 }
 
-fn writes(routine: &Routine) -> bool {
+/// A condition compares something with who calls, or asks for what he is, and not only whether he is there.
+fn checks(access: &Access<'_>, part: &Term) -> bool {
+    let is_actor = |term: &Term| access.actors.actor(term).is_some();
+    let is_argument = |term: &Term| term.has(&|term| matches!(term, Term::Parameter(_)));
+    part.has(&|term| match term {
+        // `coalesce(argument, who)` is what the caller says.
+        Term::Compare(_, a, b) | Term::Any(_, a, b) => {
+            [(a, b), (b, a)].iter().any(|(own, other)| {
+                let asked = is_actor(own) || access.actors.mentions_any(own);
+                asked && !is_argument(own) && !matches!(other.bare(), Term::Null)
+            })
+        }
+        // `pg_has_role(session_user, …)`.
+        Term::Call(call) if call.name.starts_with("pg_has_") || call.name.starts_with("has_") => {
+            call.arguments.iter().any(is_actor)
+        }
+        Term::Call(call) => access.actors.bodies.called(call).is_some_and(|(_, body)| {
+            body.value.as_ref().is_some_and(|value| checks(access, value))
+                || body.parts.iter().any(|part| checks(access, part))
+        }),
+        _ => false,
+    })
+}
+
+/// The body changes rows by what it is given, or executes a text.
+fn writes(access: &Access<'_>, routine: &Routine) -> bool {
     let body = routine.body.as_deref().unwrap_or_default();
-    tokens(body).any(|token| WRITES.iter().any(|word| token.is_word(word)))
+    let all: Vec<Token<'_>> = tokens(body).collect();
+    let has = |words: &[&str]| {
+        all.windows(words.len())
+            .any(|part| part.iter().zip(words).all(|(token, word)| token.is_word(word)))
+    };
+    // An INSERT or UPDATE whose WHERE or values name who calls is one of his rows.
+    let is_own =
+        access.actors.text_asks(body) && !only_asks_presence(&all) && !has(&["raise", "log"]);
+    let changes = has(&["update"])
+        || has(&["delete", "from"])
+        || has(&["insert", "into"])
+        || has(&["execute"]);
+    changes && !is_own
+}
+
+/// All that is asked is whether somebody is signed in: `IS NULL`, `IS NOT NULL`.
+fn only_asks_presence(all: &[Token<'_>]) -> bool {
+    let asks = all.windows(4).filter(|part| part[0].is(")") && part[1].is_word("is")).count();
+    let calls = all.windows(3).filter(|part| part[1].is("(") && part[2].is(")")).count();
+    asks > 0 && asks >= calls
 }

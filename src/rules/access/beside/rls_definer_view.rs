@@ -1,13 +1,13 @@
 //! Views that run as their owner, whom policies do not bind.
 
-use crate::access::domains::Ownership;
 use crate::access::policies::Access;
+use crate::access::views::{asks_who, base_tables, shows_flagged};
 use crate::model::access::privileges::Relation;
 use crate::model::catalog::{Table, TableKind};
 use crate::model::finding::{Finding, Level};
 use crate::model::name::TableName;
 use crate::rules::access::credentials::is_personal;
-use crate::rules::access::found::{found, in_words, opens};
+use crate::rules::access::found::{WRITES, found, in_words};
 use crate::rules::input::Input;
 use crate::rules::rule::Rule;
 use crate::sql::condition::term::Select;
@@ -34,24 +34,38 @@ fn of(access: &Access<'_>, view: &Table) -> Option<Finding> {
         return None;
     }
     let query = access.view(&view.name)?;
-    if query.condition.as_ref().is_some_and(|own| access.actors.mentions_any(own)) {
+    if asks_who(access, query, 4) {
         return None;
     }
-    let shown =
-        query.tables().into_iter().find(|table| is_hidden(access, table, relation, &roles))?;
-    if !shows_private(access, view, query, shown) {
-        return None;
-    }
-    let message = format!(
-        "view {} runs as its owner and shows {} the rows of {shown}, which {}",
-        view.name,
-        in_words(&roles),
-        match access.relation(shown).is_some_and(|table| table.row_security) {
-            true => "policies guard",
-            false => "they may not read by themselves",
-        }
-    );
+    let shown = base_tables(access, query, 4);
+    let hidden = shown.iter().find(|table| {
+        is_hidden(access, table, relation, &roles) && !shows_flagged(access, query, table, &roles)
+    });
     let name = view.name.to_string();
+    let message = if let Some(shown) =
+        hidden.filter(|shown| shows_private(access, view, query, shown))
+    {
+        format!(
+            "view {} runs as its owner and shows {} the rows of {shown}, which {}",
+            view.name,
+            in_words(&roles),
+            match access.relation(shown).is_some_and(|table| table.row_security) {
+                true => "policies guard",
+                false => "they may not read by themselves",
+            }
+        )
+    } else {
+        let writers = access.reach(&view.name, &WRITES);
+        let changed = shown.first().filter(|_| shown.len() == 1 && !writers.is_empty());
+        let changed = changed.filter(|table| {
+            access.relation(table).is_some_and(|own| own.row_security) && access.has_identity(table)
+        })?;
+        format!(
+            "view {} runs as its owner, and {} may change the rows of {changed} by it past the policies",
+            view.name,
+            in_words(&writers)
+        )
+    };
     let mut made = found(RULE.id, Level::Error, &name, Some(&view.name), Vec::new(), message);
     made.advice =
         Some(format!("ALTER VIEW {} SET (security_invoker = true)", quote_table(&view.name)));
@@ -70,15 +84,7 @@ fn is_hidden(access: &Access<'_>, table: &TableName, view: &Relation, roles: &[&
         let is_bound = owner.is_some_and(|owner| access.is_bound(owner))
             && relation.owner.is_some()
             && (relation.owner.as_deref() != owner || relation.forced);
-        let is_open = access.policies(table).iter().any(|own| {
-            own.policy.permissive
-                && own.holds_for("SELECT")
-                && own
-                    .using
-                    .as_ref()
-                    .is_some_and(|using| using.alternatives.iter().any(|parts| opens(parts)))
-        });
-        return !is_bound && !is_open;
+        return !is_bound && !access.is_open_to(table, roles);
     }
     let reach = access.reach(table, &["SELECT"]);
     roles.iter().any(|role| !reach.contains(role) && !reach.contains(&"PUBLIC"))
@@ -86,7 +92,7 @@ fn is_hidden(access: &Access<'_>, table: &TableName, view: &Relation, roles: &[&
 
 /// The view shows more than what a table of users shows of them to everybody: a name, a picture.
 fn shows_private(access: &Access<'_>, view: &Table, query: &Select, table: &TableName) -> bool {
-    let is_of_users = access.domains.ownership(table) == Some(&Ownership::Root);
+    let is_of_users = access.is_account(table);
     let is_sensitive = view.columns.iter().any(|column| is_personal(&column.name));
     let is_all =
         query.outputs.iter().any(|own| matches!(own, crate::sql::condition::term::Term::Other(_)));

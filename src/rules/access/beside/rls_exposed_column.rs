@@ -22,7 +22,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             .using
             .as_ref()
             .is_some_and(|using| using.alternatives.iter().any(|parts| opens(parts)));
-        if !is_open || access.is_restricted(&table.name, "SELECT") {
+        if !is_open || access.is_restricted(&table.name, own.policy) {
             continue;
         }
         let everybody = own.policy.roles.is_empty()
@@ -40,6 +40,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
         let columns: Vec<String> = table
             .columns
             .iter()
+            .filter(|column| !["boolean", "uuid"].contains(&column.type_name.as_str()))
             .map(|column| column.name.clone())
             .filter(|column| is_personal(column) && may_read(column))
             .collect();

@@ -1,10 +1,11 @@
 //! Tables that all read and nobody should write.
 
-use crate::access::policies::Access;
+use crate::access::alternatives::Asks;
+use crate::access::policies::{Access, Condition};
 use crate::model::access::privileges::PUBLIC;
 use crate::model::catalog::Table;
 use crate::model::finding::{Finding, Level};
-use crate::rules::access::found::{WRITES, found, in_words};
+use crate::rules::access::found::{WRITES, found, in_words, is_for_users};
 use crate::rules::input::Input;
 use crate::rules::rule::Rule;
 use crate::sql::lex::identifier::{quote, quote_table};
@@ -19,8 +20,11 @@ pub const RULE: Rule = Rule {
 
 fn find(input: &Input<'_>) -> Vec<Finding> {
     let Some(access) = input.access() else { return Vec::new() };
-    let tables =
-        access.tables().filter(|table| !table.row_security && !access.is_owned(&table.name));
+    let tables = access.tables().filter(|table| {
+        !access.is_owned(&table.name)
+            && !access.has_identity(&table.name)
+            && (!table.row_security || is_open_for_writing(access, table))
+    });
     tables
         .filter_map(|table| {
             let roles = access.reach(&table.name, &WRITES);
@@ -31,7 +35,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
                 return None;
             }
             let message = format!(
-                "rows of {} are nobody's, no policy guards them, and {} may change them",
+                "rows of {} are nobody's, nothing guards them, and {} may change them",
                 table.name,
                 in_words(&roles)
             );
@@ -46,6 +50,23 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             Some(made)
         })
         .collect()
+}
+
+/// A policy lets users write every row.
+fn is_open_for_writing(access: &Access<'_>, table: &Table) -> bool {
+    access.policies(&table.name).iter().any(|own| {
+        // Rows that everybody may add and nobody change are letters and not a lookup.
+        let writes = ["UPDATE", "DELETE", "ALL"].contains(&own.policy.command.as_str());
+        let is_open = |condition: &Condition| {
+            condition.alternatives.iter().any(|parts| {
+                parts.iter().all(|part| matches!(part, Asks::Nothing | Asks::SignedIn))
+            })
+        };
+        own.policy.permissive
+            && writes
+            && is_for_users(access, own)
+            && own.using.as_ref().is_some_and(is_open)
+    })
 }
 
 /// Tables with rows of users refer to it, or lie beside it.

@@ -1,9 +1,11 @@
 //! Materialized views, which policies cannot guard.
 
 use crate::access::policies::{Access, source_column};
+use crate::access::views::{base_tables, shows_flagged};
 use crate::model::catalog::{Table, TableKind};
 use crate::model::finding::{Finding, Level};
-use crate::rules::access::found::{found, in_words, opens};
+use crate::rules::access::credentials::is_personal;
+use crate::rules::access::found::{found, in_words};
 use crate::rules::input::Input;
 use crate::rules::rule::Rule;
 
@@ -28,16 +30,11 @@ fn of(access: &Access<'_>, view: &Table) -> Option<Finding> {
         return None;
     }
     let query = access.view(&view.name)?;
-    let shown = query.tables().into_iter().find(|table| {
+    let tables = base_tables(access, query, 4);
+    let shown = tables.iter().find(|table| {
         access.is_owned(table)
-            && !access.policies(table).iter().any(|own| {
-                own.policy.permissive
-                    && own.holds_for("SELECT")
-                    && own
-                        .using
-                        .as_ref()
-                        .is_some_and(|using| using.alternatives.iter().any(|parts| opens(parts)))
-            })
+            && !access.is_open_to(table, &roles)
+            && !shows_flagged(access, query, table, &roles)
     })?;
     // Sums over all are nobody's rows.
     let names_owner = query.outputs.iter().any(|output| {
@@ -46,7 +43,7 @@ fn of(access: &Access<'_>, view: &Table) -> Option<Finding> {
                 access.catalog.table(table).is_some_and(|table| table.has_unique(&[column]));
             is_key || access.domains.owner_columns(table).iter().any(|own| own == column)
         })
-    });
+    }) || view.columns.iter().any(|column| is_personal(&column.name));
     let level = if names_owner { Level::Error } else { Level::Info };
     let message = format!(
         "materialized view {} keeps rows of {shown}, and no policy can guard it: {} may read all of it",

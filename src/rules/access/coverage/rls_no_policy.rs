@@ -15,7 +15,9 @@ pub const RULE: Rule = Rule {
 
 fn find(input: &Input<'_>) -> Vec<Finding> {
     let Some(access) = input.access() else { return Vec::new() };
-    let tables = access.tables().filter(|table| table.row_security && table.policies.is_empty());
+    let tables = access
+        .tables()
+        .filter(|table| table.row_security && !table.policies.iter().any(|own| own.permissive));
     tables
         .filter_map(|table| {
             let roles = access.reach(&table.name, &COMMANDS);
@@ -24,9 +26,11 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             }
             // Somebody gets no rows; whether it matters, statements tell.
             let is_used = input.scans().any(|found| found.scan.table == table.name);
-            let level = if is_used { Level::Warning } else { Level::Info };
+            // Policies that restrict open nothing by themselves: somebody took them for more.
+            let has_others = !table.policies.is_empty();
+            let level = if is_used || has_others { Level::Warning } else { Level::Info };
             let message = format!(
-                "row-level security of {} has no policy: {} may use the table and gets none of its rows",
+                "row-level security of {} has no policy that opens rows: {} may use the table and gets none",
                 table.name,
                 in_words(&roles)
             );

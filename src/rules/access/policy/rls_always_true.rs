@@ -31,7 +31,7 @@ fn of(
     let using = own.using.as_ref().filter(|_| own.policy.command != "INSERT")?;
     let is_owned = access.is_owned(&table.name) || access.has_identity(&table.name);
     if !is_owned
-        || access.is_restricted(&table.name, &own.policy.command)
+        || access.is_restricted(&table.name, own.policy)
         || is_shadowed(access, &using.term)
     {
         return None;

@@ -21,7 +21,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             let using = own.using.as_ref().filter(|_| own.policy.command != "INSERT")?;
             let opens = using.opens_by(&|part| *part == Asks::SignedIn);
             let is_owned = access.is_owned(&table.name) || access.has_identity(&table.name);
-            if !opens || !is_owned || access.is_restricted(&table.name, &own.policy.command) {
+            if !opens || !is_owned || access.is_restricted(&table.name, own.policy) {
                 return None;
             }
             let reads_alone = own.policy.command == "SELECT";

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::access::domains::Ownership;
 use crate::access::policies::{Access, Condition, Understood, source_column};
 use crate::model::catalog::Table;
 use crate::model::finding::{Finding, Level};
@@ -47,12 +46,16 @@ const DECIDING_NAMES: &[&str] = &[
     "account_type",
 ];
 
+/// Those that mean it whatever table they stand in.
+const STRONG_NAMES: &[&str] =
+    &["is_admin", "is_staff", "is_superuser", "balance", "credit", "credits", "is_verified"];
+
 fn find(input: &Input<'_>) -> Vec<Finding> {
     let Some(access) = input.access() else { return Vec::new() };
     let deciding_columns = decided_by(access);
     let mut all = Vec::new();
     for table in access.tables().filter(|table| table.row_security) {
-        if access.reach(&table.name, &["UPDATE"]).is_empty() {
+        if access.reach(&table.name, &["INSERT", "UPDATE"]).is_empty() {
             continue;
         }
         let mut columns = BTreeSet::new();
@@ -68,20 +71,54 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
             }
             for column in &table.columns {
                 let decides = deciding_columns.contains(&(table.name.clone(), column.name.clone()));
-                let is_named = is_account(access, table)
-                    && DECIDING_NAMES.iter().any(|name| {
-                        column.name == *name
-                            || column
-                                .name
-                                .strip_prefix(name)
-                                .is_some_and(|rest| rest.starts_with('_'))
-                    });
+                let is_strong = STRONG_NAMES.contains(&column.name.as_str());
+                let is_named = is_strong
+                    || access.is_account(&table.name)
+                        && DECIDING_NAMES.iter().any(|name| {
+                            column.name == *name
+                                || column
+                                    .name
+                                    .strip_prefix(name)
+                                    .is_some_and(|rest| rest.starts_with('_'))
+                        });
                 if (decides || is_named)
                     && !own
                         .written()
                         .is_some_and(|check| check.owner_columns().contains(column.name.as_str()))
                     && may_set(access, table, own, &column.name)
                     && !is_set_by_users(input, table, &column.name)
+                    && !is_checked(own, &column.name)
+                {
+                    columns.insert(column.name.clone());
+                    policies.insert(own.policy.name.clone());
+                }
+            }
+        }
+        for own in access.policies(&table.name) {
+            let is_insert = own.policy.permissive
+                && own.policy.command == "INSERT"
+                && is_for_users(access, own);
+            if !is_insert || !own.check.as_ref().is_some_and(Condition::is_tied) {
+                continue;
+            }
+            let relation = access.relation(&table.name);
+            let may_name = |column: &str| {
+                relation.is_some_and(|relation| {
+                    access
+                        .reach(&table.name, &["INSERT"])
+                        .iter()
+                        .any(|role| relation.grants_column(role, "INSERT", column))
+                })
+            };
+            for column in &table.columns {
+                let decides = deciding_columns.contains(&(table.name.clone(), column.name.clone()));
+                let is_owner = access.domains.owner_columns(&table.name).contains(&column.name);
+                let is_key =
+                    table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+                if decides
+                    && !is_owner
+                    && !is_key
+                    && may_name(&column.name)
                     && !is_checked(own, &column.name)
                 {
                     columns.insert(column.name.clone());
@@ -107,17 +144,6 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
         all.push(made);
     }
     all
-}
-
-/// The table is one of people or their accounts: each row is one user's, and he has one.
-fn is_account(access: &Access<'_>, table: &Table) -> bool {
-    match access.domains.ownership(&table.name) {
-        Some(Ownership::Root) => true,
-        Some(Ownership::Columns(columns)) => {
-            columns.iter().any(|column| table.has_unique(&[column.as_str()]))
-        }
-        _ => false,
-    }
 }
 
 /// Columns that conditions compare with a constant to learn what somebody may do.

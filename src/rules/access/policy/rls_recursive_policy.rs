@@ -20,9 +20,31 @@ pub const RULE: Rule = Rule {
 
 fn find(input: &Input<'_>) -> Vec<Finding> {
     let Some(access) = input.access() else { return Vec::new() };
+    let mut roles: BTreeSet<String> = BTreeSet::new();
+    for table in access.tables() {
+        let policies = access.policies(&table.name).iter();
+        roles.extend(policies.flat_map(|own| own.policy.roles.iter().cloned()));
+    }
+    roles.insert("public".to_owned());
+    let mut all: Vec<Finding> = Vec::new();
+    for role in &roles {
+        for finding in of_role(access, role) {
+            if all.iter().all(|known| known.id != finding.id) {
+                all.push(finding);
+            }
+        }
+    }
+    all
+}
+
+/// Circles among the policies that hold for one role.
+fn of_role(access: &Access<'_>, role: &str) -> Vec<Finding> {
     let mut reads: BTreeMap<&TableName, BTreeSet<TableName>> = BTreeMap::new();
     for table in access.tables().filter(|table| table.row_security) {
-        let policies = access.policies(&table.name).iter().filter(|own| own.holds_for("SELECT"));
+        let policies = access
+            .policies(&table.name)
+            .iter()
+            .filter(|own| own.holds_for("SELECT") && own.is_for(role));
         let terms = policies.filter_map(|own| own.using.as_ref()).map(|own| &own.term);
         let read = terms.flat_map(|term| read_by(access, term, 4)).collect();
         reads.insert(&table.name, read);
@@ -30,7 +52,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     let mut told: BTreeSet<TableName> = BTreeSet::new();
     for table in access.tables().filter(|table| table.row_security) {
-        for own in access.policies(&table.name) {
+        for own in access.policies(&table.name).iter().filter(|own| own.is_for(role)) {
             let first = own.conditions().flat_map(|own| read_by(access, &own.term, 4));
             let own_name = &table.name;
             let Some(path) = first.into_iter().find_map(|first| circle(&reads, own_name, first))

@@ -1,7 +1,7 @@
 //! Tables of memberships into which users may insert themselves.
 
 use crate::access::alternatives::{Asks, asks, split};
-use crate::access::policies::{Access, Understood, source_column};
+use crate::access::policies::{Access, Condition, Understood, source_column};
 use crate::model::catalog::Table;
 use crate::model::finding::{Finding, Level};
 use crate::model::name::TableName;
@@ -24,12 +24,16 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
         .filter(|(_, own)| own.holds_for("INSERT"))
         .filter_map(|(table, own)| {
             let check = own.written()?;
-            let group = group_column(access, table)?;
+            let group = group_column(access, table, Some(check))?;
             let is_free = |parts: &Vec<Term>| {
                 let kinds: Vec<Asks> = parts.iter().map(|part| asks(&access.actors, part)).collect();
                 let has_owner = kinds.iter().any(|kind| matches!(kind, Asks::Owner(_)));
-                has_owner && !parts.iter().any(|part| part.has(&|term| term.row_column() == Some(&group)))
-                    && !kinds.contains(&Asks::Guard)
+                let binds = |part: &Term| {
+                    part.has(&|term| term.row_column() == Some(&group))
+                        && (access.actors.mentions_any(part)
+                            || access.actors.reads(part, &|table| access.has_identity(table)))
+                };
+                has_owner && !parts.iter().any(binds) && !kinds.contains(&Asks::Guard)
             };
             if !split(&access.actors, &check.term, false, 6).iter().any(is_free) {
                 return None;
@@ -46,7 +50,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
 }
 
 /// The column of a group in a table whose rows policies of other tables, or functions, trust for who belongs to it.
-fn group_column(access: &Access<'_>, table: &Table) -> Option<String> {
+fn group_column(access: &Access<'_>, table: &Table, checked: Option<&Condition>) -> Option<String> {
     let owners = access.domains.owner_columns(&table.name);
     let is_trusted = access
         .tables()
@@ -60,7 +64,17 @@ fn group_column(access: &Access<'_>, table: &Table) -> Option<String> {
     let key = table.foreign_keys.iter().find(|key| {
         key.columns.len() == 1 && !owners.contains(&key.columns[0]) && key.references != table.name
     });
-    key.map(|key| key.columns[0].clone())
+    // Users who belong to users: the other one in the key.
+    let primary = table.indexes.iter().find(|index| index.primary && index.def.keys.len() == 2);
+    let both =
+        primary.filter(|index| index.def.keys.iter().all(|key| owners.contains(&key.expression)));
+    let other = both.and_then(|index| {
+        let keys = index.def.keys.iter().map(|key| &key.expression);
+        keys.into_iter().find(|key| {
+            checked.is_none_or(|checked| !checked.owner_columns().contains(key.as_str()))
+        })
+    });
+    key.map(|key| key.columns[0].clone()).or_else(|| other.cloned())
 }
 
 /// The condition, or a function that it calls, looks who asks up in the table.

@@ -25,7 +25,7 @@ fn find(input: &Input<'_>) -> Vec<Finding> {
                 parts.contains(&Asks::OfRow)
                     && parts.iter().all(|part| matches!(part, Asks::OfRow | Asks::SignedIn | Asks::Nothing))
             });
-            if !writes || !is_owned || !opens || access.is_restricted(&table.name, &own.policy.command) {
+            if !writes || !is_owned || !opens || access.is_restricted(&table.name, own.policy) {
                 return None;
             }
             let message = format!(

@@ -11,6 +11,9 @@ SELECT jsonb_build_object(
                         WHERE h.inhrelid = c.oid ORDER BY h.inhseqno LIMIT 1),
            'security_invoker', coalesce((SELECT lower(split_part(o, '=', 2)) IN ('true', 'on', '1', 'yes')
                                            FROM unnest(c.reloptions) o WHERE o LIKE 'security\_invoker=%'), false),
+           'policies', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', p.polname, 'permissive', p.polpermissive,
+                                                                     'using', pg_get_expr(p.polqual, p.polrelid)) ORDER BY p.polname), '[]')
+                          FROM pg_policy p WHERE p.polrelid = c.oid AND c.relispartition),
            'query', CASE WHEN c.relkind = 'm' THEN pg_get_viewdef(c.oid) END,
            'grants', (SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object(
                                           'role', CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
