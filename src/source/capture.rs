@@ -125,11 +125,7 @@ fn store(statement: &Statement) -> StoredStatement {
         total_us,
         counted: statement.counted,
         samples: statement.samples.iter().map(sample).collect(),
-        places: statement
-            .places
-            .iter()
-            .map(|(rank, (at, session))| (*rank, *at, *session))
-            .collect(),
+        places: statement.places.clone(),
         slots: statement.slots.iter().map(values).collect(),
         planned,
         planned_us,
@@ -156,8 +152,7 @@ fn restore(stored: StoredStatement) -> Statement {
     statement.durations = Durations::from_counts(&stored.durations, stored.total_us);
     statement.counted = stored.counted;
     statement.samples = stored.samples.into_iter().map(sample).collect();
-    let places = stored.places.into_iter();
-    statement.places = places.map(|(rank, at, session)| (rank, (at, session))).collect();
+    statement.places = stored.places;
     statement.slots = stored.slots.into_iter().map(values).collect();
     statement.planned = Durations::from_counts(&stored.planned, stored.planned_us);
     statement.plan = stored.plan.map(|(duration_us, text)| ObservedPlan { duration_us, text });

@@ -450,7 +450,7 @@ fn keep_sample(
     }
     let text = String::from_utf8_lossy(text);
     let text = Arc::from(text.trim_end_matches(';').trim_end());
-    statement.places.extend(place.map(|place| (rank, place)));
+    place.into_iter().for_each(|place| statement.note_place(rank, place));
     statement.keep_sample(rank, Sample { text, parameters }, limits);
 }
 

@@ -1,6 +1,5 @@
 //! One distinct statement while it is collected.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -89,8 +88,8 @@ pub struct Statement {
     pub counted: CountedCalls,
     /// The executions with the smallest ranks: the same whatever the order of reading.
     pub samples: Vec<(u64, Sample)>,
-    /// Time and session of the samples, by rank.
-    pub places: BTreeMap<u64, (i64, u32)>,
+    /// Rank, time and session of the samples, by rank.
+    pub places: Vec<(u64, i64, u32)>,
     pub slots: Vec<Values>,
     /// Executions that `auto_explain` logged, and the plan of the slowest.
     pub planned: Durations,
@@ -116,7 +115,7 @@ impl Statement {
             logged_calls: 0,
             counted: CountedCalls::default(),
             samples: Vec::new(),
-            places: BTreeMap::new(),
+            places: Vec::new(),
             slots: vec![Values::default(); slots],
             planned: Durations::new(),
             plan: None,
@@ -171,15 +170,22 @@ impl Statement {
         self.keep_places();
     }
 
+    /// Notes when and where the sample of a rank was executed.
+    pub fn note_place(&mut self, rank: u64, (at_us, session): (i64, u32)) {
+        if let Err(place) = self.places.binary_search_by_key(&rank, |own| own.0) {
+            self.places.insert(place, (rank, at_us, session));
+        }
+    }
+
+    fn place(&self, rank: u64) -> Option<(i64, u32)> {
+        let at = self.places.binary_search_by_key(&rank, |own| own.0).ok()?;
+        Some((self.places[at].1, self.places[at].2))
+    }
+
     /// Lets go the places of samples that are gone.
     fn keep_places(&mut self) {
-        while self
-            .places
-            .last_key_value()
-            .is_some_and(|(rank, _)| self.samples.last().is_none_or(|(last, _)| rank > last))
-        {
-            self.places.pop_last();
-        }
+        let last = self.samples.last().map(|(rank, _)| *rank);
+        self.places.retain(|own| last.is_some_and(|last| own.0 <= last));
     }
 
     /// Keeps no more than there is room for.
@@ -200,7 +206,8 @@ impl Statement {
         other.role_keys.each().iter().for_each(|role_key| self.role_keys.note(*role_key));
         for (rank, sample) in other.samples {
             if self.wants_sample(rank, limits) {
-                self.places.extend(other.places.get(&rank).map(|place| (rank, *place)));
+                let place = other.places.iter().find(|own| own.0 == rank);
+                place.into_iter().for_each(|own| self.note_place(rank, (own.1, own.2)));
                 self.keep_sample(rank, sample, limits);
             }
         }
@@ -233,6 +240,8 @@ impl Statement {
     pub fn finish(self, users: &Users) -> Query {
         let (calls, total_us) = self.observed();
         let counted = self.counted.calls > 0;
+        let ranks = self.samples.iter().map(|(rank, _)| *rank);
+        let sample_places = ranks.map(|rank| self.place(rank)).collect();
         let scale = |value: u64| {
             // Rows and blocks are only counted by the server; they are shown for our number of calls.
             (u128::from(value) * u128::from(calls) / u128::from(self.counted.calls.max(1))) as u64
@@ -246,10 +255,7 @@ impl Statement {
             durations: self.durations,
             rows: counted.then(|| scale(self.counted.rows)),
             blocks: self.counted.blocks.map(scale),
-            sample_places: {
-                let ranks = self.samples.iter().map(|(rank, _)| rank);
-                ranks.map(|rank| self.places.get(rank).copied()).collect()
-            },
+            sample_places,
             samples: self.samples.into_iter().map(|(_, sample)| sample).collect(),
             slots: self.slots,
             plan: self.plan,
